@@ -1,0 +1,3 @@
+"""The library that efnst's programs share."""
+
+__version__ = "0.1.0"

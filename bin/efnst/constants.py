@@ -1,0 +1,14 @@
+"""Names of keys and columns that more than one step reads or writes."""
+
+SPATIAL = "spatial"  # obsm: x, y in full-resolution pixels
+LABEL = "label"  # obs: the label given by the user, for scores only
+SECTION = "section"  # uns: geometry and image of the section
+QC = "qc"  # uns: what section_qc.json holds
+DOMAIN = "efnst"  # obs: the domains
+CONFIDENCE = "efnst_confidence"  # obs: posterior probability of the domain
+BASELINES = ("leiden", "diffused")  # obs: the two baselines
+EMBEDDING = "X_efnst"  # obsm
+DIFFUSED = "X_diffused"  # obsm
+EXPRESSION_PCS = "X_pca"  # obsm
+IMAGE_PCS = "X_image"  # obsm
+PROVENANCE = "efnst"  # uns: parameters, versions, seed

@@ -1,0 +1,67 @@
+"""How every program of efnst starts, logs and ends."""
+
+import json
+import logging
+import os
+import platform
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import typer
+
+from efnst import __version__
+from efnst.errors import EfnstError
+
+log = logging.getLogger("efnst")
+
+
+def run(main: Callable[..., None]) -> None:
+    """Run `main` as a command line program.
+
+    Exit status 0: done; 2: an `EfnstError`, printed without a traceback. With `--failure FILE` on the command line an
+    `EfnstError` becomes a record in FILE (`sample`, `step`, `reason`) and the status is 0, so that a cohort can go on.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    step = Path(sys.argv[0]).stem
+    failure = _option(sys.argv, "--failure")
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(main)
+    try:
+        app()
+    except EfnstError as error:
+        print(f"{step}: {error}", file=sys.stderr)
+        if failure is None:
+            sys.exit(2)
+        write_json(Path(failure), {"sample": _option(sys.argv, "--sample") or "", "step": step, "reason": str(error)})
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write `content` as indented JSON; non-finite numbers are refused because JSON has none."""
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON file that an earlier step wrote."""
+    return json.loads(path.read_text())
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of efnst, Python and the named distributions."""
+    return {"efnst": __version__, "python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def available_cores() -> int:
+    """Cores this process may use, as a container or a scheduler limits them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _option(arguments: list[str], name: str) -> str | None:
+    """The value of `--name VALUE` or `--name=VALUE` in `arguments`."""
+    for position, argument in enumerate(arguments):
+        if argument == name and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith(f"{name}="):
+            return argument.split("=", 1)[1]
+    return None
