@@ -31,10 +31,12 @@ def run(main: Callable[..., None]) -> None:
     try:
         app()
     except EfnstError as error:
-        print(f"{step}: {error}", file=sys.stderr)
+        sample = _option(sys.argv, "--sample") or ""
+        reason = f"{sample}: {error}" if sample else str(error)
+        print(f"{step}: {reason}", file=sys.stderr)
         if failure is None:
             sys.exit(2)
-        write_json(Path(failure), {"sample": _option(sys.argv, "--sample") or "", "step": step, "reason": str(error)})
+        write_json(Path(failure), {"sample": sample, "step": step, "reason": reason})
 
 
 def write_json(path: Path, content: object) -> None:

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efnst.program import run
+
+
+def main(
+    sample: Annotated[str, typer.Option(help="Name of the sample.")],
+    section: Annotated[Path, typer.Option(help="section.h5ad of read_section.py.")],
+    embedding: Annotated[Path, typer.Option(help="embedding.npz of learn_embedding.py.")],
+    training: Annotated[Path, typer.Option(help="training.json of learn_embedding.py.")],
+    n_domains: Annotated[int, typer.Option("--n_domains", help="Number of domains.", min=2)],
+    clustering: Annotated[str, typer.Option(help="mixture, leiden or kmeans.")] = "mixture",
+    refinement_rounds: Annotated[
+        int, typer.Option("--refinement_rounds", help="Rounds of majority vote among 6 neighbours.", min=0)
+    ] = 2,
+    ignore_labels: Annotated[
+        str, typer.Option("--ignore_labels", help="Labels left out of the scores, separated by commas.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    outdir: Annotated[Path, typer.Option(help="Folder for the sample's .h5ad, domains.csv and domains.json.")] = Path(
+        "."
+    ),
+    failure: Annotated[
+        Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
+    ] = None,
+) -> None:
+    """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
+    import anndata
+
+    from efnst.domains import DomainOptions, assign_domains, domain_table, final_section
+    from efnst.program import log, read_json, versions, write_json
+    from efnst.section_file import read_arrays
+
+    spots = anndata.read_h5ad(section)
+    arrays = read_arrays(embedding, spots.obs_names.to_numpy())
+    ignore = [label.strip() for label in ignore_labels.split(",") if label.strip()]
+    options = DomainOptions(n_domains, clustering, refinement_rounds, tuple(ignore), seed)
+    assigned, record = assign_domains(spots, arrays, options)
+    record = {"sample": sample} | record
+    outdir.mkdir(parents=True, exist_ok=True)
+    domain_table(spots.obs_names, assigned).to_csv(outdir / "domains.csv", index=False)
+    write_json(outdir / "domains.json", record)
+    used = read_json(training)
+    used["versions"] |= versions("scikit-learn", "leidenalg", "anndata")
+    final_section(spots, arrays, assigned, used, record).write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
+    log.info("%s: %d domains (%d asked)", sample, record["n_domains_found"], n_domains)
+
+
+if __name__ == "__main__":
+    run(main)

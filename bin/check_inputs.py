@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Check the parameters and the samplesheet, and list the sections."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efnst.errors import EfnstError
+from efnst.program import run, write_json
+
+log = logging.getLogger("efnst")
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def main(
+    input: Annotated[Path | None, typer.Option("--input", help="Samplesheet (CSV, TSV or YAML).")] = None,
+    params: Annotated[Path | None, typer.Option("--params", help="Parameters of the run, as JSON.")] = None,
+    schema: Annotated[Path, typer.Option("--schema", help="Schema of the parameters.", show_default=False)] = PROJECT
+    / "nextflow_schema.json",
+    sheet_schema: Annotated[
+        Path, typer.Option("--sheet_schema", help="Schema of the samplesheet.", show_default=False)
+    ] = PROJECT / "assets" / "samplesheet_schema.json",
+    base: Annotated[
+        str, typer.Option("--base", help="Folder or URI that relative paths in the samplesheet start from.")
+    ] = "",
+    outdir: Annotated[Path, typer.Option("--outdir", help="Folder for sections.json and parameters.json.")] = Path(),
+    problems: Annotated[
+        Path | None,
+        typer.Option("--problems", help="Write problems to this file and exit 0, instead of printing them and exit 2."),
+    ] = None,
+    help_parameters: Annotated[
+        bool, typer.Option("--help_parameters", help="Show all parameters of the pipeline and stop.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Show all parameters as Markdown tables and stop.")
+    ] = False,
+) -> None:
+    """Check the parameters against nextflow_schema.json and the samplesheet against its own schema.
+
+    All problems are found at once. Whether files exist is not looked at here. Writes sections.json (one entry per
+    section, with full paths) and parameters.json (every parameter with its type and default).
+    """
+    from efnst.parameters import check_parameters, help_text, markdown_table, read_parameters, read_schema
+    from efnst.samplesheet import absolute_base, read_samplesheet, sections
+
+    rules = read_schema(schema)
+    if help_parameters or markdown:
+        typer.echo(markdown_table(rules) if markdown else help_text(rules), nl=False)
+        return
+
+    given = read_parameters(params) if params else {"input": str(input or ""), "outdir": str(outdir)}
+    parameters, found = check_parameters(given, rules)
+    listed = []
+    sheet_name = Path(str(parameters.get("input", input))).name
+    if input:
+        try:
+            folder = absolute_base(base or str(input.resolve().parent))
+            listed, wrong = sections(read_samplesheet(input), read_schema(sheet_schema), parameters, folder)
+            found += [f"{sheet_name}, {line}" for line in wrong]
+        except EfnstError as error:
+            found.append(f"{sheet_name}: {error}")
+
+    message = _message(found)
+    if message and problems is None:
+        raise EfnstError(message)
+    if problems is not None:
+        problems.write_text(message, encoding="utf-8")
+    write_json(outdir / "sections.json", [] if message else listed)
+    write_json(outdir / "parameters.json", parameters)
+    log.info("%d sections, %d problems", len(listed), len(found))
+
+
+def _message(problems: list[str]) -> str:
+    """All problems as one message that can be shown by itself; empty if there are none."""
+    if not problems:
+        return ""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = [f"Found {count} in the parameters and the samplesheet; nothing was run:"]
+    return "\n".join([*lines, *(f"  - {problem}" for problem in problems)]) + "\n"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,103 @@
+"""From an embedding to domains: Gaussian mixture, k-means, or Leiden at the resolution that gives K domains."""
+
+from dataclasses import dataclass
+
+import igraph
+import leidenalg
+import numpy as np
+from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
+
+from efnst.neighbours import neighbour_graph
+
+STARTS = 10
+LEIDEN_NEIGHBOURS = 15
+LEIDEN_RUNS = 12
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Labels int [n_spots] (0 … n-1), how they were found, and the mixture's probabilities [n_spots, n]."""
+
+    labels: np.ndarray
+    how: str
+    probabilities: np.ndarray | None = None
+
+
+def cluster(embedding: np.ndarray, n_domains: int, method: str, seed: int) -> Clustering:
+    """Cluster the rows of `embedding` into `n_domains` by `method` (`mixture`, `kmeans` or `leiden`)."""
+    methods = {"mixture": mixture, "kmeans": kmeans, "leiden": leiden}
+    with threadpool_limits(1):  # the matrices are small: more threads make this 20 times slower
+        return methods[method](np.asarray(embedding, np.float64), n_domains, seed)
+
+
+def mixture(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
+    """Gaussian mixture with one covariance for all components (mclust's EEE), best of `STARTS` k-means starts."""
+    model = GaussianMixture(n_domains, covariance_type="tied", n_init=STARTS, random_state=seed, reg_covar=1e-6)
+    labels = model.fit_predict(embedding)
+    how = f"Gaussian mixture, tied covariance, {STARTS} starts"
+    return Clustering(labels, how, model.predict_proba(embedding))
+
+
+def kmeans(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
+    """k-means, best of `STARTS` starts."""
+    labels = KMeans(n_domains, n_init=STARTS, random_state=seed).fit_predict(embedding)
+    return Clustering(labels, f"k-means, {STARTS} starts")
+
+
+def leiden(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
+    """Leiden on the 15-nearest-neighbour graph, at a resolution found by bisection that gives `n_domains`.
+
+    Where no resolution tried gives exactly `n_domains`, the smallest partition above it is merged down by joining the
+    domain with the closest centres, and `how` says so.
+    """
+    graph = _igraph(neighbour_graph(embedding, LEIDEN_NEIGHBOURS))
+    low, high, above = 0.0, 2.0, None
+    resolution = 1.0
+    for _ in range(LEIDEN_RUNS):
+        labels = _leiden(graph, resolution, seed)
+        found = labels.max() + 1
+        if found == n_domains:
+            return Clustering(labels, f"Leiden, resolution {resolution:.4g}")
+        if found > n_domains:
+            high, above = resolution, labels
+        else:
+            low = resolution
+            if above is None:
+                high = 2 * high
+        resolution = (low + high) / 2
+    if above is None:
+        return Clustering(labels, f"Leiden, resolution {resolution:.4g}: {found} domains")
+    how = f"Leiden, resolution {high:.4g}: {above.max() + 1} domains, merged to {n_domains}"
+    return Clustering(_merge(above, embedding, n_domains), how)
+
+
+def _igraph(graph: sparse.csr_array) -> igraph.Graph:
+    """The undirected igraph of a symmetric sparse graph."""
+    upper = sparse.triu(graph, 1).tocoo()
+    return igraph.Graph(n=graph.shape[0], edges=np.column_stack(upper.coords))
+
+
+def _leiden(graph: igraph.Graph, resolution: float, seed: int) -> np.ndarray:
+    """One Leiden partition, labels by falling size."""
+    partition = leidenalg.find_partition(
+        graph, leidenalg.RBConfigurationVertexPartition, resolution_parameter=resolution, seed=seed, n_iterations=2
+    )
+    return np.asarray(partition.membership)
+
+
+def _merge(labels: np.ndarray, embedding: np.ndarray, n_domains: int) -> np.ndarray:
+    """Join the two domains with the closest centres (Ward's cost) until `n_domains` are left."""
+    labels = labels.copy()
+    while labels.max() + 1 > n_domains:
+        sizes = np.bincount(labels)
+        centres = np.stack([embedding[labels == label].mean(0) for label in range(len(sizes))])
+        squared = ((centres[:, None] - centres[None]) ** 2).sum(2)
+        cost = squared * sizes[:, None] * sizes[None] / (sizes[:, None] + sizes[None])
+        np.fill_diagonal(cost, np.inf)
+        first, second = sorted(np.unravel_index(cost.argmin(), cost.shape))
+        labels[labels == second] = first
+        labels = np.unique(labels, return_inverse=True)[1]
+    return labels

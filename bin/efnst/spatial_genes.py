@@ -1,0 +1,94 @@
+"""Spatially variable genes (Moran's I over touching spots) and which domains touch each other."""
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from scipy.stats import false_discovery_control, norm
+
+from efnst.neighbours import pairs_within
+
+TOUCHING = 1.5  # pitches: 6 neighbours on a hexagonal grid (the next ring is at 1.73), 8 on a square one
+CHUNK_GENES = 512  # genes whose lagged expression is held at a time
+COLUMNS = ["gene", "morans_i", "p_value", "p_adjusted"]
+
+
+def touching_spots(spatial: np.ndarray, pitch_px: float) -> sp.csr_matrix:
+    """Symmetric 0/1 graph of spots that touch: float64 [n_spots, n_spots], no self loops.
+
+    spatial: [n_spots, 2] in pixels; pitch_px: centre-to-centre distance of neighbouring spots.
+    """
+    rows, columns = pairs_within(spatial, TOUCHING * pitch_px)
+    n_spots = len(spatial)
+    return sp.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n_spots, n_spots))
+
+
+def morans_i(expression: sp.csc_matrix, graph: sp.csr_matrix) -> np.ndarray:
+    """Moran's I of each gene: float64 [n_genes]; 0 for a gene without variance.
+
+    I = n / W * sum_ij w_ij z_i z_j / sum_i z_i^2 with z = x - mean(x). Both sums are expanded in x, so that the
+    expression [n_spots, n_genes] stays sparse; graph: symmetric weights [n_spots, n_spots].
+    """
+    n_spots, n_genes = expression.shape
+    total_weight = graph.sum()
+    if total_weight == 0:
+        return np.zeros(n_genes)
+    weights = np.asarray(graph.sum(axis=1)).ravel()
+    mean = np.asarray(expression.mean(axis=0)).ravel()
+    products = np.empty(n_genes)
+    for start in range(0, n_genes, CHUNK_GENES):
+        chunk = expression[:, start : start + CHUNK_GENES]
+        products[start : start + CHUNK_GENES] = np.asarray(chunk.multiply(graph @ chunk).sum(axis=0)).ravel()
+    cross = products - 2 * mean * (expression.T @ weights) + mean**2 * total_weight
+    squares = np.asarray(expression.multiply(expression).sum(axis=0)).ravel()
+    variance = squares - n_spots * mean**2
+    # A constant gene leaves only rounding noise here, relative to its squares.
+    constant = variance <= 1e-12 * np.maximum(squares, 1)
+    return np.where(constant, 0, n_spots / total_weight * cross / np.where(constant, 1, variance))
+
+
+def morans_i_moments(graph: sp.csr_matrix) -> tuple[float, float]:
+    """Expectation and variance of Moran's I without spatial structure, under normality (Cliff and Ord 1981)."""
+    n = graph.shape[0]
+    total = graph.sum()
+    both_ways = graph + graph.T
+    s1 = both_ways.multiply(both_ways).sum() / 2
+    s2 = np.square(np.asarray(graph.sum(axis=1)).ravel() + np.asarray(graph.sum(axis=0)).ravel()).sum()
+    expected = -1 / (n - 1)
+    variance = (n**2 * s1 - n * s2 + 3 * total**2) / ((n**2 - 1) * total**2) - expected**2
+    return expected, float(variance)
+
+
+def rank_spatial_genes(expression: sp.csc_matrix, genes: np.ndarray, graph: sp.csr_matrix) -> pd.DataFrame:
+    """All genes by falling Moran's I, with one-sided p values (more alike than by chance), Benjamini-Hochberg adjusted.
+
+    expression: log1p-normalised [n_spots, n_genes]; genes: names [n_genes]; graph: touching spots. The p values take I
+    as normal; for genes seen in few spots of a small section they come out too small, so use them with the rank.
+    """
+    statistic = morans_i(expression, graph)
+    if graph.nnz and len(genes):
+        expected, variance = morans_i_moments(graph)
+        p_value = norm.sf((statistic - expected) / np.sqrt(variance))
+        p_adjusted = false_discovery_control(p_value)
+    else:
+        p_value = p_adjusted = np.ones(len(genes))
+    table = pd.DataFrame(dict(zip(COLUMNS, [genes, statistic, p_value, p_adjusted], strict=True)))
+    return table.sort_values("morans_i", ascending=False, kind="stable", ignore_index=True)
+
+
+def domain_adjacency(graph: sp.csr_matrix, domains: pd.Categorical) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of touching spots between domains, and how many times more than if domains were shuffled over the spots.
+
+    Both [n_domains, n_domains], symmetric; each pair of spots counts once. Enrichment is nan where no pair is expected.
+    """
+    n_domains = len(domains.categories)
+    pairs = sp.triu(graph, k=1).tocoo()
+    first, second = domains.codes[pairs.row], domains.codes[pairs.col]
+    counts = np.zeros((n_domains, n_domains), dtype=int)
+    np.add.at(counts, (np.minimum(first, second), np.maximum(first, second)), 1)
+    counts = counts + np.triu(counts, 1).T
+    sizes = np.bincount(domains.codes, minlength=n_domains).astype(float)
+    possible = np.outer(sizes, sizes)
+    np.fill_diagonal(possible, sizes * (sizes - 1) / 2)
+    n_spots = sizes.sum()
+    expected = pairs.nnz * possible / max(n_spots * (n_spots - 1) / 2, 1)
+    return counts, np.divide(counts, expected, out=np.full_like(expected, np.nan), where=expected > 0)

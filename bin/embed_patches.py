@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Run the exported encoder over a section's patches."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efnst.program import run
+
+
+def main(
+    sample: Annotated[str, typer.Option(help="Name of the sample.")],
+    patches: Annotated[Path, typer.Option(help="patches.h5 of tile_image.py.")],
+    encoder: Annotated[Path, typer.Option(help="encoder.onnx of export_encoder.py.")],
+    batch_size: Annotated[int, typer.Option("--batch_size", help="Patches given to the encoder at once.", min=1)] = 32,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    outdir: Annotated[Path, typer.Option(help="Folder for features.npz and features.json.")] = Path("."),
+    failure: Annotated[
+        Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
+    ] = None,
+) -> None:
+    """Turn each patch into image features with the exported encoder, run by onnxruntime."""
+    import time
+
+    import h5py
+
+    from efnst.features import embed, open_encoder
+    from efnst.program import log, versions, write_json
+    from efnst.section_file import write_arrays
+
+    start = time.perf_counter()
+    session = open_encoder(encoder, device, threads)
+    outdir.mkdir(parents=True, exist_ok=True)
+    with h5py.File(patches) as file:
+        barcodes = file["barcodes"].asstr()[:]
+        loop = time.perf_counter()
+        features, encoder_seconds = embed(session, file, batch_size)
+        seconds = time.perf_counter() - loop
+    write_arrays(outdir / "features.npz", barcodes, features=features)
+    write_json(
+        outdir / "features.json",
+        {
+            "sample": sample,
+            "provider": session.get_providers()[0],
+            "threads": threads,
+            "batch_size": batch_size,
+            "n_spots": len(barcodes),
+            "n_features": features.shape[1],
+            "seconds": round(time.perf_counter() - start, 3),
+            "spots_per_second": round(len(barcodes) / seconds, 2),
+            "encoder_share": round(encoder_seconds / seconds, 4),
+            "versions": versions("onnxruntime"),
+        },
+    )
+    log.info("%s: %d spots embedded, %.0f per second", sample, len(barcodes), len(barcodes) / seconds)
+
+
+if __name__ == "__main__":
+    run(main)

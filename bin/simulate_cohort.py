@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Write a cohort of simulated Visium sections: Space Ranger folders, true labels and a samplesheet."""
+
+import logging
+import shutil
+from dataclasses import asdict, replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efnst.program import read_json, run, write_json
+
+log = logging.getLogger("efnst")
+RECORD = "simulation.json"  # how the cohort was made; marks a folder that may be written again
+SHEET = "samplesheet.csv"
+
+
+class MatrixKind(str, Enum):
+    """How the counts are stored."""
+
+    h5 = "h5"
+    mtx = "mtx"
+
+
+class FullresKind(str, Enum):
+    """Format of the full-resolution image."""
+
+    none = "none"
+    tiff = "tiff"
+    jpeg = "jpeg"
+
+
+def main(
+    outdir: Annotated[Path, typer.Option("--outdir", help="Folder for the sections and samplesheet.csv.")],
+    sections: Annotated[
+        int, typer.Option("--sections", min=1, help="Sections: layers, nested and mixed tissue in turn.")
+    ] = 3,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same cohort.")] = 0,
+    small: Annotated[bool, typer.Option("--small", help="250 spots and 400 genes a section, for quick tests.")] = False,
+    n_spots: Annotated[
+        int | None, typer.Option("--n_spots", min=60, help="Spots under tissue in each section (1800; small: 250).")
+    ] = None,
+    n_genes: Annotated[
+        int | None, typer.Option("--n_genes", min=100, help="Genes measured (2000; small: 400).")
+    ] = None,
+    n_regions: Annotated[
+        int | None,
+        typer.Option("--n_regions", min=3, max=12, help="Regions in each section (layers 7, nested 4, mixed 5)."),
+    ] = None,
+    median_counts: Annotated[
+        float | None, typer.Option("--median_counts", min=50, help="Median UMIs of a spot (4500; small: 2500).")
+    ] = None,
+    contrast: Annotated[
+        float | None,
+        typer.Option("--contrast", min=0, help="Multiplies the differences between regions (1; small: 2.2)."),
+    ] = None,
+    matrix: Annotated[MatrixKind, typer.Option("--matrix", help="Counts as HDF5 file or as matrix.mtx.gz folder.")] = (
+        MatrixKind.h5
+    ),
+    fullres: Annotated[
+        FullresKind, typer.Option("--fullres", help="Also write the full-resolution image (large, slow).")
+    ] = FullresKind.none,
+    um_per_px: Annotated[
+        float, typer.Option("--um_per_px", min=0.1, max=4, help="Pixel size of the full-resolution image, µm.")
+    ] = 0.5,
+    damage: Annotated[
+        str, typer.Option("--damage", help="Break the first section in this way; `list` shows the ways and stops.")
+    ] = "",
+) -> None:
+    """Write a cohort of simulated Visium sections with known regions.
+
+    Each section is a Space Ranger folder OUTDIR/SAMPLE/outs (layers: version 1, nested: 2, mixed: 3) with counts, spot
+    positions and an H&E-like image; OUTDIR/SAMPLE/labels.csv holds the true region of each spot and
+    OUTDIR/samplesheet.csv is ready for efnst.
+    """
+    from efnst.simulated_space_ranger import DAMAGES, DEMO, SMALL, section_name, simulate_section, write_section
+    from efnst.simulated_space_ranger import damage as break_section
+
+    if damage == "list":
+        print("\n".join(f"{kind}: {description}" for kind, description in DAMAGES.items()))
+        return
+    _check_damage(damage, DAMAGES)
+    asked = {
+        **{"n_spots": n_spots, "n_genes": n_genes, "n_regions": n_regions},
+        **{"median_counts": median_counts, "contrast": contrast, "um_per_px": um_per_px},
+    }
+    recipe = replace(SMALL if small else DEMO, **{name: value for name, value in asked.items() if value is not None})
+    names = [section_name(number) for number in range(sections)]
+    _clear(outdir, names)
+    options = {"matrix": matrix.value, "fullres": fullres.value, "damage": damage}
+    write_json(outdir / RECORD, {"sections": names, "seed": seed, **asdict(recipe), **options})
+
+    rows = ["sample,section,image,labels,n_domains"]
+    for number, name in enumerate(names):
+        section = simulate_section(number, seed, recipe)
+        image = write_section(section, outdir / name, matrix.value, fullres.value)
+        n_domains = len(section.specimen.tissue.region_names)
+        rows.append(f"{name},{name}/outs,{image.relative_to(outdir) if image else ''},{name}/labels.csv,{n_domains}")
+        log.info("%s: %d spots, %d regions", name, section.matrix.counts.shape[1], n_domains)
+    (outdir / SHEET).write_text("\n".join(rows) + "\n")
+    if damage:
+        break_section(outdir / names[0] / "outs", damage)
+        log.info("%s: damaged, %s", names[0], DAMAGES[damage])
+
+
+def _check_damage(damage: str, known: dict[str, str]) -> None:
+    """Refuse an unknown damage before anything is written."""
+    from efnst.errors import EfnstError
+
+    if damage and damage not in known:
+        raise EfnstError(f"Expected a --damage out of {', '.join(known)}, found `{damage}`: `--damage list` explains.")
+
+
+def _clear(outdir: Path, names: list[str]) -> None:
+    """Remove the sections of an earlier simulation in `outdir`; anything else there of the same name is refused."""
+    from efnst.errors import EfnstError
+
+    outdir.mkdir(parents=True, exist_ok=True)
+    ours = read_json(outdir / RECORD)["sections"] if (outdir / RECORD).exists() else []
+    for name in ours:
+        shutil.rmtree(outdir / name, ignore_errors=True)
+    taken = [name for name in (*names, SHEET) if (outdir / name).exists() and not (ours and name == SHEET)]
+    if taken:
+        raise EfnstError(
+            f"Expected --outdir to be free, found {', '.join(f'`{name}`' for name in taken)} in `{outdir}`, "
+            "which no earlier simulation wrote: choose another folder."
+        )
+
+
+if __name__ == "__main__":
+    run(main)

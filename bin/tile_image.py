@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Cut a square patch of the H&E image around each spot."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efnst.program import run
+
+
+def main(
+    sample: Annotated[str, typer.Option(help="Name of the sample.")],
+    section: Annotated[Path, typer.Option(help="section.h5ad of read_section.py.")],
+    folder: Annotated[Path, typer.Option(help="The Space Ranger folder that section.h5ad was read from.")],
+    image: Annotated[Path | None, typer.Option(help="The full-resolution image, where there is one.")] = None,
+    patch_um: Annotated[
+        str, typer.Option("--patch_um", help="Width of the patches in µm; several, separated by commas.")
+    ] = "190",
+    outdir: Annotated[Path, typer.Option(help="Folder for patches.h5 and image_qc.json.")] = Path("."),
+    failure: Annotated[
+        Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
+    ] = None,
+) -> None:
+    """Cut a square patch of the H&E image around each spot into one file for the section."""
+    import anndata
+    import numpy as np
+
+    from efnst.constants import SECTION, SPATIAL
+    from efnst.patches import patch_sizes, summarise_patches, window_of, write_patches
+    from efnst.program import log, write_json
+
+    spots = anndata.read_h5ad(section, backed="r")
+    source = spots.uns[SECTION]["image"]
+    scale = float(source["scale"])
+    um_per_px = float(spots.uns[SECTION]["um_per_px"]) / scale
+    windows = [window_of(size, um_per_px) for size in patch_sizes(patch_um)]
+    outdir.mkdir(parents=True, exist_ok=True)
+    figures = write_patches(
+        outdir / "patches.h5",
+        image if source["source"] == "fullres" else folder / source["file"],
+        spots.obs_names.to_numpy(),
+        np.asarray(spots.obsm[SPATIAL]) * scale,
+        windows,
+        um_per_px,
+    )
+    summary = {"sample": sample, "source": source["source"], "um_per_px": um_per_px}
+    write_json(outdir / "image_qc.json", summary | summarise_patches(figures, windows))
+    log.info("%s: %d patches from the %s image, %.3g µm per px", sample, spots.n_obs, source["source"], um_per_px)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,166 @@
+#!/usr/bin/env nextflow
+
+include { ASSIGN_DOMAINS } from './modules/local/assign_domains'
+include { CHECK_INPUTS } from './modules/local/check_inputs'
+include { COHORT_SUMMARY } from './modules/local/cohort_summary'
+include { DESCRIBE_DOMAINS } from './modules/local/describe_domains'
+include { EMBED_PATCHES } from './modules/local/embed_patches'
+include { EXPORT_ENCODER } from './modules/local/export_encoder'
+include { LEARN_EMBEDDING } from './modules/local/learn_embedding'
+include { MULTIQC } from './modules/local/multiqc'
+include { READ_SECTION } from './modules/local/read_section'
+include { SECTION_REPORT } from './modules/local/section_report'
+include { TILE_IMAGE } from './modules/local/tile_image'
+include { folderDigest } from './modules/local/digests'
+
+// From sections to domains: each channel element is [meta, files…], meta.id the sample's name.
+workflow FIND_DOMAINS {
+    take:
+    sections // [meta, files]: files = [folder, image, labels, use_image, n_domains], [] for a file that is not given
+    encoder // name of the encoder
+    encoder_weights // file with its weights, or []
+    report_template // jinja2 template of the section's report
+
+    main:
+    READ_SECTION(sections.map { meta, files -> [meta, files.use_image, files.folder, files.image, files.labels, folderDigest(files.folder)] })
+    read = READ_SECTION.out.section.join(sections).branch { _meta, _section, _qc, files ->
+        with_image: files.use_image
+        without_image: true
+    }
+
+    EXPORT_ENCODER(read.with_image.first().map { _first -> encoder }, encoder_weights)
+    TILE_IMAGE(read.with_image.map { meta, section, _qc, files -> [meta, section, files.folder, files.image] })
+    EMBED_PATCHES(TILE_IMAGE.out.patches.combine(EXPORT_ENCODER.out.encoder))
+
+    with_features = read.with_image.map { meta, section, _qc, _files -> [meta, section] }.join(EMBED_PATCHES.out.features)
+    without_features = read.without_image.map { meta, section, _qc, _files -> [meta, section, []] }
+    LEARN_EMBEDDING(with_features.mix(without_features))
+
+    ASSIGN_DOMAINS(
+        READ_SECTION.out.section
+            .map { meta, section, _qc -> [meta, section] }
+            .join(LEARN_EMBEDDING.out.embedding)
+            .join(sections.map { meta, files -> [meta, files.n_domains] })
+    )
+    DESCRIBE_DOMAINS(ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, _record -> [meta, domains] })
+
+    image_records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], []] })
+    SECTION_REPORT(
+        sections
+            .map { meta, files -> [meta, files.folder, files.image] }
+            .join(READ_SECTION.out.section.map { meta, _section, qc -> [meta, qc] })
+            .join(image_records)
+            .join(LEARN_EMBEDDING.out.embedding.map { meta, _embedding, training -> [meta, training] })
+            .join(ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, record -> [meta, domains, record] })
+            .join(DESCRIBE_DOMAINS.out.description),
+        report_template,
+    )
+
+    emit:
+    summaries = SECTION_REPORT.out.summary
+    thumbnails = SECTION_REPORT.out.thumbnail
+    failures = READ_SECTION.out.failure.mix(TILE_IMAGE.out.failure, EMBED_PATCHES.out.failure, LEARN_EMBEDDING.out.failure, ASSIGN_DOMAINS.out.failure, DESCRIBE_DOMAINS.out.failure, SECTION_REPORT.out.failure)
+    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, SECTION_REPORT.out.versions)
+}
+
+workflow {
+    if (isTrue(params.help)) {
+        println(helpText())
+        exit(0)
+    }
+    if (isTrue(params.version)) {
+        println("efnst ${workflow.manifest.version}")
+        exit(0)
+    }
+    if (!params.input || !file(params.input).exists()) {
+        error("Expected --input to name a samplesheet, found ${params.input ? "`${params.input}`, which does not exist" : 'nothing'}. `--help` lists the parameters.")
+    }
+    sheet = file(params.input)
+    CHECK_INPUTS(
+        sheet,
+        sheet.toAbsolutePath().parent.toUriString(),
+        channel.of(groovy.json.JsonOutput.toJson(params)).collectFile(name: 'parameters.json'),
+        [file("${projectDir}/nextflow_schema.json"), file("${projectDir}/assets/samplesheet_schema.json")],
+    )
+    checked = CHECK_INPUTS.out.problems
+        .map { problems -> problems.size() > 0 ? error(problems.text) : true }
+        .combine(CHECK_INPUTS.out.sections.splitJson())
+        .map { _sound, row -> [[id: row.id], sectionFiles(row)] }
+        .branch { _meta, files ->
+            missing: files.missing
+            found: true
+        }
+
+    FIND_DOMAINS(
+        checked.found,
+        params.encoder,
+        params.encoder_weights ? file(params.encoder_weights, checkIfExists: true) : [],
+        file("${projectDir}/assets/section_report.html"),
+    )
+
+    missing = checked.missing.collectFile { meta, files -> ["${meta.id}.json", missingRecord(meta.id, files.missing)] }
+    COHORT_SUMMARY(
+        CHECK_INPUTS.out.sections,
+        inOrder(FIND_DOMAINS.out.summaries),
+        inOrder(FIND_DOMAINS.out.thumbnails),
+        inOrder(FIND_DOMAINS.out.failures.mix(missing).map { failure -> accepted(failure) }),
+        inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
+    )
+    MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: '')
+
+    workflow.onComplete = {
+        if (workflow.success) {
+            log.info("efnst: the cohort's report is ${params.outdir}/multiqc_report.html")
+        }
+    }
+}
+
+// Booleans arrive as text from the command line under the strict parser.
+def isTrue(value) {
+    return value.toString() == 'true'
+}
+
+// The text of --help, made from the parameters' schema.
+def helpText() {
+    def groups = new groovy.json.JsonSlurper().parse(file("${projectDir}/nextflow_schema.json")).get('$defs').values()
+    def lines = groups.collectMany { group ->
+        def entries = group.properties.findAll { _name, entry -> !entry.hidden }.collect { name, entry ->
+            def preset = entry.default == null || entry.default == '' ? '' : " [${entry.default}]"
+            "  --${name.padRight(20)} ${entry.description}${preset}"
+        }
+        ["\n${group.title}"] + entries
+    }
+    return (['Usage: nextflow run main.nf --input samplesheet.csv --outdir results [options]'] + lines).join('\n')
+}
+
+// The files of one row of the samplesheet; `missing` lists those that do not exist.
+def sectionFiles(row) {
+    def use_image = row.image != 'none' && isTrue(params.use_image)
+    def paths = [section: row.section, image: use_image ? row.image : '', labels: row.labels]
+    def missing = paths.findAll { _column, path -> path && !file(path).exists() }
+    return [
+        folder: file(row.section),
+        image: paths.image ? file(paths.image) : [],
+        labels: paths.labels ? file(paths.labels) : [],
+        use_image: use_image,
+        n_domains: row.n_domains,
+        missing: missing,
+    ]
+}
+
+// The record of a section that names files which do not exist.
+def missingRecord(sample, missing) {
+    def found = missing.collect { column, path -> "column ${column} names `${path}`" }.join(', ')
+    def reason = "${sample}: ${found}, which does not exist. Correct the path in the samplesheet."
+    return groovy.json.JsonOutput.toJson([sample: sample, step: 'check_inputs', reason: reason])
+}
+
+// A failed section's record; with --strict it ends the run.
+def accepted(failure) {
+    return isTrue(params.strict) ? error(new groovy.json.JsonSlurper().parse(failure).reason) : failure
+}
+
+// All files of a channel in one list whose order does not depend on which task ended first, so that -resume finds it again.
+def inOrder(files) {
+    return files.toSortedList { file -> file.toString() }
+}

@@ -1,0 +1,35 @@
+include { codeDigest } from '../digests'
+
+process ASSIGN_DOMAINS {
+    tag "${meta.id}"
+    label 'process_single'
+
+    input:
+    tuple val(meta), path(section), path(embedding), path(training), val(n_domains)
+
+    output:
+    tuple val(meta), path("${meta.id}/${meta.id}.h5ad"), path("${meta.id}/domains.csv"), path("${meta.id}/domains.json"), optional: true, emit: domains
+    path 'failure.json', optional: true, emit: failure
+    path 'versions.yml', emit: versions
+
+    script:
+    """
+    # code ${codeDigest('assign_domains.py')}
+    assign_domains.py \\
+        --sample '${meta.id}' \\
+        --section ${section} \\
+        --embedding ${embedding} \\
+        --training ${training} \\
+        --n_domains ${n_domains} \\
+        --outdir '${meta.id}' \\
+        --failure failure.json \\
+        ${task.ext.args ?: ''}
+    write_versions.py '${task.process}' scikit-learn leidenalg igraph anndata > versions.yml
+    """
+
+    stub:
+    """
+    mkdir '${meta.id}'
+    touch '${meta.id}/${meta.id}.h5ad' '${meta.id}/domains.csv' '${meta.id}/domains.json' versions.yml
+    """
+}

@@ -1,0 +1,44 @@
+include { codeDigest } from '../digests'
+
+process CHECK_INPUTS {
+    tag "${sheet.name}"
+    label 'process_single'
+    cache 'deep'
+
+    input:
+    path sheet // samplesheet, as CSV, TSV or YAML
+    val base // folder that relative paths of the samplesheet start from
+    path parameters, stageAs: 'given/*' // the run's parameters, as JSON
+    path schemas // nextflow_schema.json and samplesheet_schema.json
+
+    output:
+    path 'sections.json', emit: sections
+    path 'parameters.json', emit: parameters
+    path 'problems.txt', emit: problems
+    path 'versions.yml', emit: versions
+
+    script:
+    """
+    # code ${codeDigest('check_inputs.py')}
+    check_inputs.py \\
+        --input '${sheet}' \\
+        --base '${base}' \\
+        --params '${parameters}' \\
+        --schema nextflow_schema.json \\
+        --sheet_schema samplesheet_schema.json \\
+        --problems problems.txt
+    write_versions.py '${task.process}' jsonschema > versions.yml
+    """
+
+    stub:
+    """
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) column[\$i] = i }
+        NR > 1 {
+            printf "%s{\\"id\\": \\"%s\\", \\"section\\": \\"${base}/%s\\", ", NR == 2 ? "[" : ",\\n", \$column["sample"], \$column["section"]
+            printf "\\"image\\": \\"\\", \\"labels\\": \\"\\", \\"n_domains\\": 4, \\"group\\": \\"\\"}"
+        }
+        END { print "]" }' '${sheet}' > sections.json
+    cp '${parameters}' parameters.json
+    touch problems.txt versions.yml
+    """
+}

@@ -1,0 +1,37 @@
+include { codeDigest } from '../digests'
+
+process COHORT_SUMMARY {
+    label 'process_single'
+
+    input:
+    path sections // sections.json of CHECK_INPUTS
+    path summaries, stageAs: 'summaries/?/*' // section_summary.json of each finished section
+    path thumbnails, stageAs: 'thumbnails/*'
+    path failures, stageAs: 'failures/?/*' // failure.json of each failed step
+    path versions, stageAs: 'versions/?/*' // versions.yml of each task
+
+    output:
+    path 'summary.csv', emit: summary
+    path '*_mqc*', emit: multiqc
+    path 'software_versions.yml', emit: software_versions
+    path 'versions.yml', emit: versions
+
+    script:
+    """
+    # code ${codeDigest('cohort_summary.py')}
+    mkdir -p summaries thumbnails failures versions
+    cohort_summary.py \\
+        --sections ${sections} \\
+        --summaries summaries \\
+        --thumbnails thumbnails \\
+        --failures failures \\
+        --versions versions \\
+        ${task.ext.args ?: ''}
+    write_versions.py '${task.process}' pandas > versions.yml
+    """
+
+    stub:
+    """
+    touch summary.csv efnst_mqc.json software_versions.yml versions.yml
+    """
+}

@@ -1,0 +1,27 @@
+include { codeDigest } from '../digests'
+
+process DESCRIBE_DOMAINS {
+    tag "${meta.id}"
+    label 'process_single'
+
+    input:
+    tuple val(meta), path(domains)
+
+    output:
+    tuple val(meta), path("${meta.id}/markers.csv"), path("${meta.id}/spatial_genes.csv"), path("${meta.id}/description.json"), optional: true, emit: description
+    path 'failure.json', optional: true, emit: failure
+    path 'versions.yml', emit: versions
+
+    script:
+    """
+    # code ${codeDigest('describe_domains.py')}
+    describe_domains.py --sample '${meta.id}' --domains ${domains} --outdir '${meta.id}' --failure failure.json ${task.ext.args ?: ''}
+    write_versions.py '${task.process}' scanpy scipy > versions.yml
+    """
+
+    stub:
+    """
+    mkdir '${meta.id}'
+    touch '${meta.id}/markers.csv' '${meta.id}/spatial_genes.csv' '${meta.id}/description.json' versions.yml
+    """
+}

@@ -1,0 +1,32 @@
+// Digests that become part of a task, so that -resume redoes a step exactly when something it depends on has changed:
+// Nextflow itself hashes neither the modules that a program imports nor the files below an input folder.
+
+// Digest of a program in bin/ and of all modules of bin/efnst/ that it imports, directly or through others.
+def codeDigest(program) {
+    def files = withImports([file("${projectDir}/bin/${program}")], ["${projectDir}/bin/efnst/__init__.py"])
+    return files.sort().collect { path -> file(path).text }.join('\u0000').md5().take(16)
+}
+
+// The paths in `seen` and those of the `open` files with all they import. Imports are always `from efnst.module import …`.
+def withImports(open, seen) {
+    if (!open) {
+        return seen
+    }
+    def names = open.collectMany { source -> source.readLines() }.collect { line -> (line =~ /^\s*from efnst\.(\w+) import /) }.findAll { found -> found }.collect { found -> found[0][1] }
+    def known = seen + open.collect { source -> source.toString() }
+    def next = names.unique().collect { name -> file("${projectDir}/bin/efnst/${name}.py") }.findAll { source -> source.exists() && !(source.toString() in known) }
+    return withImports(next, known)
+}
+
+// Digest of the names, sizes and times of all files below a folder, or of one file; links are followed.
+def folderDigest(folder) {
+    return filesBelow(folder, 4).sort().join('\n').md5().take(16)
+}
+
+// One line for each file at most `depth` folders below `path`.
+def filesBelow(path, depth) {
+    if (path.isDirectory()) {
+        return depth > 0 ? path.listFiles().toList().collectMany { child -> filesBelow(child, depth - 1) } : []
+    }
+    return path.exists() ? ["${path} ${path.size()} ${path.lastModified()}".toString()] : []
+}

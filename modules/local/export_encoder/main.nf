@@ -1,0 +1,26 @@
+include { codeDigest } from '../digests'
+
+process EXPORT_ENCODER {
+    tag "${encoder}"
+    label 'process_single'
+
+    input:
+    val encoder // name of the encoder
+    path weights // its weights, or []
+
+    output:
+    tuple path('encoder.onnx'), path('encoder.json'), emit: encoder
+    path 'versions.yml', emit: versions
+
+    script:
+    """
+    # code ${codeDigest('export_encoder.py')}
+    export_encoder.py --encoder '${encoder}' ${weights ? "--weights ${weights}" : ''} --threads ${task.cpus}
+    write_versions.py '${task.process}' torch onnx onnxruntime > versions.yml
+    """
+
+    stub:
+    """
+    touch encoder.onnx encoder.json versions.yml
+    """
+}

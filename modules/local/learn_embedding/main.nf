@@ -1,0 +1,33 @@
+include { codeDigest } from '../digests'
+
+process LEARN_EMBEDDING {
+    tag "${meta.id}"
+    label 'process_medium'
+    label 'process_gpu'
+
+    input:
+    tuple val(meta), path(section), path(features) // features: [] for a section without an image
+
+    output:
+    tuple val(meta), path('embedding.npz'), path('training.json'), optional: true, emit: embedding
+    path 'failure.json', optional: true, emit: failure
+    path 'versions.yml', emit: versions
+
+    script:
+    """
+    # code ${codeDigest('learn_embedding.py')}
+    learn_embedding.py \\
+        --sample '${meta.id}' \\
+        --section ${section} \\
+        ${features ? "--features ${features}" : ''} \\
+        --threads ${task.cpus} \\
+        --failure failure.json \\
+        ${task.ext.args ?: ''}
+    write_versions.py '${task.process}' torch torch-geometric scipy > versions.yml
+    """
+
+    stub:
+    """
+    touch embedding.npz training.json versions.yml
+    """
+}

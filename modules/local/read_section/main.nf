@@ -1,0 +1,34 @@
+include { codeDigest } from '../digests'
+
+process READ_SECTION {
+    tag "${meta.id}"
+    label 'process_single'
+
+    input:
+    // digest: of the files below the folder, so that a repaired file is read again
+    tuple val(meta), val(use_image), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*'), path(labels, stageAs: 'labels/*'), val(digest)
+
+    output:
+    tuple val(meta), path('section.h5ad'), path('section_qc.json'), optional: true, emit: section
+    path 'failure.json', optional: true, emit: failure
+    path 'versions.yml', emit: versions
+
+    script:
+    def image_option = !use_image ? '--image none' : image ? "--image ${image}" : ''
+    """
+    # code ${codeDigest('read_section.py')} files ${digest}
+    read_section.py \\
+        --sample '${meta.id}' \\
+        --section ${folder} \\
+        ${image_option} \\
+        ${labels ? "--labels ${labels}" : ''} \\
+        --failure failure.json \\
+        ${task.ext.args ?: ''}
+    write_versions.py '${task.process}' anndata h5py scipy > versions.yml
+    """
+
+    stub:
+    """
+    touch section.h5ad section_qc.json versions.yml
+    """
+}

@@ -1,0 +1,109 @@
+"""What the launcher answers, and that it fetches nothing for it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from efnst import __version__
+
+Efnst = Callable[..., subprocess.CompletedProcess[str]]
+COMMANDS = ("demo", "run", "test", "python", "nextflow", "lint", "setup")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], []])
+def test_help_lists_every_command_and_fetches_nothing(efnst: Efnst, tmp_path: Path, arguments: list[str]) -> None:
+    result = efnst(*arguments, EFNST_CACHE=str(tmp_path / "cache"))
+    assert result.returncode == 0
+    assert all(f"./efnst {command}" in result.stdout for command in COMMANDS)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_version_is_that_of_the_library_and_of_the_pinned_nextflow(efnst: Efnst) -> None:
+    assert efnst("--version").stdout == f"efnst {__version__}, Nextflow 24.10.0\n"
+
+
+def test_unknown_command_is_refused(efnst: Efnst, tmp_path: Path) -> None:
+    result = efnst("rum", EFNST_CACHE=str(tmp_path / "cache"))
+    assert result.returncode == 2
+    assert "found `rum`" in result.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+def test_python_that_is_missing_is_named(efnst: Efnst) -> None:
+    result = efnst("setup", EFNST_PYTHON="python-of-nobody")
+    assert result.returncode == 1
+    assert "Expected a Python from 3.10 to 3.13, found python-of-nobody" in result.stderr
+
+
+def test_cache_that_cannot_be_made_is_named(efnst: Efnst, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = efnst("setup", EFNST_CACHE=str(tmp_path / "file" / "cache"))
+    assert result.returncode == 1
+    assert f"found {tmp_path}/file/cache" in result.stderr
+
+
+def test_without_a_home_the_cache_is_a_private_folder(fetching: str, tmp_path: Path) -> None:
+    script = fetching + 'unset HOME EFNST_CACHE XDG_CACHE_HOME; choose_cache; echo "$cache $HOME"'
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    result = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    private = tmp_path / f"efnst-{os.getuid()}"
+    assert result.stdout == f"{private} {private}/home\n"
+    assert private.stat().st_mode & 0o777 == 0o700
+    assert f"kept in {private}; set EFNST_CACHE" in result.stderr
+
+
+def test_python_command_passes_arguments_and_status_on(efnst: Efnst) -> None:
+    result = efnst("python", "-c", "import sys, efnst; print(sys.argv[1:], efnst.__version__); sys.exit(7)", "a b", "*")
+    assert result.stdout == f"['a b', '*'] {__version__}\n"
+    assert result.returncode == 7
+
+
+def test_nextflow_runs_without_network_once_all_is_fetched(efnst: Efnst, tmp_path: Path) -> None:
+    """Tasks find the environment's Python, colours stay off where nobody watches, a task's failure is the status."""
+    unshare = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*unshare, "true"], capture_output=True).returncode != 0:
+        pytest.skip("this machine does not let us take the network away (unshare)")
+    assert efnst("setup").returncode == 0
+    launcher = Path(__file__).resolve().parents[2] / "efnst"
+    for statement, status in (("import scipy, sys; print(sys.prefix)", 0), ("raise SystemExit(3)", 1)):
+        script = f"process P {{\n output: stdout\n script: \"python -c '{statement}'\"\n}}\nworkflow {{ P() | view }}\n"
+        (tmp_path / "main.nf").write_text(script)
+        command = [*unshare, launcher, "nextflow", "run", "main.nf"]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == status, result.stdout + result.stderr
+        assert "\033" not in result.stdout
+        if status == 0:
+            assert "/environment-" in result.stdout
+
+
+WORKFLOW = """
+process REPORT {
+    publishDir "${params.outdir}/a_sample"
+    input: path(sheet)
+    output: path("report.html")
+    script: "test $params.status = 0 && cp $sheet report.html || exit $params.status"
+}
+workflow { REPORT(file(params.input)) }
+"""
+
+
+@pytest.mark.parametrize("command", ["demo", "run"])
+def test_demo_and_run_start_the_workflow_from_any_folder(small_project: Path, tmp_path: Path, command: str) -> None:
+    """A small workflow in the place of ours and a cohort that is there already: this is about the launcher only."""
+    (small_project / "main.nf").write_text(WORKFLOW)
+    (tmp_path / "demo" / "cohort").mkdir(parents=True)
+    (tmp_path / "demo" / "cohort" / "samplesheet.csv").write_text("sample\n")
+    start = [small_project / "efnst", command, "--outdir", "else where", "--input", "demo/cohort/samplesheet.csv"]
+
+    good = subprocess.run([*start, "--status", "0"], cwd=tmp_path, capture_output=True, text=True)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert (tmp_path / "else where" / "a_sample" / "report.html").read_text() == "sample\n"
+    assert ("\n  else where/a_sample/report.html\n" in good.stdout) == (command == "demo")
+
+    bad = subprocess.run([*start, "--status", "3"], cwd=tmp_path, capture_output=True, text=True)
+    assert bad.returncode == 1
+    assert "The reports, for a web browser" not in bad.stdout

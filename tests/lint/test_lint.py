@@ -1,0 +1,46 @@
+"""The style check finds nothing in the project, and does find what is wrong elsewhere."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def _lint(project: Path) -> subprocess.CompletedProcess[str]:
+    """Run `./efnst lint`; skip where its jars cannot be fetched, except on CI, where they can."""
+    result = subprocess.run([project / "efnst", "lint"], capture_output=True, text=True)
+    if "could not fetch" in result.stderr and not os.environ.get("CI"):
+        pytest.skip("the jars of `nextflow lint` cannot be fetched here:\n" + result.stderr)
+    return result
+
+
+@pytest.fixture
+def small_project(tmp_path: Path) -> Path:
+    """A project of little more than our launcher."""
+    shutil.copytree(PROJECT / "requirements", tmp_path / "requirements")
+    (tmp_path / "bin" / "efnst").mkdir(parents=True)
+    shutil.copy(PROJECT / "bin" / "efnst" / "__init__.py", tmp_path / "bin" / "efnst")
+    shutil.copy(PROJECT / "efnst", tmp_path)
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_project_is_clean() -> None:
+    result = _lint(PROJECT)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "had no errors" in result.stdout
+
+
+def test_each_checker_finds_what_it_is_there_for(small_project: Path) -> None:
+    (small_project / "main.nf").write_text("workflow {\n    for (i in [1]) { println i }\n}\n")
+    (small_project / "bin" / "unused.py").write_text("import os\n")
+    (small_project / "bin" / "unformatted.py").write_text("x = [ 1 ]\n")
+    result = _lint(small_project)
+    assert result.returncode == 1
+    assert "main.nf:2:5: `for` loops are no longer supported" in result.stdout
+    assert "F401" in result.stdout
+    assert "1 file would be reformatted" in result.stdout

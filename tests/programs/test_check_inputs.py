@@ -1,0 +1,77 @@
+"""check_inputs.py through its command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = Path(__file__).resolve().parents[2] / "bin" / "check_inputs.py"
+
+
+def check(folder: Path, *options: str, params: dict | None = None, sheet: str = "") -> subprocess.CompletedProcess:
+    """Run the program in `folder` on a samplesheet and parameters."""
+    (folder / "sheet.csv").write_text(sheet)
+    (folder / "params.json").write_text(json.dumps(params or {"input": "my/cohort.csv", "outdir": "results"}))
+    command = [sys.executable, str(PROGRAM), "--input", "sheet.csv", "--params", "params.json", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_good_samplesheet_is_listed(tmp_path: Path) -> None:
+    params = {"input": "my/cohort.csv", "outdir": "r", "n_domains": "7", "use_image": "true", "seed": None}
+    sheet = "sample,section,n_domains\nA1,a1,\nB1,s3://bucket/b1,4\n"
+    done = check(tmp_path, "--base", "/data/my", "--problems", "problems.txt", params=params, sheet=sheet)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "problems.txt").read_text() == ""
+    sections = json.loads((tmp_path / "sections.json").read_text())
+    assert [(row["id"], row["section"], row["n_domains"]) for row in sections] == [
+        ("A1", "/data/my/a1", 7),
+        ("B1", "s3://bucket/b1", 4),
+    ]
+    parameters = json.loads((tmp_path / "parameters.json").read_text())
+    assert parameters["n_domains"] == 7 and parameters["use_image"] is True and parameters["seed"] == 0
+
+
+def test_paths_start_from_the_samplesheet_unless_told_otherwise(tmp_path: Path) -> None:
+    done = check(tmp_path, sheet="sample,section,n_domains\nA1,a1,3\n")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "sections.json").read_text())[0]["section"] == str(tmp_path / "a1")
+
+
+def test_problems_of_parameters_and_rows_are_printed_together(tmp_path: Path) -> None:
+    params = {"input": "my/cohort.csv", "outdir": "r", "epochs": "0", "n_domians": 3}
+    done = check(tmp_path, params=params, sheet="sample,section\nA 1,a1\nB1,b1\n")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr and "Found 5 problems" in done.stderr
+    for said in ("--epochs", "--n_domians", "cohort.csv, row 2 (A 1), column sample", "row 3 (B1), column n_domains"):
+        assert said in done.stderr
+    assert not (tmp_path / "sections.json").exists()
+
+
+def test_problems_go_to_a_file_when_asked(tmp_path: Path) -> None:
+    done = check(tmp_path, "--problems", "problems.txt", sheet="sample,section\nA1,a1\n")
+    assert done.returncode == 0, done.stderr
+    message = (tmp_path / "problems.txt").read_text()
+    assert message.startswith(
+        "Found 1 problem in the parameters and the samplesheet; nothing was run:\n  - cohort.csv, row 2"
+    )
+    assert json.loads((tmp_path / "sections.json").read_text()) == []
+
+
+def test_a_file_that_is_no_samplesheet_is_a_problem_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "sheet.yaml").write_text("- [")
+    done = check(tmp_path, "--input", "sheet.yaml", params={"input": "sheet.yaml", "outdir": "r", "epochs": 0})
+    assert done.returncode == 2
+    assert "--epochs" in done.stderr and "sheet.yaml: Expected YAML" in done.stderr
+
+
+def test_parameters_alone_can_be_checked(tmp_path: Path) -> None:
+    (tmp_path / "params.json").write_text("{}")
+    command = [sys.executable, str(PROGRAM), "--params", "params.json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--input: missing" in done.stderr and "--outdir: missing" in done.stderr
+
+
+def test_help_of_the_parameters(tmp_path: Path) -> None:
+    done = check(tmp_path, "--help_parameters")
+    assert done.returncode == 0 and "--n_domains" in done.stdout and "default 400" in done.stdout

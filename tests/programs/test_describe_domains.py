@@ -1,0 +1,98 @@
+"""describe_domains.py through its command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+PROGRAM = Path(__file__).resolve().parents[2] / "bin" / "describe_domains.py"
+TEST_DATA = Path(os.environ.get("EFNST_TEST_DATA", PROGRAM.parents[2] / "shared" / "data"))
+
+
+def describe(section: anndata.AnnData, folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """Run the program on `section`; results go to folder/out."""
+    section.write_h5ad(folder / "s1.h5ad")
+    command = [PROGRAM, "--sample", "s1", "--domains", folder / "s1.h5ad", "--outdir", folder / "out", *options]
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+
+
+@pytest.fixture
+def section() -> anndata.AnnData:
+    """100 spots on a square grid in domains of 60, 39 and 1; MARK is high in domain 2, RARE is seen in two spots."""
+    positions = 30.0 * np.indices((10, 10)).reshape(2, -1).T
+    domain = np.repeat(["1", "2"], [60, 40])
+    domain[99] = "3"
+    counts = np.random.default_rng(2).poisson(1.5, (100, 30))
+    counts[domain == "2", 4] += 12
+    counts[:, 7] = 0
+    counts[:2, 7] = 1
+    genes = [f"G{number}" for number in range(30)]
+    genes[4], genes[7], genes[9] = "MARK", "RARE", "NA"
+    obs = pd.DataFrame({"efnst": pd.Categorical(domain)}, index=[f"B{number}-1" for number in range(100)])
+    data = anndata.AnnData(sp.csr_matrix(counts.astype(np.int32)), obs=obs, obsm={"spatial": positions})
+    data.var_names = genes
+    data.uns["section"] = {"sample": "s1", "pitch_px": 30.0}
+    return data
+
+
+def test_planted_gene_is_first_everywhere(section: anndata.AnnData, tmp_path: Path) -> None:
+    describe(section, tmp_path, "--n_markers", "3")
+    markers = pd.read_csv(tmp_path / "out" / "markers.csv", dtype={"domain": str}, keep_default_na=False)
+    columns = ["domain", "gene", "score", "log2_fold_change", "p_value", "p_adjusted", "fraction_in", "fraction_out"]
+    assert list(markers.columns) == columns
+    assert markers[markers["domain"] == "2"]["gene"].iloc[0] == "MARK"
+    assert markers.groupby("domain").size().to_dict() == {"1": 3, "2": 3}
+    spatial = pd.read_csv(tmp_path / "out" / "spatial_genes.csv", keep_default_na=False)
+    assert list(spatial.columns) == ["gene", "morans_i", "p_value", "p_adjusted"]
+    assert spatial["gene"][0] == "MARK"
+    assert len(spatial) == 29
+    assert "RARE" not in set(spatial["gene"])
+    assert "NA" in set(spatial["gene"])
+
+
+def test_description(section: anndata.AnnData, tmp_path: Path) -> None:
+    describe(section, tmp_path)
+    description = json.loads((tmp_path / "out" / "description.json").read_text())
+    assert description["sample"] == "s1"
+    assert description["n_genes_tested"] == 29
+    assert description["top_markers"]["2"][0] == "MARK"
+    assert description["top_markers"]["3"] == []
+    assert description["top_spatial_genes"][0] == "MARK"
+    assert description["notes"] == ["Domain 3 has too few spots to be tested for markers."]
+    adjacency = description["adjacency"]
+    assert adjacency["domains"] == ["1", "2", "3"]
+    # The last spot of the corner touches three others, all of domain 2; 342 pairs touch on a 10 x 10 grid.
+    assert adjacency["pairs"][2] == [0, 3, 0]
+    assert sum(adjacency["pairs"][a][b] for a in range(3) for b in range(a, 3)) == 342
+    assert adjacency["enrichment"][2][2] is None
+
+
+def test_real_section_with_its_labels_as_domains(tmp_path: Path) -> None:
+    """White matter of the cortex is told by myelin genes, which also vary most over the section."""
+    folder = TEST_DATA / "dlpfc_151673"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}: set EFNST_TEST_DATA")
+    import scanpy
+
+    data = scanpy.read_10x_h5(folder / "filtered_feature_bc_matrix.h5")
+    data.var_names_make_unique()
+    labels = pd.read_csv(folder / "labels.csv", index_col=0).iloc[:, 0].dropna()
+    positions = pd.read_csv(folder / "spatial" / "tissue_positions_list.csv", header=None, index_col=0)
+    data = data[data.obs_names.isin(labels.index)].copy()
+    data.obs["efnst"] = pd.Categorical(labels[data.obs_names])
+    data.obsm["spatial"] = positions.loc[data.obs_names, [5, 4]].to_numpy(float)
+    steps = np.hypot(*(data.obsm["spatial"] - data.obsm["spatial"][0]).T)
+    data.uns["section"] = {"sample": "s1", "pitch_px": float(np.sort(steps)[1])}
+    describe(data, tmp_path)
+    description = json.loads((tmp_path / "out" / "description.json").read_text())
+    assert {"MBP", "PLP1"} <= set(description["top_markers"]["WM"])
+    assert {"MBP", "PLP1"} <= set(description["top_spatial_genes"])
+    enrichment = np.array(description["adjacency"]["enrichment"], dtype=float)
+    assert (np.diag(enrichment) > 2).all()

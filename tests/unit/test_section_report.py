@@ -1,0 +1,334 @@
+"""What the section report shows, worked out on small sections."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from efnst.errors import EfnstError
+from efnst.palette import domain_colour
+from efnst.section_report import (
+    MAX_IMAGE_PX,
+    THUMBNAIL_BYTES,
+    Records,
+    adjacency_table,
+    cell_outline,
+    divisions,
+    domain_table,
+    image_path,
+    map_data,
+    methods_text,
+    plain,
+    read_picture,
+    report_context,
+    save_thumbnail,
+    score_table,
+    section_summary,
+    section_view,
+    section_warnings,
+    small_image,
+    thinned,
+    training_curves,
+)
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "assets"
+EVIL = "</script><script>alert(1)</script>&\"'"
+
+
+def hexagonal(n_rows: int = 6, n_columns: int = 6) -> np.ndarray:
+    """Positions on a hexagonal grid of pitch 1."""
+    row, column = np.indices((n_rows, n_columns)).reshape(2, -1)
+    return np.column_stack([column + 0.5 * (row % 2), row * np.sqrt(3) / 2])
+
+
+@pytest.fixture
+def data() -> anndata.AnnData:
+    """36 spots in two halves, 5 genes, pitch 20 px, no image."""
+    positions = 20 * hexagonal() + 40
+    half = np.where(positions[:, 0] < 95, "1", "2")
+    obs = pd.DataFrame(
+        {
+            "total_counts": 100.0,
+            "n_genes_by_counts": 5,
+            "pct_counts_mt": 2.5,
+            "label": pd.Categorical(np.where(half == "1", "tumour", None)),
+            "efnst": pd.Categorical(half),
+            "efnst_confidence": 0.9,
+            "leiden": pd.Categorical(np.where(half == "1", "1", "3")),
+            "diffused": pd.Categorical(half),
+        },
+        index=[f"BARCODE{number}-1" for number in range(36)],
+    )
+    counts = sp.csr_matrix(np.random.default_rng(0).poisson(2.0, (36, 5)).astype(np.float32))
+    section = anndata.AnnData(counts, obs=obs, obsm={"spatial": positions})
+    section.var_names = ["A", "B", "C", "D", EVIL]
+    image = {"source": "none", "file": "", "scale": 1.0, "width": 0, "height": 0}
+    section.uns["section"] = {"sample": "s1", "pitch_px": 20.0, "um_per_px": 5.0, "spot_diameter_px": 11.0}
+    section.uns["section"] |= {"grid": "hexagonal", "space_ranger": "1.x", "image": image}
+    section.uns["efnst"] = {"parameters": {"n_genes": np.int64(3000)}, "versions": {"efnst": "0.1.0"}}
+    return section
+
+
+@pytest.fixture
+def records() -> Records:
+    methods = {
+        "efnst": {"n_domains": 2, "how": "mixture", "chaos": 0.1, "pas": 0.2, "silhouette": 0.3, "ari": 0.5},
+        "diffused": {"n_domains": 2, "how": "mixture", "chaos": 0.2, "pas": 0.1, "silhouette": 0.2, "ari": 0.4},
+        "leiden": {"n_domains": 2, "how": "leiden", "chaos": 0.3, "pas": 0.3, "silhouette": 0.1, "ari": 0.3},
+    }
+    quantiles = {"total_counts": [1.0, 2, 3, 4, 5], "n_genes_by_counts": [1.0, 2, 3, 4, 5]}
+    return Records(
+        qc={"sample": "s1", "n_spots_in_matrix": 40, "n_spots_in_tissue": 38, "n_spots_kept": 36, "lost": {"x": 2}}
+        | {"median_counts": 100.0, "median_genes": 5.0, "median_pct_mt": 2.5, "quantiles": quantiles, "warnings": []},
+        domains={"sample": "s1", "n_domains_asked": 2, "n_domains_found": 2, "clustering": "mixture"}
+        | {"refinement_rounds": 2, "sizes": {}, "methods": methods, "n_labelled": 18, "refined": True},
+        training={"epochs": 3, "loss": {"total": [3.0, 2.0, 1.0]}, "seed": 7, "device": "cpu", "seconds": 1.5}
+        | {"n_genes_used": 5, "parameters": {"epochs": 3}},
+        description={"sample": "s1", "n_genes_tested": 5, "top_markers": {"1": ["A", "B"], "2": []}}
+        | {"top_spatial_genes": ["C", EVIL], "notes": []}
+        | {
+            "adjacency": {"domains": ["1", "2"], "pairs": [[30, 6], [6, 30]], "enrichment": [[2.0, 0.25], [0.25, None]]}
+        },
+    )
+
+
+def with_image(data: anndata.AnnData, **facts: object) -> anndata.AnnData:
+    """`data` with other facts about its image."""
+    data.uns["section"]["image"] = data.uns["section"]["image"] | facts
+    return data
+
+
+def test_view_scales_spots_from_full_resolution_to_the_small_image(data: anndata.AnnData) -> None:
+    """hires at 0.5 px per full-resolution px, shrunk 4 times more: a spot at (40, 40) lies at (5, 5)."""
+    with_image(data, source="hires", scale=0.5, width=400, height=200)
+    view = section_view(data, Image.new("RGB", (100, 50)))
+    np.testing.assert_allclose(view.xy[0], [5, 5])
+    assert view.pitch == pytest.approx(2.5)
+    assert view.spot_diameter == pytest.approx(11 / 8)
+    assert view.um_per_px == pytest.approx(40)
+    assert (view.width, view.height) == (100, 50)
+
+
+def test_view_without_image_holds_all_spots(data: anndata.AnnData) -> None:
+    view = section_view(data, None)
+    assert max(view.width, view.height) == pytest.approx(MAX_IMAGE_PX)
+    assert (view.xy > 0).all()
+    assert (view.xy < [view.width, view.height]).all()
+    assert view.um_per_px * view.pitch == pytest.approx(5 * 20)
+
+
+@pytest.mark.parametrize(("grid", "n_corners", "area"), [("hexagonal", 6, np.sqrt(3) / 2), ("square", 4, 1.0)])
+@pytest.mark.parametrize("turned", [0, 10, 25])
+def test_cells_tile_the_plane(grid: str, n_corners: int, area: float, turned: float) -> None:
+    """However the array lies, a cell has the area of one spot, and its corners are shared with its neighbours."""
+    angle = np.deg2rad(turned)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    upright = hexagonal(9, 9) if grid == "hexagonal" else np.indices((9, 9)).reshape(2, -1).T
+    positions = upright @ turn.T
+    corners = cell_outline(positions, 1.0, grid)
+    assert len(corners) == n_corners
+    x, y = corners.T
+    assert abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2 == pytest.approx(area)
+    middle = positions[40]
+    for corner in corners:
+        distance = np.sort(np.hypot(*(positions - middle - corner).T))
+        np.testing.assert_allclose(distance[: 3 if grid == "hexagonal" else 4], np.hypot(*corner))
+
+
+def test_divisions_share_colours(data: anndata.AnnData) -> None:
+    layers = {layer["key"]: layer for layer in divisions(data.obs)}
+    assert list(layers) == ["efnst", "diffused", "leiden", "label"]
+    assert layers["efnst"]["colours"] == [domain_colour(1), domain_colour(2)]
+    assert layers["leiden"]["colours"] == [domain_colour(1), domain_colour(3)]
+    assert layers["label"]["colours"] == [domain_colour(1)]
+    assert set(layers["label"]["codes"]) == {0, -1}
+
+
+def test_divisions_without_labels(data: anndata.AnnData) -> None:
+    data.obs["label"] = pd.Categorical([None] * 36)
+    assert "label" not in [layer["key"] for layer in divisions(data.obs)]
+
+
+def test_maps_name_every_spot_and_gene(data: anndata.AnnData, records: Records) -> None:
+    maps = map_data(data, section_view(data, None), records.description)
+    assert maps["barcodes"] == data.obs_names.tolist()
+    assert len(maps["x"]) == len(maps["y"]) == 36
+    assert [gene["title"] for gene in maps["genes"]] == ["C", EVIL, "A"]
+    assert {layer["key"] for layer in maps["values"]} >= {"total_counts", "pct_counts_mt", "efnst_confidence"}
+
+
+def test_clustering_without_probabilities_has_no_confidence_map(data: anndata.AnnData, records: Records) -> None:
+    data.obs["efnst_confidence"] = np.nan
+    maps = map_data(data, section_view(data, None), records.description)
+    assert [layer["key"] for layer in maps["values"]] == ["total_counts", "n_genes_by_counts", "pct_counts_mt"]
+    assert [row["confidence"] for row in domain_table(data.obs, records.description)] == [None, None]
+
+
+def test_best_scores_are_marked(records: Records) -> None:
+    table = score_table(records.domains)
+    names = [column["name"] for column in table["columns"]]
+    assert names == ["CHAOS", "PAS", "silhouette", "ARI"]
+    best = {row["name"]: [score["best"] for score in row["scores"]] for row in table["rows"]}
+    assert best["EfNST"] == [True, False, True, True]
+    assert best["diffused"] == [False, True, False, False]
+
+
+def test_scores_without_labels_have_no_ari(records: Records) -> None:
+    for method in records.domains["methods"].values():
+        del method["ari"]
+    assert [column["name"] for column in score_table(records.domains)["columns"]] == ["CHAOS", "PAS", "silhouette"]
+
+
+def test_adjacency_is_shaded_by_direction(records: Records) -> None:
+    shades = [[cell["shade"] for cell in row["cells"]] for row in adjacency_table(records.description)]
+    np.testing.assert_allclose(shades, [[1 / 3, -2 / 3], [-2 / 3, 0]])
+
+
+def test_training_curve_runs_from_corner_to_corner() -> None:
+    (curve,) = training_curves({"loss": {"total": [3.0, 2.0, 1.0]}}, 100, 10)
+    assert curve["points"] == "0.0,0.0 50.0,5.0 100.0,10.0"
+    assert training_curves({"loss": {"total": [3.0]}})[0]["points"] == "130.0,110.0"
+
+
+def test_thinned_keeps_the_ends() -> None:
+    points = thinned(list(range(1000)))
+    assert len(points) == 100
+    assert points[0] == [1, 0.0]
+    assert points[-1] == [1000, 999.0]
+    assert thinned([5.0]) == [[1, 5.0]]
+
+
+def test_warnings_join_all_steps_once(records: Records) -> None:
+    records.qc["warnings"] = ["lowres"]
+    records.domains["n_domains_found"] = 1
+    found = section_warnings(replace(records, image_qc={"warnings": ["border", "lowres"]}))
+    assert found[:2] == ["lowres", "border"]
+    assert len(found) == 3
+    assert "1 domains were found where 2 were asked" in found[2]
+
+
+def test_summary_row(data: anndata.AnnData, records: Records) -> None:
+    summary = section_summary(data, replace(records, features={"spots_per_second": 99.0}), {})
+    assert summary["status"] == "pass"
+    assert summary["composition"] == {"1": 0.5, "2": 0.5}
+    assert (summary["efnst_chaos"], summary["diffused_pas"], summary["ari_leiden"]) == (0.1, 0.1, 0.3)
+    assert summary["spots_per_second"] == 99.0
+    assert summary["loss"] == {"total": [[1, 3.0], [2, 2.0], [3, 1.0]]}
+    records.qc["warnings"] = ["weak"]
+    assert section_summary(data, records, {})["status"] == "warn"
+
+
+def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> None:
+    parameters = {"image_pcs": 50, "graph_neighbours": 6}
+    imaged = {"image_qc": {"patches": [{"patch_um": 100.0}, {"patch_um": 190.0}], "warnings": []}}
+    text = methods_text(replace(records, **imaged, encoder={"encoder": "efficientnet-lite0"}), parameters, "hires")
+    assert "patches of 100, 190 µm" in text["image"]
+    assert "hires image; efficientnet-lite0" in text["image"]
+    assert "3 epochs" in text["network"]
+    assert "seed 7" in text["network"]
+    assert "quality" not in text
+    assert "image" not in methods_text(records, parameters, "hires")
+    assert methods_text(records, parameters, "none")["image"] == "No image was used."
+
+
+def test_plain_turns_numpy_into_python() -> None:
+    assert plain({"a": np.float32(0.5), "b": {"c": np.array([1, 2])}, "d": "x"}) == {
+        "a": 0.5,
+        "b": {"c": [1, 2]},
+        "d": "x",
+    }
+
+
+def test_image_is_shrunk_and_made_rgb(tmp_path: Path) -> None:
+    """16-bit grey, 3000 x 1500, wide gradient: becomes 8-bit RGB of 1200 x 600, dark on the left."""
+    values = np.tile(np.linspace(0, 65535, 3000).astype(np.uint16), (1500, 1))
+    Image.fromarray(values).save(tmp_path / "grey.png")
+    small = small_image(tmp_path / "grey.png", {"image": {"width": 3000, "height": 1500}})
+    assert small.size == (1200, 600)
+    assert small.mode == "RGB"
+    assert small.getpixel((5, 300))[0] < 20 < 235 < small.getpixel((1195, 300))[0]
+
+
+def test_rotation_in_the_exif_is_left_alone(tmp_path: Path) -> None:
+    image = Image.new("RGB", (60, 30), "white")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    assert small_image(tmp_path / "turned.jpg", {"image": {"width": 60, "height": 30}}).size == (60, 30)
+
+
+def test_another_image_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (60, 30)).save(tmp_path / "other.png")
+    with pytest.raises(EfnstError, match=r"Expected `other.png` to have 61 x 30 px.*found 60 x 30"):
+        small_image(tmp_path / "other.png", {"image": {"width": 61, "height": 30}})
+
+
+def test_image_paths(tmp_path: Path) -> None:
+    given = Path("slide.tif")
+    assert image_path({"image": {"source": "none", "file": ""}}, tmp_path, None) is None
+    assert image_path({"image": {"source": "fullres", "file": ""}}, tmp_path, given) == given
+    with pytest.raises(EfnstError, match="give it with --image"):
+        image_path({"image": {"source": "fullres", "file": ""}}, tmp_path, None)
+    with pytest.raises(EfnstError, match=r"spatial/hires\.png"):
+        image_path({"image": {"source": "hires", "file": "spatial/hires.png"}}, tmp_path, None)
+
+
+def test_thumbnail_is_small_and_shows_both_halves(data: anndata.AnnData, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    with_image(data, source="hires", file="noise.png", scale=1.0, width=300, height=300)
+    picture = read_picture(data, tmp_path, None)
+    view = section_view(data, picture)
+    save_thumbnail(view, divisions(data.obs)[0], picture, tmp_path / "t.webp")
+    assert (tmp_path / "t.webp").stat().st_size < 2 * THUMBNAIL_BYTES  # noise is the worst case
+    with Image.open(tmp_path / "t.webp") as both:
+        width = both.width
+    save_thumbnail(section_view(data, None), divisions(data.obs)[0], None, tmp_path / "t.webp")
+    assert (tmp_path / "t.webp").stat().st_size < THUMBNAIL_BYTES
+    with Image.open(tmp_path / "t.webp") as one:
+        assert one.width < 0.6 * width
+        blue, orange = (
+            one.getpixel((one.width // 4, one.height // 2)),
+            one.getpixel((3 * one.width // 4, one.height // 2)),
+        )
+    assert blue[2] > blue[0] + 50
+    assert orange[0] > orange[2] + 50
+
+
+def test_names_from_data_are_escaped(data: anndata.AnnData, records: Records) -> None:
+    """A sample, barcode, label, gene, warning and parameter that try to leave their place stay text."""
+    records.qc["sample"] = EVIL
+    records.qc["warnings"] = [EVIL]
+    records.description["top_markers"]["1"] = [EVIL]
+    records.training["parameters"][EVIL] = EVIL
+    data.obs_names = [EVIL + str(number) for number in range(36)]
+    data.obs["label"] = pd.Categorical([EVIL] * 36)
+    markers = pd.DataFrame({"domain": ["1"], "gene": [EVIL], "score": [1.0]})
+    spatial = pd.DataFrame({"gene": [EVIL], "morans_i": [1.0]})
+    context = report_context(data, records, section_view(data, None), None, markers, spatial)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    html = environment.get_template("section_report.html").render(context)
+    assert "<script>alert" not in html
+    assert html.count("<script>") == html.count("</script>") == 1
+    body = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in body
+
+
+def test_report_loads_nothing_from_elsewhere(data: anndata.AnnData, records: Records) -> None:
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+    context = report_context(data, records, section_view(data, None), None, *tables)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    html = environment.get_template("section_report.html").render(context)
+    assert not re.search(r"https?://|<link|<script src|@import|url\(", html)
+    for curve in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL):
+        assert ElementTree.fromstring(curve)[0].attrib["points"]
+    assert "seed 7" in html
+    assert "18 labelled spots; 18 spots without a label are left out" in html
