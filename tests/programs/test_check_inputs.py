@@ -74,4 +74,4 @@ def test_parameters_alone_can_be_checked(tmp_path: Path) -> None:
 
 def test_help_of_the_parameters(tmp_path: Path) -> None:
     done = check(tmp_path, "--help_parameters")
-    assert done.returncode == 0 and "--n_domains" in done.stdout and "default 400" in done.stdout
+    assert done.returncode == 0 and "--n_domains" in done.stdout and "default mixture" in done.stdout

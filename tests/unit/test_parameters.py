@@ -40,7 +40,7 @@ def test_the_defaults_keep_to_the_schema() -> None:
     parameters, found = check_parameters(GIVEN, SCHEMA)
     assert found == []
     assert not list(Draft202012Validator(SCHEMA).iter_errors(parameters))
-    assert parameters["epochs"] == 400 and parameters["use_image"] is True and "n_domains" not in parameters
+    assert parameters["epochs"] == properties(SCHEMA)["epochs"]["default"] and "n_domains" not in parameters
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,12 @@ from efnst.simulated_space_ranger import (
     damage,
     random_barcodes,
     read_matrix,
+    scale_factors,
     section_name,
     simulate_section,
     write_section,
 )
+from efnst.simulated_tissue import Recipe
 
 MATRIX = "filtered_feature_bc_matrix.h5"
 HIRES = Path("spatial") / "tissue_hires_image.png"
@@ -48,6 +50,14 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort")
     for number in range(3):
         write_section(simulate_section(number, 0, SMALL), folder / section_name(number))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def as_mtx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """sim_layers with its matrix as a folder."""
+    folder = tmp_path_factory.mktemp("mtx") / "sim_layers"
+    write_section(simulate_section(0, 0, SMALL), folder, matrix="mtx")
     return folder
 
 
@@ -125,9 +135,8 @@ def test_h5_has_every_part_of_the_10x_layout(section: Path) -> None:
         assert file.attrs["filetype"] == "matrix"
 
 
-def test_mtx_folder_holds_the_same_counts(cohort: Path, tmp_path: Path) -> None:
-    write_section(simulate_section(0, 0, SMALL), tmp_path / "mtx", matrix="mtx")
-    from_mtx = sc.read_10x_mtx(tmp_path / "mtx" / "outs" / "filtered_feature_bc_matrix", var_names="gene_ids")
+def test_mtx_folder_holds_the_same_counts(cohort: Path, as_mtx: Path) -> None:
+    from_mtx = sc.read_10x_mtx(as_mtx / "outs" / "filtered_feature_bc_matrix", var_names="gene_ids")
     from_h5 = sc.read_10x_h5(cohort / "sim_layers" / "outs" / MATRIX)
     assert list(from_mtx.obs_names) == list(from_h5.obs_names)
     assert list(from_mtx.var_names) == list(from_h5.var["gene_ids"])
@@ -174,10 +183,8 @@ def test_images_have_the_size_that_the_scales_say(section: Path) -> None:
     np.testing.assert_allclose(np.array(lowres) / hires, 0.3, atol=0.002)
 
 
-def test_a_section_as_large_as_the_array_has_images_of_2000_and_600_px() -> None:
-    from efnst.simulated_space_ranger import scale_factors
-    from efnst.simulated_tissue import Recipe
-
+@pytest.mark.slow
+def test_a_section_larger_than_8_mm_has_images_of_2000_and_600_px() -> None:
     section = simulate_section(0, 0, Recipe(n_spots=5500, n_genes=100))
     width, height = section.specimen.appearance.frame.size_um
     long_fullres_px = max(width, height) / 0.5
@@ -329,10 +336,10 @@ def test_wrong_scale_puts_spots_outside_the_image(outs: Path) -> None:
 )
 @pytest.mark.parametrize("matrix", ["h5", "mtx"])
 def test_wrong_numbers_in_either_kind_of_matrix(
-    tmp_path: Path, kind: str, wrong: Callable[[np.ndarray], np.ndarray], matrix: str
+    cohort: Path, as_mtx: Path, tmp_path: Path, kind: str, wrong: Callable[[np.ndarray], np.ndarray], matrix: str
 ) -> None:
-    write_section(simulate_section(0, 0, SMALL), tmp_path / "section", matrix=matrix)
-    outs = tmp_path / "section" / "outs"
+    outs = tmp_path / "outs"
+    shutil.copytree((as_mtx if matrix == "mtx" else cohort / "sim_layers") / "outs", outs)
     assert not wrong(read_matrix(outs)[0].counts.data).any()
     damage(outs, kind)
     if matrix == "h5":

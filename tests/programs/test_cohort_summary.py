@@ -1,0 +1,126 @@
+"""cohort_summary.py through its command line, and what MultiQC makes of its files."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+PROJECT = Path(__file__).resolve().parents[2]
+PROGRAM = PROJECT / "bin" / "cohort_summary.py"
+CONFIG = PROJECT / "assets" / "multiqc_config.yml"
+
+
+def summary(number: int) -> dict:
+    """section_summary.json of one section: every other with labels, every third with a warning."""
+    warnings = ["Only the lowres image, 600 × 600 px"] if number % 3 == 0 else []
+    row = {"sample": f"P{number:03d}_tumour", "status": "warn" if warnings else "pass", "warnings": warnings}
+    row |= {"n_spots_in_tissue": 3000 + number, "n_spots_kept": 2990, "median_counts": 4000.0, "median_genes": 2000.0}
+    row |= {"median_pct_mt": 4.5, "n_domains_asked": 7, "n_domains_found": 7, "image_source": "hires"}
+    for method in ("efnst", "diffused", "leiden"):
+        row |= {f"{method}_chaos": 0.06, f"{method}_pas": 0.05, f"{method}_silhouette": None}
+        row |= {f"ari_{method}": 0.5} if number % 2 else {}
+    row |= {"device": "cpu", "seconds": 12.5, "spots_per_second": None, "lost": {"min_counts_per_spot": 10 + number}}
+    row |= {"composition": {str(domain): 1 / 7 for domain in range(1, 8)}}
+    row |= {"quantiles": {"total_counts": [1.0, 2e3, 4e3, 6e3, 3e4], "n_genes_by_counts": [1.0, 1e3, 2e3, 3e3, 8e3]}}
+    row |= {"top_markers": {str(domain): ["MBP", "PLP1", "MOBP"] for domain in range(1, 8)}}
+    loss = {part: [[epoch, 9 / epoch] for epoch in range(1, 101)] for part in ("reconstruction", "graph", "kl")}
+    return row | {"loss": loss, "methods_text": {"network": "Trained for 100 epochs."}}
+
+
+def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> list:
+    """Input files as the pipeline stages them, and the options that name them."""
+    numbers = range(finished + failed + vanished)
+    for name in ("summaries", "failures", "thumbnails", "versions"):
+        (folder / name).mkdir()
+    sections = [{"id": summary(number)["sample"]} for number in numbers]
+    (folder / "sections.json").write_text(json.dumps(sections))
+    for number in numbers[:finished]:
+        place = folder / "summaries" / str(number)
+        place.mkdir()
+        (place / "section_summary.json").write_text(json.dumps(summary(number)))
+        name = f"{summary(number)['sample']}_thumbnail.webp"
+        Image.effect_noise((500, 260), 40 + number % 7).convert("RGB").save(folder / "thumbnails" / name, quality=30)
+    for number in numbers[finished : finished + failed]:
+        record = {"sample": summary(number)["sample"], "step": "read_section", "reason": "Expected spots, found none"}
+        (folder / "failures" / f"{number}.json").write_text(json.dumps(record))
+    (folder / "versions" / "1.yml").write_text('"READ_SECTION":\n  scanpy: 1.11.0\n')
+    names = ("summaries", "failures", "thumbnails", "versions")
+    return ["--sections", folder / "sections.json", *(part for name in names for part in (f"--{name}", folder / name))]
+
+
+def summarise(folder: Path, options: list) -> list[dict]:
+    """Run the program; the rows of summary.csv."""
+    command = [sys.executable, PROGRAM, *options, "--outdir", folder / "out"]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    with (folder / "out" / "summary.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def multiqc(folder: Path) -> tuple[str, str]:
+    """Run MultiQC as the pipeline does, but strictly: its log and its report."""
+    options = ["--strict", "--config", CONFIG, "--filename", "multiqc_report.html", "--outdir", folder, folder / "out"]
+    done = subprocess.run([sys.executable, "-m", "multiqc", *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr, (folder / "multiqc_report.html").read_text()
+
+
+def test_rows_and_files(tmp_path: Path) -> None:
+    rows = summarise(tmp_path, stage(tmp_path, finished=3, failed=1, vanished=1))
+    assert [row["status"] for row in rows] == ["warn", "pass", "pass", "failed", "failed"]
+    assert rows[3]["reason"] == "read_section: Expected spots, found none"
+    assert rows[4]["reason"] == "ended unexpectedly; see pipeline_info/execution_trace.txt"
+    assert [row["ari_efnst"] for row in rows] == ["", "0.5", "", "", ""]
+    assert rows[0]["report"] == "P000_tumour/report.html"
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    parts = ("status", "statistics", "spots_lost", "quantiles", "composition", "gallery", "markers", "scores")
+    expected = {f"efnst_{part}_mqc.json" for part in (*parts, "training", "methods")}
+    assert made == expected | {"summary.csv", "efnst_mqc_versions.yml"}
+    versions = yaml.safe_load((tmp_path / "out" / "efnst_mqc_versions.yml").read_text())
+    assert versions == {"READ_SECTION": {"scanpy": ["1.11.0"]}}
+
+
+def test_every_section_has_its_place_in_the_configuration(tmp_path: Path) -> None:
+    summarise(tmp_path, stage(tmp_path, finished=2))
+    order = yaml.safe_load(CONFIG.read_text())["custom_content"]["order"]
+    made = sorted(path.name.removesuffix("_mqc.json") for path in (tmp_path / "out").glob("*_mqc.json"))
+    assert sorted(order) == made
+
+
+def test_sections_only(tmp_path: Path) -> None:
+    stage(tmp_path, finished=0, vanished=2)
+    rows = summarise(tmp_path, ["--sections", tmp_path / "sections.json"])
+    assert [row["status"] for row in rows] == ["failed", "failed"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"summary.csv", "efnst_status_mqc.json"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("finished", "failed", "vanished"), [(1, 0, 0), (0, 1, 1), (4, 1, 1)])
+def test_multiqc_takes_all_of_it(tmp_path: Path, finished: int, failed: int, vanished: int) -> None:
+    summarise(tmp_path, stage(tmp_path, finished, failed, vanished))
+    log, html = multiqc(tmp_path)
+    assert not [line for line in log.splitlines() if "WARNING" in line or "ERROR" in line]
+    assert 'id="efnst_status' in html
+    if failed:
+        assert "read_section: Expected spots, found none" in html
+    if finished:
+        assert '<a href="P000_tumour/report.html">report</a>' in html
+        assert "MBP, PLP1, MOBP" in html
+        sections = [html.index(f'id="mqc-module-section-efnst_{name}') for name in ("status", "gallery", "methods")]
+        assert sections == sorted(sections)
+        assert "scanpy" in html
+
+
+@pytest.mark.slow
+def test_two_hundred_sections(tmp_path: Path) -> None:
+    options = stage(tmp_path, finished=190, failed=5, vanished=5)
+    start = time.monotonic()
+    assert len(summarise(tmp_path, options)) == 200
+    multiqc(tmp_path)
+    assert time.monotonic() - start < 120
+    assert (tmp_path / "multiqc_report.html").stat().st_size < 30e6

@@ -1,0 +1,119 @@
+"""section_report.py through its command line, on a simulated section that went through the real steps before it."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+BIN = Path(__file__).resolve().parents[2] / "bin"
+SAMPLE = "sim_layers"
+
+
+def program(name: str, *arguments: object) -> subprocess.CompletedProcess:
+    """Run a program of the pipeline."""
+    command = [sys.executable, BIN / f"{name}.py", *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def must(name: str, *arguments: object) -> None:
+    """Run a program that has to succeed."""
+    done = program(name, *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the steps before the report leave for one small section with an image and labels."""
+    path = tmp_path_factory.mktemp("section")
+    must("simulate_cohort", "--outdir", path, "--sections", 1, "--small")
+    section, labels, outs = path / "section.h5ad", path / SAMPLE / "labels.csv", path / SAMPLE
+    must("read_section", "--sample", SAMPLE, "--section", outs, "--labels", labels, "--outdir", path)
+    must("tile_image", "--sample", SAMPLE, "--section", section, "--folder", outs, "--outdir", path)
+    must("learn_embedding", "--sample", SAMPLE, "--section", section, "--epochs", 5, "--outdir", path)
+    results = "--embedding", path / "embedding.npz", "--training", path / "training.json", "--n_domains", 4
+    must("assign_domains", "--sample", SAMPLE, "--section", section, *results, "--outdir", path)
+    must("describe_domains", "--sample", SAMPLE, "--domains", path / f"{SAMPLE}.h5ad", "--outdir", path)
+    return path
+
+
+def arguments(folder: Path, outdir: Path) -> list:
+    """The options of the report."""
+    names = {"domains": f"{SAMPLE}.h5ad", "domains_json": "domains.json", "qc": "section_qc.json"}
+    names |= {"training": "training.json", "description": "description.json", "markers": "markers.csv"}
+    names |= {"spatial_genes": "spatial_genes.csv", "image_qc": "image_qc.json", "section": SAMPLE}
+    files = [part for option, name in names.items() for part in (f"--{option}", folder / name)]
+    return ["--sample", SAMPLE, *files, "--outdir", outdir]
+
+
+def test_report_thumbnail_and_summary(folder: Path, tmp_path: Path) -> None:
+    must("section_report", *arguments(folder, tmp_path))
+    domains = json.loads((folder / "domains.json").read_text())
+    summary = json.loads((tmp_path / "section_summary.json").read_text())
+    assert summary["sample"] == SAMPLE
+    assert summary["n_domains_asked"] == 4
+    assert summary["ari_diffused"] == domains["methods"]["diffused"]["ari"]
+    assert sum(summary["composition"].values()) == pytest.approx(1, abs=1e-4)
+    html = (tmp_path / "report.html").read_text()
+    maps = json.loads(re.search(r"const M = (\{.*?\}), IMAGE = ", html).group(1))
+    assert len(maps["barcodes"]) == summary["n_spots_kept"] == 250
+    assert [layer["key"] for layer in maps["divisions"]] == ["efnst", "diffused", "leiden", "label"]
+    assert 'IMAGE = "data:image/jpeg;base64,' in html
+    assert "patches of 190 µm" not in html  # the network was trained without image features: no encoder is known
+    assert "trained for 5 epochs" in html
+    with Image.open(tmp_path / f"{SAMPLE}_thumbnail.webp") as thumbnail:
+        assert thumbnail.format == "WEBP"
+        assert thumbnail.width > thumbnail.height
+
+
+def test_spots_lie_where_the_image_says(folder: Path, tmp_path: Path) -> None:
+    """The tissue of the H&E image is darker under the spots than at its corners, so the maps fit the image."""
+    import base64
+    import io
+
+    must("section_report", *arguments(folder, tmp_path))
+    html = (tmp_path / "report.html").read_text()
+    maps = json.loads(re.search(r"const M = (\{.*?\}), IMAGE = ", html).group(1))
+    encoded = re.search(r'IMAGE = "data:image/jpeg;base64,([^"]*)"', html).group(1).replace("\\u003d", "=")
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("L")
+    assert (picture.width, picture.height) == (maps["width"], maps["height"])
+    under = [picture.getpixel((round(x), round(y))) for x, y in zip(maps["x"], maps["y"], strict=True)]
+    corners = [picture.getpixel((x, y)) for x in (2, picture.width - 3) for y in (2, picture.height - 3)]
+    assert sum(under) / len(under) < sum(corners) / 4 - 20
+
+
+def test_missing_image_is_a_record_of_failure(folder: Path, tmp_path: Path) -> None:
+    bare = tmp_path / SAMPLE
+    shutil.copytree(folder / SAMPLE, bare, ignore=shutil.ignore_patterns("*.png"))
+    options = [bare if part == folder / SAMPLE else part for part in arguments(folder, tmp_path)]
+    done = program("section_report", *options, "--failure", tmp_path / "failure.json")
+    assert done.returncode == 0
+    record = json.loads((tmp_path / "failure.json").read_text())
+    assert record["sample"] == SAMPLE
+    assert record["step"] == "section_report"
+    assert "tissue_hires_image.png" in record["reason"]
+    assert program("section_report", *options).returncode == 2
+
+
+def test_report_without_image(folder: Path, tmp_path: Path) -> None:
+    section = tmp_path / "section.h5ad"
+    outs = folder / SAMPLE
+    must("read_section", "--sample", SAMPLE, "--section", outs, "--image", "none", "--outdir", tmp_path)
+    results = "--embedding", folder / "embedding.npz", "--training", folder / "training.json", "--n_domains", 4
+    clustering = "--clustering", "leiden"  # which gives no confidence
+    must("assign_domains", "--sample", SAMPLE, "--section", section, *results, *clustering, "--outdir", tmp_path)
+    must("describe_domains", "--sample", SAMPLE, "--domains", tmp_path / f"{SAMPLE}.h5ad", "--outdir", tmp_path)
+    shutil.copy(folder / "training.json", tmp_path)
+    options = arguments(tmp_path, tmp_path)
+    at = options.index("--image_qc")
+    must("section_report", *options[:at], *options[at + 2 :])
+    html = (tmp_path / "report.html").read_text()
+    assert "This section was run without an image." in html
+    assert 'IMAGE = ""' in html
+    assert "No labels were given" in html
+    assert "NaN" not in html
+    assert json.loads((tmp_path / "section_summary.json").read_text())["image_source"] == "none"
