@@ -25,8 +25,8 @@ process COHORT_SUMMARY {
         --summaries summaries \\
         --thumbnails thumbnails \\
         --failures failures \\
-        --versions versions \\
-        ${task.ext.args ?: ''}
+        --versions versions
+    cp efnst_mqc_versions.yml software_versions.yml
     write_versions.py '${task.process}' pandas > versions.yml
     """
 
