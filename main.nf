@@ -44,7 +44,9 @@ workflow FIND_DOMAINS {
     )
     DESCRIBE_DOMAINS(ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, _record -> [meta, domains] })
 
-    image_records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], []] })
+    encoder_record = EXPORT_ENCODER.out.encoder.map { _encoder, record -> record }
+    image_records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder_record)
+        .mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], [], []] })
     SECTION_REPORT(
         sections
             .map { meta, files -> [meta, files.folder, files.image] }

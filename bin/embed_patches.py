@@ -13,7 +13,7 @@ def main(
     sample: Annotated[str, typer.Option(help="Name of the sample.")],
     patches: Annotated[Path, typer.Option(help="patches.h5 of tile_image.py.")],
     encoder: Annotated[Path, typer.Option(help="encoder.onnx of export_encoder.py.")],
-    batch_size: Annotated[int, typer.Option("--batch_size", help="Patches given to the encoder at once.", min=1)] = 32,
+    batch_size: Annotated[int, typer.Option("--batch_size", help="Patches given to the encoder at once.", min=1)] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     outdir: Annotated[Path, typer.Option(help="Folder for features.npz and features.json.")] = Path("."),

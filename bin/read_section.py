@@ -2,12 +2,12 @@
 """Read one section from its Space Ranger folder."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from efnst.errors import EfnstError
 from efnst.program import run, write_json
 
 log = logging.getLogger("efnst")
@@ -22,9 +22,6 @@ def main(
     labels: Annotated[
         str, typer.Option("--labels", help="CSV with the columns barcode and label, for scores only.")
     ] = "",
-    n_domains: Annotated[
-        int | None, typer.Option("--n_domains", help="Domains to be found later; more than spots is refused here.")
-    ] = None,
     min_counts_per_spot: Annotated[
         int, typer.Option("--min_counts_per_spot", min=0, help="Leave out spots with fewer counts.")
     ] = 1,
@@ -53,13 +50,9 @@ def main(
     from efnst.spot_qc import Thresholds, keep_good_spots, qc_record
 
     loaded, n_in_matrix, warnings = load_section(sample, section, image, labels)
-    kept, lost = keep_good_spots(loaded, Thresholds(min_counts_per_spot, min_genes_per_spot, max_pct_mt))
-    if n_domains is not None and n_domains > kept.n_obs:
-        raise EfnstError(
-            f"Expected at least as many spots as domains, found {kept.n_obs} spots after quality control and "
-            f"{n_domains} domains asked: lower n_domains or loosen the thresholds."
-        )
-    record = qc_record(kept, sample, n_in_matrix, lost, warnings)
+    thresholds = Thresholds(min_counts_per_spot, min_genes_per_spot, max_pct_mt)
+    kept, lost = keep_good_spots(loaded, thresholds)
+    record = qc_record(kept, sample, n_in_matrix, lost, warnings) | {"thresholds": asdict(thresholds)}
     kept.uns[QC] = record | {"warnings": np.array(warnings, dtype=object)}
     kept.write_h5ad(outdir / "section.h5ad", compression="gzip", compression_opts=1)
     write_json(outdir / "section_qc.json", record)

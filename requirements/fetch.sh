@@ -118,7 +118,7 @@ uv() {
 
 build_environment() {
   uv venv --quiet --relocatable --python "$python" "$1"
-  uv pip install --python "$1/bin/python" --require-hashes -r "$locks/all.txt"
+  uv pip install --python "$1/bin/python" --require-hashes --compile-bytecode -r "$locks/all.txt"
 }
 
 need_environment() {

@@ -55,7 +55,7 @@ def _morans_i(x: sparse.csc_array, operator: sparse.csr_array, degree: np.ndarra
 def spatially_variable_genes(
     values: sparse.csr_array, graph: sparse.csr_array, n_genes: int, min_spots: int
 ) -> np.ndarray:
-    """Sorted indices of the `n_genes` genes with the largest Moran's I among those seen in `min_spots` spots or more."""
+    """Sorted indices of the `n_genes` genes with the largest Moran's I, of those seen in `min_spots` spots or more."""
     seen = np.bincount(values.indices, minlength=values.shape[1])
     candidates = np.flatnonzero(seen >= min_spots)
     index = gene_morans_i(values.tocsc()[:, candidates].tocsr(), graph)

@@ -103,7 +103,7 @@ def _epoch(
 
 
 def _losses(encoded: Encoded, targets: Tensor, edges: Tensor, options: TrainingOptions) -> Tensor:
-    """Mean squared error, graph loss of μ, and KL divergence to N(0, I) per spot (Kingma and Welling 2014, appendix B)."""
+    """Mean squared error, graph loss of μ, and KL divergence to N(0, I) per spot (Kingma 2014, appendix B)."""
     if options.graph_loss == "published":
         graph = published_graph_loss(encoded.latent, edges)
     else:

@@ -90,7 +90,7 @@ def truth(outs: Path) -> pd.DataFrame:
 
 
 def test_a_section_of_each_version(versions: Path, tmp_path: Path) -> None:
-    section, qc = read(versions, tmp_path, labels=str(versions / "labels.csv"), n_domains=4)
+    section, qc = read(versions, tmp_path, labels=str(versions / "labels.csv"))
     matrix, _ = read_matrix(versions / "outs")
     assert list(section.obs_names) == list(matrix.barcodes), "rows keep the order of the matrix"
     assert list(section.var["gene_ids"]) == list(matrix.ids)
@@ -237,11 +237,6 @@ def test_thresholds_take_spots_and_say_so(whole: Path, tmp_path: Path) -> None:
 def test_no_spot_left(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match=r"none of \d+ \(min_counts_per_spot 1e\+08 took \d+, min_genes"):
         read(whole, tmp_path, min_counts_per_spot=10**8)
-
-
-def test_more_domains_than_spots(whole: Path, tmp_path: Path) -> None:
-    with pytest.raises(EfnstError, match=r"found \d+ spots after quality control and 5000 domains"):
-        read(whole, tmp_path, n_domains=5000)
 
 
 def test_symbols_that_repeat_are_made_unique(folder: Path, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ process SECTION_REPORT {
     label 'process_single'
 
     input:
-    // image, image_qc and features: [] for a section without them
-    tuple val(meta), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*'), path(qc), path(image_qc), path(features), path(training), path(domains), path(domains_json), path(markers), path(spatial_genes), path(description)
+    // image, image_qc, features and encoder: [] for a section without them
+    tuple val(meta), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*'), path(qc), path(image_qc), path(features), path(encoder), path(training), path(domains), path(domains_json), path(markers), path(spatial_genes), path(description)
     path template
 
     output:
@@ -26,6 +26,7 @@ process SECTION_REPORT {
         --qc ${qc} \\
         ${image_qc ? "--image_qc ${image_qc}" : ''} \\
         ${features ? "--features_json ${features}" : ''} \\
+        ${encoder ? "--encoder_json ${encoder}" : ''} \\
         --training ${training} \\
         --domains ${domains} \\
         --domains_json ${domains_json} \\
