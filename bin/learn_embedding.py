@@ -2,6 +2,7 @@
 """Learn an embedding of the spots from expression, image features and positions with the EfNST network."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +49,7 @@ def main(
 ) -> None:
     """Learn an embedding of the spots from expression, image features and positions with the EfNST network."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")  # PyG still scripts its operators
     import anndata
     from threadpoolctl import threadpool_limits
 

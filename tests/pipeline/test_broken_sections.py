@@ -1,0 +1,139 @@
+"""Broken sections end as rows with a reason; the others finish, and a repaired one is picked up by -resume."""
+
+import html
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from efnst.simulated_space_ranger import damage
+from tests.pipeline.conftest import QUICK, Efnst, Run, simulate, write_sheet
+
+pytestmark = pytest.mark.slow
+
+REASONS = {
+    "missing_matrix": ("read_section", "Expected filtered_feature_bc_matrix.h5"),
+    "empty_matrix": ("read_section", "found an empty matrix"),
+    "wrong_scale": ("", "in the image"),
+    "corrupt_image": ("tile_image", "tissue_hires_image.png"),
+}
+REPAIRED = ("missing_matrix", "corrupt_image")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A cohort with broken sections: its samplesheet, the run on it, and intact copies of the sections by sample."""
+
+    sheet: Path
+    run: Run
+    intact: dict[str, Path]
+
+
+@pytest.fixture(scope="module")
+def broken(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Broken:
+    """One sound section, one for each damage, one that is nowhere, and one with fewer spots than domains."""
+    folder = tmp_path_factory.mktemp("broken")
+    sections = sorted(simulate(folder / "sections", len(REASONS) + 1, n_spots=70, seed=2).glob("sim_*"))
+    rows, intact = [{"sample": "sound", "section": str(cohort / "sim_layers" / "outs"), "n_domains": "7"}], {}
+    for kind, section in zip(REASONS, sections, strict=False):
+        intact[kind] = shutil.copytree(section / "outs", folder / "intact" / kind)
+        damage(section / "outs", kind)
+        rows.append({"sample": kind, "section": str(section / "outs"), "n_domains": "3"})
+    rows.append({"sample": "nowhere", "section": str(folder / "nowhere"), "n_domains": "3"})
+    rows.append({"sample": "too_few", "section": f"{sections[-1]}/outs", "image": "none", "n_domains": "90"})
+    sheet = write_sheet(folder / "sheet.csv", *rows)
+    return Broken(sheet, efnst(folder, *QUICK, "--input", sheet), intact)
+
+
+def test_the_run_ends_well_and_the_sound_section_is_finished(broken: Broken) -> None:
+    assert broken.run.status == 0, broken.run.output
+    assert broken.run.summary["sound"]["status"] == "pass"
+    assert (broken.run.outdir / "sound" / "report.html").is_file()
+
+
+def test_sound_section_has_the_same_domains_as_in_another_run(broken: Broken, finished: Run) -> None:
+    """Two runs, two work folders, another cohort around it: the bytes are the same."""
+    first, second = finished.outdir / "sim_layers" / "domains.csv", broken.run.outdir / "sound" / "domains.csv"
+    assert not {task["hash"] for task in finished.tasks} & {task["hash"] for task in broken.run.tasks}
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("kind", REASONS)
+def test_damage_is_named_in_the_summary(broken: Broken, kind: str) -> None:
+    row = broken.run.summary[kind]
+    step, found = REASONS[kind]
+    assert row["status"] == "failed"
+    assert row["reason"].startswith(step)
+    assert f"{kind}: " in row["reason"] and found in row["reason"]
+    assert row["report"] == row["n_domains_found"] == ""
+
+
+def test_section_that_is_nowhere_is_named_with_its_path(broken: Broken) -> None:
+    reason = broken.run.summary["nowhere"]["reason"]
+    assert f"nowhere: column section names `{broken.sheet.parent}/nowhere`, which does not exist" in reason
+
+
+def test_more_domains_than_spots_are_refused_with_both_numbers(broken: Broken) -> None:
+    row = broken.run.summary["too_few"]
+    assert row["status"] == "failed"
+    assert "90" in row["reason"] and "70" in row["reason"]
+
+
+def test_report_of_the_cohort_gives_every_reason(broken: Broken) -> None:
+    report = html.unescape((broken.run.outdir / "multiqc_report.html").read_text())
+    for sample, row in broken.run.summary.items():
+        assert sample in report
+        assert row["reason"] in report
+
+
+def test_order_of_the_samplesheet_is_kept(broken: Broken) -> None:
+    assert list(broken.run.summary) == ["sound", *REASONS, "nowhere", "too_few"]
+
+
+def test_repaired_sections_are_picked_up_by_resume(broken: Broken, efnst: Efnst) -> None:
+    """The files come back as they were, in place: only what lies below the section's folder has changed."""
+    sections = broken.sheet.parent / "sections"
+    for kind, section in zip(REASONS, sorted(sections.glob("sim_*")), strict=False):
+        if kind in REPAIRED:
+            shutil.copytree(broken.intact[kind], section / "outs", dirs_exist_ok=True)
+    run = efnst(broken.sheet.parent, *QUICK, "-resume", "--input", broken.sheet, outdir="repaired")
+    assert run.status == 0, run.output
+    assert {kind: run.summary[kind]["status"] for kind in REPAIRED} == dict.fromkeys(REPAIRED, "pass")
+    assert {row["status"] for sample, row in run.summary.items() if sample not in (*REPAIRED, "sound")} == {"failed"}
+    assert {tag for _, tag in run.ended("COMPLETED")} == {*REPAIRED, ""}
+
+
+@pytest.fixture(scope="module")
+def missing_matrix(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A row of a samplesheet whose section has no counts."""
+    outs = simulate(tmp_path_factory.mktemp("missing"), 1, n_spots=70, seed=3) / "sim_layers" / "outs"
+    damage(outs, "missing_matrix")
+    return {"sample": "no_counts", "section": str(outs), "n_domains": "3"}
+
+
+def test_cohort_without_any_sound_section_still_gets_its_report(
+    efnst: Efnst, missing_matrix: dict[str, str], tmp_path: Path
+) -> None:
+    nowhere = {"sample": "nowhere", "section": "nowhere", "n_domains": "3"}
+    run = efnst(tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", missing_matrix, nowhere))
+    assert run.status == 0, run.output
+    assert {row["status"] for row in run.summary.values()} == {"failed"}
+    report = html.unescape((run.outdir / "multiqc_report.html").read_text())
+    assert all(row["reason"] in report for row in run.summary.values())
+
+
+def test_strict_ends_the_run_and_names_the_section(
+    efnst: Efnst, missing_matrix: dict[str, str], tmp_path: Path
+) -> None:
+    run = efnst(tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", missing_matrix), "--strict")
+    assert run.status != 0
+    assert "no_counts: Expected filtered_feature_bc_matrix.h5" in run.output
+    assert not (run.outdir / "summary.csv").exists()
+
+
+def test_strict_ends_the_run_for_a_section_that_is_nowhere(efnst: Efnst, tmp_path: Path) -> None:
+    nowhere = {"sample": "nowhere", "section": "no/folder", "n_domains": "3"}
+    run = efnst(tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", nowhere), "--strict")
+    assert run.status != 0
+    assert f"nowhere: column section names `{tmp_path}/no/folder`, which does not exist" in run.output

@@ -1,0 +1,56 @@
+"""What is wrong with the parameters or the samplesheet is said at once, before any section is read."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from efnst import __version__
+from tests.pipeline.conftest import Efnst, write_sheet
+
+
+def words(text: str) -> str:
+    """`text` with all white space alike."""
+    return re.sub(r"\s+", " ", text)
+
+
+def test_unknown_parameter_is_refused_with_a_suggestion(efnst: Efnst, tmp_path: Path) -> None:
+    sheet = write_sheet(tmp_path / "sheet.csv", {"sample": "a", "section": "nowhere", "n_domains": "4"})
+    run = efnst(tmp_path, "--input", sheet, "--n_domain", "5")
+    assert run.status != 0
+    assert "parameter --n_domain: not known to efnst; did you mean --n_domains?" in words(run.output)
+    assert {task["process"] for task in run.tasks} == {"CHECK_INPUTS"}
+
+
+def test_all_problems_are_listed_in_one_message(efnst: Efnst, tmp_path: Path) -> None:
+    row = {"sample": "a", "section": "nowhere", "n_domains": "4", "lables": "labels.csv"}
+    run = efnst(
+        tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", row, row), "--epochs=-5", "--clustering", "mix"
+    )
+    assert run.status != 0
+    message = words(run.output)
+    assert "Found 4 problems in the parameters and the samplesheet; nothing was run:" in message
+    assert "parameter --epochs: found -5, expected a whole number, 1 or more" in message
+    assert 'parameter --clustering: found "mix", expected one of mixture, leiden, kmeans' in message
+    assert "column lables: not known; did you mean labels?" in message
+    assert 'row 2 and row 3, column sample: found "a" in 2 rows' in message
+    assert {task["process"] for task in run.tasks} == {"CHECK_INPUTS"}
+
+
+@pytest.mark.parametrize(("options", "found"), [((), "nothing"), (("--input", "no.csv"), "`no.csv`")])
+def test_samplesheet_that_is_not_given_or_not_there(
+    efnst: Efnst, tmp_path: Path, options: tuple[str, ...], found: str
+) -> None:
+    run = efnst(tmp_path, *options)
+    assert run.status != 0
+    assert f"Expected --input to name a samplesheet, found {found}" in words(run.output)
+    assert run.tasks == []
+
+
+@pytest.mark.parametrize(("option", "shown"), [("--help", "--n_domains"), ("--version", f"efnst {__version__}")])
+def test_help_and_version_are_shown_and_nothing_is_left(project: Path, tmp_path: Path, option: str, shown: str) -> None:
+    ended = subprocess.run([project / "efnst", "run", option], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert shown in ended.stdout
+    assert {path.name.split(".log")[0] for path in tmp_path.iterdir()} <= {".nextflow", "work"}

@@ -1,0 +1,131 @@
+"""What a run on a sound cohort leaves: every file that docs/output.md promises, and sound content in each."""
+
+import csv
+import json
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pytest
+import yaml
+
+from tests.pipeline.conftest import Run
+
+pytestmark = pytest.mark.slow
+
+SAMPLES = {"sim_layers": 7, "sim_nested": 4}
+SECTION_FILES = ("report.html", "domains.csv", "markers.csv", "spatial_genes.csv")
+RUN_FILES = (
+    *("execution_trace.txt", "execution_report.html", "execution_timeline.html", "pipeline_dag.html"),
+    *("parameters.json", "software_versions.yml"),
+)
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_nothing_is_missing_and_nothing_else_is_published(finished: Run) -> None:
+    files = {str(path.relative_to(finished.outdir)) for path in finished.outdir.rglob("*") if path.is_file()}
+    expected = {"summary.csv", "multiqc_report.html", *(f"pipeline_info/{name}" for name in RUN_FILES)}
+    for sample in SAMPLES:
+        expected |= {f"{sample}/{name}" for name in (*SECTION_FILES, f"{sample}.h5ad")}
+    assert {name for name in files if not name.startswith("multiqc_report_data/")} == expected
+    assert all((finished.outdir / name).stat().st_size > 0 for name in expected)
+    assert not [path for path in finished.outdir.rglob("*") if path.is_symlink()]
+
+
+def test_every_section_passed_and_its_row_has_numbers(finished: Run) -> None:
+    assert list(finished.summary) == list(SAMPLES)
+    for sample, row in finished.summary.items():
+        assert (row["status"], row["reason"]) == ("pass", "")
+        assert (finished.outdir / row["report"]).is_file()
+        assert row["n_spots_kept"] == row["n_spots_in_tissue"] == str(len(domains(finished, sample)))
+        assert row["n_domains_asked"] == str(SAMPLES[sample])
+        assert row["image_source"] == "hires"
+        assert float(row["spots_per_second"]) > 0
+
+
+@pytest.mark.parametrize("method", ["efnst", "diffused", "leiden"])
+def test_scores_are_there_and_better_than_chance(finished: Run, method: str) -> None:
+    for row in finished.summary.values():
+        assert float(row[f"{method}_chaos"]) > 0
+        assert 0 <= float(row[f"{method}_pas"]) <= 1
+        assert -1 <= float(row[f"{method}_silhouette"]) <= 1
+        assert 0.2 < float(row[f"ari_{method}"]) <= 1
+
+
+def domains(run: Run, sample: str) -> list[dict[str, str]]:
+    """The rows of domains.csv."""
+    return table(run.outdir / sample / "domains.csv")
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_domains_are_numbered_by_falling_size(finished: Run, sample: str) -> None:
+    rows = domains(finished, sample)
+    assert list(rows[0]) == ["barcode", "domain", "confidence", "leiden", "diffused"]
+    assert len({row["barcode"] for row in rows}) == len(rows) >= 150
+    names, sizes = np.unique([int(row["domain"]) for row in rows], return_counts=True)
+    assert names.tolist() == list(range(1, len(names) + 1))
+    assert len(names) == int(finished.summary[sample]["n_domains_found"]) <= SAMPLES[sample]
+    assert (np.diff(sizes) <= 0).all()
+    assert all(0 < float(row["confidence"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_h5ad_holds_counts_domains_and_embeddings(finished: Run, cohort: Path, sample: str) -> None:
+    section = anndata.read_h5ad(finished.outdir / sample / f"{sample}.h5ad")
+    rows = domains(finished, sample)
+    assert section.obs_names.tolist() == [row["barcode"] for row in rows]
+    assert section.obs["efnst"].astype(str).tolist() == [row["domain"] for row in rows]
+    truth = {row["barcode"]: row["label"] for row in table(cohort / sample / "labels.csv")}
+    assert section.obs["label"].astype(str).tolist() == [truth[barcode] for barcode in section.obs_names]
+    assert section.X.sum() == pytest.approx(section.obs["total_counts"].sum())
+    assert {"spatial", "X_efnst", "X_diffused", "X_pca", "X_image"} <= set(section.obsm)
+    assert all(np.isfinite(section.obsm[name]).all() for name in section.obsm)
+    assert {"parameters", "versions", "seed", "training"} <= set(section.uns["efnst"])
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_genes_are_described(finished: Run, sample: str) -> None:
+    markers = table(finished.outdir / sample / "markers.csv")
+    assert list(markers[0]) == [
+        *("domain", "gene", "score", "log2_fold_change", "p_value", "p_adjusted", "fraction_in", "fraction_out")
+    ]
+    assert {row["domain"] for row in markers} <= {row["domain"] for row in domains(finished, sample)}
+    genes = table(finished.outdir / sample / "spatial_genes.csv")
+    assert list(genes[0]) == ["gene", "morans_i", "p_value", "p_adjusted"]
+    index = [float(row["morans_i"]) for row in genes]
+    assert index == sorted(index, reverse=True) and index[0] > 0.3
+
+
+def test_reports_stand_alone_and_name_what_they_show(finished: Run) -> None:
+    for sample in SAMPLES:
+        report = (finished.outdir / sample / "report.html").read_text()
+        assert sample in report
+        assert '<script src="http' not in report
+    cohort_report = (finished.outdir / "multiqc_report.html").read_text()
+    assert all(f"{sample}/report.html" in cohort_report for sample in SAMPLES)
+
+
+def test_parameters_of_the_run_are_recorded_with_their_defaults(finished: Run, project: Path, cohort: Path) -> None:
+    recorded = json.loads((finished.outdir / "pipeline_info" / "parameters.json").read_text())
+    groups = json.loads((project / "nextflow_schema.json").read_text())["$defs"].values()
+    defaults = {name: about.get("default") for group in groups for name, about in group["properties"].items()}
+    given = {"input": str(cohort / "samplesheet.csv"), "outdir": "results", "epochs": 20, "n_genes": 300}
+    assert {name: recorded.get(name) for name in defaults} == defaults | given
+
+
+def test_versions_of_every_step_are_recorded(finished: Run) -> None:
+    versions = yaml.safe_load((finished.outdir / "pipeline_info" / "software_versions.yml").read_text())
+    text = json.dumps(versions)
+    assert all(f'"{name}"' in text for name in ("efnst", "python", "torch", "scanpy", "onnxruntime", "leidenalg"))
+
+
+def test_each_step_ran_once_for_each_section(finished: Run) -> None:
+    done = [(task["process"], task["tag"]) for task in finished.tasks]
+    assert len(done) == len(set(done)) == len(finished.ended("COMPLETED"))
+    for sample in SAMPLES:
+        assert len([tag for _, tag in done if tag == sample]) == 7
