@@ -23,7 +23,7 @@ def main(
     """Export an EfficientNet to ONNX, with resize and normalisation inside, and check it against PyTorch."""
     import torch
 
-    from efnst.encoder import export_encoder, load_encoder, sha256
+    from efnst.encoder import export_encoder, load_encoder
     from efnst.program import log, versions, write_json
 
     torch.set_num_threads(threads)
@@ -39,7 +39,6 @@ def main(
             "input_px": input_px,
             "n_features": n_features,
             "weights": source,
-            "sha256": sha256(path),
             "max_relative_difference": difference,
             "versions": versions("torch", "onnx", "onnxruntime"),
         },

@@ -27,11 +27,22 @@ def main(
     import numpy as np
 
     from efnst.constants import SECTION, SPATIAL
+    from efnst.errors import EfnstError
     from efnst.patches import patch_sizes, summarise_patches, window_of, write_patches
     from efnst.program import log, write_json
 
     spots = anndata.read_h5ad(section, backed="r")
     source = spots.uns[SECTION]["image"]
+    if source["source"] == "none":
+        raise EfnstError(
+            f"Expected a section with an image, found `{section.name}` read without one. Read the section again with "
+            "an image, or leave out this step: learn_embedding.py works without features."
+        )
+    if source["source"] == "fullres" and image is None:
+        raise EfnstError(
+            f"Expected --image, because `{section.name}` was read with a full-resolution image, found none. "
+            "Give the image that read_section.py was given."
+        )
     scale = float(source["scale"])
     um_per_px = float(spots.uns[SECTION]["um_per_px"]) / scale
     windows = [window_of(size, um_per_px) for size in patch_sizes(patch_um)]

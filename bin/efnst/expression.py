@@ -31,6 +31,8 @@ def gene_morans_i(values: sparse.csr_array, graph: sparse.csr_array) -> np.ndarr
     degree = np.asarray(graph.sum(1)).ravel().astype(float)
     operator = laplacian(graph).astype(np.float64)
     values = values.tocsc()
+    if values.shape[1] == 0:
+        return np.empty(0)
     return np.concatenate(
         [
             _morans_i(values[:, first : first + GENES_AT_ONCE].astype(np.float64), operator, degree)

@@ -19,6 +19,8 @@ def open_encoder(path: Path, device: str, threads: int) -> onnxruntime.Inference
 
     `auto` takes CUDA where onnxruntime has it. An explicit device that is not there is an error, never a fallback.
     """
+    if device not in ("auto", *PROVIDERS):
+        raise EfnstError(f"Expected device to be auto, cpu or cuda, found `{device}`.")
     available = onnxruntime.get_available_providers()
     if device == "auto":
         device = "cuda" if PROVIDERS["cuda"] in available else "cpu"

@@ -34,7 +34,7 @@ class RowReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         with image_errors(path):
-            image = _rgb8(pyvips.Image.new_from_file(str(path), access="sequential", fail_on="truncated"))
+            image = _rgb8(_open(path))
             self._region = pyvips.Region.new(image)
         self.width, self.height = image.width, image.height
         self._first = 0
@@ -61,6 +61,14 @@ class RowReader:
         with image_errors(self.path):
             data = self._region.fetch(0, first, self.width, last - first)
         return np.frombuffer(data, np.uint8).reshape(last - first, self.width, 3)
+
+
+def _open(path: Path) -> pyvips.Image:
+    """The image `path`, to be decoded from top to bottom; reading fails where the file breaks off."""
+    image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="truncated")
+    if image.get("vips-loader").startswith("tiff"):  # missing tiles become black there, with no more than a warning
+        image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="warning")
+    return image
 
 
 def _rgb8(image: pyvips.Image) -> pyvips.Image:

@@ -54,9 +54,19 @@ def write_patches(
     """Write the patches around `centres_px` (x, y in px of `image`, [n_spots, 2]) to an HDF5 file, in one pass.
 
     Returns per-spot figures: `tissue_fraction` [n_spots] of the first window, `at_border` [n_spots] where a window was
-    completed by reflection.
+    completed by reflection. An image that breaks off leaves no file, because the next step would take it for whole.
     """
-    reader = RowReader(image)
+    try:
+        return _write_patches(path, RowReader(image), barcodes, centres_px, windows, um_per_px)
+    except EfnstError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _write_patches(
+    path: Path, reader: RowReader, barcodes: np.ndarray, centres_px: np.ndarray, windows: list[Window], um_per_px: float
+) -> dict:
+    """`write_patches` from an open image."""
     n_spots = len(centres_px)
     figures = {"tissue_fraction": np.zeros(n_spots), "at_border": np.zeros(n_spots, bool)}
     with h5py.File(path, "w") as file:
@@ -82,11 +92,14 @@ def _create(file: h5py.File, window: Window, n_spots: int, um_per_px: float) -> 
 
 
 def _band(reader: RowReader, centre_y: float, height_px: int) -> tuple[int, np.ndarray]:
-    """First row and rows of the band of the image that a window of `height_px` around `centre_y` covers."""
+    """First row and rows of the band of the image that a window of `height_px` around `centre_y` covers.
+
+    At the upper and lower border the band holds half a window and one row, so that reflection finds all its rows.
+    """
     top = round(centre_y - height_px / 2)
-    first, last = max(top, 0), min(top + height_px, reader.height)
-    first = min(first, max(last - 1, 0))
-    return first, reader.rows(first, max(last, first + 1))
+    at_least = (height_px + 1) // 2 + 1
+    first = max(min(top, reader.height - at_least), 0)
+    return first, reader.rows(first, min(max(top + height_px, at_least), reader.height))
 
 
 def _cut(

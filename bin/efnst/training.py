@@ -14,6 +14,8 @@ from efnst.errors import EfnstError
 from efnst.graph_loss import graph_loss, published_graph_loss
 from efnst.model import EfnstNetwork, Encoded
 
+GRAPH_LOSSES = ("repaired", "published")
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -27,7 +29,7 @@ class TrainingOptions:
     reconstruction_weight: float = 1.0
     graph_weight: float = 0.1
     kl_weight: float = 0.01
-    graph_loss: str = "repaired"  # or "published"
+    graph_loss: str = "repaired"  # one of GRAPH_LOSSES
     seed: int = 0
 
 
@@ -42,6 +44,8 @@ class Trained:
 
 def choose_device(name: str) -> torch.device:
     """`auto` takes CUDA where PyTorch has it; an explicit device that is not there is an error, never a fallback."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise EfnstError(f"Expected device to be auto, cpu or cuda, found `{name}`.")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -61,6 +65,8 @@ def train(
     inputs: np.ndarray, targets: np.ndarray, graph: sparse.csr_array, options: TrainingOptions, device: torch.device
 ) -> Trained:
     """Train on `inputs` float32 [n_spots, n] to decode `targets` [n_spots, n] over the symmetric 0/1 `graph`."""
+    if options.graph_loss not in GRAPH_LOSSES:
+        raise EfnstError(f"Expected graph_loss to be {' or '.join(GRAPH_LOSSES)}, found `{options.graph_loss}`.")
     start = time.perf_counter()
     edges = torch.from_numpy(np.stack(graph.tocoo().coords).astype(np.int64)).to(device)
     inputs, targets = (torch.from_numpy(values).to(device) for values in (inputs, targets))

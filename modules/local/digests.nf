@@ -1,5 +1,6 @@
 // Digests that become part of a task, so that -resume redoes a step exactly when something it depends on has changed:
 // Nextflow itself hashes neither the modules that a program imports nor the files below an input folder.
+// It hashes a script before the values are filled in, with the values of inputs and of task.ext: a digest has to be one of these.
 
 // Digest of a program in bin/ and of all modules of bin/efnst/ that it imports, directly or through others.
 def codeDigest(program) {

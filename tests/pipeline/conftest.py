@@ -14,6 +14,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = ("efnst", "main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "modules")
+ENVIRONMENT = os.environ | {"NXF_OPTS": "-XX:TieredStopAtLevel=1"}  # halves the time that Nextflow takes to start
 QUICK = ("-profile", "standard,test")  # few epochs, few genes
 COHORT_STEPS = ("COHORT_SUMMARY", "MULTIQC")
 
@@ -74,7 +75,7 @@ def efnst(project: Path) -> Efnst:
     def run(folder: Path, *options: str | Path, outdir: str = "results") -> Run:
         folder.mkdir(exist_ok=True)
         command = [project / "efnst", "run", *options, "--outdir", outdir]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        ended = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
         return Run(ended.returncode, ended.stdout + ended.stderr, folder / outdir)
 
     return run
@@ -94,11 +95,11 @@ def finished(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactor
     return run
 
 
-def simulate(folder: Path, sections: int, n_spots: int, seed: int) -> Path:
-    """Write a small cohort into `folder` as the program does for everybody."""
-    sizes = ["--sections", str(sections), "--n_spots", str(n_spots), "--seed", str(seed)]
+def simulate(folder: Path, **sizes: int) -> Path:
+    """Write a small cohort of these sizes into `folder`, as the program does for everybody."""
     program = [sys.executable, PROJECT / "bin" / "simulate_cohort.py", "--small", "--outdir", folder]
-    subprocess.run([*program, *sizes], check=True, capture_output=True)
+    options = [text for name, value in sizes.items() for text in (f"--{name}", str(value))]
+    subprocess.run([*program, *options], check=True)
     return folder
 
 

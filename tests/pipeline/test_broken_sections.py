@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.pipeline.conftest import QUICK, Efnst, Run, simulate, write_sheet
 
 from efnst.simulated_space_ranger import damage
-from tests.pipeline.conftest import QUICK, Efnst, Run, simulate, write_sheet
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,8 @@ class Broken:
 def broken(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Broken:
     """One sound section, one for each damage, one that is nowhere, and one with fewer spots than domains."""
     folder = tmp_path_factory.mktemp("broken")
-    sections = sorted(simulate(folder / "sections", len(REASONS) + 1, n_spots=70, seed=2).glob("sim_*"))
+    simulate(folder / "sections", sections=len(REASONS) + 1, n_spots=70, n_regions=3, seed=2)
+    sections = sorted((folder / "sections").glob("sim_*"))
     rows, intact = [{"sample": "sound", "section": str(cohort / "sim_layers" / "outs"), "n_domains": "7"}], {}
     for kind, section in zip(REASONS, sections, strict=False):
         intact[kind] = shutil.copytree(section / "outs", folder / "intact" / kind)
@@ -107,7 +108,7 @@ def test_repaired_sections_are_picked_up_by_resume(broken: Broken, efnst: Efnst)
 @pytest.fixture(scope="module")
 def missing_matrix(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A row of a samplesheet whose section has no counts."""
-    outs = simulate(tmp_path_factory.mktemp("missing"), 1, n_spots=70, seed=3) / "sim_layers" / "outs"
+    outs = simulate(tmp_path_factory.mktemp("missing"), sections=1, n_spots=70, n_regions=3) / "sim_layers" / "outs"
     damage(outs, "missing_matrix")
     return {"sample": "no_counts", "section": str(outs), "n_domains": "3"}
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from tests.pipeline.conftest import QUICK, Efnst, Run
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,7 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-
-from tests.pipeline.conftest import PROJECT
+from tests.pipeline.conftest import ENVIRONMENT, PROJECT
 
 BIN = PROJECT / "bin"
 MODULES = sorted((PROJECT / "modules" / "local").glob("*/main.nf"))
@@ -57,7 +56,7 @@ def digests(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     shutil.copytree(PROJECT / "modules", folder / "modules")
     (folder / "main.nf").write_text(SCRIPT)
     command = [PROJECT / "efnst", "nextflow", "run", "main.nf"]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    ended = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return folder, dict(re.findall(r"^digest (\S+) (\w+)$", ended.stdout, re.MULTILINE))
 
@@ -73,6 +72,7 @@ def test_each_process_has_the_digest_of_the_program_it_runs(module: Path) -> Non
     text = module.read_text()
     script = text.split("script:")[1].split("stub:")[0]
     programs = set(re.findall(r"^\s*(\w+\.py) ", script, re.MULTILINE)) - {"write_versions.py"}
-    assert set(re.findall(r"codeDigest\('(\S+)'\)", script)) == programs
+    assert set(re.findall(r"^ *ext code: \{ codeDigest\('(\S+)'\) \}$", text, re.MULTILINE)) == programs
+    assert len(programs) == script.count("# code ${task.ext.code}")
     assert programs <= set(PROGRAMS)
-    assert programs or module.parent.name == "multiqc"
+    assert len(programs) == 1 or module.parent.name == "multiqc"

@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 
 import pytest
-
 from tests.pipeline.conftest import QUICK, Efnst, Run, write_sheet
 
 pytestmark = pytest.mark.slow

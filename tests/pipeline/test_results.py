@@ -8,7 +8,6 @@ import anndata
 import numpy as np
 import pytest
 import yaml
-
 from tests.pipeline.conftest import Run
 
 pytestmark = pytest.mark.slow
@@ -71,7 +70,8 @@ def test_domains_are_numbered_by_falling_size(finished: Run, sample: str) -> Non
     assert names.tolist() == list(range(1, len(names) + 1))
     assert len(names) == int(finished.summary[sample]["n_domains_found"]) <= SAMPLES[sample]
     assert (np.diff(sizes) <= 0).all()
-    assert all(0 < float(row["confidence"]) <= 1 for row in rows)
+    confidence = np.array([float(row["confidence"]) for row in rows])
+    assert confidence.min() >= 0 and confidence.max() <= 1 and np.median(confidence) > 0.5
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

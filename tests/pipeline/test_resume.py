@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from tests.pipeline.conftest import QUICK, Efnst, Run
 
 pytestmark = pytest.mark.slow

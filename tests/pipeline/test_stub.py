@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.pipeline.conftest import PROJECT, Efnst
 
 pytestmark = pytest.mark.slow

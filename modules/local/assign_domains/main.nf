@@ -3,6 +3,7 @@ include { codeDigest } from '../digests'
 process ASSIGN_DOMAINS {
     tag "${meta.id}"
     label 'process_single'
+    ext code: { codeDigest('assign_domains.py') }
 
     input:
     tuple val(meta), path(section), path(embedding), path(training), val(n_domains)
@@ -14,7 +15,7 @@ process ASSIGN_DOMAINS {
 
     script:
     """
-    # code ${codeDigest('assign_domains.py')}
+    # code ${task.ext.code}
     assign_domains.py \\
         --sample '${meta.id}' \\
         --section ${section} \\

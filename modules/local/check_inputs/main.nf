@@ -3,6 +3,7 @@ include { codeDigest } from '../digests'
 process CHECK_INPUTS {
     tag "${sheet.name}"
     label 'process_single'
+    ext code: { codeDigest('check_inputs.py') }
     cache 'deep'
 
     input:
@@ -19,7 +20,7 @@ process CHECK_INPUTS {
 
     script:
     """
-    # code ${codeDigest('check_inputs.py')}
+    # code ${task.ext.code}
     check_inputs.py \\
         --input '${sheet}' \\
         --base '${base}' \\

@@ -2,6 +2,7 @@ include { codeDigest } from '../digests'
 
 process COHORT_SUMMARY {
     label 'process_single'
+    ext code: { codeDigest('cohort_summary.py') }
 
     input:
     path sections // sections.json of CHECK_INPUTS
@@ -18,7 +19,7 @@ process COHORT_SUMMARY {
 
     script:
     """
-    # code ${codeDigest('cohort_summary.py')}
+    # code ${task.ext.code}
     mkdir -p summaries thumbnails failures versions
     cohort_summary.py \\
         --sections ${sections} \\

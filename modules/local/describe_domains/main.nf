@@ -3,6 +3,7 @@ include { codeDigest } from '../digests'
 process DESCRIBE_DOMAINS {
     tag "${meta.id}"
     label 'process_single'
+    ext code: { codeDigest('describe_domains.py') }
 
     input:
     tuple val(meta), path(domains)
@@ -14,7 +15,7 @@ process DESCRIBE_DOMAINS {
 
     script:
     """
-    # code ${codeDigest('describe_domains.py')}
+    # code ${task.ext.code}
     describe_domains.py --sample '${meta.id}' --domains ${domains} --outdir '${meta.id}' --failure failure.json ${task.ext.args ?: ''}
     write_versions.py '${task.process}' scanpy scipy > versions.yml
     """

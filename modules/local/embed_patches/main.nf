@@ -4,6 +4,7 @@ process EMBED_PATCHES {
     tag "${meta.id}"
     label 'process_medium'
     label 'process_gpu'
+    ext code: { codeDigest('embed_patches.py') }
 
     input:
     tuple val(meta), path(patches), path(encoder), path(encoder_json)
@@ -16,7 +17,7 @@ process EMBED_PATCHES {
 
     script:
     """
-    # code ${codeDigest('embed_patches.py')}
+    # code ${task.ext.code}
     embed_patches.py \\
         --sample '${meta.id}' \\
         --patches ${patches} \\

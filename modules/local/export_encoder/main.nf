@@ -3,6 +3,7 @@ include { codeDigest } from '../digests'
 process EXPORT_ENCODER {
     tag "${encoder}"
     label 'process_single'
+    ext code: { codeDigest('export_encoder.py') }
 
     input:
     val encoder // name of the encoder
@@ -14,7 +15,7 @@ process EXPORT_ENCODER {
 
     script:
     """
-    # code ${codeDigest('export_encoder.py')}
+    # code ${task.ext.code}
     export_encoder.py --encoder '${encoder}' ${weights ? "--weights ${weights}" : ''} --threads ${task.cpus}
     write_versions.py '${task.process}' torch onnx onnxruntime > versions.yml
     """

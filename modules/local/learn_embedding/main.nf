@@ -4,6 +4,7 @@ process LEARN_EMBEDDING {
     tag "${meta.id}"
     label 'process_medium'
     label 'process_gpu'
+    ext code: { codeDigest('learn_embedding.py') }
 
     input:
     tuple val(meta), path(section), path(features) // features: [] for a section without an image
@@ -15,7 +16,7 @@ process LEARN_EMBEDDING {
 
     script:
     """
-    # code ${codeDigest('learn_embedding.py')}
+    # code ${task.ext.code}
     learn_embedding.py \\
         --sample '${meta.id}' \\
         --section ${section} \\

@@ -3,6 +3,7 @@ include { codeDigest } from '../digests'
 process READ_SECTION {
     tag "${meta.id}"
     label 'process_single'
+    ext code: { codeDigest('read_section.py') }
 
     input:
     // digest: of the files below the folder, so that a repaired file is read again
@@ -16,7 +17,7 @@ process READ_SECTION {
     script:
     def image_option = !use_image ? '--image none' : image ? "--image ${image}" : ''
     """
-    # code ${codeDigest('read_section.py')} files ${digest}
+    # code ${task.ext.code} files ${digest}
     read_section.py \\
         --sample '${meta.id}' \\
         --section ${folder} \\

@@ -3,6 +3,7 @@ include { codeDigest } from '../digests'
 process SECTION_REPORT {
     tag "${meta.id}"
     label 'process_single'
+    ext code: { codeDigest('section_report.py') }
 
     input:
     // image, image_qc, features and encoder: [] for a section without them
@@ -18,7 +19,7 @@ process SECTION_REPORT {
 
     script:
     """
-    # code ${codeDigest('section_report.py')}
+    # code ${task.ext.code}
     section_report.py \\
         --sample '${meta.id}' \\
         --section ${folder} \\

@@ -3,6 +3,7 @@ include { codeDigest } from '../digests'
 process TILE_IMAGE {
     tag "${meta.id}"
     label 'process_single'
+    ext code: { codeDigest('tile_image.py') }
 
     input:
     tuple val(meta), path(section), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*')
@@ -15,7 +16,7 @@ process TILE_IMAGE {
 
     script:
     """
-    # code ${codeDigest('tile_image.py')}
+    # code ${task.ext.code}
     tile_image.py \\
         --sample '${meta.id}' \\
         --section ${section} \\

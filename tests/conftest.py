@@ -1,0 +1,153 @@
+"""What several tests share: a small simulated section taken through the steps, and runs whose memory is measured."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+PROJECT = Path(__file__).resolve().parents[1]
+REAL = Path(os.environ.get("EFNST_TEST_DATA", PROJECT.parent / "shared" / "data"))
+UM_PER_PX = 0.5  # of the simulated full-resolution images
+# Runs a program and then writes the largest memory it ever had; ru_maxrss will not do, as it counts the parent's.
+MEASURED = """
+import runpy, sys
+target, *sys.argv = sys.argv[1:]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    with open("/proc/self/status") as status, open(target, "w") as file:
+        file.write(next(line for line in status if line.startswith("VmHWM")).split()[1])
+"""
+
+
+def section_of(positions_um: np.ndarray, counts: sparse.csr_matrix, labels: np.ndarray | None = None) -> AnnData:
+    """A section as read_section.py would write it, without an image."""
+    obs = pd.DataFrame(index=[f"SPOT{number:06d}-1" for number in range(len(positions_um))])
+    if labels is not None:
+        obs["label"] = pd.Categorical(labels)
+    var = pd.DataFrame(index=[f"G{number}" for number in range(counts.shape[1])])
+    section = AnnData(sparse.csr_matrix(counts, dtype=np.int32), obs=obs, var=var)
+    section.obsm["spatial"] = np.asarray(positions_um, float) / UM_PER_PX
+    section.uns["section"] = {"sample": "S1", "pitch_px": 100 / UM_PER_PX, "um_per_px": UM_PER_PX}
+    return section
+
+
+@pytest.fixture(scope="session")
+def simulated_section() -> Callable[..., AnnData]:
+    """`simulated_section(n_spots, n_genes, n_regions, seed)`: a labelled section of that size, without an image."""
+    from efnst.simulated_tissue import simulate_expression
+
+    def section(n_spots: int, n_genes: int = 100, n_regions: int = 3, seed: int = 0) -> AnnData:
+        positions_um, labels, counts = simulate_expression(n_spots, n_genes, n_regions, seed)
+        return section_of(positions_um, counts, labels)
+
+    return section
+
+
+@pytest.fixture(scope="session")
+def real_section() -> Callable[[str], Path]:
+    """`real_section(name)`: the folder of a real section; the test is skipped where it is not there."""
+
+    def folder(name: str) -> Path:
+        if not (REAL / name).is_dir():
+            pytest.skip(f"no real section {name}: set EFNST_TEST_DATA")
+        return REAL / name
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_program() -> Callable[..., subprocess.CompletedProcess]:
+    """`run_program(name, *arguments)`: a program of bin/ as its own process; its output is kept."""
+
+    def run(name: str, *arguments: object, **options: object) -> subprocess.CompletedProcess:
+        command = [sys.executable, PROJECT / "bin" / name, *arguments]
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+
+    return run
+
+
+@pytest.fixture
+def run_measured(tmp_path: Path) -> Callable[..., float]:
+    """`run_measured(name, *arguments)`: the largest memory in GB that a program of bin/ had; it must succeed."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the memory of a process is read from /proc, which this system has not")
+
+    def run(name: str, *arguments: object) -> float:
+        program = [PROJECT / "bin" / name, *arguments]
+        command = [sys.executable, "-c", MEASURED, tmp_path / "memory", *program]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return int((tmp_path / "memory").read_text()) * 1024 / 1e9
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def space_ranger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small simulated section with a hires image and labels, not to be changed."""
+    from efnst.simulated_space_ranger import SMALL, simulate_section, write_section
+
+    folder = tmp_path_factory.mktemp("cohort") / "section"
+    write_section(simulate_section(0, 0, SMALL), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def section_file(space_ranger_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """section.h5ad of that section."""
+    import read_section
+
+    outdir = tmp_path_factory.mktemp("read")
+    labels = str(space_ranger_folder / "labels.csv")
+    read_section.main(sample="S1", section=space_ranger_folder, labels=labels, outdir=outdir)
+    return outdir / "section.h5ad"
+
+
+@pytest.fixture(scope="session")
+def patches_file(section_file: Path, space_ranger_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """patches.h5 of that section, with image_qc.json beside it."""
+    import tile_image
+
+    outdir = tmp_path_factory.mktemp("tiled")
+    tile_image.main(sample="S1", section=section_file, folder=space_ranger_folder, outdir=outdir)
+    return outdir / "patches.h5"
+
+
+@pytest.fixture(scope="session")
+def lite0_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """encoder.onnx of efficientnet-lite0 with its ImageNet weights, with encoder.json beside it."""
+    import export_encoder
+
+    outdir = tmp_path_factory.mktemp("exported")
+    export_encoder.main(outdir=outdir)
+    return outdir / "encoder.onnx"
+
+
+@pytest.fixture(scope="session")
+def features_file(patches_file: Path, lite0_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """features.npz of that section, with features.json beside it."""
+    import embed_patches
+
+    outdir = tmp_path_factory.mktemp("embedded")
+    embed_patches.main(sample="S1", patches=patches_file, encoder=lite0_file, device="cpu", outdir=outdir)
+    return outdir / "features.npz"
+
+
+@pytest.fixture(scope="session")
+def embedding_file(section_file: Path, features_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """embedding.npz of that section after 30 epochs, with training.json beside it."""
+    import learn_embedding
+
+    outdir = tmp_path_factory.mktemp("learned")
+    learn_embedding.main(
+        sample="S1", section=section_file, features=features_file, epochs=30, device="cpu", outdir=outdir
+    )
+    return outdir / "embedding.npz"

@@ -1,0 +1,79 @@
+"""embed_patches.py on the patches of a simulated section."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import onnxruntime
+import pytest
+
+import embed_patches
+from efnst.errors import EfnstError
+from efnst.section_file import read_arrays
+
+
+def barcodes_of(patches: Path) -> np.ndarray:
+    with h5py.File(patches) as file:
+        return file["barcodes"].asstr()[:]
+
+
+def test_features_are_those_of_the_encoder(features_file: Path, patches_file: Path, lite0_file: Path) -> None:
+    features = read_arrays(features_file, barcodes_of(patches_file))["features"]
+    session = onnxruntime.InferenceSession(str(lite0_file), providers=["CPUExecutionProvider"])
+    with h5py.File(patches_file) as file:
+        spots = [0, 7, 100, len(features) - 1]
+        expected = session.run(None, {"patches": file["patches_190"][:][spots]})[0]
+    assert features.dtype == np.float32 and features.shape == (len(barcodes_of(patches_file)), 1280)
+    assert np.abs(features[spots] - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_the_record(features_file: Path, patches_file: Path) -> None:
+    record = json.loads(features_file.with_name("features.json").read_text())
+    n_spots = len(barcodes_of(patches_file))
+    assert record["sample"] == "S1" and record["provider"] == "CPUExecutionProvider"
+    assert (record["threads"], record["batch_size"], record["n_spots"]) == (1, 8, n_spots)
+    assert record["n_features"] == 1280 and 0 < record["encoder_share"] <= 1
+    assert record["spots_per_second"] >= n_spots / record["seconds"] > 0
+    assert set(record["versions"]) == {"efnst", "python", "onnxruntime"}
+
+
+def test_several_scales_stand_side_by_side(lite0_file: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    with h5py.File(tmp_path / "patches.h5", "w") as file:
+        file["barcodes"] = ["a", "b", "c"]
+        for patch_um in (100.0, 380.0):
+            px, name = int(patch_um / 5), f"patches_{patch_um:g}"
+            file[name] = random.integers(0, 256, (3, px, px, 3), np.uint8)
+            file[name].attrs["patch_um"] = patch_um
+        wide = file["patches_380"][:]
+    embed_patches.main(sample="S1", patches=tmp_path / "patches.h5", encoder=lite0_file, device="cpu", outdir=tmp_path)
+    features = np.load(tmp_path / "features.npz")["features"]
+    session = onnxruntime.InferenceSession(str(lite0_file), providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"patches": wide})[0]
+    assert features.shape == (3, 2560)
+    assert np.abs(features[:, 1280:] - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_a_gpu_that_is_not_there_is_an_error(patches_file: Path, lite0_file: Path, tmp_path: Path) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has CUDA")
+    with pytest.raises(EfnstError, match="Expected device `cuda` to be usable"):
+        embed_patches.main(sample="S1", patches=patches_file, encoder=lite0_file, device="cuda", outdir=tmp_path)
+
+
+def test_a_failure_is_a_record_when_asked(
+    run_program: Callable[..., subprocess.CompletedProcess], patches_file: Path, lite0_file: Path, tmp_path: Path
+) -> None:
+    files = ["--patches", patches_file, "--encoder", lite0_file, "--outdir", tmp_path]
+    failure = tmp_path / "failure.json"
+    done = run_program("embed_patches.py", "--sample", "S1", *files, "--device", "abacus", "--failure", failure)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert json.loads(failure.read_text()) == {
+        "sample": "S1",
+        "step": "embed_patches",
+        "reason": "S1: Expected device to be auto, cpu or cuda, found `abacus`.",
+    }
+    assert not (tmp_path / "features.npz").exists()

