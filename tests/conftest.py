@@ -17,8 +17,9 @@ REAL = Path(os.environ.get("EFNST_TEST_DATA", PROJECT.parent / "shared" / "data"
 UM_PER_PX = 0.5  # of the simulated full-resolution images
 # Runs a program and then writes the largest memory it ever had; ru_maxrss will not do, as it counts the parent's.
 MEASURED = """
-import runpy, sys
+import os, runpy, sys
 target, *sys.argv = sys.argv[1:]
+sys.path[0] = os.path.dirname(sys.argv[0])
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 finally:

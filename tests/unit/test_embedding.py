@@ -1,5 +1,6 @@
 """Learning an embedding: what it is made of, what it refuses, and that training does what it should."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -144,8 +145,8 @@ def test_the_graph_reaches_the_mean_but_not_h() -> None:
     assert changed.nonzero().ravel().tolist() == [0, 1]
 
 
-def test_more_components_asked_for_than_there_are_spots(simulated_section: Callable[..., AnnData]) -> None:
-    few = simulated_section(40)[:12].copy()
+def test_more_components_asked_for_than_there_are_spots(section: AnnData) -> None:
+    few = section[:12].copy()
     arrays, _ = learn(few, np.random.default_rng(0).standard_normal((12, 30)).astype(np.float32))
     assert {name: values.shape[1] for name, values in arrays.items()} == {
         "embedding": 11 + 28,
@@ -156,11 +157,10 @@ def test_more_components_asked_for_than_there_are_spots(simulated_section: Calla
     assert all(np.isfinite(values).all() for values in arrays.values())
 
 
-def test_fewer_than_ten_spots_are_refused(simulated_section: Callable[..., AnnData]) -> None:
-    few = simulated_section(40)
-    assert learn(few[:10].copy())[0]["embedding"].shape[0] == 10
+def test_fewer_than_ten_spots_are_refused(section: AnnData) -> None:
+    assert learn(section[:10].copy())[0]["embedding"].shape[0] == 10
     with pytest.raises(EfnstError, match="Expected at least 10 spots to learn from, found 9"):
-        learn(few[:9].copy())
+        learn(section[:9].copy())
 
 
 def test_genes_seen_too_seldom_are_refused(section: AnnData) -> None:
@@ -212,6 +212,20 @@ def test_noise_hides_inputs_and_dropping_all_of_them_leaves_nothing_to_learn() -
         options = TrainingOptions(epochs=100, input_noise=noise, graph_weight=0.0, kl_weight=0.0)
         final[noise] = train(inputs, inputs, graph, options, CPU).loss["reconstruction"][-1]
     assert final[1.0] > 0.9 > 2 * final[0.1]
+
+
+def test_memory_stays_far_below_one_byte_for_each_pair_of_spots(simulated_section: Callable[..., AnnData]) -> None:
+    """What numpy and scipy allocate; PyTorch's part is measured with the whole program, on a larger section."""
+    section = simulated_section(20_000, 100)
+    features = np.zeros((section.n_obs, 60), np.float32)
+    features[:, :3] = section.obs["label"].cat.codes.to_numpy()[:, None] == np.arange(3)
+    tracemalloc.start()
+    try:
+        learn(section, features, epochs=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000**2 / 2
 
 
 def test_image_components_equal_the_svd() -> None:

@@ -1,0 +1,220 @@
+"""assign_domains.py: its files, scores, and what it refuses."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+import assign_domains
+import learn_embedding
+from efnst.errors import EfnstError
+from efnst.section_file import read_arrays, write_arrays
+
+N_DOMAINS = 4
+SCORES = {"ari", "ami", "nmi", "homogeneity", "completeness", "v_measure"}
+
+
+def assign(
+    section: Path, embedding: Path, outdir: Path, **options: object
+) -> tuple[anndata.AnnData, dict, pd.DataFrame]:
+    """The sample's .h5ad, domains.json and domains.csv."""
+    arguments = {"n_domains": N_DOMAINS} | options
+    training = embedding.with_name("training.json")
+    assign_domains.main(
+        sample="S1", section=section, embedding=embedding, training=training, outdir=outdir, **arguments
+    )
+    record = json.loads((outdir / "domains.json").read_text())
+    return anndata.read_h5ad(outdir / "S1.h5ad"), record, pd.read_csv(outdir / "domains.csv")
+
+
+@pytest.fixture(scope="module")
+def outdir(section_file: Path, embedding_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    outdir = tmp_path_factory.mktemp("assigned")
+    assign(section_file, embedding_file, outdir)
+    return outdir
+
+
+@pytest.fixture(scope="module")
+def final(outdir: Path) -> anndata.AnnData:
+    return anndata.read_h5ad(outdir / "S1.h5ad")
+
+
+@pytest.fixture(scope="module")
+def table(outdir: Path) -> pd.DataFrame:
+    return pd.read_csv(outdir / "domains.csv")
+
+
+@pytest.fixture(scope="module")
+def record(outdir: Path) -> dict:
+    return json.loads((outdir / "domains.json").read_text())
+
+
+def test_the_table(table: pd.DataFrame, section_file: Path) -> None:
+    assert list(table.columns) == ["barcode", "domain", "confidence", "leiden", "diffused"]
+    assert table["barcode"].tolist() == list(anndata.read_h5ad(section_file).obs_names)
+    sizes = table["domain"].value_counts()
+    assert sorted(sizes.index) == [1, 2, 3, 4]
+    assert sizes.loc[[1, 2, 3, 4]].is_monotonic_decreasing, "domains are numbered by falling size"
+    assert table["confidence"].between(0, 1).all() and table["confidence"].median() > 0.5
+    for name in ("leiden", "diffused"):
+        assert table[name].min() >= 1 and table[name].nunique() == N_DOMAINS
+
+
+def test_the_final_section_holds_the_counts_unchanged(final: anndata.AnnData, section_file: Path) -> None:
+    section = anndata.read_h5ad(section_file)
+    assert final.X.dtype == section.X.dtype == np.int32 and (final.X != section.X).nnz == 0
+    assert list(final.obs_names) == list(section.obs_names) and final.var.equals(section.var)
+    assert np.array_equal(final.obsm["spatial"], section.obsm["spatial"])
+    assert final.obs[section.obs.columns].equals(section.obs)
+    assert final.uns["section"] == section.uns["section"] and set(final.uns["qc"]) == set(section.uns["qc"])
+
+
+def test_the_final_section_holds_every_field(
+    final: anndata.AnnData, table: pd.DataFrame, embedding_file: Path, record: dict
+) -> None:
+    for column, name in (("efnst", "domain"), ("leiden", "leiden"), ("diffused", "diffused")):
+        assert list(final.obs[column].cat.categories) == [str(number) for number in range(1, N_DOMAINS + 1)]
+        assert final.obs[column].astype(int).tolist() == table[name].tolist()
+    assert final.obs["efnst_confidence"].to_numpy() == pytest.approx(table["confidence"].to_numpy(), abs=1e-4)
+    arrays = read_arrays(embedding_file, final.obs_names.to_numpy())
+    names = {"embedding": "X_efnst", "diffused": "X_diffused", "expression": "X_pca", "image_pcs": "X_image"}
+    for name, key in names.items():
+        assert np.array_equal(final.obsm[key], arrays[name]), key
+    provenance = final.uns["efnst"]
+    assert set(provenance) == {"parameters", "versions", "seed", "training", "domains"}
+    assert provenance["parameters"]["n_domains"] == N_DOMAINS and provenance["parameters"]["epochs"] == 30
+    assert provenance["parameters"]["clustering"] == "mixture" and provenance["seed"] == 0
+    assert {"efnst", "python", "torch", "scikit-learn", "leidenalg", "anndata"} <= set(provenance["versions"])
+    assert len(provenance["training"]["loss"]["reconstruction"]) == 30
+    assert provenance["domains"]["n_domains_found"] == record["n_domains_found"] == N_DOMAINS
+
+
+def test_the_record(record: dict, table: pd.DataFrame, section_file: Path) -> None:
+    labels = anndata.read_h5ad(section_file).obs["label"]
+    assert record["sample"] == "S1" and record["clustering"] == "mixture"
+    assert (record["n_domains_asked"], record["n_domains_found"]) == (N_DOMAINS, N_DOMAINS)
+    assert (record["refinement_rounds"], record["refined"], record["seed"]) == (2, True, 0)
+    sizes = table["domain"].value_counts()
+    assert record["sizes"] == {str(number): int(sizes[number]) for number in range(1, N_DOMAINS + 1)}
+    assert record["n_labelled"] == labels.notna().sum()
+    assert set(record["methods"]) == {"efnst", "leiden", "diffused"}
+    for method in record["methods"].values():
+        assert SCORES | {"n_domains", "how", "chaos", "pas", "silhouette"} == set(method)
+        assert method["n_domains"] == N_DOMAINS
+    assert "Leiden" in record["methods"]["leiden"]["how"]
+
+
+def test_scores_are_those_of_scikit_learn(record: dict, table: pd.DataFrame, final: anndata.AnnData) -> None:
+    from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+    columns = {"efnst": ("domain", "X_efnst"), "leiden": ("leiden", "X_pca"), "diffused": ("diffused", "X_diffused")}
+    for name, (column, space) in columns.items():
+        found, domains = record["methods"][name], table[column]
+        assert found["ari"] == pytest.approx(adjusted_rand_score(final.obs["label"], domains))
+        assert found["silhouette"] == pytest.approx(silhouette_score(final.obsm[space], domains), abs=1e-5)
+    assert record["methods"]["efnst"]["ari"] > 0.5, "the simulated regions are found"
+
+
+def test_ignored_labels_are_left_out(
+    section_file: Path, embedding_file: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    from sklearn.metrics import adjusted_rand_score
+
+    labels = anndata.read_h5ad(section_file).obs["label"]
+    ignored = list(labels.cat.categories[:2])
+    final, record, again = assign(section_file, embedding_file, tmp_path, ignore_labels=f" {ignored[0]}, {ignored[1]},")
+    assert record["ignore_labels"] == ignored
+    kept = ~labels.isin(ignored).to_numpy()
+    assert record["n_labelled"] == kept.sum() < len(labels)
+    assert record["methods"]["efnst"]["ari"] == pytest.approx(adjusted_rand_score(labels[kept], table["domain"][kept]))
+    assert again.equals(table), "labels have no say in the domains"
+    assert final.obs["label"].equals(labels)
+
+
+def test_without_labels_there_are_no_scores(
+    section_file: Path, embedding_file: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    section = anndata.read_h5ad(section_file)
+    del section.obs["label"]
+    section.write_h5ad(tmp_path / "section.h5ad")
+    _, record, again = assign(tmp_path / "section.h5ad", embedding_file, tmp_path / "out")
+    assert record["n_labelled"] == 0 and again.equals(table)
+    for method in record["methods"].values():
+        assert not SCORES & set(method) and {"chaos", "pas"} <= set(method)
+
+
+def test_spots_without_label_are_not_scored(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
+    section = anndata.read_h5ad(section_file)
+    section.obs.loc[section.obs_names[:100], "label"] = None
+    section.write_h5ad(tmp_path / "section.h5ad")
+    final, record, _ = assign(tmp_path / "section.h5ad", embedding_file, tmp_path / "out")
+    assert record["n_labelled"] == section.n_obs - 100
+    assert final.obs["label"].isna().sum() == 100
+
+
+@pytest.mark.parametrize("clustering", ["kmeans", "leiden"])
+def test_other_clusterings_have_no_confidence(
+    section_file: Path, embedding_file: Path, tmp_path: Path, clustering: str
+) -> None:
+    final, record, table = assign(section_file, embedding_file, tmp_path, clustering=clustering)
+    assert record["clustering"] == clustering
+    assert table["confidence"].isna().all() and final.obs["efnst_confidence"].isna().all()
+    assert table["domain"].nunique() == record["n_domains_found"] == N_DOMAINS
+
+
+def test_refinement_can_be_left_out(section_file: Path, embedding_file: Path, tmp_path: Path, record: dict) -> None:
+    _, rough, _ = assign(section_file, embedding_file, tmp_path, refinement_rounds=0)
+    assert rough["refined"] is False and rough["refinement_rounds"] == 0
+    assert rough["methods"]["efnst"]["pas"] > record["methods"]["efnst"]["pas"]
+
+
+def test_a_section_without_an_image(section_file: Path, tmp_path: Path) -> None:
+    learn_embedding.main(sample="S1", section=section_file, epochs=3, device="cpu", outdir=tmp_path)
+    final, _, table = assign(section_file, tmp_path / "embedding.npz", tmp_path)
+    assert set(final.obsm) == {"spatial", "X_efnst", "X_diffused", "X_pca"}
+    assert table["domain"].nunique() == N_DOMAINS
+
+
+def test_an_embedding_of_another_section_is_refused(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
+    barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
+    arrays = read_arrays(embedding_file, barcodes)
+    other = tmp_path / "embedding.npz"
+    write_arrays(other, np.roll(barcodes, 1), **arrays)
+    (tmp_path / "training.json").write_bytes(embedding_file.with_name("training.json").read_bytes())
+    with pytest.raises(EfnstError, match=r"Expected `embedding\.npz` to hold the \d+ spots of this section"):
+        assign(section_file, other, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_clustering(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(EfnstError, match="Expected clustering to be mixture, leiden or kmeans, found `mclust`"):
+        assign(section_file, embedding_file, tmp_path, clustering="mclust")
+
+
+@pytest.mark.parametrize("as_record", [False, True])
+def test_more_domains_than_spots(
+    run_program: Callable[..., subprocess.CompletedProcess],
+    section_file: Path,
+    embedding_file: Path,
+    tmp_path: Path,
+    as_record: bool,
+) -> None:
+    failure = tmp_path / "failure.json"
+    n_spots = anndata.read_h5ad(section_file).n_obs
+    done = run_program(
+        *("assign_domains.py", "--sample", "S1", "--section", section_file, "--embedding", embedding_file),
+        *("--training", embedding_file.with_name("training.json"), "--n_domains", 999, "--outdir", tmp_path / "out"),
+        *(("--failure", failure) if as_record else ()),
+    )
+    message = f"S1: Expected n_domains to be at most the number of spots ({n_spots}), found 999."
+    assert "Traceback" not in done.stderr and f"assign_domains: {message}\n" in done.stderr
+    assert done.returncode == (0 if as_record else 2)
+    assert failure.exists() == as_record and not (tmp_path / "out").exists()
+    if as_record:
+        record = {"sample": "S1", "step": "assign_domains", "reason": message}
+        assert json.loads(failure.read_text()) == record

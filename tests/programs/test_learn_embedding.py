@@ -1,0 +1,144 @@
+"""learn_embedding.py: files, seeds, sections with and without an image, and memory on large sections."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pytest
+
+import learn_embedding
+from efnst.errors import EfnstError
+from efnst.section_file import read_arrays, write_arrays
+
+Program = Callable[..., subprocess.CompletedProcess]
+LARGEST_GB = 8.0
+
+
+def learn(section: Path, outdir: Path, **options: object) -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays and record of a short training."""
+    defaults = {"epochs": 5, "device": "cpu"}
+    learn_embedding.main(sample="S1", section=section, outdir=outdir, **defaults | options)
+    barcodes = anndata.read_h5ad(section).obs_names.to_numpy()
+    return read_arrays(outdir / "embedding.npz", barcodes), json.loads((outdir / "training.json").read_text())
+
+
+def test_the_files(embedding_file: Path, section_file: Path) -> None:
+    section = anndata.read_h5ad(section_file)
+    arrays = read_arrays(embedding_file, section.obs_names.to_numpy())
+    assert {name: values.shape for name, values in arrays.items()} == {
+        "embedding": (section.n_obs, 58),
+        "diffused": (section.n_obs, 30),
+        "expression": (section.n_obs, 30),
+        "image_pcs": (section.n_obs, 50),
+    }
+    assert all(values.dtype == np.float32 and np.isfinite(values).all() for values in arrays.values())
+    record = json.loads(embedding_file.with_name("training.json").read_text())
+    assert (record["sample"], record["epochs"], record["seed"], record["device"]) == ("S1", 30, 0, "cpu")
+    assert record["image"] is True and record["seconds"] > 0
+    assert 2 <= record["n_genes_used"] <= section.n_vars
+    assert all(len(values) == 30 for values in record["loss"].values())
+    assert record["parameters"]["expression_pcs"] == 30 and record["parameters"]["learning_rate"] == 0.002
+    assert set(record["versions"]) == {"efnst", "python", "torch", "torch-geometric", "scipy"}
+
+
+def test_options_arrive(section_file: Path, features_file: Path, tmp_path: Path) -> None:
+    options = {
+        "min_spots_per_gene": 4,
+        "n_genes": 60,
+        "expression_pcs": 8,
+        "image_pcs": 9,
+        "n_neighbours": 3,
+        "augmentation": 0.3,
+        "graph_neighbours": 5,
+        "epochs": 2,
+        "learning_rate": 0.001,
+        "graph_loss": "published",
+        "seed": 11,
+    }
+    arrays, record = learn(section_file, tmp_path, features=features_file, **options)
+    assert {name: record["parameters"][name] for name in options} == options
+    assert record["n_genes_used"] == 60 and arrays["expression"].shape[1] == 8 and arrays["image_pcs"].shape[1] == 9
+
+
+def test_another_process_writes_the_same_bytes(
+    run_program: Program, section_file: Path, features_file: Path, tmp_path: Path
+) -> None:
+    learn(section_file, tmp_path / "a", features=features_file, seed=4)
+    files = ["--section", section_file, "--features", features_file, "--outdir", tmp_path / "b"]
+    options = ["--epochs", 5, "--seed", 4, "--device", "cpu"]
+    done = run_program("learn_embedding.py", "--sample", "S1", *files, *options)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a" / "embedding.npz").read_bytes() == (tmp_path / "b" / "embedding.npz").read_bytes()
+    learn(section_file, tmp_path / "c", features=features_file, seed=5)
+    first, other = (np.load(tmp_path / name / "embedding.npz")["embedding"] for name in "ac")
+    assert np.array_equal(first[:, :30], other[:, :30]), "what diffusion knows has no chance in it"
+    assert not np.allclose(first[:, 30:], other[:, 30:], atol=0.1)
+
+
+@pytest.mark.slow
+def test_domains_are_the_same_bytes_with_two_threads(
+    run_program: Program, section_file: Path, features_file: Path, tmp_path: Path
+) -> None:
+    """Learning and assigning twice, each step as its own process, gives the same domains.csv."""
+    for name in "ab":
+        outdir = tmp_path / name
+        done = run_program(
+            *("learn_embedding.py", "--sample", "S1", "--section", section_file, "--features", features_file),
+            *("--epochs", 20, "--seed", 4, "--threads", 2, "--device", "cpu", "--outdir", outdir),
+        )
+        assert done.returncode == 0, done.stderr
+        done = run_program(
+            *("assign_domains.py", "--sample", "S1", "--section", section_file, "--n_domains", 4, "--seed", 4),
+            *("--embedding", outdir / "embedding.npz", "--training", outdir / "training.json", "--outdir", outdir),
+        )
+        assert done.returncode == 0, done.stderr
+    for file in ("embedding.npz", "domains.csv"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+
+
+def test_without_an_image(section_file: Path, features_file: Path, tmp_path: Path) -> None:
+    without, record = learn(section_file, tmp_path / "a")
+    arrays, _ = learn(section_file, tmp_path / "b", features=features_file)
+    assert "image_pcs" not in without and record["image"] is False
+    assert np.array_equal(without["diffused"], arrays["diffused"])
+    assert not np.allclose(without["embedding"], arrays["embedding"], atol=1e-2)
+
+
+def test_features_of_another_section_are_refused(section_file: Path, features_file: Path, tmp_path: Path) -> None:
+    barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
+    features = np.load(features_file)["features"]
+    write_arrays(tmp_path / "features.npz", barcodes[::-1], features=features)
+    with pytest.raises(EfnstError, match=r"Expected `features\.npz` to hold the \d+ spots of this section"):
+        learn(section_file, tmp_path, features=tmp_path / "features.npz")
+
+
+def test_too_few_spots_leave_no_files(section_file: Path, tmp_path: Path) -> None:
+    anndata.read_h5ad(section_file)[:9].copy().write_h5ad(tmp_path / "few.h5ad")
+    with pytest.raises(EfnstError, match="Expected at least 10 spots to learn from, found 9"):
+        learn(tmp_path / "few.h5ad", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_memory_on_60000_spots(
+    simulated_section: Callable[..., anndata.AnnData],
+    run_measured: Callable[..., float],
+    tmp_path: Path,
+    record_property: Callable,
+) -> None:
+    section = simulated_section(60_000, 2000, 7)
+    assert section.shape == (60_000, 2000)
+    section.write_h5ad(tmp_path / "section.h5ad")
+    del section
+    files = ["--sample", "S1", "--section", tmp_path / "section.h5ad", "--outdir", tmp_path]
+    learning = run_measured("learn_embedding.py", *files, "--epochs", 3, "--device", "cpu")
+    results = ["--embedding", tmp_path / "embedding.npz", "--training", tmp_path / "training.json"]
+    assigning = run_measured("assign_domains.py", *files, *results, "--n_domains", 7)
+    record_property("learn_embedding_gb", learning)
+    record_property("assign_domains_gb", assigning)
+    print(f"60,000 spots: learn_embedding.py {learning:.2f} GB, assign_domains.py {assigning:.2f} GB")
+    assert max(learning, assigning) < LARGEST_GB
+    assert len((tmp_path / "domains.csv").read_text().splitlines()) == 60_001
