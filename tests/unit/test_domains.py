@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from efnst.clustering import cluster
 from efnst.continuity import chaos, pas
 from efnst.domains import by_size, match_numbers

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from efnst.graph_loss import graph_loss, published_graph_loss
 from efnst.neighbours import neighbour_graph
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
+
 from efnst.diffusion import diffuse
 from efnst.expression import gene_morans_i, log_normalise, principal_components, spatially_variable_genes
 from efnst.neighbour_weights import augment, neighbour_weights, pair_similarity
 from efnst.neighbours import laplacian, nearest_neighbours, neighbour_graph, pairs_within
-from scipy import sparse
 
 
 @pytest.fixture
