@@ -76,6 +76,23 @@ def run_program() -> Callable[..., subprocess.CompletedProcess]:
 
 
 @pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str]]:
+    """`start(main, *arguments)`: status and messages of a program, as from the command line but in this process."""
+    from efnst.program import run
+
+    def in_this_process(main: Callable[..., None], *arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [f"{main.__module__}.py", *map(str, arguments)])
+        try:
+            run(main)
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        return status, capsys.readouterr().err
+
+    return in_this_process
+
+
+@pytest.fixture
 def run_measured(tmp_path: Path) -> Callable[..., float]:
     """`run_measured(name, *arguments)`: the largest memory in GB that a program of bin/ had; it must succeed."""
     if not Path("/proc/self/status").exists():

@@ -1,7 +1,6 @@
 """assign_domains.py: its files, scores, and what it refuses."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,11 +149,11 @@ def test_without_labels_there_are_no_scores(
 
 def test_spots_without_label_are_not_scored(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
     section = anndata.read_h5ad(section_file)
-    section.obs.loc[section.obs_names[:100], "label"] = None
+    section.obs.loc[section.obs_names[:50], "label"] = None
     section.write_h5ad(tmp_path / "section.h5ad")
     final, record, _ = assign(tmp_path / "section.h5ad", embedding_file, tmp_path / "out")
-    assert record["n_labelled"] == section.n_obs - 100
-    assert final.obs["label"].isna().sum() == 100
+    assert record["n_labelled"] == section.n_obs - 50
+    assert final.obs["label"].isna().sum() == 50
 
 
 @pytest.mark.parametrize("clustering", ["kmeans", "leiden"])
@@ -198,7 +197,7 @@ def test_an_unknown_clustering(section_file: Path, embedding_file: Path, tmp_pat
 
 @pytest.mark.parametrize("as_record", [False, True])
 def test_more_domains_than_spots(
-    run_program: Callable[..., subprocess.CompletedProcess],
+    start: Callable[..., tuple[int, str]],
     section_file: Path,
     embedding_file: Path,
     tmp_path: Path,
@@ -206,14 +205,15 @@ def test_more_domains_than_spots(
 ) -> None:
     failure = tmp_path / "failure.json"
     n_spots = anndata.read_h5ad(section_file).n_obs
-    done = run_program(
-        *("assign_domains.py", "--sample", "S1", "--section", section_file, "--embedding", embedding_file),
+    status, messages = start(
+        assign_domains.main,
+        *("--sample", "S1", "--section", section_file, "--embedding", embedding_file),
         *("--training", embedding_file.with_name("training.json"), "--n_domains", 999, "--outdir", tmp_path / "out"),
         *(("--failure", failure) if as_record else ()),
     )
     message = f"S1: Expected n_domains to be at most the number of spots ({n_spots}), found 999."
-    assert "Traceback" not in done.stderr and f"assign_domains: {message}\n" in done.stderr
-    assert done.returncode == (0 if as_record else 2)
+    assert messages == f"assign_domains: {message}\n"
+    assert status == (0 if as_record else 2)
     assert failure.exists() == as_record and not (tmp_path / "out").exists()
     if as_record:
         record = {"sample": "S1", "step": "assign_domains", "reason": message}

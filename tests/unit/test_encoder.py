@@ -97,7 +97,7 @@ def test_onnx_equals_torch_on_real_patches(lite0_file: Path, real_section: objec
     encoder = load("efficientnet-lite0")[0]
     with h5py.File(tmp_path / "patches.h5") as file:
         for name in ("patches_100", "patches_190", "patches_380"):
-            patches = file[name][::40]
+            patches = file[name][::43]
             assert len(patches) >= 8 and patches.std() > 5
             assert compare_with_torch(encoder, lite0_file, patches) <= 1e-4, name
 
@@ -105,9 +105,10 @@ def test_onnx_equals_torch_on_real_patches(lite0_file: Path, real_section: objec
 def test_features_of_a_patch_do_not_depend_on_its_batch(lite0_file: Path) -> None:
     patches = stained(33, 40)
     together = features(lite0_file, patches)
-    for size in (1, 7):
-        apart = np.concatenate([features(lite0_file, patches[first : first + size]) for first in range(0, 33, size)])
-        assert np.abs(apart - together).max() <= 1e-5 * np.abs(together).max()
+    for size, n in ((7, 33), (1, 7)):
+        batches = [patches[first : first + size] for first in range(0, n, size)]
+        apart = np.concatenate([features(lite0_file, batch) for batch in batches])
+        assert np.abs(apart - together[:n]).max() <= 1e-5 * np.abs(together).max()
     assert np.abs(together[0] - together[1]).max() > 0.01 * np.abs(together).max(), "patches differ"
 
 
