@@ -6,8 +6,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 
 from efnst.neighbours import laplacian
 
-GENES_AT_ONCE = 2000
-LARGEST_SCALED = 10.0
+GENES_AT_ONCE = 200  # few, since each block is copied several times
 
 
 def log_normalise(counts: sparse.csr_array, totals: np.ndarray | None = None) -> sparse.csr_array:
@@ -22,7 +21,7 @@ def log_normalise(counts: sparse.csr_array, totals: np.ndarray | None = None) ->
     return scaled
 
 
-def gene_morans_i(values: sparse.csr_array, graph: sparse.csr_array) -> np.ndarray:
+def gene_morans_i(values: sparse.csr_array | sparse.csc_array, graph: sparse.csr_array) -> np.ndarray:
     """Moran's I of each gene over a symmetric graph, [n_genes]; 0 for a constant gene.
 
     I = N / W · Σ_ij w_ij z_i z_j / Σ_i z_i², z = x - mean (Moran 1950). With the Laplacian L = D - A,
@@ -60,7 +59,7 @@ def spatially_variable_genes(
     """Sorted indices of the `n_genes` genes with the largest Moran's I, of those seen in `min_spots` spots or more."""
     seen = np.bincount(values.indices, minlength=values.shape[1])
     candidates = np.flatnonzero(seen >= min_spots)
-    index = gene_morans_i(values.tocsc()[:, candidates].tocsr(), graph)
+    index = gene_morans_i(values.tocsc()[:, candidates], graph)
     return np.sort(candidates[np.argsort(-index, kind="stable")[:n_genes]])
 
 
@@ -76,7 +75,7 @@ def principal_components(values: sparse.csr_array, n_components: int, seed: int)
     n_components = min(n_components, min(values.shape) - 1)
     if n_components < 1:
         raise ValueError(f"Expected at least 2 spots and 2 varying genes, found {values.shape}.")
-    transposed = values.T.tocsr()
+    transposed = values.T
 
     def times(v: np.ndarray) -> np.ndarray:
         scaled = v.ravel() / std
