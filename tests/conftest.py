@@ -169,3 +169,10 @@ def embedding_file(section_file: Path, features_file: Path, tmp_path_factory: py
         sample="S1", section=section_file, features=features_file, epochs=30, device="cpu", outdir=outdir
     )
     return outdir / "embedding.npz"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever starts the launcher, a program or Nextflow counts as slow: `./efnst test quick` is for the kernels."""
+    for item in items:
+        if item.path.parent.name in ("launcher", "programs", "pipeline"):
+            item.add_marker(pytest.mark.slow)
