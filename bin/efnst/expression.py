@@ -22,7 +22,7 @@ def log_normalise(counts: sparse.csr_array, totals: np.ndarray | None = None) ->
 
 
 def gene_morans_i(values: sparse.csr_array | sparse.csc_array, graph: sparse.csr_array) -> np.ndarray:
-    """Moran's I of each gene over a symmetric graph, [n_genes]; 0 for a constant gene.
+    """Moran's I of each gene over a symmetric graph, [n_genes]; 0 for a constant gene or a graph without edges.
 
     I = N / W · Σ_ij w_ij z_i z_j / Σ_i z_i², z = x - mean (Moran 1950). With the Laplacian L = D - A,
     Σ_ij w_ij z_i z_j = Σ_i d_i z_i² - zᵀLz, and zᵀLz = xᵀLx, so that z never has to be formed.
@@ -30,8 +30,8 @@ def gene_morans_i(values: sparse.csr_array | sparse.csc_array, graph: sparse.csr
     degree = np.asarray(graph.sum(1)).ravel().astype(float)
     operator = laplacian(graph).astype(np.float64)
     values = values.tocsc()
-    if values.shape[1] == 0:
-        return np.empty(0)
+    if values.shape[1] == 0 or degree.sum() == 0:
+        return np.zeros(values.shape[1])
     return np.concatenate(
         [
             _morans_i(values[:, first : first + GENES_AT_ONCE].astype(np.float64), operator, degree)

@@ -39,4 +39,4 @@ def pairs_within(positions: np.ndarray, radius: float) -> np.ndarray:
 
 def laplacian(graph: sparse.csr_array) -> sparse.csr_array:
     """L = D - A of a symmetric graph with non-negative weights."""
-    return (sparse.diags_array(graph.sum(1)) - graph).tocsr()
+    return (sparse.diags_array(np.asarray(graph.sum(1)).ravel()) - graph).tocsr()

@@ -5,10 +5,10 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.stats import false_discovery_control, norm
 
+from efnst.expression import gene_morans_i
 from efnst.neighbours import pairs_within
 
 TOUCHING = 1.5  # pitches: 6 neighbours on a hexagonal grid (the next ring is at 1.73), 8 on a square one
-CHUNK_GENES = 512  # genes whose lagged expression is held at a time
 COLUMNS = ["gene", "morans_i", "p_value", "p_adjusted"]
 
 
@@ -20,30 +20,6 @@ def touching_spots(spatial: np.ndarray, pitch_px: float) -> sp.csr_matrix:
     rows, columns = pairs_within(spatial, TOUCHING * pitch_px)
     n_spots = len(spatial)
     return sp.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n_spots, n_spots))
-
-
-def morans_i(expression: sp.csc_matrix, graph: sp.csr_matrix) -> np.ndarray:
-    """Moran's I of each gene: float64 [n_genes]; 0 for a gene without variance.
-
-    I = n / W * sum_ij w_ij z_i z_j / sum_i z_i^2 with z = x - mean(x). Both sums are expanded in x, so that the
-    expression [n_spots, n_genes] stays sparse; graph: symmetric weights [n_spots, n_spots].
-    """
-    n_spots, n_genes = expression.shape
-    total_weight = graph.sum()
-    if total_weight == 0:
-        return np.zeros(n_genes)
-    weights = np.asarray(graph.sum(axis=1)).ravel()
-    mean = np.asarray(expression.mean(axis=0)).ravel()
-    products = np.empty(n_genes)
-    for start in range(0, n_genes, CHUNK_GENES):
-        chunk = expression[:, start : start + CHUNK_GENES]
-        products[start : start + CHUNK_GENES] = np.asarray(chunk.multiply(graph @ chunk).sum(axis=0)).ravel()
-    cross = products - 2 * mean * (expression.T @ weights) + mean**2 * total_weight
-    squares = np.asarray(expression.multiply(expression).sum(axis=0)).ravel()
-    variance = squares - n_spots * mean**2
-    # A constant gene leaves only rounding noise here, relative to its squares.
-    constant = variance <= 1e-12 * np.maximum(squares, 1)
-    return np.where(constant, 0, n_spots / total_weight * cross / np.where(constant, 1, variance))
 
 
 def morans_i_moments(graph: sp.csr_matrix) -> tuple[float, float]:
@@ -64,7 +40,7 @@ def rank_spatial_genes(expression: sp.csc_matrix, genes: np.ndarray, graph: sp.c
     expression: log1p-normalised [n_spots, n_genes]; genes: names [n_genes]; graph: touching spots. The p values take I
     as normal; for genes seen in few spots of a small section they come out too small, so use them with the rank.
     """
-    statistic = morans_i(expression, graph)
+    statistic = gene_morans_i(expression, graph)
     if graph.nnz and len(genes):
         expected, variance = morans_i_moments(graph)
         p_value = norm.sf((statistic - expected) / np.sqrt(variance))

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from efnst.spatial_genes import domain_adjacency, morans_i, morans_i_moments, rank_spatial_genes, touching_spots
+from efnst.expression import gene_morans_i
+from efnst.spatial_genes import domain_adjacency, morans_i_moments, rank_spatial_genes, touching_spots
 
 
 def hexagonal(n_rows: int, n_columns: int) -> np.ndarray:
@@ -38,7 +39,7 @@ def test_morans_i_by_hand() -> None:
     graph = sp.diags([np.ones(3), np.ones(3)], [1, -1]).tocsr()
     expression = sp.csc_matrix([[1.0, 1, 7], [2, 0, 7], [3, 1, 7], [4, 0, 7]])
     # The second gene alternates: z = ±0.5, every pair -0.25: 4/6 * 6 * -0.25 / 1 = -1. The third is constant.
-    np.testing.assert_allclose(morans_i(expression, graph), [1 / 3, -1, 0], atol=1e-12)
+    np.testing.assert_allclose(gene_morans_i(expression, graph), [1 / 3, -1, 0], atol=1e-12)
 
 
 def test_morans_i_equals_the_dense_definition() -> None:
@@ -46,13 +47,13 @@ def test_morans_i_equals_the_dense_definition() -> None:
     graph = touching_spots(hexagonal(6, 5), 1)
     values = rng.poisson(0.7, (30, 12)).astype(float)
     expected = [dense_morans_i(values[:, gene], graph.toarray()) for gene in range(12)]
-    np.testing.assert_allclose(morans_i(sp.csc_matrix(values), graph), expected, atol=1e-12)
+    np.testing.assert_allclose(gene_morans_i(sp.csc_matrix(values), graph), expected, atol=1e-12)
 
 
 def test_moments_equal_those_of_random_normal_values() -> None:
     graph = touching_spots(hexagonal(8, 8), 1)
     values = np.random.default_rng(5).normal(size=(64, 20_000))
-    simulated = morans_i(sp.csc_matrix(values), graph)
+    simulated = gene_morans_i(sp.csc_matrix(values), graph)
     expected, variance = morans_i_moments(graph)
     assert expected == pytest.approx(-1 / 63)
     assert simulated.mean() == pytest.approx(expected, abs=4 * np.sqrt(variance / 20_000))
