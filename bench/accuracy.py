@@ -24,8 +24,9 @@ sys.path.insert(0, str(BIN))
 from efnst.constants import BASELINES, DOMAIN  # noqa: E402
 from efnst.domains import DomainOptions, assign_domains  # noqa: E402
 from efnst.embedding import EmbeddingOptions, learn_embedding  # noqa: E402
+from efnst.reproducible import reproducible_torch  # noqa: E402
 from efnst.section_file import read_arrays  # noqa: E402
-from efnst.training import TrainingOptions, choose_device, prepare_torch  # noqa: E402
+from efnst.training import TrainingOptions, choose_device  # noqa: E402
 
 SECTIONS = ["dlpfc_151673=7", "dlpfc_151510=7", "her2st_A1=5", "her2st_B1=4:none", "her2st_H1=6:none"]
 METHODS = (DOMAIN, *BASELINES)
@@ -53,8 +54,7 @@ def prepare(folder: Path, image: str, work: Path, threads: int) -> tuple[anndata
 
 def scores(spots: anndata.AnnData, features: np.ndarray | None, n_domains: int, seed: int, threads: int) -> list[float]:
     """ARI of each method with one seed."""
-    prepare_torch(threads, seed)
-    with threadpool_limits(threads):
+    with threadpool_limits(threads), reproducible_torch(threads, seed):
         training = TrainingOptions(seed=seed)
         arrays, _ = learn_embedding(spots, features, EmbeddingOptions(), training, choose_device("cpu"))
     _, record = assign_domains(spots, arrays, DomainOptions(n_domains, ignore_labels=("undetermined",), seed=seed))

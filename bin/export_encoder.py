@@ -21,17 +21,15 @@ def main(
     outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
 ) -> None:
     """Export an EfficientNet to ONNX, with resize and normalisation inside, and check it against PyTorch."""
-    import torch
-
     from efnst.encoder import export_encoder, load_encoder
     from efnst.program import log, versions, write_json
+    from efnst.reproducible import reproducible_torch
 
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
     network, input_px, source = load_encoder(encoder, weights)
     outdir.mkdir(parents=True, exist_ok=True)
     path = outdir / "encoder.onnx"
-    difference, n_features = export_encoder(network, path)
+    with reproducible_torch(threads, 0):
+        difference, n_features = export_encoder(network, path)
     write_json(
         outdir / "encoder.json",
         {

@@ -55,18 +55,18 @@ def main(
 
     from efnst.embedding import EmbeddingOptions, learn_embedding
     from efnst.program import log, versions, write_json
+    from efnst.reproducible import reproducible_torch
     from efnst.section_file import read_arrays, write_arrays
-    from efnst.training import TrainingOptions, choose_device, prepare_torch
+    from efnst.training import TrainingOptions, choose_device
 
     chosen = choose_device(device)
-    prepare_torch(threads, seed)
     spots = anndata.read_h5ad(section)
     image = read_arrays(features, spots.obs_names.to_numpy())["features"] if features else None
     options = EmbeddingOptions(
         min_spots_per_gene, n_genes, expression_pcs, image_pcs, n_neighbours, augmentation, graph_neighbours
     )
     training = TrainingOptions(epochs=epochs, learning_rate=learning_rate, graph_loss=graph_loss, seed=seed)
-    with threadpool_limits(threads):
+    with threadpool_limits(threads), reproducible_torch(threads, seed):
         arrays, record = learn_embedding(spots, image, options, training, chosen)
     outdir.mkdir(parents=True, exist_ok=True)
     write_arrays(outdir / "embedding.npz", spots.obs_names.to_numpy(), **arrays)

@@ -53,14 +53,6 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def prepare_torch(threads: int, seed: int) -> None:
-    """One seed, a fixed number of threads, deterministic kernels, no denormal numbers (they are 60 times slower)."""
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.manual_seed(seed)
-
-
 def train(
     inputs: np.ndarray, targets: np.ndarray, graph: sparse.csr_array, options: TrainingOptions, device: torch.device
 ) -> Trained:

@@ -13,7 +13,8 @@ from efnst.embedding import EmbeddingOptions, image_components, learn_embedding,
 from efnst.errors import EfnstError
 from efnst.model import LARGEST_LOG_STD, SMALLEST_LOG_STD, EfnstNetwork
 from efnst.neighbours import neighbour_graph
-from efnst.training import TrainingOptions, choose_device, prepare_torch, train
+from efnst.reproducible import reproducible_torch
+from efnst.training import TrainingOptions, choose_device, train
 
 CPU = torch.device("cpu")
 H, MU = slice(0, 20), slice(20, 28)  # columns of the network's latent
@@ -36,10 +37,10 @@ def learn(
     section: AnnData, features: np.ndarray | None = None, epochs: int = 20, seed: int = 0, **options: object
 ) -> tuple[dict[str, np.ndarray], dict]:
     """Arrays and record, with options of either kind."""
-    prepare_torch(1, seed)
     training = {name: options.pop(name) for name in list(options) if name in TrainingOptions.__dataclass_fields__}
     embedding, training = EmbeddingOptions(**options), TrainingOptions(epochs=epochs, seed=seed, **training)
-    return learn_embedding(section, features, embedding, training, CPU)
+    with reproducible_torch(1, seed):
+        return learn_embedding(section, features, embedding, training, CPU)
 
 
 def test_arrays_without_an_image(section: AnnData) -> None:
@@ -208,9 +209,9 @@ def test_noise_hides_inputs_and_dropping_all_of_them_leaves_nothing_to_learn() -
     graph = neighbour_graph(random.uniform(0, 1, (200, 2)), 6)
     final = {}
     for noise in (0.1, 1.0):
-        prepare_torch(1, 0)
         options = TrainingOptions(epochs=100, input_noise=noise, graph_weight=0.0, kl_weight=0.0)
-        final[noise] = train(inputs, inputs, graph, options, CPU).loss["reconstruction"][-1]
+        with reproducible_torch(1, 0):
+            final[noise] = train(inputs, inputs, graph, options, CPU).loss["reconstruction"][-1]
     assert final[1.0] > 0.9 > 2 * final[0.1]
 
 

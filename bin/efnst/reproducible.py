@@ -1,0 +1,24 @@
+"""How PyTorch is set while a program trains or infers, and set back afterwards."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def reproducible_torch(threads: int, seed: int) -> Iterator[None]:
+    """One seed, a fixed number of threads, deterministic kernels, no denormal numbers (they are 60 times slower).
+
+    Denormal numbers and the choice of kernels belong to the whole process: both are as usual again after the block.
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.use_deterministic_algorithms(deterministic)
