@@ -45,4 +45,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, uses_torch=True)

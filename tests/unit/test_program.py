@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from efnst import __version__
-from efnst.program import available_cores, read_json, versions, write_json
+from efnst.program import read_json, versions, write_json
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = '''
@@ -121,5 +121,24 @@ def test_write_versions_is_an_entry_of_yaml() -> None:
     assert yaml.load(done.stdout, yaml.BaseLoader) == {"EFNST:READ_SECTION": versions("numpy", "h5py")}
 
 
-def test_cores_are_at_least_one() -> None:
-    assert available_cores() >= 1
+TORCH = """
+import sys
+sys.path.insert(0, {bin!r})
+from efnst.program import run
+
+
+def main() -> None:
+    import anndata
+    print("with" if sys.modules["torch"] else "without")
+
+
+{call}
+print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("call", "expected"), [("", "without"), (", uses_torch=True", "with")])
+def test_torch_is_imported_by_programs_that_use_it_only(call: str, expected: str) -> None:
+    script = TORCH.format(bin=str(PROJECT / "bin"), call=f"try:\n    run(main{call})\nexcept SystemExit:\n    pass")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [expected, str(expected == "with")]
