@@ -6,7 +6,6 @@ from scipy.spatial import cKDTree
 from efnst.neighbours import nearest_neighbours
 
 PAS_NEIGHBOURS = 10
-PAS_DIFFERENT = 6
 
 
 def chaos(domains: np.ndarray, positions: np.ndarray) -> float:
@@ -25,7 +24,10 @@ def chaos(domains: np.ndarray, positions: np.ndarray) -> float:
 
 
 def pas(domains: np.ndarray, positions: np.ndarray) -> float:
-    """Fraction of spots with at least 6 of their 10 nearest spots in other domains; lower is smoother."""
+    """Fraction of spots with more than half of their 10 nearest spots in other domains; lower is smoother.
+
+    In a section of fewer than 11 spots, more than half of all other spots.
+    """
     neighbours = nearest_neighbours(positions, PAS_NEIGHBOURS)
     different = (domains[neighbours] != domains[:, None]).sum(1)
-    return float((different >= PAS_DIFFERENT).mean())
+    return float((different > neighbours.shape[1] / 2).mean())
