@@ -6,11 +6,14 @@ import shutil
 from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from efnst.program import read_json, run, write_json
+
+if TYPE_CHECKING:
+    from efnst.simulated_tissue import Recipe
 
 log = logging.getLogger("efnst")
 RECORD = "simulation.json"  # how the cohort was made; marks a folder that may be written again
@@ -22,6 +25,14 @@ class MatrixKind(str, Enum):
 
     h5 = "h5"
     mtx = "mtx"
+
+
+class Source(str, Enum):
+    """What alone may tell a pair of regions apart."""
+
+    image = "image"
+    expression = "expression"
+    space = "space"
 
 
 class FullresKind(str, Enum):
@@ -56,6 +67,10 @@ def main(
         float | None,
         typer.Option("--contrast", min=0, help="Multiplies the differences between regions (1; small: 2.2)."),
     ] = None,
+    separated_by: Annotated[
+        Source | None,
+        typer.Option("--separated_by", help="One pair of large regions differs in this alone; pair.json names them."),
+    ] = None,
     matrix: Annotated[MatrixKind, typer.Option("--matrix", help="Counts as HDF5 file or as matrix.mtx.gz folder.")] = (
         MatrixKind.h5
     ),
@@ -74,6 +89,10 @@ def main(
     Each section is a Space Ranger folder OUTDIR/SAMPLE/outs (layers: version 1, nested: 2, mixed: 3) with counts, spot
     positions and an H&E-like image; OUTDIR/SAMPLE/labels.csv holds the true region of each spot and
     OUTDIR/samplesheet.csv is ready for efnst.
+
+    With --separated_by, two neighbouring large regions of every section, named in OUTDIR/SAMPLE/pair.json, differ in
+    one thing only: image (stain and nuclei), expression (the programme), or space (both are made of the same two kinds
+    of spots, 75:25 and 25:75).
     """
     from efnst.simulated_space_ranger import DAMAGES, DEMO, SMALL, section_name, simulate_section, write_section
     from efnst.simulated_space_ranger import damage as break_section
@@ -85,12 +104,13 @@ def main(
     asked = {
         **{"n_spots": n_spots, "n_genes": n_genes, "n_regions": n_regions},
         **{"median_counts": median_counts, "contrast": contrast, "um_per_px": um_per_px},
+        **{"separated_by": separated_by and separated_by.value},
     }
     recipe = replace(SMALL if small else DEMO, **{name: value for name, value in asked.items() if value is not None})
     names = [section_name(number) for number in range(sections)]
     _clear(outdir, names)
     options = {"matrix": matrix.value, "fullres": fullres.value, "damage": damage}
-    write_json(outdir / RECORD, {"sections": names, "seed": seed, **asdict(recipe), **options})
+    write_json(outdir / RECORD, {"sections": names, "seed": seed, **_recorded(recipe), **options})
 
     rows = ["sample,section,image,labels,n_domains"]
     for number, name in enumerate(names):
@@ -103,6 +123,14 @@ def main(
     if damage:
         break_section(outdir / names[0] / "outs", damage)
         log.info("%s: damaged, %s", names[0], DAMAGES[damage])
+
+
+def _recorded(recipe: "Recipe") -> dict[str, int | float | str | None]:
+    """The recipe's fields; `separated_by` only where it was asked for, so that the usual record stays as it was."""
+    fields = asdict(recipe)
+    if recipe.separated_by is None:
+        del fields["separated_by"]
+    return fields
 
 
 def _check_damage(damage: str, known: dict[str, str]) -> None:

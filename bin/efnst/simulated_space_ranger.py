@@ -14,6 +14,7 @@ from PIL import Image
 from scipy import io, sparse
 
 from efnst.errors import EfnstError
+from efnst.program import write_json
 from efnst.simulated_tissue import LAYOUTS, SPOT_UM, Recipe, Specimen, gene_names, render_image, simulate_specimen
 
 HIRES_PX = 2000  # long side of the hires image at most
@@ -71,6 +72,17 @@ class SimulatedSection:
         names = np.array(tissue.region_names)[tissue.spot_region[inside]]
         return pd.DataFrame({"barcode": self.barcodes[inside], "label": names})
 
+    @property
+    def pair(self) -> dict[str, str | list[str]] | None:
+        """The two labels that one source alone tells apart, and that source; None where there is no such pair."""
+        tissue = self.specimen.tissue
+        if tissue.pair is None:
+            return None
+        return {
+            "separated_by": self.specimen.separated_by,
+            "labels": [tissue.region_names[region] for region in tissue.pair],
+        }
+
 
 def simulate_section(number: int, seed: int, recipe: Recipe) -> SimulatedSection:
     """Section `number` (0, 1, …) of a cohort: the layouts take turns.
@@ -122,6 +134,7 @@ def random_barcodes(n: int, rng: np.random.Generator) -> np.ndarray:
 def write_section(section: SimulatedSection, folder: Path, matrix: str = "h5", fullres: str = "none") -> Path | None:
     """Write `folder`/outs and `folder`/labels.csv; returns the full-resolution image's path where one was asked for.
 
+    A section with a pair that one source alone tells apart also gets `folder`/pair.json: `separated_by`, `labels`.
     `matrix`: h5 or mtx. `fullres`: none, tiff (tiled) or jpeg.
     """
     outs = folder / "outs"
@@ -132,6 +145,8 @@ def write_section(section: SimulatedSection, folder: Path, matrix: str = "h5", f
     if section.space_ranger >= 3:
         _write_metrics(section, outs / "metrics_summary.csv")
     section.labels.to_csv(folder / "labels.csv", index=False, lineterminator="\n")
+    if section.pair:
+        write_json(folder / "pair.json", section.pair)
     return None if fullres == "none" else _write_fullres(section, folder, fullres)
 
 

@@ -6,7 +6,7 @@ shifted; pixels are the image plane divided by the size of a pixel.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage, sparse
@@ -25,6 +25,8 @@ RASTER_UM = 8.0  # step of the region raster
 RASTER_SIDE = 1500  # nodes; larger sections get a coarser raster
 LAYOUTS = {"layers": 7, "nested": 4, "mixed": 5}  # layout: regions where the caller names no number
 OUTSIDE = -1  # region of a place without tissue
+SOURCES = ("image", "expression", "space")  # one of them alone may tell a pair of regions apart
+MIXING = 0.75  # `space`: part of a region's spots that follow its own programme; the others follow its partner's
 MITOCHONDRIAL = (
     *("MT-ND1", "MT-ND2", "MT-CO1", "MT-CO2", "MT-ATP8", "MT-ATP6", "MT-CO3"),
     *("MT-ND3", "MT-ND4L", "MT-ND4", "MT-ND5", "MT-ND6", "MT-CYB"),
@@ -71,7 +73,8 @@ class Tissue:
     """Where which region lies.
 
     `spot_region` int [n_places of the grid], `OUTSIDE` without tissue; `raster` int8 [height, width] is the same on a
-    fine raster whose node (0, 0) lies at x = y = -MARGIN_UM of the array plane; `region_names` are the labels.
+    fine raster whose node (0, 0) lies at x = y = -MARGIN_UM of the array plane; `region_names` are the labels; `pair`
+    are two neighbouring large regions that one source alone tells apart, where that was asked for.
     """
 
     grid: Grid
@@ -79,6 +82,7 @@ class Tissue:
     raster: np.ndarray
     raster_um: float
     region_names: tuple[str, ...]
+    pair: tuple[int, int] | None = None
 
     @property
     def in_tissue(self) -> np.ndarray:
@@ -90,8 +94,14 @@ class Tissue:
         return (positions_um[:, ::-1].T + MARGIN_UM) / self.raster_um
 
 
-def simulate_tissue(n_spots: int, layout: str, n_regions: int, rng: np.random.Generator) -> Tissue:
-    """Lay `n_regions` regions with smooth irregular borders over a grid with exactly `n_spots` spots under tissue."""
+def simulate_tissue(
+    n_spots: int, layout: str, n_regions: int, rng: np.random.Generator, with_pair: bool = False
+) -> Tissue:
+    """Lay `n_regions` regions with smooth irregular borders over a grid with exactly `n_spots` spots under tissue.
+
+    `with_pair` names a pair of neighbouring bands, the same ones for every `rng`, and makes them the largest (nested:
+    as large as any ring).
+    """
     _check_request(n_spots, layout, n_regions)
     grid = grid_for(n_spots)
     raster_um = max(RASTER_UM, float(np.max(np.ptp(grid.positions_um, axis=0)) + 2 * MARGIN_UM) / RASTER_SIDE)
@@ -105,9 +115,10 @@ def simulate_tissue(n_spots: int, layout: str, n_regions: int, rng: np.random.Ge
     in_tissue = outline_at_spots >= level
 
     n_islands = _island_kinds(layout, n_regions)
+    pair = _neighbouring_bands(layout, n_regions - n_islands) if with_pair else None
     depth = _depth(layout, x, y, rng)
     depth_at_spots = _at_spots(unlabelled, depth)
-    fractions = _area_fractions(layout, n_regions - n_islands, rng)
+    fractions = _area_fractions(layout, n_regions - n_islands, rng, pair)
     cuts = np.quantile(depth_at_spots[in_tissue], np.cumsum(fractions)[:-1])
     away_from_edge = outline_at_spots > np.quantile(outline_at_spots[in_tissue], 0.2)
     allowed = away_from_edge & (depth_at_spots > cuts[-1]) if layout == "nested" else away_from_edge
@@ -116,7 +127,7 @@ def simulate_tissue(n_spots: int, layout: str, n_regions: int, rng: np.random.Ge
     raster = _classify(outline >= level, depth, cuts, islands)
     at_spots = [_at_spots(unlabelled, island) for island in islands]
     spot_region = _classify(in_tissue, depth_at_spots, cuts, at_spots)
-    return Tissue(grid, spot_region, raster.astype(np.int8), raster_um, _region_names(layout, n_regions))
+    return Tissue(grid, spot_region, raster.astype(np.int8), raster_um, _region_names(layout, n_regions), pair)
 
 
 def smooth_field(shape: tuple[int, int], wavelength: float, rng: np.random.Generator) -> np.ndarray:
@@ -178,13 +189,35 @@ def _depth(layout: str, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) 
     return distance + warp * smooth_field(x.shape, max(x.shape) / 5, rng) + 0.15 * warp * fine
 
 
-def _area_fractions(layout: str, n_bands: int, rng: np.random.Generator) -> np.ndarray:
-    """Parts of the area for each band: layers between 1 and 2.5, nested rings 1 each inside a large stroma."""
+def _neighbouring_bands(layout: str, n_bands: int) -> tuple[int, int]:
+    """Two bands that lie alike: both in the middle of the tissue, where both or neither meet its edge."""
+    first = 0 if layout == "nested" else n_bands // 2 - 1
+    return first, first + 1
+
+
+def _area_fractions(
+    layout: str, n_bands: int, rng: np.random.Generator, pair: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Parts of the area for each band: layers between 1 and 2.5, nested rings 1 each inside a large stroma.
+
+    The layers of a `pair` take the two largest parts.
+    """
     fractions = rng.permutation(np.linspace(1.0, 2.5, n_bands))
     if layout == "nested":
         fractions = np.append(np.ones(n_bands - 1), 2.0)
+    elif pair:
+        fractions = _exchange(fractions, (-1, -2), pair)
     fractions *= rng.uniform(0.95, 1.1, n_bands)
     return fractions / fractions.sum()
+
+
+def _exchange(values: np.ndarray, ranks: tuple[int, int], places: tuple[int, int]) -> np.ndarray:
+    """Change places among `values` [n] so that the two of these ranks (0 smallest, -1 largest) lie at `places`."""
+    values = values.copy()
+    for rank, place in zip(ranks, places, strict=True):
+        taken_from = np.argsort(values)[rank]
+        values[[place, taken_from]] = values[[taken_from, place]]
+    return values
 
 
 def _island_kinds(layout: str, n_regions: int) -> int:
@@ -302,6 +335,19 @@ def simulate_programmes(n_genes: int, n_regions: int, rng: np.random.Generator, 
     )
 
 
+def separate_programmes(programmes: Programmes, pair: tuple[int, int], source: str) -> Programmes:
+    """The programmes of a section in which `source` alone, one of SOURCES, tells the two regions of `pair` apart.
+
+    Both have one library size, and for `image` one programme. There are no gradients: a smooth field has different
+    values in any two regions.
+    """
+    region, depth = programmes.region.copy(), programmes.depth.copy()
+    depth[pair[1]] = depth[pair[0]]
+    if source == "image":
+        region[pair[1]] = region[pair[0]]
+    return replace(programmes, region=region, depth=depth, gradient=np.zeros_like(programmes.gradient))
+
+
 def _loadings(n: int, part: float, sd: float, free: np.ndarray, n_genes: int, rng: np.random.Generator) -> np.ndarray:
     """`n` programmes [n, G], each over a random `part` of the genes `free`, loadings of standard deviation `sd`."""
     loadings = np.zeros((n, n_genes))
@@ -312,15 +358,21 @@ def _loadings(n: int, part: float, sd: float, free: np.ndarray, n_genes: int, rn
 
 
 def simulate_counts(
-    tissue: Tissue, programmes: Programmes, median_counts: float, rng: np.random.Generator, chunk: int = 2000
+    tissue: Tissue,
+    programmes: Programmes,
+    median_counts: float,
+    rng: np.random.Generator,
+    chunk: int = 2000,
+    shares: np.ndarray | None = None,
 ) -> sparse.csr_matrix:
     """Counts int32 CSR [n_spots, G] of the spots in tissue, in grid order.
 
     Negative binomial (gamma-Poisson) around region, gradient and cell type programmes, with log-normal library sizes
     of median about `median_counts`; 1 % of the spots have nearly no counts and 1 % a very high mitochondrial share.
     Memory is bounded by `chunk` spots × G beside the sparse result.
+    `shares` float [n_spots, n_regions] says how much of each region's programme is in a spot; None: `region_shares`.
     """
-    activity = _programme_activity(tissue, programmes, rng)
+    activity = _programme_activity(tissue, programmes, region_shares(tissue) if shares is None else shares, rng)
     loadings = np.vstack([programmes.region, programmes.gradient, programmes.cell_type]).astype(np.float32)
     library, mitochondrial = _spot_quality(tissue, programmes, median_counts, rng)
     chunks = []
@@ -332,17 +384,17 @@ def simulate_counts(
     return sparse.vstack(chunks, format="csr")
 
 
-def _programme_activity(tissue: Tissue, programmes: Programmes, rng: np.random.Generator) -> np.ndarray:
+def _programme_activity(
+    tissue: Tissue, programmes: Programmes, shares: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """How active each programme is in each spot in tissue, float32 [n_spots, n_regions + 2 + N_CELL_TYPES]."""
     n_spots, n_nodes = tissue.in_tissue.sum(), max(tissue.raster.shape)
     gradients = [_at_spots(tissue, smooth_field(tissue.raster.shape, n_nodes / 3, rng)) for _ in programmes.gradient]
     cell_types = rng.standard_normal((n_spots, N_CELL_TYPES))
-    return np.column_stack([_region_shares(tissue), np.array(gradients).T[tissue.in_tissue], cell_types]).astype(
-        np.float32
-    )
+    return np.column_stack([shares, np.array(gradients).T[tissue.in_tissue], cell_types]).astype(np.float32)
 
 
-def _region_shares(tissue: Tissue) -> np.ndarray:
+def region_shares(tissue: Tissue) -> np.ndarray:
     """From which region a spot's transcripts come, float [n_spots, n_regions]: its own, and at borders others too."""
     where = np.rint(tissue.on_raster(tissue.grid.positions_um[tissue.in_tissue])).astype(int)
     sigma = BLEED_UM / tissue.raster_um
@@ -351,6 +403,20 @@ def _region_shares(tissue: Tissue) -> np.ndarray:
         inside = (tissue.raster == region).astype(np.float32)
         shares[:, region] = ndimage.gaussian_filter(inside, sigma, truncate=3)[tuple(where)]
     return shares / shares.sum(axis=1, keepdims=True)
+
+
+def mixed_shares(tissue: Tissue, rng: np.random.Generator) -> np.ndarray:
+    """`region_shares` where both regions of the pair are made of the same two kinds of spots.
+
+    Each spot draws one of the pair's two programmes and takes from it what would come from either region: with
+    probability MIXING the programme of the region it lies in, else that of the other.
+    """
+    shares = region_shares(tissue)
+    pair = list(tissue.pair)
+    own = shares[:, pair].argmax(axis=1)
+    kind = np.where(rng.random(len(own)) < MIXING, own, 1 - own)
+    shares[:, pair] = shares[:, pair].sum(axis=1, keepdims=True) * np.eye(2)[kind]
+    return shares
 
 
 def _spot_quality(
@@ -434,7 +500,10 @@ def simulate_frame(tissue: Tissue, rng: np.random.Generator) -> Frame:
 @dataclass(frozen=True)
 class Stain:
     """How each region looks, [n_regions] each: `nuclei_per_mm2`, `radius_um` of a nucleus, `darkness` (haematoxylin of
-    a nucleus), `eosin` (of what lies between nuclei), `fibres` (how much that varies), `gaps` (part that is empty)."""
+    a nucleus), `eosin` (of what lies between nuclei), `fibres` (how much that varies), `gaps` (part that is empty).
+
+    `drift`, one number: how much the eosin varies over the section without regard to regions; 1 is usual.
+    """
 
     nuclei_per_mm2: np.ndarray
     radius_um: np.ndarray
@@ -442,6 +511,7 @@ class Stain:
     eosin: np.ndarray
     fibres: np.ndarray
     gaps: np.ndarray
+    drift: float = 1.0
 
 
 def simulate_stain(n_regions: int, rng: np.random.Generator) -> Stain:
@@ -458,6 +528,21 @@ def simulate_stain(n_regions: int, rng: np.random.Generator) -> Stain:
         fibres=spread(0.12, 0.26),
         gaps=spread(0.0, 0.03),
     )
+
+
+def separate_stain(stain: Stain, pair: tuple[int, int], source: str) -> Stain:
+    """The stain of a section in which `source` alone, one of SOURCES, tells the two regions of `pair` apart.
+
+    For `image` the first has the fewest nuclei and most eosin of all, the second the most nuclei and least eosin; else
+    both look the same. There is no drift, which would have different values in any two regions.
+    """
+    if source == "image":
+        nuclei, eosin = _exchange(stain.nuclei_per_mm2, (0, -1), pair), _exchange(stain.eosin, (-1, 0), pair)
+        return replace(stain, nuclei_per_mm2=nuclei, eosin=eosin, drift=0.0)
+    alike = np.arange(len(stain.eosin))
+    alike[pair[1]] = pair[0]
+    properties = {name: values[alike] for name, values in vars(stain).items() if name != "drift"}
+    return Stain(**properties, drift=0.0)
 
 
 @dataclass(frozen=True)
@@ -486,7 +571,8 @@ def simulate_appearance(tissue: Tissue, stain: Stain, frame: Frame, rng: np.rand
     gaps = blurred(_upper_quantile(stain.gaps), 15.0) < gap_level
     full = ndimage.gaussian_filter((~gaps & (tissue.raster != OUTSIDE)).astype(np.float32), 6 / step)
 
-    slow = 1 + 0.10 * smooth_field(shape, 900 / step, rng) + 0.05 * smooth_field(shape, 250 / step, rng)
+    slow = 1 + stain.drift * 0.10 * smooth_field(shape, 900 / step, rng)
+    slow += stain.drift * 0.05 * smooth_field(shape, 250 / step, rng)
     fine = smooth_field(shape, max(18 / step, 1.5), rng) * 0.6 + smooth_field(shape, max(45 / step, 2.0), rng) * 0.4
     eosin = blurred(stain.eosin, 25.0) * slow * np.clip(1 + blurred(stain.fibres, 25.0) * fine, 0.2, 2) * full
     density = blurred(stain.nuclei_per_mm2, 20.0) * full * (1 + 0.2 * smooth_field(shape, 120 / step, rng)).clip(0.2)
@@ -619,16 +705,26 @@ def _nucleus_profile(
 
 @dataclass(frozen=True)
 class Specimen:
-    """A section before microscope and sequencer: `counts` int32 CSR [n_spots in tissue, G], in grid order."""
+    """A section before microscope and sequencer: `counts` int32 CSR [n_spots in tissue, G], in grid order.
+
+    `separated_by`: the source that alone tells `tissue.pair` apart, where that was asked for.
+    """
 
     tissue: Tissue
     appearance: Appearance
     counts: sparse.csr_matrix
+    separated_by: str | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How large and how difficult a section is; `n_regions` None takes the layout's own number."""
+    """How large and how difficult a section is; `n_regions` None takes the layout's own number.
+
+    `separated_by`, one of SOURCES, makes a section in which one pair of neighbouring large regions (`Tissue.pair`)
+    differs in one thing only: `image`, its stain and nuclei; `expression`, its programme; `space`, the proportions of
+    two kinds of spots that both regions are made of. The other regions differ in image and expression as always;
+    gradients of expression and drift of the stain, which would tell any two places apart, are left out.
+    """
 
     n_spots: int = 1800
     n_genes: int = 2000
@@ -636,6 +732,7 @@ class Recipe:
     median_counts: float = 4500.0
     contrast: float = 1.0
     um_per_px: float = 0.5  # of the full-resolution image
+    separated_by: str | None = None
 
 
 def simulate_specimen(layout: str, recipe: Recipe, kind: np.random.Generator, rng: np.random.Generator) -> Specimen:
@@ -643,9 +740,16 @@ def simulate_specimen(layout: str, recipe: Recipe, kind: np.random.Generator, rn
 
     Two specimens of one `kind` are the same kind of tissue in different shapes.
     """
+    source = recipe.separated_by
+    if source not in (None, *SOURCES):
+        raise EfnstError(f"Expected regions separated by one of {', '.join(SOURCES)}, found `{source}`.")
     n_regions = recipe.n_regions or LAYOUTS[layout]
-    tissue = simulate_tissue(recipe.n_spots, layout, n_regions, rng)
+    tissue = simulate_tissue(recipe.n_spots, layout, n_regions, rng, with_pair=source is not None)
     programmes = simulate_programmes(recipe.n_genes, n_regions, kind, recipe.contrast)
-    counts = simulate_counts(tissue, programmes, recipe.median_counts, rng)
-    frame = simulate_frame(tissue, rng)
-    return Specimen(tissue, simulate_appearance(tissue, simulate_stain(n_regions, kind), frame, rng), counts)
+    stain = simulate_stain(n_regions, kind)
+    if source:
+        programmes = separate_programmes(programmes, tissue.pair, source)
+        stain = separate_stain(stain, tissue.pair, source)
+    shares = mixed_shares(tissue, rng) if source == "space" else region_shares(tissue)
+    counts = simulate_counts(tissue, programmes, recipe.median_counts, rng, shares=shares)
+    return Specimen(tissue, simulate_appearance(tissue, stain, simulate_frame(tissue, rng), rng), counts, source)

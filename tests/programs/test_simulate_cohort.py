@@ -85,6 +85,32 @@ def test_options_change_size_and_storage(tmp_path: Path) -> None:
         assert Image.open(tmp_path / "cohort" / row.image).format == "JPEG"
 
 
+def test_every_section_has_a_pair_that_one_source_separates(cohort: Path, tmp_path: Path) -> None:
+    outdir = tmp_path / "cohort"
+    done = simulate(outdir, "--small", "--seed", "4", "--separated_by", "expression")
+    assert done.returncode == 0, done.stderr
+    pairs = {path.parent.name: json.loads(path.read_text()) for path in outdir.glob("*/pair.json")}
+    assert {name: pair["labels"] for name, pair in pairs.items()} == {
+        "sim_layers": ["layer_3", "layer_4"],
+        "sim_nested": ["core", "rim"],
+        "sim_mixed": ["layer_2", "layer_3"],
+    }
+    assert {pair["separated_by"] for pair in pairs.values()} == {"expression"}
+    for name, pair in pairs.items():
+        assert set(pair["labels"]) < set(pd.read_csv(outdir / name / "labels.csv")["label"])
+
+    record, plain = (json.loads((folder / "simulation.json").read_text()) for folder in (outdir, cohort))
+    assert record == {**plain, "separated_by": "expression"}
+    assert "separated_by" not in plain
+
+
+def test_unknown_source_is_refused(tmp_path: Path) -> None:
+    done = simulate(tmp_path / "cohort", "--separated_by", "smell")
+    assert done.returncode == 2
+    assert "smell" in done.stderr and "'image', 'expression', 'space'" in done.stderr
+    assert not (tmp_path / "cohort").exists()
+
+
 def test_damage_breaks_the_first_section_only(cohort: Path, tmp_path: Path) -> None:
     done = simulate(tmp_path / "cohort", "--small", "--seed", "4", "--sections", "2", "--damage", "missing_positions")
     assert done.returncode == 0, done.stderr

@@ -259,6 +259,18 @@ def test_repeated_layout_is_the_same_tissue_in_another_shape() -> None:
     assert np.array_equal(likeness.argmax(axis=1), np.arange(len(own)))
 
 
+def test_a_pair_is_named_beside_the_labels(tmp_path: Path) -> None:
+    recipe = replace(SMALL, separated_by="space")
+    write_section(simulate_section(2, 0, recipe), tmp_path / "sim_mixed")
+    assert json.loads((tmp_path / "sim_mixed" / "pair.json").read_text()) == {
+        "separated_by": "space",
+        "labels": ["layer_2", "layer_3"],
+    }
+    sizes = pd.read_csv(tmp_path / "sim_mixed" / "labels.csv")["label"].value_counts()
+    assert sizes["layer_2"] + sizes["layer_3"] > 0.4 * 250
+    assert simulate_section(5, 0, recipe).pair["labels"] == ["layer_2", "layer_3"]
+
+
 def test_damage_needs_a_known_kind_and_a_section(outs: Path, tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match="found `burnt`"):
         damage(outs, "burnt")

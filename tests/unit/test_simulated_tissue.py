@@ -1,22 +1,41 @@
 """Grid, regions, counts and image of the simulated tissue."""
 
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.ndimage import label as connected
 from scipy.spatial import cKDTree
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
 
 from efnst.errors import EfnstError
 from efnst.simulated_tissue import (
     LAYOUTS,
     MITOCHONDRIAL,
+    MIXING,
     OUTSIDE,
+    SOURCES,
+    Programmes,
     Recipe,
     Specimen,
+    Stain,
+    Tissue,
     gene_names,
     grid_for,
     hexagonal_grid,
+    mixed_shares,
+    region_shares,
     render_image,
+    separate_programmes,
+    separate_stain,
+    simulate_appearance,
     simulate_counts,
     simulate_expression,
     simulate_programmes,
@@ -100,6 +119,33 @@ def test_neighbouring_spots_mostly_share_their_region() -> None:
     positions, region = tissue.grid.positions_um[tissue.in_tissue], tissue.spot_region[tissue.in_tissue]
     pairs = cKDTree(positions).query_pairs(101, output_type="ndarray")
     assert np.mean(region[pairs[:, 0]] == region[pairs[:, 1]]) > 0.75
+
+
+def touching(tissue: Tissue) -> np.ndarray:
+    """Pairs of neighbouring spots in tissue, int [n_pairs, 2]."""
+    return cKDTree(tissue.grid.positions_um[tissue.in_tissue]).query_pairs(101, output_type="ndarray")
+
+
+@pytest.mark.parametrize(("layout", "pair"), [("layers", (2, 3)), ("nested", (0, 1)), ("mixed", (1, 2))])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_pair_is_the_same_for_every_shape_large_and_side_by_side(
+    layout: str, pair: tuple[int, int], seed: int
+) -> None:
+    tissue = simulate_tissue(900, layout, LAYOUTS[layout], np.random.default_rng(seed), with_pair=True)
+    assert tissue.pair == pair
+    region = tissue.spot_region[tissue.in_tissue]
+    assert np.bincount(region)[list(pair)].min() > 0.15 * 900
+    ends = np.sort(region[touching(tissue)], axis=1)
+    assert np.sum(np.all(ends == pair, axis=1)) > 30
+
+
+def test_layers_of_a_pair_are_the_largest_and_the_outline_stays() -> None:
+    plain = simulate_tissue(900, "layers", 7, np.random.default_rng(3))
+    paired = simulate_tissue(900, "layers", 7, np.random.default_rng(3), with_pair=True)
+    assert plain.pair is None
+    np.testing.assert_array_equal(plain.in_tissue, paired.in_tissue)
+    sizes = np.bincount(paired.spot_region[paired.in_tissue])
+    assert set(np.argsort(sizes)[-2:]) == {2, 3}
 
 
 @pytest.mark.parametrize(
@@ -195,6 +241,163 @@ def specimen_of(n_spots: int = 400) -> Specimen:
     )
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_programmes_of_a_pair(source: str) -> None:
+    before = simulate_programmes(300, 5, np.random.default_rng(5))
+    after = separate_programmes(before, (1, 2), source)
+    assert np.array_equal(after.region[1], after.region[2]) == (source == "image")
+    assert after.depth[1] == after.depth[2] == before.depth[1]
+    assert not after.gradient.any()
+    others = [0, 1, 3, 4] if source == "image" else [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(after.region[others], before.region[others])
+    np.testing.assert_array_equal(np.delete(after.depth, 2), np.delete(before.depth, 2))
+
+
+STAIN = Stain(
+    nuclei_per_mm2=np.array([3000, 2000, 4000, 5000]),
+    radius_um=np.array([3.0, 3.1, 3.2, 3.3]),
+    darkness=np.array([0.8, 0.9, 1.0, 0.7]),
+    eosin=np.array([0.3, 0.4, 0.5, 0.6]),
+    fibres=np.array([0.1, 0.2, 0.3, 0.4]),
+    gaps=np.array([0.0, 0.01, 0.02, 0.03]),
+)
+
+
+def test_stain_of_a_pair_that_the_image_tells_apart_by_hand() -> None:
+    stain = separate_stain(STAIN, (1, 2), "image")
+    assert stain.nuclei_per_mm2.tolist() == [3000, 2000, 5000, 4000]  # 5000 and 4000 change places
+    assert stain.eosin.tolist() == [0.5, 0.6, 0.3, 0.4]  # 0.6 and 0.4, then 0.3 and 0.5
+    for name in ("radius_um", "darkness", "fibres", "gaps"):
+        assert getattr(stain, name).tolist() == getattr(STAIN, name).tolist(), name
+    assert stain.drift == 0
+
+
+@pytest.mark.parametrize("source", ["expression", "space"])
+def test_stain_of_a_pair_that_looks_alike(source: str) -> None:
+    stain = separate_stain(STAIN, (1, 2), source)
+    assert stain.drift == 0
+    for name, values in vars(stain).items():
+        if name != "drift":
+            first, own, _, last = getattr(STAIN, name)
+            assert values.tolist() == [first, own, own, last], name
+
+
+def test_mixed_spots_have_one_of_two_kinds_in_the_proportions_of_their_region() -> None:
+    tissue = simulate_tissue(1800, "mixed", 5, np.random.default_rng(2), with_pair=True)
+    region, plain = tissue.spot_region[tissue.in_tissue], region_shares(tissue)
+    mixed = mixed_shares(tissue, np.random.default_rng(0))
+    np.testing.assert_allclose(mixed.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(mixed[:, [0, 3, 4]], plain[:, [0, 3, 4]])
+    assert np.all(mixed[:, 1:3].min(axis=1) == 0)  # never some of both
+
+    second = mixed[:, 2] > mixed[:, 1]
+    assert np.mean(second[region == 1]) == pytest.approx(1 - MIXING, abs=0.03)
+    assert np.mean(second[region == 2]) == pytest.approx(MIXING, abs=0.03)
+    a, b = touching(tissue).T
+    inside = (region[a] == region[b]) & np.isin(region[a], tissue.pair)
+    assert np.mean(second[a] == second[b], where=inside) == pytest.approx(MIXING**2 + (1 - MIXING) ** 2, abs=0.04)
+
+
+SEPARATED = Recipe(n_spots=1200, n_genes=400, contrast=2.0)
+
+
+@cache
+def separated(source: str) -> Specimen:
+    """A section of mixed tissue whose pair differs in `source` alone."""
+    return simulate_specimen("mixed", replace(SEPARATED, separated_by=source), *np.random.default_rng(2).spawn(2))
+
+
+def of_pair(specimen: Specimen) -> tuple[np.ndarray, np.ndarray]:
+    """Which spots in tissue to tell apart, bool [n_spots]: those of the pair without the poor and dying ones; and which
+    of the chosen ones lie in the second region, bool [n_chosen]."""
+    tissue, totals = specimen.tissue, np.asarray(specimen.counts.sum(axis=1)).ravel()
+    mitochondrial = np.asarray(specimen.counts[:, : len(MITOCHONDRIAL)].sum(axis=1)).ravel()
+    region = tissue.spot_region[tissue.in_tissue]
+    chosen = np.isin(region, tissue.pair) & (totals > 500) & (mitochondrial < 0.35 * totals)
+    return chosen, region[chosen] == tissue.pair[1]
+
+
+def expression_accuracy(specimen: Specimen) -> float:
+    """How often a classifier that learns from other spots of the pair is right about a spot's region."""
+    chosen, second = of_pair(specimen)
+    counts = specimen.counts[chosen].toarray()
+    logs = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True))
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    classifier = make_pipeline(PCA(15, random_state=0), LogisticRegression(class_weight="balanced"))
+    return balanced_accuracy_score(second, cross_val_predict(classifier, logs, second, cv=folds))
+
+
+def nuclei_accuracy(specimen: Specimen) -> float:
+    """How often the number of nuclei within 95 µm, against the best limit, is right about a spot's region.
+
+    Spots whose 95 µm reach beyond the pair are left out.
+    """
+    tissue, appearance = specimen.tissue, specimen.appearance
+    positions = tissue.grid.positions_um
+    to_others = cKDTree(positions[~np.isin(tissue.spot_region, tissue.pair)]).query(positions)[0]
+    inner = np.isin(tissue.spot_region, tissue.pair) & (to_others > 180)
+    places = appearance.frame.to_image(positions[inner])
+    nuclei = cKDTree(appearance.nuclei_um).query_ball_point(places, 95, return_length=True)
+    second = tissue.spot_region[inner] == tissue.pair[1]
+    return max(balanced_accuracy_score(second, nuclei > limit) for limit in np.unique(nuclei))
+
+
+def nearer_programme(specimen: Specimen, programmes: Programmes) -> np.ndarray:
+    """Which of the pair's two true programmes makes the counts of each chosen spot likelier, bool [n_chosen].
+
+    Likelihood of the negative binomial with mean m and size k: x · log(m / (m + k)) - k · log(m + k), terms without m
+    left out.
+    """
+    counts = specimen.counts[of_pair(specimen)[0]].toarray()[:, len(MITOCHONDRIAL) :]
+    size = 1 / programmes.dispersion[len(MITOCHONDRIAL) :]
+    likelihood = []
+    for region in specimen.tissue.pair:
+        rate = np.exp(programmes.log_mean + programmes.region[region])[len(MITOCHONDRIAL) :]
+        mean = counts.sum(axis=1, keepdims=True) * rate / rate.sum()
+        likelihood.append((counts * np.log(mean / (mean + size)) - size * np.log(mean + size)).sum(axis=1))
+    return likelihood[1] > likelihood[0]
+
+
+def smoothed_twice(specimen: Specimen, values: np.ndarray) -> np.ndarray:
+    """`values` [n_chosen] averaged over each spot and its neighbours in the pair, then once more."""
+    positions = specimen.tissue.grid.positions_um[specimen.tissue.in_tissue][of_pair(specimen)[0]]
+    near = cKDTree(positions).sparse_distance_matrix(cKDTree(positions), 101, output_type="coo_matrix")
+    near = sparse.csr_matrix((np.ones(near.nnz), (near.row, near.col)), near.shape)
+    near.setdiag(1)
+    average = sparse.diags(1 / np.asarray(near.sum(axis=1)).ravel()) @ near
+    return average @ (average @ values)
+
+
+def test_image_alone_separates() -> None:
+    specimen = separated("image")
+    assert len(of_pair(specimen)[1]) >= 600
+    assert 0.45 < expression_accuracy(specimen) < 0.55
+    assert nuclei_accuracy(specimen) > 0.95
+
+
+def test_expression_alone_separates() -> None:
+    specimen = separated("expression")
+    assert expression_accuracy(specimen) > 0.95
+    assert nuclei_accuracy(specimen) < 0.6
+
+
+def test_space_alone_separates() -> None:
+    """A spot by itself says no more than the proportions of the mixture, its neighbourhood says the region."""
+    specimen = separated("space")
+    programmes = simulate_programmes(400, 5, np.random.default_rng(2).spawn(2)[0], SEPARATED.contrast)
+    _, second = of_pair(specimen)
+    kind = nearer_programme(specimen, programmes)
+    assert balanced_accuracy_score(second, kind) == pytest.approx(MIXING, abs=0.03)
+    assert expression_accuracy(specimen) < MIXING + 0.03
+    assert nuclei_accuracy(specimen) < 0.6
+    assert balanced_accuracy_score(second, smoothed_twice(specimen, kind) > 0.5) > 0.9
+
+
+def test_unknown_source_is_refused() -> None:
+    with pytest.raises(EfnstError, match="image, expression, space, found `smell`"):
+        simulate_specimen("mixed", Recipe(separated_by="smell"), *np.random.default_rng(2).spawn(2))
+
+
 def test_frame_turns_and_shifts_without_stretching() -> None:
     frame = specimen_of().appearance.frame
     points = np.array([[0.0, 0.0], [300.0, 400.0]])
@@ -211,6 +414,21 @@ def test_nuclei_lie_where_the_tissue_is_and_as_dense_as_the_stain_says() -> None
     area_mm2 = np.sum(tissue.raster != OUTSIDE) * (tissue.raster_um / 1000) ** 2
     assert 1800 < len(appearance.nuclei_um) / area_mm2 < 5200
     assert np.all(np.diff(appearance.nuclei_um[:, 1]) >= 0)
+
+
+def test_without_drift_the_eosin_is_even() -> None:
+    specimen = specimen_of()
+    tissue, step = specimen.tissue, specimen.tissue.raster_um
+    inner = distance_transform_edt(tissue.raster != OUTSIDE) * step > 400
+    even = Stain(*(np.full(5, value, np.float32) for value in (3000, 3.5, 0.9, 0.4, 0.2, 0.0)))
+    spread = []
+    for drift in (0.0, 1.0):
+        stain = replace(even, drift=drift)
+        eosin = simulate_appearance(tissue, stain, specimen.appearance.frame, np.random.default_rng(0)).eosin
+        windows = gaussian_filter(eosin, 100 / step)[inner]
+        spread.append(windows.std() / windows.mean())
+    assert spread[0] < 0.03
+    assert spread[1] > 0.07
 
 
 def test_image_shows_the_nuclei_at_their_places() -> None:
