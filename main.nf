@@ -16,7 +16,7 @@ include { folderDigest } from './modules/local/digests'
 // From sections to domains: each channel element is [meta, files…], meta.id the sample's name.
 workflow FIND_DOMAINS {
     take:
-    sections // [meta, files]: files = [folder, image, labels, use_image, n_domains], [] for a file that is not given
+    sections // [meta, files]: files = [folder, image, labels, use_image, n_domains, n_clusters], [] for a file that is not given
     encoder // name of the encoder
     encoder_weights // file with its weights, or []
     report_template // jinja2 template of the section's report
@@ -34,7 +34,7 @@ workflow FIND_DOMAINS {
 
     with_features = read.with_image.map { meta, section, _qc, _files -> [meta, section] }.join(EMBED_PATCHES.out.features)
     without_features = read.without_image.map { meta, section, _qc, _files -> [meta, section, []] }
-    LEARN_EMBEDDING(with_features.mix(without_features))
+    LEARN_EMBEDDING(with_features.mix(without_features).join(sections.map { meta, files -> [meta, files.n_clusters] }))
 
     ASSIGN_DOMAINS(
         READ_SECTION.out.section
@@ -146,6 +146,8 @@ def sectionFiles(row) {
         labels: paths.labels ? file(paths.labels) : [],
         use_image: use_image,
         n_domains: row.n_domains,
+        // The network knows the number of domains in deep embedded clustering only: another number needs no other training.
+        n_clusters: params.dec_epochs.toInteger() > 0 ? row.n_domains : 0,
         missing: missing,
     ]
 }

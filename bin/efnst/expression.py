@@ -56,11 +56,11 @@ def _morans_i(x: sparse.csc_array, operator: sparse.csr_array, degree: np.ndarra
 def spatially_variable_genes(
     values: sparse.csr_array, graph: sparse.csr_array, n_genes: int, min_spots: int
 ) -> np.ndarray:
-    """Sorted indices of the `n_genes` genes with the largest Moran's I, of those seen in `min_spots` spots or more."""
+    """Indices of the `n_genes` genes with the largest Moran's I, largest first, of those seen in `min_spots` spots."""
     seen = np.bincount(values.indices, minlength=values.shape[1])
     candidates = np.flatnonzero(seen >= min_spots)
     index = gene_morans_i(values.tocsc()[:, candidates], graph)
-    return np.sort(candidates[np.argsort(-index, kind="stable")[:n_genes]])
+    return candidates[np.argsort(-index, kind="stable")[:n_genes]]
 
 
 def principal_components(values: sparse.csr_array, n_components: int, seed: int) -> np.ndarray:

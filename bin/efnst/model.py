@@ -1,13 +1,30 @@
 """The network of EfNST: a denoising autoencoder with a variational graph autoencoder inside."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import ResGatedGraphConv
+from torch_geometric.nn import GATv2Conv, GCNConv, ResGatedGraphConv, SAGEConv
 
+CONVOLUTIONS = {"gated": ResGatedGraphConv, "gcn": GCNConv, "gat": GATv2Conv, "sage": SAGEConv}
+DECODERS = ("linear", "sigmoid")
 LARGEST_LOG_STD = 4.0
 SMALLEST_LOG_STD = -6.0
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Widths and kinds of layers."""
+
+    hidden: int = 32
+    encoded_dims: int = 20  # of h
+    convolved: int = 64
+    graph_dims: int = 8  # of μ; 8 of 28 in the published network
+    dropout: float = 0.2
+    convolution: str = "gated"  # one of CONVOLUTIONS
+    decoder: str = "linear"  # or sigmoid, as published; principal components have no bounds
+    batch_norm_momentum: float = 0.1  # 0.01 as published
 
 
 class Encoded(NamedTuple):
@@ -20,28 +37,28 @@ class Encoded(NamedTuple):
 
 
 class EfnstNetwork(nn.Module):
-    """Encoder D → 32 → 20 gives h; graph convolutions 20 → 64 → 8 give μ and log σ; decoder [h | z] → 32 → D.
-
-    The decoder's last layer is linear, since principal components have no bounds.
+    """Encoder D → 32 → 20 gives h; graph convolutions 20 → 64 → 8 give μ and log σ; decoder [h | z] → 32 → targets.
 
     The heads of μ and log σ are one convolution with twice the width: the same function as two, in half the time.
     """
 
-    def __init__(
-        self,
-        n_inputs: int,
-        hidden: int = 32,
-        encoded: int = 20,
-        convolved: int = 64,
-        graph: int = 8,
-        dropout: float = 0.2,
-    ) -> None:
+    def __init__(self, n_inputs: int, n_targets: int, options: NetworkOptions) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(_dense(n_inputs, hidden, dropout), _dense(hidden, encoded, dropout))
-        self.convolution = ResGatedGraphConv(encoded, convolved)
-        self.norm = nn.BatchNorm1d(convolved)
-        self.heads = ResGatedGraphConv(convolved, 2 * graph)
-        self.decoder = nn.Sequential(_dense(encoded + graph, hidden, 0.0), nn.Linear(hidden, n_inputs))
+        convolution = CONVOLUTIONS[options.convolution]
+        h, mu, momentum = options.encoded_dims, options.graph_dims, options.batch_norm_momentum
+
+        def dense(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
+            norm = nn.BatchNorm1d(n_out, momentum=momentum)
+            return nn.Sequential(nn.Linear(n_in, n_out), norm, nn.ELU(), nn.Dropout(dropout))
+
+        self.encoder = nn.Sequential(
+            dense(n_inputs, options.hidden, options.dropout), dense(options.hidden, h, options.dropout)
+        )
+        self.convolution = convolution(h, options.convolved)
+        self.norm = nn.BatchNorm1d(options.convolved, momentum=momentum)
+        self.heads = convolution(options.convolved, 2 * mu)
+        last = [nn.Sigmoid()] if options.decoder == "sigmoid" else []
+        self.decoder = nn.Sequential(dense(h + mu, options.hidden, 0.0), nn.Linear(options.hidden, n_targets), *last)
 
     def forward(self, inputs: Tensor, edges: Tensor) -> Encoded:
         """Encode and decode `inputs` float32 [n_spots, n_inputs] over `edges` int [2, n_edges]."""
@@ -52,8 +69,3 @@ class EfnstNetwork(nn.Module):
         sample = mean + torch.randn_like(mean) * log_std.exp() if self.training else mean
         latent = torch.cat([h, sample], 1)
         return Encoded(latent, mean, log_std, self.decoder(latent))
-
-
-def _dense(n_inputs: int, n_outputs: int, dropout: float) -> nn.Sequential:
-    """Linear, BatchNorm, ELU, dropout."""
-    return nn.Sequential(nn.Linear(n_inputs, n_outputs), nn.BatchNorm1d(n_outputs), nn.ELU(), nn.Dropout(dropout))

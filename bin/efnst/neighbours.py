@@ -37,6 +37,18 @@ def pairs_within(positions: np.ndarray, radius: float) -> np.ndarray:
     return both[:, np.lexsort((both[1], both[0]))]
 
 
+def pairs_between(positions: np.ndarray, inner: float, outer: float) -> np.ndarray:
+    """Pairs of different spots at a distance from `inner` to below `outer`, as of `pairs_within`."""
+    pairs = pairs_within(positions, outer)
+    distance = np.linalg.norm(positions[pairs[0]] - positions[pairs[1]], axis=1)
+    return pairs[:, distance >= inner]
+
+
+def graph_of_pairs(pairs: np.ndarray, n_spots: int) -> sparse.csr_array:
+    """0/1 graph [n_spots, n_spots] of `pairs` int [2, n_pairs]."""
+    return sparse.coo_array((np.ones(pairs.shape[1], np.float32), pairs), (n_spots, n_spots)).tocsr()
+
+
 def laplacian(graph: sparse.csr_array) -> sparse.csr_array:
     """L = D - A of a symmetric graph with non-negative weights."""
     return (sparse.diags_array(np.asarray(graph.sum(1)).ravel()) - graph).tocsr()

@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,6 +51,11 @@ def write_json(path: Path, content: object) -> None:
 def read_json(path: Path) -> dict:
     """Read a JSON file that an earlier step wrote."""
     return json.loads(path.read_text())
+
+
+def options_from(kind: type, given: dict) -> object:
+    """The dataclass `kind` with those of the values `given` that are fields of it."""
+    return kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given})
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from efnst.errors import EfnstError
 
 
 def write_arrays(path: Path, barcodes: np.ndarray, **arrays: np.ndarray) -> None:
-    """Write `barcodes` and the `arrays` [n_spots, ·] to an .npz file."""
+    """Write `barcodes` and the `arrays`, most of them [n_spots, ·], to an .npz file."""
     np.savez(path, barcodes=np.asarray(barcodes, dtype=np.str_), **arrays)
 
 

@@ -58,11 +58,11 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "variable genes were reduced to at most {expression_pcs} principal components.",
     "augmentation": "Each spot borrowed expression from its {n_neighbours} most similar neighbours (weight "
     "{augmentation}).",
-    "network": "A denoising autoencoder with a variational graph autoencoder inside was trained for {epochs} epochs on "
-    "the graph of the {graph_neighbours} nearest spots (seed {seed}, {device}); the embedding joins what it learned to "
-    "the expression diffused over the graph.",
-    "domains": "The embedding was divided into {n_domains_asked} domains ({clustering}), refined over neighbouring "
-    "spots in {refinement_rounds} rounds.",
+    "network": "A denoising autoencoder with a variational graph autoencoder inside was trained {n_seeds} times, for "
+    "up to {epochs} epochs, on a graph of neighbouring spots (seed {seed}, {device}); the embedding of a training "
+    "joins what it decoded to the features diffused over the graph.",
+    "domains": "Each embedding was divided into {n_domains_asked} domains ({clustering}), refined over neighbouring "
+    "spots in {refinement_rounds} rounds; the domains are the consensus of all trainings.",
     "genes": "Marker genes: Wilcoxon rank-sum test of each domain against all other spots, tie-corrected, on "
     "log-normalised counts. Spatially variable genes: Moran's I over touching spots. p values were adjusted by "
     "Benjamini and Hochberg; the domains were found in the same counts, so the markers' p values serve to rank genes.",
@@ -211,6 +211,8 @@ def report_context(
         "domain_rows": domain_table(data.obs, records.description),
         "adjacency": adjacency_table(records.description),
         "scores": score_table(records.domains),
+        "stability": stability_of(records.domains),
+        "label_rows": label_table(records.domains),
         "curves": training_curves(records.training),
         "markers": _table_rows(markers),
         "spatial_genes": _table_rows(spatial_genes.head(SPATIAL_GENES)),
@@ -339,6 +341,29 @@ def score_table(domains: dict) -> dict:
     }
 
 
+def stability_of(domains: dict) -> dict | None:
+    """How well several trainings agree, and mean and standard deviation of each one's ARI; None for one training."""
+    method = domains["methods"][DOMAIN]
+    if "stability" not in method:
+        return None
+    alone = method.get("ari_of_runs") or None
+    figures = {"n_runs": method["n_runs"], "stability": method["stability"]}
+    return figures | {"alone": float(np.mean(alone)) if alone else None, "spread": float(np.std(alone)) if alone else 0}
+
+
+def label_table(domains: dict) -> list[dict]:
+    """One row per label: its best match, and its spots in each EfNST domain with their share of the label."""
+    method = domains["methods"][DOMAIN]
+    if "confusion" not in method:
+        return []
+    counts = np.array(method["confusion"]["data"])
+    rows = []
+    for match, spots in zip(method["best_matches"], counts.T, strict=True):
+        total = max(int(spots.sum()), 1)
+        rows.append(match | {"cells": [{"spots": int(n), "share": float(n / total)} for n in spots]})
+    return rows
+
+
 def training_curves(training: dict, width: int = 260, height: int = 110) -> list[dict]:
     """One small line chart per part of the loss: SVG points and the ends of its axes."""
     curves = []
@@ -348,7 +373,8 @@ def training_curves(training: dict, width: int = 260, height: int = 110) -> list
         x = np.linspace(0, width, len(values)) if len(values) > 1 else np.full(len(values), width / 2)
         y = height - (values - low) / ((high - low) or 1) * height
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-        curves.append({"part": part, "points": points, "low": low, "high": high, "last": float(values[-1])})
+        ends = {"low": low, "high": high, "last": float(values[-1]), "epochs": len(values)}
+        curves.append({"part": part, "points": points} | ends)
     return curves
 
 

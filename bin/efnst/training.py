@@ -1,27 +1,32 @@
 """Training the EfNST network on one section, full batch, in time and memory linear in the number of spots."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import sparse
+from sklearn.cluster import KMeans
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from efnst.convergence import converged
+from efnst.deep_clustering import clustering_loss, soft_assignment, target_distribution
 from efnst.errors import EfnstError
 from efnst.graph_loss import graph_loss, published_graph_loss
-from efnst.model import EfnstNetwork, Encoded
+from efnst.model import EfnstNetwork, Encoded, NetworkOptions
 
 GRAPH_LOSSES = ("repaired", "published")
+LOSS_PARTS = ("reconstruction", "graph", "kl", "clustering")
+TARGET_EPOCHS = 20  # of deep embedded clustering, between two target distributions
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
     """How to train; the weights multiply the parts of the loss."""
 
-    epochs: int = 200
+    epochs: int = 400  # at most
+    tolerance: float = 0.02  # relative fall of the loss that still counts as learning; 0: train all epochs
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     gradient_clip: float = 5.0
@@ -30,14 +35,22 @@ class TrainingOptions:
     graph_weight: float = 0.1
     kl_weight: float = 0.01
     graph_loss: str = "repaired"  # one of GRAPH_LOSSES
+    dec_epochs: int = 0  # of deep embedded clustering after the training proper
+    dec_weight: float = 1.0
+    n_clusters: int = 0  # centres of deep embedded clustering
     seed: int = 0
+    network: NetworkOptions = field(default_factory=NetworkOptions)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """`latent` float32 [n_spots, 28] in evaluation mode, `loss` {part: one value per epoch}, wall time in seconds."""
+    """`latent` float32 [n_spots, 28] and `decoded` [n_spots, m] in evaluation mode, wall time in seconds.
+
+    `loss` is {part: one value per epoch}, not weighted.
+    """
 
     latent: np.ndarray
+    decoded: np.ndarray
     loss: dict[str, list[float]]
     seconds: float
 
@@ -56,57 +69,101 @@ def choose_device(name: str) -> torch.device:
 def train(
     inputs: np.ndarray, targets: np.ndarray, graph: sparse.csr_array, options: TrainingOptions, device: torch.device
 ) -> Trained:
-    """Train on `inputs` float32 [n_spots, n] to decode `targets` [n_spots, n] over the symmetric 0/1 `graph`."""
+    """Train on `inputs` float32 [n_spots, n] to decode `targets` [n_spots, m] over the symmetric 0/1 `graph`.
+
+    Ends when the loss no longer falls (`convergence.converged`), at the latest after `options.epochs`.
+    """
     if options.graph_loss not in GRAPH_LOSSES:
         raise EfnstError(f"Expected graph_loss to be {' or '.join(GRAPH_LOSSES)}, found `{options.graph_loss}`.")
     start = time.perf_counter()
-    edges = torch.from_numpy(np.stack(graph.tocoo().coords).astype(np.int64)).to(device)
-    inputs, targets = (torch.from_numpy(values).to(device) for values in (inputs, targets))
-    network = EfnstNetwork(inputs.shape[1]).to(device)
-    optimiser = torch.optim.Adam(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
-    history: list[Tensor] = []
-    for _ in tqdm(range(options.epochs), desc="training", unit="epoch", disable=None):
-        parts = _epoch(network, optimiser, inputs, targets, edges, options)
-        history.append(parts)
-        if not torch.isfinite(parts).all():
+    run = _Run(inputs, targets, graph, options, device)
+    while len(run.total) < options.epochs and not converged(run.total, options.tolerance):
+        run.epoch()
+    if options.dec_epochs:
+        run.find_centres()
+    for _ in range(options.dec_epochs):
+        run.epoch()
+    losses = torch.stack(run.history).cpu().numpy()
+    loss = {
+        name: losses[:, column].tolist() for column, name in enumerate(LOSS_PARTS[: 4 if options.dec_epochs else 3])
+    }
+    encoded = run.encode()
+    return Trained(encoded.latent.cpu().numpy(), encoded.decoded.cpu().numpy(), loss, time.perf_counter() - start)
+
+
+class _Run:
+    """One training: network, optimiser, data and what the epochs so far have lost."""
+
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        graph: sparse.csr_array,
+        options: TrainingOptions,
+        device: torch.device,
+    ) -> None:
+        self.options = options
+        self.edges = torch.from_numpy(np.stack(graph.tocoo().coords).astype(np.int64)).to(device)
+        self.inputs, self.targets = (torch.from_numpy(values).to(device) for values in (inputs, targets))
+        self.network = EfnstNetwork(inputs.shape[1], targets.shape[1], options.network).to(device)
+        self.centres: nn.Parameter | None = None
+        self.target_distribution: Tensor | None = None
+        self.optimiser = torch.optim.Adam(
+            self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay
+        )
+        weights = [options.reconstruction_weight, options.graph_weight, options.kl_weight, options.dec_weight]
+        self.weights = torch.tensor(weights, device=device)
+        self.history: list[Tensor] = []  # parts of the loss [4], not weighted
+        self.total: list[float] = []  # the weighted sum
+
+    def epoch(self) -> None:
+        """One step on all spots."""
+        if self.centres is not None and (len(self.history) - self.dec_start) % TARGET_EPOCHS == 0:
+            self.target_distribution = target_distribution(soft_assignment(self.encode().latent, self.centres.detach()))
+        self.network.train()
+        noisy = self.inputs * (torch.rand_like(self.inputs) >= self.options.input_noise)
+        parts = self._losses(self.network(noisy, self.edges))
+        loss = (parts * self.weights).sum()
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.options.gradient_clip)
+        self.optimiser.step()
+        self.history.append(parts.detach())
+        self.total.append(loss.item())
+        if not np.isfinite(self.total[-1]):
+            found, epoch = parts.tolist(), len(self.history)
+            raise EfnstError(f"The loss became {found} in epoch {epoch}. Choose a smaller learning_rate.")
+
+    def encode(self) -> Encoded:
+        """All spots in evaluation mode: nothing hidden, nothing sampled."""
+        self.network.eval()
+        with torch.no_grad():
+            return self.network(self.inputs, self.edges)
+
+    def find_centres(self) -> None:
+        """Start deep embedded clustering from the k-means centres of the latent space."""
+        if self.options.n_clusters < 2:
             raise EfnstError(
-                f"The loss became {parts.tolist()} in epoch {len(history)}. Choose a smaller learning_rate."
+                f"Expected the number of domains (2 or more) for deep embedded clustering, found "
+                f"{self.options.n_clusters}. Give n_domains, or set dec_epochs to 0."
             )
-    network.eval()
-    with torch.no_grad():
-        latent = network(inputs, edges).latent.cpu().numpy()
-    losses = torch.stack(history).cpu().numpy()
-    loss = {name: losses[:, column].tolist() for column, name in enumerate(("reconstruction", "graph", "kl"))}
-    return Trained(latent, loss, time.perf_counter() - start)
+        latent = self.encode().latent
+        kmeans = KMeans(self.options.n_clusters, n_init=10, random_state=self.options.seed).fit(latent.cpu().numpy())
+        self.centres = nn.Parameter(latent.new_tensor(kmeans.cluster_centers_))
+        self.optimiser.add_param_group({"params": [self.centres], "weight_decay": 0.0})
+        self.dec_start = len(self.history)
 
-
-def _epoch(
-    network: EfnstNetwork,
-    optimiser: torch.optim.Optimizer,
-    inputs: Tensor,
-    targets: Tensor,
-    edges: Tensor,
-    options: TrainingOptions,
-) -> Tensor:
-    """One step on all spots; returns the parts of the loss (reconstruction, graph, kl)."""
-    network.train()
-    noisy = inputs * (torch.rand_like(inputs) >= options.input_noise)
-    parts = _losses(network(noisy, edges), targets, edges, options)
-    weights = parts.new_tensor([options.reconstruction_weight, options.graph_weight, options.kl_weight])
-    optimiser.zero_grad()
-    (parts * weights).sum().backward()
-    nn.utils.clip_grad_norm_(network.parameters(), options.gradient_clip)
-    optimiser.step()
-    return parts.detach()
-
-
-def _losses(encoded: Encoded, targets: Tensor, edges: Tensor, options: TrainingOptions) -> Tensor:
-    """Mean squared error, graph loss of μ, and KL divergence to N(0, I) per spot (Kingma 2014, appendix B)."""
-    if options.graph_loss == "published":
-        graph = published_graph_loss(encoded.latent, edges)
-    else:
-        pairs = torch.randint(targets.shape[0], edges.shape, device=edges.device)
-        graph = graph_loss(encoded.mean, edges, pairs)
-    variance = (2 * encoded.log_std).exp()
-    kl = (encoded.mean**2 + variance - 1 - 2 * encoded.log_std).sum(1).mean() / 2
-    return torch.stack([F.mse_loss(encoded.decoded, targets), graph, kl])
+    def _losses(self, encoded: Encoded) -> Tensor:
+        """Mean squared error, graph loss, KL divergence to N(0, I) per spot (Kingma 2014, appendix B), clustering."""
+        if self.options.graph_loss == "published":
+            graph = published_graph_loss(encoded.latent, self.edges)
+        else:
+            pairs = torch.randint(len(self.targets), self.edges.shape, device=self.edges.device)
+            graph = graph_loss(encoded.mean, self.edges, pairs)
+        variance = (2 * encoded.log_std).exp()
+        kl = (encoded.mean**2 + variance - 1 - 2 * encoded.log_std).sum(1).mean() / 2
+        if self.centres is None:
+            clustering = kl.new_zeros(())
+        else:
+            clustering = clustering_loss(soft_assignment(encoded.latent, self.centres), self.target_distribution)
+        return torch.stack([F.mse_loss(encoded.decoded, self.targets), graph, kl, clustering])

@@ -16,7 +16,11 @@ process EXPORT_ENCODER {
     script:
     """
     # code ${task.ext.code}
-    export_encoder.py --encoder '${encoder}' ${weights ? "--weights ${weights}" : ''} --threads ${task.cpus}
+    export_encoder.py \\
+        --encoder '${encoder}' \\
+        ${weights ? "--weights ${weights}" : ''} \\
+        --threads ${task.cpus} \\
+        ${task.ext.args ?: ''}
     write_versions.py '${task.process}' torch onnx onnxruntime > versions.yml
     """
 

@@ -7,7 +7,7 @@ process LEARN_EMBEDDING {
     ext code: { codeDigest('learn_embedding.py') }
 
     input:
-    tuple val(meta), path(section), path(features) // features: [] for a section without an image
+    tuple val(meta), path(section), path(features), val(n_clusters) // features: [] without an image; n_clusters: 0 without deep embedded clustering
 
     output:
     tuple val(meta), path('embedding.npz'), path('training.json'), optional: true, emit: embedding
@@ -21,6 +21,7 @@ process LEARN_EMBEDDING {
         --sample '${meta.id}' \\
         --section ${section} \\
         ${features ? "--features ${features}" : ''} \\
+        --n_domains ${n_clusters} \\
         --threads ${task.cpus} \\
         --failure failure.json \\
         ${task.ext.args ?: ''}
