@@ -34,12 +34,9 @@ def main(
     import anndata
 
     from efnst.domains import DomainOptions, assign_domains, domain_table, final_section
-    from efnst.errors import EfnstError
     from efnst.program import log, read_json, versions, write_json
     from efnst.section_file import read_arrays
 
-    if clustering not in ("mixture", "leiden", "kmeans"):
-        raise EfnstError(f"Expected clustering to be mixture, leiden or kmeans, found `{clustering}`.")
     spots = anndata.read_h5ad(section)
     arrays = read_arrays(embedding, spots.obs_names.to_numpy())
     ignore = [label.strip() for label in ignore_labels.split(",") if label.strip()]

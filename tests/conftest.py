@@ -37,6 +37,7 @@ def section_of(positions_um: np.ndarray, counts: sparse.csr_matrix, labels: np.n
     section = AnnData(sparse.csr_matrix(counts, dtype=np.int32), obs=obs, var=var)
     section.obsm["spatial"] = np.asarray(positions_um, float) / UM_PER_PX
     section.uns["section"] = {"sample": "S1", "pitch_px": 100 / UM_PER_PX, "um_per_px": UM_PER_PX}
+    section.uns["section"]["image"] = {"source": "fullres", "scale": 1.0}
     return section
 
 
@@ -161,12 +162,12 @@ def features_file(patches_file: Path, lite0_file: Path, tmp_path_factory: pytest
 
 @pytest.fixture(scope="session")
 def embedding_file(section_file: Path, features_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """embedding.npz of that section after 30 epochs, with training.json beside it."""
+    """embedding.npz of that section after two trainings of 30 epochs, with training.json beside it."""
     import learn_embedding
 
     outdir = tmp_path_factory.mktemp("learned")
     learn_embedding.main(
-        sample="S1", section=section_file, features=features_file, epochs=30, device="cpu", outdir=outdir
+        sample="S1", section=section_file, features=features_file, n_seeds=2, epochs=30, device="cpu", outdir=outdir
     )
     return outdir / "embedding.npz"
 

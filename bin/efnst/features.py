@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import onnxruntime
 
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, check_choice
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -19,8 +19,7 @@ def open_encoder(path: Path, device: str, threads: int) -> onnxruntime.Inference
 
     `auto` takes CUDA where onnxruntime has it. An explicit device that is not there is an error, never a fallback.
     """
-    if device not in ("auto", *PROVIDERS):
-        raise EfnstError(f"Expected device to be auto, cpu or cuda, found `{device}`.")
+    check_choice("device", device, ("auto", *PROVIDERS))
     available = onnxruntime.get_available_providers()
     if device == "auto":
         device = "cuda" if PROVIDERS["cuda"] in available else "cpu"

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GATv2Conv, GCNConv, ResGatedGraphConv, SAGEConv
 
+from efnst.errors import check_choice
+
 CONVOLUTIONS = {"gated": ResGatedGraphConv, "gcn": GCNConv, "gat": GATv2Conv, "sage": SAGEConv}
 DECODERS = ("linear", "sigmoid")
 LARGEST_LOG_STD = 4.0
@@ -25,6 +27,10 @@ class NetworkOptions:
     convolution: str = "gated"  # one of CONVOLUTIONS
     decoder: str = "linear"  # or sigmoid, as published; principal components have no bounds
     batch_norm_momentum: float = 0.1  # 0.01 as published
+
+    def __post_init__(self) -> None:
+        check_choice("convolution", self.convolution, CONVOLUTIONS)
+        check_choice("decoder", self.decoder, DECODERS)
 
 
 class Encoded(NamedTuple):

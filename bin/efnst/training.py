@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from efnst.convergence import converged
 from efnst.deep_clustering import clustering_loss, soft_assignment, target_distribution
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, check_choice
 from efnst.graph_loss import graph_loss, published_graph_loss
 from efnst.model import EfnstNetwork, Encoded, NetworkOptions
 
@@ -57,8 +57,7 @@ class Trained:
 
 def choose_device(name: str) -> torch.device:
     """`auto` takes CUDA where PyTorch has it; an explicit device that is not there is an error, never a fallback."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise EfnstError(f"Expected device to be auto, cpu or cuda, found `{name}`.")
+    check_choice("device", name, ("auto", "cpu", "cuda"))
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -73,8 +72,7 @@ def train(
 
     Ends when the loss no longer falls (`convergence.converged`), at the latest after `options.epochs`.
     """
-    if options.graph_loss not in GRAPH_LOSSES:
-        raise EfnstError(f"Expected graph_loss to be {' or '.join(GRAPH_LOSSES)}, found `{options.graph_loss}`.")
+    check_choice("graph_loss", options.graph_loss, GRAPH_LOSSES)
     start = time.perf_counter()
     run = _Run(inputs, targets, graph, options, device)
     while len(run.total) < options.epochs and not converged(run.total, options.tolerance):

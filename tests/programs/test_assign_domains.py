@@ -81,7 +81,8 @@ def test_the_final_section_holds_every_field(
         assert final.obs[column].astype(int).tolist() == table[name].tolist()
     assert final.obs["efnst_confidence"].to_numpy() == pytest.approx(table["confidence"].to_numpy(), abs=1e-4)
     arrays = read_arrays(embedding_file, final.obs_names.to_numpy())
-    names = {"embedding": "X_efnst", "diffused": "X_diffused", "expression": "X_pca", "image_pcs": "X_image"}
+    assert any(np.array_equal(final.obsm["X_efnst"], arrays[name]) for name in ("embedding_0", "embedding_1"))
+    names = {"diffused": "X_diffused", "expression": "X_pca", "image_pcs": "X_image"}
     for name, key in names.items():
         assert np.array_equal(final.obsm[key], arrays[name]), key
     provenance = final.uns["efnst"]
@@ -102,10 +103,15 @@ def test_the_record(record: dict, table: pd.DataFrame, section_file: Path) -> No
     assert record["sizes"] == {str(number): int(sizes[number]) for number in range(1, N_DOMAINS + 1)}
     assert record["n_labelled"] == labels.notna().sum()
     assert set(record["methods"]) == {"efnst", "leiden", "diffused"}
-    for method in record["methods"].values():
-        assert SCORES | {"n_domains", "how", "chaos", "pas", "silhouette"} == set(method)
+    for name, method in record["methods"].items():
+        runs = {"n_runs", "stability", "ari_of_runs"} if name == "efnst" else set()
+        expected = SCORES | runs | {"n_domains", "how", "chaos", "pas", "silhouette", "best_matches", "confusion"}
+        assert expected == set(method)
+        assert np.sum(method["confusion"]["data"]) == record["n_labelled"]
         assert method["n_domains"] == N_DOMAINS
     assert "Leiden" in record["methods"]["leiden"]["how"]
+    efnst = record["methods"]["efnst"]
+    assert efnst["n_runs"] == len(efnst["ari_of_runs"]) == 2 and -1 <= efnst["stability"] <= 1
 
 
 def test_scores_are_those_of_scikit_learn(record: dict, table: pd.DataFrame, final: anndata.AnnData) -> None:
@@ -156,14 +162,26 @@ def test_spots_without_label_are_not_scored(section_file: Path, embedding_file: 
     assert final.obs["label"].isna().sum() == 50
 
 
-@pytest.mark.parametrize("clustering", ["kmeans", "leiden"])
-def test_other_clusterings_have_no_confidence(
+@pytest.mark.parametrize("clustering", ["mixture", "kmeans", "leiden"])
+def test_confidence_of_a_single_training_is_the_mixture_s(
     section_file: Path, embedding_file: Path, tmp_path: Path, clustering: str
 ) -> None:
-    final, record, table = assign(section_file, embedding_file, tmp_path, clustering=clustering)
-    assert record["clustering"] == clustering
-    assert table["confidence"].isna().all() and final.obs["efnst_confidence"].isna().all()
+    arrays = read_arrays(embedding_file, anndata.read_h5ad(section_file).obs_names.to_numpy())
+    barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
+    arrays.pop("embedding_1")
+    write_arrays(tmp_path / "embedding.npz", barcodes, **arrays)
+    (tmp_path / "training.json").write_bytes(embedding_file.with_name("training.json").read_bytes())
+    final, record, table = assign(section_file, tmp_path / "embedding.npz", tmp_path, clustering=clustering)
+    assert record["clustering"] == clustering and "stability" not in record["methods"]["efnst"]
+    if clustering == "mixture":
+        assert table["confidence"].between(0, 1).all() and table["confidence"].nunique() > 20
+    else:
+        assert table["confidence"].isna().all() and final.obs["efnst_confidence"].isna().all()
     assert table["domain"].nunique() == record["n_domains_found"] == N_DOMAINS
+
+
+def test_confidence_is_the_share_of_trainings_that_agree(table: pd.DataFrame) -> None:
+    assert set(table["confidence"]) <= {0.5, 1.0}
 
 
 def test_refinement_can_be_left_out(section_file: Path, embedding_file: Path, tmp_path: Path, record: dict) -> None:
@@ -173,7 +191,7 @@ def test_refinement_can_be_left_out(section_file: Path, embedding_file: Path, tm
 
 
 def test_a_section_without_an_image(section_file: Path, tmp_path: Path) -> None:
-    learn_embedding.main(sample="S1", section=section_file, epochs=3, device="cpu", outdir=tmp_path)
+    learn_embedding.main(sample="S1", section=section_file, n_seeds=1, epochs=3, device="cpu", outdir=tmp_path)
     final, _, table = assign(section_file, tmp_path / "embedding.npz", tmp_path)
     assert set(final.obsm) == {"spatial", "X_efnst", "X_diffused", "X_pca"}
     assert table["domain"].nunique() == N_DOMAINS
@@ -191,7 +209,7 @@ def test_an_embedding_of_another_section_is_refused(section_file: Path, embeddin
 
 
 def test_an_unknown_clustering(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(EfnstError, match="Expected clustering to be mixture, leiden or kmeans, found `mclust`"):
+    with pytest.raises(EfnstError, match="Expected clustering to be one of mixture, kmeans, leiden, found `mclust`"):
         assign(section_file, embedding_file, tmp_path, clustering="mclust")
 
 

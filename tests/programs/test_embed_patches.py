@@ -73,6 +73,6 @@ def test_a_failure_is_a_record_when_asked(
     assert json.loads(failure.read_text()) == {
         "sample": "S1",
         "step": "embed_patches",
-        "reason": "S1: Expected device to be auto, cpu or cuda, found `abacus`.",
+        "reason": "S1: Expected device to be one of auto, cpu, cuda, found `abacus`.",
     }
     assert not (tmp_path / "features.npz").exists()

@@ -64,7 +64,7 @@ def test_report_thumbnail_and_summary(folder: Path, tmp_path: Path) -> None:
     assert [layer["key"] for layer in maps["divisions"]] == ["efnst", "diffused", "leiden", "label"]
     assert 'IMAGE = "data:image/jpeg;base64,' in html
     assert "patches of 190 µm" not in html  # the network was trained without image features: no encoder is known
-    assert "trained for 5 epochs" in html
+    assert "for up to 5 epochs" in html
     with Image.open(tmp_path / f"{SAMPLE}_thumbnail.webp") as thumbnail:
         assert thumbnail.format == "WEBP"
         assert thumbnail.width > thumbnail.height
@@ -104,7 +104,7 @@ def test_report_without_image(folder: Path, tmp_path: Path) -> None:
     outs = folder / SAMPLE
     must("read_section", "--sample", SAMPLE, "--section", outs, "--image", "none", "--outdir", tmp_path)
     results = "--embedding", folder / "embedding.npz", "--training", folder / "training.json", "--n_domains", 4
-    clustering = "--clustering", "leiden"  # which gives no confidence
+    clustering = "--clustering", "leiden"
     must("assign_domains", "--sample", SAMPLE, "--section", section, *results, *clustering, "--outdir", tmp_path)
     must("describe_domains", "--sample", SAMPLE, "--domains", tmp_path / f"{SAMPLE}.h5ad", "--outdir", tmp_path)
     shutil.copy(folder / "training.json", tmp_path)

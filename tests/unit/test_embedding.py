@@ -9,10 +9,24 @@ import torch
 from anndata import AnnData
 
 from efnst.diffusion import diffuse
-from efnst.embedding import EmbeddingOptions, image_components, learn_embedding, standardise, unit_scale
+from efnst.embedding import (
+    DIFFUSION_FACTORS,
+    EMBEDDINGS,
+    GENE_SHARES,
+    PC_SHARES,
+    EmbeddingOptions,
+    dense_components,
+    learn_embeddings,
+    prepare,
+    standardise,
+    structured_components,
+    unit_scale,
+    view_of,
+    widest_to_one,
+)
 from efnst.errors import EfnstError
-from efnst.model import LARGEST_LOG_STD, SMALLEST_LOG_STD, EfnstNetwork
-from efnst.neighbours import neighbour_graph
+from efnst.model import CONVOLUTIONS, LARGEST_LOG_STD, SMALLEST_LOG_STD, EfnstNetwork, NetworkOptions
+from efnst.neighbours import neighbour_graph, pairs_within
 from efnst.reproducible import reproducible_torch
 from efnst.training import TrainingOptions, choose_device, train
 
@@ -34,18 +48,28 @@ def features(section: AnnData) -> np.ndarray:
 
 
 def learn(
-    section: AnnData, features: np.ndarray | None = None, epochs: int = 20, seed: int = 0, **options: object
+    section: AnnData,
+    features: np.ndarray | None = None,
+    epochs: int = 20,
+    seed: int = 0,
+    n_seeds: int = 1,
+    threads: int = 1,
+    **options: object,
 ) -> tuple[dict[str, np.ndarray], dict]:
-    """Arrays and record, with options of either kind."""
-    training = {name: options.pop(name) for name in list(options) if name in TrainingOptions.__dataclass_fields__}
-    embedding, training = EmbeddingOptions(**options), TrainingOptions(epochs=epochs, seed=seed, **training)
-    with reproducible_torch(1, seed):
-        return learn_embedding(section, features, embedding, training, CPU)
+    """Arrays and record, with options of any kind."""
+    kinds = {kind: {} for kind in (EmbeddingOptions, TrainingOptions, NetworkOptions)}
+    for name, value in options.items():
+        next(found for kind, found in kinds.items() if name in kind.__dataclass_fields__)[name] = value
+    network = NetworkOptions(**kinds[NetworkOptions])
+    training = TrainingOptions(epochs=epochs, seed=seed, network=network, **kinds[TrainingOptions])
+    return learn_embeddings(
+        section, features, EmbeddingOptions(**kinds[EmbeddingOptions]), training, CPU, n_seeds, threads, [190.0]
+    )
 
 
 def test_arrays_without_an_image(section: AnnData) -> None:
     arrays, record = learn(section)
-    shapes = {"embedding": (300, 58), "diffused": (300, 30), "expression": (300, 30)}
+    shapes = {"embedding_0": (300, 15), "diffused": (300, 30), "expression": (300, 30)}
     assert {name: values.shape for name, values in arrays.items()} == shapes
     assert all(values.dtype == np.float32 and np.isfinite(values).all() for values in arrays.values())
     assert record["image"] is False and record["epochs"] == 20 and record["seed"] == 0
@@ -58,14 +82,134 @@ def test_arrays_without_an_image(section: AnnData) -> None:
     assert record["parameters"]["n_neighbours"] == 4 and record["parameters"]["epochs"] == 20
 
 
-def test_the_embedding_keeps_what_diffusion_knows(section: AnnData) -> None:
+def test_the_baseline_is_diffused_without_weights(section: AnnData) -> None:
     arrays, _ = learn(section)
     expected = diffuse(arrays["expression"], neighbour_graph(section.obsm["spatial"], 6))
     assert np.allclose(arrays["diffused"], expected, atol=1e-4)
-    assert np.allclose(arrays["embedding"][:, :30], standardise(arrays["diffused"]), atol=1e-5)
-    assert np.allclose(arrays["embedding"].mean(0), 0, atol=1e-4)
-    std = arrays["embedding"].std(0)
-    assert (np.isclose(std, 1, atol=1e-3) | (std == 0)).all()
+
+
+@pytest.mark.parametrize(("embedding", "width"), [("decoded", 15), ("latent", 28), ("latent_skip", 30 + 28)])
+def test_what_is_kept_of_a_training(section: AnnData, embedding: str, width: int) -> None:
+    arrays, _ = learn(section, embedding=embedding, vary_views=False)
+    assert arrays["embedding_0"].shape == (300, width)
+    if embedding == "latent_skip":
+        arrays_diffused = learn(section, vary_views=False, weigh_by_counts=False, embedding=embedding)[0]
+        expected = standardise(arrays_diffused["diffused"])
+        assert np.allclose(arrays_diffused["embedding_0"][:, :30], expected, atol=1e-4)
+
+
+def test_weights_by_counts_matter_where_a_spot_has_few_counts(section: AnnData) -> None:
+    poor = section.copy()
+    poor.X = poor.X.astype(np.int32)
+    rows = poor.X.tolil()
+    rows[7] = np.minimum(rows[7].toarray(), 1)
+    poor.X = rows.tocsr()
+    neighbours = neighbour_graph(section.obsm["spatial"], 6)[[7]].nonzero()[1]
+    far = {}
+    for weigh in (True, False):
+        target = learn(poor, epochs=1, weigh_by_counts=weigh, vary_views=False, embedding="latent_skip")[0]
+        values = target["embedding_0"][:, :5]
+        far[weigh] = np.linalg.norm(values[7] - values[neighbours].mean(0))
+    assert far[True] < 0.7 * far[False]
+
+
+def test_views_are_drawn_from_the_documented_sets() -> None:
+    options = EmbeddingOptions()
+    assert view_of(EmbeddingOptions(vary_views=False), 3) == EmbeddingOptions(vary_views=False)
+    views = [view_of(options, seed) for seed in range(60)]
+    assert {view.n_genes for view in views} == {round(3000 * share) for share in GENE_SHARES}
+    assert {view.expression_pcs for view in views} == {round(30 * share) for share in PC_SHARES}
+    assert {view.diffusion for view in views} == {0.5 * factor for factor in DIFFUSION_FACTORS}
+    assert view_of(options, 3) == view_of(options, 3)
+
+
+def test_trainings_have_seeds_of_their_own_and_do_not_depend_on_threads(section: AnnData) -> None:
+    alone, record = learn(section, n_seeds=3, epochs=3)
+    assert len({run["seed"] for run in record["runs"]}) == 3
+    assert [name for name in alone if name.startswith("embedding")] == ["embedding_0", "embedding_1", "embedding_2"]
+    together, _ = learn(section, n_seeds=3, epochs=3, threads=2)
+    for name, values in alone.items():
+        assert values.tobytes() == together[name].tobytes(), name
+    fewer, _ = learn(section, n_seeds=2, epochs=3)
+    assert np.array_equal(fewer["embedding_1"], alone["embedding_1"]), "a further training changes no other"
+
+
+def test_structured_components_leave_out_noise_and_what_only_overlap_makes_alike() -> None:
+    side = 40
+    positions = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2).astype(float)
+    random = np.random.default_rng(0)
+    smooth = np.sin(positions[:, 0] / 6)
+    noise = random.standard_normal(side * side)
+    white = random.standard_normal((side, side))
+    overlap = sum(np.roll(white, shift, (0, 1)) for shift in ((0, 0), (0, 1), (1, 0), (1, 1)))
+    image = np.column_stack([noise, smooth, overlap.ravel()]).astype(np.float32)
+    found = structured_components(image, positions, 1.0, 1.9)
+    assert found.shape == (side * side, 1)
+    assert abs(np.corrcoef(found[:, 0], smooth)[0, 1]) > 0.999
+    assert 0.5 < found.std() < 1, "standard deviation is Moran's I"
+
+
+def test_where_the_image_comes_in(section: AnnData, features: np.ndarray) -> None:
+    def prepared(scale: float = 1.0, **options: object) -> object:
+        given = section.copy()
+        given.uns["section"]["image"]["scale"] = scale
+        return prepare(given, features, [190.0], EmbeddingOptions(**options))
+
+    late = prepared()
+    assert late.image.shape == (300, 40) and 0 < late.structured.shape[1] < 10
+    coarse = prepared(scale=31.9 / 380)  # patches of 190 µm have 380 px at scale 1
+    assert coarse.structured is None and coarse.image is not None
+    assert prepared(scale=32.1 / 380).structured is not None
+    assert prepared(image_fusion="weights").structured is None
+    assert prepared(image_fusion="concatenate").structured.shape == (300, 40)
+    assert prepared(image_fusion="none").image is None
+
+
+def test_the_graph_of_a_radius_joins_what_lies_within(section: AnnData) -> None:
+    options = EmbeddingOptions(graph="radius", graph_radius=1.5)
+    graph = prepare(section, None, [], options).graph
+    pairs = pairs_within(section.obsm["spatial"], 1.5 * section.uns["section"]["pitch_px"])
+    assert graph.nnz == pairs.shape[1] and (graph != graph.T).nnz == 0
+    degree = np.diff(graph.indptr)
+    assert degree.max() == 6, "the ring of a hexagonal grid"
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+def test_every_convolution_learns(section: AnnData, convolution: str) -> None:
+    loss = learn(section, epochs=60, convolution=convolution, tolerance=0.0)[1]["loss"]["reconstruction"]
+    assert np.mean(loss[-5:]) < 0.8 * np.mean(loss[:3])
+
+
+def test_a_sigmoid_decoder_stays_between_0_and_1() -> None:
+    network = EfnstNetwork(6, 4, NetworkOptions(decoder="sigmoid")).eval()
+    decoded = network(100 * torch.randn(30, 6), torch.randint(30, (2, 90))).decoded
+    assert decoded.shape == (30, 4) and decoded.min() >= 0 and decoded.max() <= 1
+
+
+def test_a_training_ends_when_its_loss_no_longer_falls(section: AnnData) -> None:
+    assert learn(section, epochs=50, tolerance=0.0)[1]["epochs"] == 50
+    assert learn(section, epochs=50, tolerance=0.99)[1]["epochs"] == 40, "after two windows of 20 epochs"
+
+
+def test_deep_embedded_clustering_pulls_spots_to_centres(section: AnnData) -> None:
+    _, record = learn(section, epochs=40, dec_epochs=40, n_clusters=3)
+    clustering = np.array(record["loss"]["clustering"])
+    assert len(clustering) == 80 and (clustering[:40] == 0).all()
+    assert clustering[55:60].mean() < 0.9 * clustering[40:42].mean(), "before the next target distribution"
+    with pytest.raises(EfnstError, match=r"Expected the number of domains \(2 or more\) for deep embedded clustering"):
+        learn(section, epochs=1, dec_epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        *(("image_fusion", "late"), ("graph", "radius"), ("target", "diffused"), ("embedding", EMBEDDINGS[0])),
+        *(("convolution", "gated"), ("decoder", "linear")),
+    ],
+)
+def test_unknown_choices_are_errors(section: AnnData, name: str, allowed: str) -> None:
+    with pytest.raises(EfnstError, match=f"Expected {name} to be one of .*{allowed}.*, found `something`"):
+        learn(section, epochs=1, **{name: "something"})
 
 
 def test_an_image_changes_the_embedding_and_adds_its_components(section: AnnData, features: np.ndarray) -> None:
@@ -74,7 +218,7 @@ def test_an_image_changes_the_embedding_and_adds_its_components(section: AnnData
     assert record["image"] is True
     assert arrays["image_pcs"].shape == (300, 40), "no more components than features"
     assert np.array_equal(arrays["expression"], without["expression"])
-    assert not np.allclose(arrays["embedding"], without["embedding"], atol=1e-2)
+    assert not np.allclose(arrays["embedding_0"], without["embedding_0"], atol=1e-2)
     assert learn(section, features, image_pcs=7)[0]["image_pcs"].shape == (300, 7)
 
 
@@ -82,12 +226,12 @@ def test_one_seed_gives_one_embedding(section: AnnData, features: np.ndarray) ->
     (first, _), (second, _), (other, _) = (learn(section, features, seed=seed) for seed in (5, 5, 6))
     for name, values in first.items():
         assert values.tobytes() == second[name].tobytes(), name
-    assert not np.allclose(first["embedding"][:, 30:], other["embedding"][:, 30:], atol=0.1)
+    assert not np.allclose(first["embedding_0"], other["embedding_0"], atol=0.1)
 
 
 @pytest.mark.parametrize("graph_loss", ["repaired", "published"])
 def test_the_loss_falls(section: AnnData, graph_loss: str) -> None:
-    _, record = learn(section, epochs=100, graph_loss=graph_loss)
+    _, record = learn(section, epochs=100, graph_loss=graph_loss, tolerance=0.0)
     loss = {name: np.array(values) for name, values in record["loss"].items()}
     assert np.isfinite(np.concatenate(list(loss.values()))).all()
     assert loss["reconstruction"][-10:].mean() < 0.7 * loss["reconstruction"][:3].mean()
@@ -97,23 +241,23 @@ def test_the_loss_falls(section: AnnData, graph_loss: str) -> None:
 
 
 def test_an_unknown_graph_loss(section: AnnData) -> None:
-    with pytest.raises(EfnstError, match="Expected graph_loss to be repaired or published, found `mended`"):
+    with pytest.raises(EfnstError, match="Expected graph_loss to be one of repaired, published, found `mended`"):
         learn(section, graph_loss="mended")
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_a_short_training_gives_an_embedding_that_can_be_used(section: AnnData, epochs: int) -> None:
     """With running statistics that follow slowly, evaluation after few epochs would use those of no data at all."""
-    arrays, _ = learn(section, epochs=epochs)
-    latent = arrays["embedding"][:, 30:]
-    assert np.isfinite(latent).all() and (latent.std(0) > 0.9).all()
+    arrays, _ = learn(section, epochs=epochs, embedding="latent")
+    latent = arrays["embedding_0"]
+    assert np.isfinite(latent).all() and (latent.std(0) > 1e-3).all()
 
 
 def test_few_epochs_give_nearly_the_same_in_evaluation_as_in_training() -> None:
     """After 30 epochs the running statistics of the batch norms are close to those of the section."""
     torch.manual_seed(0)
     inputs, edges = 3 + 5 * torch.randn(200, 10), torch.randint(200, (2, 900))
-    network = EfnstNetwork(10)
+    network = EfnstNetwork(10, 10, NetworkOptions())
     for _ in range(30):
         network(inputs, edges)
     norm = network.encoder[0][1]
@@ -125,7 +269,7 @@ def test_few_epochs_give_nearly_the_same_in_evaluation_as_in_training() -> None:
 def test_evaluation_takes_the_mean_and_training_a_sample() -> None:
     torch.manual_seed(0)
     inputs, edges = torch.randn(50, 10), torch.randint(50, (2, 200))
-    network = EfnstNetwork(10).eval()
+    network = EfnstNetwork(10, 10, NetworkOptions()).eval()
     with torch.no_grad():
         first, second = network(inputs, edges), network(inputs, edges)
         assert torch.equal(first.latent, second.latent) and torch.equal(first.latent[:, MU], first.mean)
@@ -138,7 +282,7 @@ def test_evaluation_takes_the_mean_and_training_a_sample() -> None:
 def test_the_graph_reaches_the_mean_but_not_h() -> None:
     torch.manual_seed(0)
     inputs, edges = torch.randn(30, 6), torch.tensor([[0, 1], [1, 0]])
-    network = EfnstNetwork(6).eval()
+    network = EfnstNetwork(6, 6, NetworkOptions()).eval()
     with torch.no_grad():
         joined, alone = network(inputs, edges).latent, network(inputs, edges[:, :0]).latent
     assert torch.equal(joined[:, H], alone[:, H])
@@ -150,7 +294,7 @@ def test_more_components_asked_for_than_there_are_spots(section: AnnData) -> Non
     few = section[:12].copy()
     arrays, _ = learn(few, np.random.default_rng(0).standard_normal((12, 30)).astype(np.float32))
     assert {name: values.shape[1] for name, values in arrays.items()} == {
-        "embedding": 11 + 28,
+        "embedding_0": 11,
         "diffused": 11,
         "expression": 11,
         "image_pcs": 11,
@@ -159,7 +303,7 @@ def test_more_components_asked_for_than_there_are_spots(section: AnnData) -> Non
 
 
 def test_fewer_than_ten_spots_are_refused(section: AnnData) -> None:
-    assert learn(section[:10].copy())[0]["embedding"].shape[0] == 10
+    assert learn(section[:10].copy())[0]["embedding_0"].shape[0] == 10
     with pytest.raises(EfnstError, match="Expected at least 10 spots to learn from, found 9"):
         learn(section[:9].copy())
 
@@ -179,7 +323,7 @@ def test_spots_without_neighbours_are_counted(section: AnnData) -> None:
     apart.obsm["spatial"][[3, 70]] += [[1e6, 0], [0, 1e6]]
     arrays, record = learn(apart)
     assert record["n_spots_without_neighbours"] == 2
-    assert np.isfinite(arrays["embedding"]).all()
+    assert np.isfinite(arrays["embedding_0"]).all()
 
 
 def test_without_augmentation_no_spot_misses_neighbours(section: AnnData) -> None:
@@ -189,7 +333,7 @@ def test_without_augmentation_no_spot_misses_neighbours(section: AnnData) -> Non
 def test_augmentation_makes_a_difference(section: AnnData) -> None:
     with_neighbours, without = learn(section)[0], learn(section, augmentation=0.0)[0]
     assert np.array_equal(with_neighbours["diffused"], without["diffused"])
-    assert not np.allclose(with_neighbours["embedding"], without["embedding"], atol=1e-2)
+    assert not np.allclose(with_neighbours["embedding_0"], without["embedding_0"], atol=1e-2)
 
 
 def test_counts_stay_as_they_were(section: AnnData) -> None:
@@ -209,7 +353,7 @@ def test_noise_hides_inputs_and_dropping_all_of_them_leaves_nothing_to_learn() -
     graph = neighbour_graph(random.uniform(0, 1, (200, 2)), 6)
     final = {}
     for noise in (0.1, 1.0):
-        options = TrainingOptions(epochs=100, input_noise=noise, graph_weight=0.0, kl_weight=0.0)
+        options = TrainingOptions(epochs=100, tolerance=0, input_noise=noise, graph_weight=0.0, kl_weight=0.0)
         with reproducible_torch(1, 0):
             final[noise] = train(inputs, inputs, graph, options, CPU).loss["reconstruction"][-1]
     assert final[1.0] > 0.9 > 2 * final[0.1]
@@ -229,10 +373,10 @@ def test_memory_stays_far_below_one_byte_for_each_pair_of_spots(simulated_sectio
     assert peak < 0.75 * section.n_obs**2
 
 
-def test_image_components_equal_the_svd() -> None:
+def test_dense_components_equal_the_svd() -> None:
     values = np.random.default_rng(0).standard_normal((30, 8)) * np.arange(1, 9)
     u, s, _ = np.linalg.svd(values - values.mean(0), full_matrices=False)
-    found = image_components(values.astype(np.float32), 3, 0)
+    found = dense_components(values.astype(np.float32), 3)
     assert found.dtype == np.float32
     assert np.allclose(np.abs(found), np.abs(u[:, :3] * s[:3]), atol=1e-3)
 
@@ -240,13 +384,14 @@ def test_image_components_equal_the_svd() -> None:
 def test_scales_by_hand() -> None:
     values = np.array([[2.0, 1.0], [-2.0, 1.0]])
     assert unit_scale(values).tolist() == [[1.0, 0.5], [-1.0, 0.5]]
+    assert widest_to_one(4 * values).tolist() == [[1.0, 0.5], [-1.0, 0.5]]
     assert standardise(values).tolist() == [[1.0, 0.0], [-1.0, 0.0]]
 
 
 def test_devices() -> None:
     assert choose_device("cpu") == CPU
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(EfnstError, match="Expected device to be auto, cpu or cuda, found `gpu`"):
+    with pytest.raises(EfnstError, match="Expected device to be one of auto, cpu, cuda, found `gpu`"):
         choose_device("gpu")
     if not torch.cuda.is_available():
         with pytest.raises(EfnstError, match="found no GPU that PyTorch can use"):

