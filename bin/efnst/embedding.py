@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from anndata import AnnData
 from scipy import sparse
-from sklearn.decomposition import PCA
 from tqdm import tqdm
 
+from efnst.components import dense_components, standardise, unit_scale, widest_to_one
 from efnst.constants import SECTION, SPATIAL
 from efnst.diffusion import count_precision, diffuse
 from efnst.errors import EfnstError, check_choice
-from efnst.expression import gene_morans_i, log_normalise, principal_components, spatially_variable_genes
+from efnst.expression import log_normalise, principal_components, spatially_variable_genes
+from efnst.image_fusion import shows_texture, structured_components
 from efnst.neighbour_weights import augment, neighbour_weights
-from efnst.neighbours import graph_of_pairs, neighbour_graph, pairs_between, pairs_within
+from efnst.neighbours import graph_of_pairs, neighbour_graph, pairs_within
 from efnst.reproducible import reproducible_torch
 from efnst.training import TrainingOptions, train
 
@@ -31,10 +32,6 @@ IMAGE_FUSIONS = ("late", "weights", "concatenate", "none")
 EMBEDDINGS = ("decoded", "latent_skip", "latent")
 TARGETS = ("diffused", "inputs")
 GRAPHS = ("nearest", "radius")
-LAG_PITCHES = 1.3  # width of the ring around a patch in which an image component must still be alike
-FUSED_COMPONENTS = 10  # image components that late fusion takes at most
-LEAST_PATCH_PX = 32
-LEAST_STRUCTURE = 0.1  # Moran's I below which an image component is left out of late fusion
 MANY_SPOTS = 20_000  # from here on one training at a time, for memory
 
 
@@ -220,29 +217,6 @@ def learn_once(
     }
 
 
-def shows_texture(section: AnnData, patch_um: float) -> bool:
-    """Whether a patch has enough pixels (32) for its features to tell tissue from tissue.
-
-    A patch of a lowres image is about 15 px wide. Its features still say which spots are alike, but their largest
-    differences are those of brightness, and where they were fused they cost more than they brought (docs/method.md).
-    """
-    facts = section.uns[SECTION]
-    return patch_um * float(facts["image"]["scale"]) / float(facts["um_per_px"]) >= LEAST_PATCH_PX
-
-
-def structured_components(image: np.ndarray, positions: np.ndarray, pitch: float, patch: float) -> np.ndarray:
-    """Image components with spatial structure, standard deviation 1 times Moran's I, float32 [n_spots, ≤ 10].
-
-    Patches of neighbouring spots share pixels and are alike whatever they show. So Moran's I is taken over pairs that
-    lie farther apart than a patch is wide, by at most 1.3 pitches. `pitch` and `patch` are in the units of `positions`.
-    """
-    pairs = pairs_between(positions, patch, patch + LAG_PITCHES * pitch)
-    structure = gene_morans_i(sparse.csc_array(image.astype(np.float64)), graph_of_pairs(pairs, len(image)))
-    best = np.argsort(-structure, kind="stable")[:FUSED_COMPONENTS]
-    best = best[structure[best] > LEAST_STRUCTURE]
-    return (image[:, best] / image[:, best].std(0) * structure[best]).astype(np.float32)
-
-
 def _run_all(
     shared: Prepared, options: EmbeddingOptions, trainings: list[TrainingOptions], device: torch.device, threads: int
 ) -> list[tuple[np.ndarray, dict]]:
@@ -270,26 +244,3 @@ _SHARED: dict[str, tuple] = {}  # in a worker: the further arguments of `_run`
 def _run_in_worker(training: TrainingOptions) -> tuple[np.ndarray, dict]:
     """`_run` with what the worker was started with."""
     return _run(training, *_SHARED["arguments"])
-
-
-def dense_components(values: np.ndarray, n_components: int) -> np.ndarray:
-    """Principal component scores of dense columns, float32 [n_spots, ≤ min(n_components, n_spots - 1, n_columns)]."""
-    n_components = min(n_components, values.shape[0] - 1, values.shape[1])
-    pca = PCA(n_components, svd_solver="covariance_eigh")
-    return pca.fit_transform(values.astype(np.float64)).astype(np.float32)
-
-
-def unit_scale(components: np.ndarray) -> np.ndarray:
-    """Components divided by the standard deviation of the first one, so that their proportions stay."""
-    return (components / max(float(components[:, 0].std()), 1e-12)).astype(np.float32)
-
-
-def widest_to_one(values: np.ndarray) -> np.ndarray:
-    """All columns divided by the largest standard deviation among them."""
-    return values / max(float(values.std(0).max()), 1e-12)
-
-
-def standardise(values: np.ndarray) -> np.ndarray:
-    """Columns with mean 0 and standard deviation 1, float32; constant columns become 0."""
-    std = values.std(0)
-    return ((values - values.mean(0)) / np.where(std > 1e-8, std, np.inf)).astype(np.float32)

@@ -8,7 +8,7 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import ENVIRONMENT, PROJECT
+from tests.pipeline.conftest import PROJECT
 
 BIN = PROJECT / "bin"
 MODULES = sorted((PROJECT / "modules" / "local").glob("*/main.nf"))
@@ -56,7 +56,7 @@ def digests(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     shutil.copytree(PROJECT / "modules", folder / "modules")
     (folder / "main.nf").write_text(SCRIPT)
     command = [PROJECT / "efnst", "nextflow", "run", "main.nf"]
-    ended = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return folder, dict(re.findall(r"^digest (\S+) (\w+)$", ended.stdout, re.MULTILINE))
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import ENVIRONMENT, Efnst, write_sheet
+from tests.pipeline.conftest import Efnst, write_sheet
 
 from efnst import __version__
 
@@ -51,7 +51,7 @@ def test_samplesheet_that_is_not_given_or_not_there(
 @pytest.mark.parametrize(("option", "shown"), [("--help", "--n_domains"), ("--version", f"efnst {__version__}")])
 def test_help_and_version_are_shown_and_nothing_is_left(project: Path, tmp_path: Path, option: str, shown: str) -> None:
     command = [project / "efnst", "run", option]
-    ended = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert shown in ended.stdout
     assert {path.name.split(".log")[0] for path in tmp_path.iterdir()} <= {".nextflow", "work"}

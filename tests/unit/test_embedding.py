@@ -8,6 +8,7 @@ import pytest
 import torch
 from anndata import AnnData
 
+from efnst.components import dense_components, standardise, unit_scale, widest_to_one
 from efnst.diffusion import diffuse
 from efnst.embedding import (
     DIFFUSION_FACTORS,
@@ -15,16 +16,12 @@ from efnst.embedding import (
     GENE_SHARES,
     PC_SHARES,
     EmbeddingOptions,
-    dense_components,
     learn_embeddings,
     prepare,
-    standardise,
-    structured_components,
-    unit_scale,
     view_of,
-    widest_to_one,
 )
 from efnst.errors import EfnstError
+from efnst.image_fusion import structured_components
 from efnst.model import CONVOLUTIONS, LARGEST_LOG_STD, SMALLEST_LOG_STD, EfnstNetwork, NetworkOptions
 from efnst.neighbours import neighbour_graph, pairs_within
 from efnst.reproducible import reproducible_torch

@@ -1,0 +1,27 @@
+"""Principal components of dense features, and the ways they are scaled."""
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+
+def dense_components(values: np.ndarray, n_components: int) -> np.ndarray:
+    """Principal component scores of dense columns, float32 [n_spots, ≤ min(n_components, n_spots - 1, n_columns)]."""
+    n_components = min(n_components, values.shape[0] - 1, values.shape[1])
+    pca = PCA(n_components, svd_solver="covariance_eigh")
+    return pca.fit_transform(values.astype(np.float64)).astype(np.float32)
+
+
+def unit_scale(components: np.ndarray) -> np.ndarray:
+    """Components divided by the standard deviation of the first one, so that their proportions stay."""
+    return (components / max(float(components[:, 0].std()), 1e-12)).astype(np.float32)
+
+
+def widest_to_one(values: np.ndarray) -> np.ndarray:
+    """All columns divided by the largest standard deviation among them."""
+    return values / max(float(values.std(0).max()), 1e-12)
+
+
+def standardise(values: np.ndarray) -> np.ndarray:
+    """Columns with mean 0 and standard deviation 1, float32; constant columns become 0."""
+    std = values.std(0)
+    return ((values - values.mean(0)) / np.where(std > 1e-8, std, np.inf)).astype(np.float32)
