@@ -114,7 +114,7 @@ def test_parameters_of_the_run_are_recorded_with_their_defaults(finished: Run, p
     recorded = json.loads((finished.outdir / "pipeline_info" / "parameters.json").read_text())
     groups = json.loads((project / "nextflow_schema.json").read_text())["$defs"].values()
     defaults = {name: about.get("default") for group in groups for name, about in group["properties"].items()}
-    given = {"input": str(cohort / "samplesheet.csv"), "outdir": "results", "epochs": 20, "n_genes": 300}
+    given = {"input": str(cohort / "samplesheet.csv"), "outdir": "results", "epochs": 20, "n_seeds": 2, "n_genes": 300}
     assert {name: recorded.get(name) for name in defaults} == defaults | given
 
 
