@@ -8,7 +8,7 @@ ROUNDS = 10
 
 
 def consensus(partitions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels int [n_spots] and the share of runs that agree with them, float [n_spots].
+    """Labels int [n_spots] and the share of runs that give a spot each label, float [n_spots, n_labels].
 
     `partitions` int [n_runs, n_spots], labels 0 …. All runs are matched to the run that agrees best with the others
     (mean ARI), then to the votes themselves until those stay (Dimitriadou, Weingessel and Hornik 2002). Time and memory
@@ -22,7 +22,7 @@ def consensus(partitions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if np.array_equal(winner, labels):
             break
         labels = winner
-    return labels, votes[np.arange(len(labels)), labels]
+    return labels, votes
 
 
 def agreement(partitions: np.ndarray) -> np.ndarray:

@@ -68,10 +68,11 @@ def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: Dom
     positions = np.asarray(section.obsm[SPATIAL], float)
     embeddings = list(embeddings_of(arrays).values())
     partitions, clustering = _partitions(embeddings, positions, options)
-    labels, share = consensus(partitions)
-    confidence = share if len(partitions) > 1 else _probability(clustering, labels)
+    labels, votes = consensus(partitions)
     shown = embeddings[_closest(partitions, labels)]
-    domains = by_size(refine(labels, positions, options.refinement_rounds))
+    refined = refine(labels, positions, options.refinement_rounds)
+    confidence = _confidence(votes if len(partitions) > 1 else clustering.probabilities, refined)
+    domains = by_size(refined)
     runs = {"leiden": (arrays["expression"], "leiden"), "diffused": (arrays["diffused"], "mixture")}
     found = {name: cluster(values, options.n_domains, how, options.seed) for name, (values, how) in runs.items()}
     baselines = {
@@ -163,11 +164,11 @@ def _silhouette(values: np.ndarray, labels: np.ndarray) -> float | None:
         return float(silhouette_score(values, labels, sample_size=sample, random_state=0))
 
 
-def _probability(clustering: Clustering, labels: np.ndarray) -> np.ndarray:
-    """The mixture's probability of each spot's label after refinement; NaN for methods without probabilities."""
-    if clustering.probabilities is None:
+def _confidence(shares: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
+    """What `shares` [n_spots, n_labels] say of each spot's label after refinement; NaN for methods without them."""
+    if shares is None:
         return np.full(len(labels), np.nan)
-    return clustering.probabilities[np.arange(len(labels)), labels]
+    return shares[np.arange(len(labels)), labels]
 
 
 def by_size(labels: np.ndarray) -> np.ndarray:

@@ -144,6 +144,11 @@ def prepare(
         )
     if options.graph == "radius":
         graph = graph_of_pairs(pairs_within(positions, options.graph_radius * pitch), section.n_obs)
+        if graph.nnz == 0:
+            raise EfnstError(
+                f"Expected spots closer than {options.graph_radius:g} pitches, found none. "
+                "Choose a larger graph_radius."
+            )
     else:
         graph = neighbour_graph(positions, options.graph_neighbours)
     use_image = features is not None and options.image_fusion != "none"

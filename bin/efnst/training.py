@@ -140,10 +140,10 @@ class _Run:
 
     def find_centres(self) -> None:
         """Start deep embedded clustering from the k-means centres of the latent space."""
-        if self.options.n_clusters < 2:
+        if not 2 <= self.options.n_clusters <= len(self.inputs):
             raise EfnstError(
-                f"Expected the number of domains (2 or more) for deep embedded clustering, found "
-                f"{self.options.n_clusters}. Give n_domains, or set dec_epochs to 0."
+                f"Expected the number of domains (2 to {len(self.inputs)}, the spots) for deep embedded clustering, "
+                f"found {self.options.n_clusters}. Give n_domains, or set dec_epochs to 0."
             )
         latent = self.encode().latent
         kmeans = KMeans(self.options.n_clusters, n_init=10, random_state=self.options.seed).fit(latent.cpu().numpy())

@@ -20,7 +20,9 @@ def barcodes_of(patches: Path) -> np.ndarray:
 
 
 def test_features_are_those_of_the_encoder(features_file: Path, patches_file: Path, lite0_file: Path) -> None:
-    features = read_arrays(features_file, barcodes_of(patches_file))["features"]
+    arrays = read_arrays(features_file, barcodes_of(patches_file))
+    features = arrays["features"]
+    assert set(arrays) == {"features", "patch_um"} and arrays["patch_um"].tolist() == [190.0]
     session = onnxruntime.InferenceSession(str(lite0_file), providers=["CPUExecutionProvider"])
     with h5py.File(patches_file) as file:
         spots = [0, 7, 90, len(features) - 1]
@@ -49,7 +51,9 @@ def test_several_scales_stand_side_by_side(lite0_file: Path, tmp_path: Path) -> 
             file[name].attrs["patch_um"] = patch_um
         wide = file["patches_380"][:]
     embed_patches.main(sample="S1", patches=tmp_path / "patches.h5", encoder=lite0_file, device="cpu", outdir=tmp_path)
-    features = np.load(tmp_path / "features.npz")["features"]
+    found = np.load(tmp_path / "features.npz")
+    features = found["features"]
+    assert found["patch_um"].tolist() == [100.0, 380.0], "in the order of the features"
     session = onnxruntime.InferenceSession(str(lite0_file), providers=["CPUExecutionProvider"])
     expected = session.run(None, {"patches": wide})[0]
     assert features.shape == (3, 2560)

@@ -132,6 +132,18 @@ def test_without_an_image(section_file: Path, features_file: Path, tmp_path: Pat
     assert not np.allclose(without["embedding_0"], arrays["embedding_0"], atol=1e-2)
 
 
+def test_patches_of_few_pixels_are_not_fused(section_file: Path, features_file: Path, tmp_path: Path) -> None:
+    """How wide the patches are comes with the features."""
+    barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
+    given = read_arrays(features_file, barcodes)
+    fused = {}
+    for patch_um in (190.0, 10.0):
+        write_arrays(tmp_path / "features.npz", barcodes, **given | {"patch_um": np.array([patch_um])})
+        _, record = learn(section_file, tmp_path, features=tmp_path / "features.npz", epochs=1)
+        fused[patch_um] = record["n_image_components_fused"]
+    assert fused[190.0] > 0 and fused[10.0] == 0
+
+
 def test_features_of_another_section_are_refused(section_file: Path, features_file: Path, tmp_path: Path) -> None:
     barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
     features = np.load(features_file)["features"]

@@ -34,7 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     section, labels, outs = path / "section.h5ad", path / SAMPLE / "labels.csv", path / SAMPLE
     must("read_section", "--sample", SAMPLE, "--section", outs, "--labels", labels, "--outdir", path)
     must("tile_image", "--sample", SAMPLE, "--section", section, "--folder", outs, "--outdir", path)
-    must("learn_embedding", "--sample", SAMPLE, "--section", section, "--epochs", 5, "--outdir", path)
+    short = "--n_seeds", 2, "--epochs", 5
+    must("learn_embedding", "--sample", SAMPLE, "--section", section, *short, "--outdir", path)
     results = "--embedding", path / "embedding.npz", "--training", path / "training.json", "--n_domains", 4
     must("assign_domains", "--sample", SAMPLE, "--section", section, *results, "--outdir", path)
     must("describe_domains", "--sample", SAMPLE, "--domains", path / f"{SAMPLE}.h5ad", "--outdir", path)

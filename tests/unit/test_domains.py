@@ -1,11 +1,16 @@
 """Clustering of planted groups, and the numbering of domains."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 
 from efnst.clustering import cluster
-from efnst.domains import by_size, match_numbers
+from efnst.consensus import consensus
+from efnst.domains import DomainOptions, assign_domains, by_size, match_numbers
+from efnst.refinement import refine
 from efnst.scores import label_scores
 
 
@@ -45,3 +50,23 @@ def test_match_numbers_follows_the_reference() -> None:
     reference = np.array([1, 1, 1, 2, 2, 3])
     assert match_numbers(np.array([2, 2, 2, 0, 0, 1]), reference).tolist() == [1, 1, 1, 2, 2, 3]
     assert sorted(set(match_numbers(np.array([0, 1, 2, 3, 3, 3]), reference))) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("n_runs", [1, 3])
+def test_confidence_is_that_of_the_domain_after_refinement(
+    simulated_section: Callable[..., AnnData], n_runs: int
+) -> None:
+    """Domains of noise are speckled, so that the last refinement changes some of them."""
+    section = simulated_section(200, 100)
+    noise = np.random.default_rng(0).standard_normal((n_runs, section.n_obs, 3))
+    arrays = {f"embedding_{run}": values for run, values in enumerate(noise)}
+    arrays |= {"expression": noise[0], "diffused": noise[0]}
+    assigned, _ = assign_domains(section, arrays, DomainOptions(3, refinement_rounds=1))
+
+    positions = section.obsm["spatial"]
+    found = [cluster(values, 3, "mixture", seed) for seed, values in enumerate(noise)]
+    labels, votes = consensus(np.stack([refine(clustering.labels, positions, 1) for clustering in found]))
+    domains = refine(labels, positions, 1)
+    shares = votes if n_runs > 1 else found[0].probabilities
+    assert (domains != labels).any()
+    assert assigned.confidence == pytest.approx([row[domain] for row, domain in zip(shares, domains, strict=True)])

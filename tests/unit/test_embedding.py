@@ -23,7 +23,7 @@ from efnst.embedding import (
 from efnst.errors import EfnstError
 from efnst.image_fusion import structured_components
 from efnst.model import CONVOLUTIONS, LARGEST_LOG_STD, SMALLEST_LOG_STD, EfnstNetwork, NetworkOptions
-from efnst.neighbours import neighbour_graph, pairs_within
+from efnst.neighbours import neighbour_graph
 from efnst.reproducible import reproducible_torch
 from efnst.training import TrainingOptions, choose_device, train
 
@@ -95,6 +95,15 @@ def test_what_is_kept_of_a_training(section: AnnData, embedding: str, width: int
         assert np.allclose(arrays_diffused["embedding_0"][:, :30], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("target", ["diffused", "inputs"])
+def test_what_the_network_decodes(section: AnnData, target: str) -> None:
+    """Without augmentation the inputs are the components of the expression itself."""
+    options = {"augmentation": 0.0, "vary_views": False, "weigh_by_counts": False, "embedding": "latent_skip"}
+    arrays, _ = learn(section, epochs=1, target=target, **options)
+    expected = standardise(arrays["diffused" if target == "diffused" else "expression"])
+    assert np.allclose(arrays["embedding_0"][:, :30], expected, atol=1e-3)
+
+
 def test_weights_by_counts_matter_where_a_spot_has_few_counts(section: AnnData) -> None:
     poor = section.copy()
     poor.X = poor.X.astype(np.int32)
@@ -144,6 +153,7 @@ def test_structured_components_leave_out_noise_and_what_only_overlap_makes_alike
     assert found.shape == (side * side, 1)
     assert abs(np.corrcoef(found[:, 0], smooth)[0, 1]) > 0.999
     assert 0.5 < found.std() < 1, "standard deviation is Moran's I"
+    assert structured_components(image, positions, 1.0, 0.0).shape[1] == 2, "patches that do not overlap"
 
 
 def test_where_the_image_comes_in(section: AnnData, features: np.ndarray) -> None:
@@ -160,15 +170,43 @@ def test_where_the_image_comes_in(section: AnnData, features: np.ndarray) -> Non
     assert prepared(image_fusion="weights").structured is None
     assert prepared(image_fusion="concatenate").structured.shape == (300, 40)
     assert prepared(image_fusion="none").image is None
+    assert np.allclose(prepared(image_weight=0.5).structured, late.structured / 2)
+
+
+def test_which_inputs_the_image_reaches(section: AnnData, features: np.ndarray) -> None:
+    """The augmented expression, through the neighbour weights, and columns beside it."""
+
+    def inputs(features: np.ndarray | None, fusion: str) -> np.ndarray:
+        options = {"vary_views": False, "target": "inputs", "embedding": "latent_skip"}
+        return learn(section, features, epochs=1, image_fusion=fusion, **options)[0]["embedding_0"][:, :-28]
+
+    late, weights, concatenated, none = (
+        inputs(features, fusion) for fusion in ("late", "weights", "concatenate", "none")
+    )
+    structured = prepare(section, features, [190.0], EmbeddingOptions()).structured
+    assert np.array_equal(none, inputs(None, "late"))
+    assert weights.shape == (300, 30) and not np.allclose(weights, none, atol=0.1)
+    assert np.allclose(late, np.hstack([weights, standardise(structured)]), atol=1e-5)
+    assert np.allclose(concatenated[:, :30], none, atol=1e-5) and concatenated.shape == (300, 30 + 40)
+
+
+def test_an_image_without_structure_leaves_the_inputs_alone(section: AnnData) -> None:
+    noise = np.random.default_rng(0).standard_normal((section.n_obs, 40)).astype(np.float32)
+    arrays, record = learn(section, noise, epochs=1, embedding="latent_skip", vary_views=False)
+    assert record["n_image_components_fused"] == 0 and record["image"] is True
+    assert arrays["embedding_0"].shape == (300, 30 + 28)
 
 
 def test_the_graph_of_a_radius_joins_what_lies_within(section: AnnData) -> None:
-    options = EmbeddingOptions(graph="radius", graph_radius=1.5)
-    graph = prepare(section, None, [], options).graph
-    pairs = pairs_within(section.obsm["spatial"], 1.5 * section.uns["section"]["pitch_px"])
-    assert graph.nnz == pairs.shape[1] and (graph != graph.T).nnz == 0
-    degree = np.diff(graph.indptr)
-    assert degree.max() == 6, "the ring of a hexagonal grid"
+    """In a hexagonal grid the six spots one pitch away touch; the next ones are √3 pitches away."""
+    positions, pitch = section.obsm["spatial"], section.uns["section"]["pitch_px"]
+    distance = np.linalg.norm(positions[:, None] - positions[None], axis=2) / pitch
+    for radius, reach in ((1.5, 1.0), (1.8, 3**0.5)):
+        graph = prepare(section, None, [], EmbeddingOptions(graph="radius", graph_radius=radius)).graph
+        assert np.array_equal(graph.toarray() == 1, (distance > 0) & (distance < reach + 0.01))
+    assert np.diff(prepare(section, None, [], EmbeddingOptions(graph="radius")).graph.indptr).max() == 6
+    with pytest.raises(EfnstError, match=r"Expected spots closer than 0\.9 pitches, found none\. Choose a larger"):
+        learn(section, graph="radius", graph_radius=0.9)
 
 
 @pytest.mark.parametrize("convolution", CONVOLUTIONS)
@@ -193,8 +231,13 @@ def test_deep_embedded_clustering_pulls_spots_to_centres(section: AnnData) -> No
     clustering = np.array(record["loss"]["clustering"])
     assert len(clustering) == 80 and (clustering[:40] == 0).all()
     assert clustering[55:60].mean() < 0.9 * clustering[40:42].mean(), "before the next target distribution"
-    with pytest.raises(EfnstError, match=r"Expected the number of domains \(2 or more\) for deep embedded clustering"):
-        learn(section, epochs=1, dec_epochs=1)
+
+
+@pytest.mark.parametrize("n_clusters", [0, 1, 301])
+def test_deep_embedded_clustering_needs_a_number_of_domains(section: AnnData, n_clusters: int) -> None:
+    message = rf"Expected the number of domains \(2 to 300, the spots\) for deep embedded .* found {n_clusters}\."
+    with pytest.raises(EfnstError, match=message):
+        learn(section, epochs=1, dec_epochs=1, n_clusters=n_clusters)
 
 
 @pytest.mark.parametrize(
