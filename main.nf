@@ -145,7 +145,7 @@ def sectionFiles(row) {
         image: paths.image ? file(paths.image) : [],
         labels: paths.labels ? file(paths.labels) : [],
         use_image: use_image,
-        n_domains: row.n_domains,
+        n_domains: row.n_domains ?: '', // empty: ASSIGN_DOMAINS chooses
         // The network knows the number of domains in deep embedded clustering only: another number needs no other training.
         n_clusters: params.dec_epochs.toInteger() > 0 ? row.n_domains : 0,
         missing: missing,

@@ -14,7 +14,12 @@ def main(
     section: Annotated[Path, typer.Option(help="section.h5ad of read_section.py.")],
     embedding: Annotated[Path, typer.Option(help="embedding.npz of learn_embedding.py.")],
     training: Annotated[Path, typer.Option(help="training.json of learn_embedding.py.")],
-    n_domains: Annotated[int, typer.Option("--n_domains", help="Number of domains.", min=2)],
+    n_domains: Annotated[
+        int | None, typer.Option("--n_domains", help="Number of domains; without: chosen by the data.", min=2)
+    ] = None,
+    max_domains: Annotated[
+        int, typer.Option("--max_domains", help="Largest number of domains tried where none is given.", min=2)
+    ] = 12,
     clustering: Annotated[str, typer.Option(help="mixture, leiden or kmeans.")] = "mixture",
     refinement_rounds: Annotated[
         int, typer.Option("--refinement_rounds", help="Rounds of majority vote among 6 neighbours.", min=0)
@@ -40,7 +45,7 @@ def main(
     spots = anndata.read_h5ad(section)
     arrays = read_arrays(embedding, spots.obs_names.to_numpy())
     ignore = [label.strip() for label in ignore_labels.split(",") if label.strip()]
-    options = DomainOptions(n_domains, clustering, refinement_rounds, tuple(ignore), seed)
+    options = DomainOptions(n_domains, clustering, refinement_rounds, tuple(ignore), seed, max_domains)
     assigned, record = assign_domains(spots, arrays, options)
     record = {"sample": sample} | record
     outdir.mkdir(parents=True, exist_ok=True)
@@ -49,7 +54,8 @@ def main(
     used = read_json(training)
     used["versions"] |= versions("scikit-learn", "leidenalg", "anndata")
     final_section(spots, arrays, assigned, used, record).write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
-    log.info("%s: %d domains (%d asked)", sample, record["n_domains_found"], n_domains)
+    how = "asked" if n_domains else "chosen"
+    log.info("%s: %d domains (%d %s)", sample, record["n_domains_found"], record["n_domains_asked"], how)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """From the embedding to the section's domains, the two baselines beside them, and the scores of all three."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from efnst.constants import (
 )
 from efnst.continuity import chaos, pas
 from efnst.errors import EfnstError
+from efnst.number_of_domains import choose_number, stability_curve
 from efnst.refinement import refine
 from efnst.scores import best_matches, confusion, label_scores, scored_spots
 
@@ -32,13 +33,14 @@ SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spot
 
 @dataclass(frozen=True)
 class DomainOptions:
-    """How domains are found and scored."""
+    """How domains are found and scored; without `n_domains` their number is chosen, up to `max_domains`."""
 
-    n_domains: int
+    n_domains: int | None = None
     clustering: str = "mixture"
     refinement_rounds: int = 2
     ignore_labels: tuple[str, ...] = ()
     seed: int = 0
+    max_domains: int = 12
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,18 @@ def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: Dom
     Each training's embedding is clustered and refined by itself; the consensus of these partitions is refined again.
     The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
     """
+    embeddings = list(embeddings_of(arrays).values())
+    positions = np.asarray(section.obsm[SPATIAL], float)
+    if options.n_domains is None:
+        candidates = range(2, options.max_domains + 1)
+        curve = stability_curve(embeddings, positions, candidates, options.seed)
+        choice = choose_number(curve)
+        assigned, record = assign_domains(section, arrays, replace(options, n_domains=choice.n_domains))
+        return assigned, record | {"choice": asdict(choice) | {"curve": curve.to_dict("list")}}
     if options.n_domains > section.n_obs:
         raise EfnstError(
             f"Expected n_domains to be at most the number of spots ({section.n_obs}), found {options.n_domains}."
         )
-    positions = np.asarray(section.obsm[SPATIAL], float)
-    embeddings = list(embeddings_of(arrays).values())
     partitions, clustering = _partitions(embeddings, positions, options)
     labels, votes = consensus(partitions)
     shown = embeddings[_closest(partitions, labels)]
@@ -207,8 +215,10 @@ def final_section(section: AnnData, arrays: dict, assigned: Assigned, training: 
         "versions": training["versions"],
         "seed": record["seed"],
         "training": {"device": training["device"], "seconds": training["seconds"], "loss": loss},
-        "domains": {key: value for key, value in record.items() if key not in ("methods", "ignore_labels")},
+        "domains": {key: value for key, value in record.items() if key not in ("methods", "ignore_labels", "choice")},
     }
+    if "choice" in record:
+        section.uns[PROVENANCE]["number_of_domains"] = pd.DataFrame(record["choice"]["curve"])
     return section
 
 

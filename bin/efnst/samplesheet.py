@@ -169,9 +169,9 @@ def _row_problems(row: Row, schema: dict, parameters: dict, absent: set[str]) ->
     for name, value in row.cells.items():
         if about.get(name, {}).get("format") in PATH_FORMATS and str(value).startswith("~"):
             problems.append(f"{where}, column {name}: found {show(value)}, expected a path without ~; write it in full")
-    if "n_domains" not in row.cells and "n_domains" not in parameters:
+    if parameters.get("dec_epochs") and "n_domains" not in row.cells and "n_domains" not in parameters:
         problems.append(
-            f"{where}, column n_domains: empty, {expectation(about['n_domains'])}; "
+            f"{where}, column n_domains: empty, {expectation(about['n_domains'])} with --dec_epochs; "
             "fill it in or give --n_domains for all sections"
         )
     return problems

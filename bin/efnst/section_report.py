@@ -61,6 +61,9 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "network": "A denoising autoencoder with a variational graph autoencoder inside was trained {n_seeds} times, for "
     "up to {epochs} epochs, on a graph of neighbouring spots (seed {seed}, {device}); the embedding of a training "
     "joins what it decoded to the features diffused over the graph.",
+    "number": "The number of domains was not given; of 2 to {most_domains_tried}, the one was taken whose domains are "
+    "most stable when whole blocks of the section are left out, between the elbow of the log-likelihood of those "
+    "blocks and 85 % of its best gain.",
     "domains": "Each embedding was divided into {n_domains_asked} domains ({clustering}), refined over neighbouring "
     "spots in {refinement_rounds} rounds; the domains are the consensus of all trainings.",
     "genes": "Marker genes: Wilcoxon rank-sum test of each domain against all other spots, tie-corrected, on "
@@ -214,6 +217,8 @@ def report_context(
         "stability": stability_of(records.domains),
         "label_rows": label_table(records.domains),
         "curves": training_curves(records.training),
+        "choice": records.domains.get("choice"),
+        "number_curves": number_curves(records.domains),
         "markers": _table_rows(markers),
         "spatial_genes": _table_rows(spatial_genes.head(SPATIAL_GENES)),
         "parameters": parameters,
@@ -365,17 +370,36 @@ def label_table(domains: dict) -> list[dict]:
 
 
 def training_curves(training: dict, width: int = 260, height: int = 110) -> list[dict]:
-    """One small line chart per part of the loss: SVG points and the ends of its axes."""
-    curves = []
-    for part, values in training["loss"].items():
-        values = np.asarray(values, dtype=float)
-        low, high = float(values.min()), float(values.max())
-        x = np.linspace(0, width, len(values)) if len(values) > 1 else np.full(len(values), width / 2)
-        y = height - (values - low) / ((high - low) or 1) * height
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-        ends = {"low": low, "high": high, "last": float(values[-1]), "epochs": len(values)}
-        curves.append({"part": part, "points": points} | ends)
-    return curves
+    """One small line chart per part of the loss."""
+    return [
+        {"part": part, "epochs": len(values)} | _line(values, 0, width, height)
+        for part, values in training["loss"].items()
+    ]
+
+
+def number_curves(domains: dict) -> list[dict]:
+    """Two small line charts over the numbers of domains tried, `mark` at the one chosen; none where it was given."""
+    if "choice" not in domains:
+        return []
+    curve = domains["choice"]["curve"]
+    numbers = curve["n_domains"]
+    position = numbers.index(domains["choice"]["n_domains"])
+    parts = {"Stability (ARI between fits)": "stability", "Gain on places left out (log-likelihood a spot)": "gain"}
+    return [
+        {"part": part, "tried": numbers, "chosen": curve[column][position]} | _line(curve[column], position)
+        for part, column in parts.items()
+    ]
+
+
+def _line(values: list[float], position: int = 0, width: int = 260, height: int = 110) -> dict:
+    """A line chart: its SVG points, the ends of its axis, and x and y of the value at `position` as `mark`."""
+    values = np.asarray(values, dtype=float)
+    low, high = float(values.min()), float(values.max())
+    x = np.linspace(0, width, len(values)) if len(values) > 1 else np.full(len(values), width / 2)
+    y = height - (values - low) / ((high - low) or 1) * height
+    points = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)]
+    mark = points[position].split(",")
+    return {"points": " ".join(points), "low": low, "high": high, "last": float(values[-1]), "mark": mark}
 
 
 def section_warnings(records: Records) -> list[str]:
@@ -383,8 +407,18 @@ def section_warnings(records: Records) -> list[str]:
     found = list(records.qc["warnings"]) + list((records.image_qc or {}).get("warnings", []))
     asked, n_found = records.domains["n_domains_asked"], records.domains["n_domains_found"]
     if asked != n_found:
-        found.append(f"{n_found} domains were found where {asked} were asked for.")
+        verb = "chosen" if "choice" in records.domains else "asked for"
+        found.append(f"{n_found} domains were found where {asked} were {verb}.")
+    found += _unclear_number(records.domains.get("choice"))
     return list(dict.fromkeys(found))
+
+
+def _unclear_number(choice: dict | None) -> list[str]:
+    """A warning where the number of domains was chosen and none stands out."""
+    if not choice or not choice["flat"]:
+        return []
+    other = f" {choice['runner_up']} would do as well;" if choice["runner_up"] else ""
+    return [f"No number of domains stands out. {choice['n_domains']} was chosen;{other} give n_domains if you know it."]
 
 
 def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -> dict:
@@ -425,6 +459,8 @@ def methods_text(records: Records, parameters: dict, image_source: str) -> dict[
     given = parameters | {"image_source": image_source} | records.qc.get("thresholds", {})
     given |= {key: training[key] for key in ("seed", "device", "epochs", "n_genes_used")}
     given |= {key: domains[key] for key in ("clustering", "refinement_rounds", "n_domains_asked")}
+    if "choice" in domains:
+        given["most_domains_tried"] = max(domains["choice"]["curve"]["n_domains"])
     if records.image_qc:
         given["patch_um"] = ", ".join(f"{patch['patch_um']:g}" for patch in records.image_qc["patches"])
     if records.encoder:

@@ -36,7 +36,7 @@ class Broken:
 
 @pytest.fixture(scope="module")
 def broken(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Broken:
-    """One sound section, one for each damage, one that is nowhere, and one with fewer spots than domains."""
+    """Sound sections, with and without a number of domains, one for each damage, one nowhere, one of too few spots."""
     folder = tmp_path_factory.mktemp("broken")
     simulate(folder / "sections", sections=len(REASONS) + 1, n_spots=70, n_regions=3, seed=2)
     sections = sorted((folder / "sections").glob("sim_*"))
@@ -50,6 +50,7 @@ def broken(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory)
         rows.append({"sample": kind, "section": str(outs), "image": image, "n_domains": "3"})
     rows.append({"sample": "nowhere", "section": str(folder / "nowhere"), "n_domains": "3"})
     rows.append({"sample": "too_few", "section": f"{sections[-1]}/outs", "image": "none", "n_domains": "90"})
+    rows.append({"sample": "unasked", "section": str(cohort / "sim_nested" / "outs"), "image": "none"})
     sheet = write_sheet(folder / "sheet.csv", *rows)
     return Broken(sheet, efnst(folder, *QUICK, "--input", sheet), repaired, intact)
 
@@ -58,6 +59,13 @@ def test_the_run_ends_well_and_the_sound_section_is_finished(broken: Broken) -> 
     assert broken.run.status == 0, broken.run.output
     assert broken.run.summary["sound"]["status"] == "pass"
     assert (broken.run.outdir / "sound" / "report.html").is_file()
+
+
+def test_a_section_without_number_of_domains_gets_one(broken: Broken) -> None:
+    row = broken.run.summary["unasked"]
+    assert row["status"] != "failed" and 2 <= int(row["n_domains_found"]) <= int(row["n_domains_asked"]) <= 12
+    assert "How many domains" in (broken.run.outdir / "unasked" / "report.html").read_text()
+    assert "How many domains" not in (broken.run.outdir / "sound" / "report.html").read_text()
 
 
 def test_sound_section_has_the_same_domains_as_in_another_run(broken: Broken, finished: Run) -> None:
@@ -95,7 +103,7 @@ def test_report_of_the_cohort_gives_every_reason(broken: Broken) -> None:
 
 
 def test_order_of_the_samplesheet_is_kept(broken: Broken) -> None:
-    assert list(broken.run.summary) == ["sound", *REASONS, "nowhere", "too_few"]
+    assert list(broken.run.summary) == ["sound", *REASONS, "nowhere", "too_few", "unasked"]
 
 
 def test_repaired_section_is_picked_up_by_resume(broken: Broken, efnst: Efnst) -> None:

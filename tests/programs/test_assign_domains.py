@@ -198,6 +198,21 @@ def test_a_section_without_an_image(section_file: Path, tmp_path: Path) -> None:
     assert table["domain"].nunique() == N_DOMAINS
 
 
+def test_without_a_number_of_domains_one_is_chosen(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
+    final, record, table = assign(section_file, embedding_file, tmp_path, n_domains=None, max_domains=6)
+    choice = record["choice"]
+    assert set(choice) == {"n_domains", "runner_up", "flat", "curve"}
+    assert set(choice["curve"]) == {"n_domains", "stability", "sd", "se", "gain", "gain_se"}
+    assert choice["curve"]["n_domains"] == [2, 3, 4, 5, 6] and choice["runner_up"] != choice["n_domains"]
+    assert record["n_domains_asked"] == choice["n_domains"] >= table["domain"].nunique() > 1
+    provenance = final.uns["efnst"]
+    assert provenance["number_of_domains"].to_dict("list") == choice["curve"]
+    assert provenance["parameters"]["n_domains"] == choice["n_domains"]
+
+    given, same, _ = assign(section_file, embedding_file, tmp_path / "given", n_domains=choice["n_domains"])
+    assert given.obs["efnst"].equals(final.obs["efnst"]) and same == {k: v for k, v in record.items() if k != "choice"}
+
+
 def test_an_embedding_of_another_section_is_refused(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
     barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
     arrays = read_arrays(embedding_file, barcodes)

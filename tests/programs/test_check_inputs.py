@@ -39,16 +39,16 @@ def test_paths_start_from_the_samplesheet_unless_told_otherwise(tmp_path: Path) 
 
 def test_problems_of_parameters_and_rows_are_printed_together(tmp_path: Path) -> None:
     params = {"input": "my/cohort.csv", "outdir": "r", "epochs": "0", "n_domians": 3}
-    done = check(tmp_path, params=params, sheet="sample,section\nA 1,a1\nB1,b1\n")
+    done = check(tmp_path, params=params, sheet="sample,section\nA 1,a1\nB1,\n")
     assert done.returncode == 2
-    assert "Traceback" not in done.stderr and "Found 5 problems" in done.stderr
-    for said in ("--epochs", "--n_domians", "cohort.csv, row 2 (A 1), column sample", "row 3 (B1), column n_domains"):
+    assert "Traceback" not in done.stderr and "Found 4 problems" in done.stderr
+    for said in ("--epochs", "--n_domians", "cohort.csv, row 2 (A 1), column sample", "row 3 (B1), column section"):
         assert said in done.stderr
     assert not (tmp_path / "sections.json").exists()
 
 
 def test_problems_go_to_a_file_when_asked(tmp_path: Path) -> None:
-    done = check(tmp_path, "--problems", "problems.txt", sheet="sample,section\nA1,a1\n")
+    done = check(tmp_path, "--problems", "problems.txt", sheet="sample,section\nA 1,a1\n")
     assert done.returncode == 0, done.stderr
     message = (tmp_path / "problems.txt").read_text()
     assert message.startswith(

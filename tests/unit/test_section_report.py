@@ -27,6 +27,7 @@ from efnst.section_report import (
     label_table,
     map_data,
     methods_text,
+    number_curves,
     plain,
     read_picture,
     report_context,
@@ -215,6 +216,24 @@ def test_warnings_join_all_steps_once(records: Records) -> None:
     assert found[:2] == ["lowres", "border"]
     assert len(found) == 3
     assert "1 domains were found where 2 were asked" in found[2]
+
+
+def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Records) -> None:
+    """Of 2, 3 and 4 domains, 3 was chosen: in the middle of a chart 260 wide, at its top in stability."""
+    curve = {"n_domains": [2, 3, 4], "stability": [0.5, 0.9, 0.7], "gain": [1.0, 2.0, 2.5]}
+    choice = {"n_domains": 3, "runner_up": 4, "flat": False, "curve": curve}
+    domains = records.domains | {"n_domains_asked": 3, "n_domains_found": 3, "choice": choice}
+    stability, gain = number_curves(domains)
+    assert (stability["points"], stability["mark"]) == ("0.0,110.0 130.0,0.0 260.0,55.0", ["130.0", "0.0"])
+    assert (gain["chosen"], gain["low"], gain["high"], gain["tried"]) == (2.0, 1.0, 2.5, [2, 3, 4])
+    assert number_curves(records.domains) == []
+
+    assert section_warnings(replace(records, domains=domains)) == []
+    assert "of 2 to 4" in methods_text(replace(records, domains=domains), {}, "hires")["number"]
+    assert "number" not in methods_text(records, {}, "hires")
+    domains["choice"] = choice | {"flat": True}
+    (found,) = section_warnings(replace(records, domains=domains))
+    assert found.startswith("No number of domains stands out. 3 was chosen; 4 would do as well; give n_domains")
 
 
 def test_summary_row(data: anndata.AnnData, records: Records) -> None:

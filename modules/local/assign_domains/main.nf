@@ -21,7 +21,7 @@ process ASSIGN_DOMAINS {
         --section ${section} \\
         --embedding ${embedding} \\
         --training ${training} \\
-        --n_domains ${n_domains} \\
+        ${n_domains ? "--n_domains ${n_domains}" : ''} \\
         --outdir '${meta.id}' \\
         --failure failure.json \\
         ${task.ext.args ?: ''}
