@@ -36,11 +36,16 @@ def cluster(embedding: np.ndarray, n_domains: int, method: str, seed: int) -> Cl
 
 
 def mixture(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
-    """Gaussian mixture with one covariance for all components (mclust's EEE), best of `STARTS` k-means starts."""
-    model = GaussianMixture(n_domains, covariance_type="tied", n_init=STARTS, random_state=seed, reg_covar=1e-6)
+    """Gaussian mixture with one covariance for all components, best of `STARTS` k-means starts."""
+    model = tied_mixture(n_domains, STARTS, seed)
     labels = model.fit_predict(embedding)
     how = f"Gaussian mixture, tied covariance, {STARTS} starts"
     return Clustering(labels, how, model.predict_proba(embedding))
+
+
+def tied_mixture(n_domains: int, n_starts: int, seed: int) -> GaussianMixture:
+    """The mixture to be fitted: one covariance for all components (mclust's EEE), best of `n_starts` k-means starts."""
+    return GaussianMixture(n_domains, covariance_type="tied", n_init=n_starts, random_state=seed, reg_covar=1e-6)
 
 
 def kmeans(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:

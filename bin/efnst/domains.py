@@ -65,12 +65,9 @@ def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: Dom
     """
     embeddings = list(embeddings_of(arrays).values())
     positions = np.asarray(section.obsm[SPATIAL], float)
-    if options.n_domains is None:
-        candidates = range(2, options.max_domains + 1)
-        curve = stability_curve(embeddings, positions, candidates, options.seed)
-        choice = choose_number(curve)
-        assigned, record = assign_domains(section, arrays, replace(options, n_domains=choice.n_domains))
-        return assigned, record | {"choice": asdict(choice) | {"curve": curve.to_dict("list")}}
+    choice = _choice(embeddings, positions, options) if options.n_domains is None else {}
+    if choice:
+        options = replace(options, n_domains=choice["n_domains"])
     if options.n_domains > section.n_obs:
         raise EfnstError(
             f"Expected n_domains to be at most the number of spots ({section.n_obs}), found {options.n_domains}."
@@ -95,13 +92,20 @@ def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: Dom
         for name, labels in {DOMAIN: domains, **baselines}.items()
     }
     methods[DOMAIN] |= _stability(section, partitions, options)
-    return Assigned(domains, confidence, baselines, shown), _record(section, domains, methods, options)
+    record = _record(section, domains, methods, options) | ({"choice": choice} if choice else {})
+    return Assigned(domains, confidence, baselines, shown), record
 
 
 def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The embeddings among `arrays`, one per training, in the order of the trainings."""
     names = sorted((name for name in arrays if name.startswith("embedding_")), key=lambda name: int(name[10:]))
     return {name: arrays[name] for name in names}
+
+
+def _choice(embeddings: list[np.ndarray], positions: np.ndarray, options: DomainOptions) -> dict:
+    """The number of domains chosen, the runner-up, whether none stands out, and the curve it was read from."""
+    curve = stability_curve(embeddings, positions, range(2, options.max_domains + 1), options.seed)
+    return asdict(choose_number(curve)) | {"curve": curve.to_dict("list")}
 
 
 def _partitions(

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import squareform
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
+from efnst.clustering import tied_mixture
 from efnst.consensus import agreement
 from efnst.errors import EfnstError
 
-CANDIDATES = range(2, 13)
 SPOTS_PER_DOMAIN = 10  # no more domains are tried than leave this many spots to each, on average
 FOLDS = 4
 BLOCK_SPOTS = 25  # a block is wider than the smoothing of an embedding reaches
@@ -34,12 +33,12 @@ class NumberOfDomains:
 
 
 def stability_curve(
-    embeddings: Sequence[np.ndarray], positions: np.ndarray, candidates: Iterable[int] = CANDIDATES, seed: int = 0
+    embeddings: Sequence[np.ndarray], positions: np.ndarray, candidates: Iterable[int], seed: int = 0
 ) -> pd.DataFrame:
     """How well each number of domains is found again, one row per candidate of at most n_spots // 10.
 
     `embeddings` float [n_spots, ·], one per training; `positions` [n_spots, 2]. Each embedding is fitted `FOLDS` times
-    by the mixture of `clustering.mixture`, with a quarter of the section left out, and each fit assigns all spots.
+    by `clustering.tied_mixture`, with a quarter of the section left out, and each fit assigns all spots.
 
     - `n_domains`
     - `stability`, `sd`: mean and standard deviation of the ARI over all pairs of fits (Ben-Hur, Elisseeff and Guyon
@@ -133,9 +132,7 @@ def _fits(
             for fold in range(FOLDS):
                 kept = rng.permutation(np.flatnonzero(folds != fold))[:FIT_SPOTS]
                 for column, number in enumerate(numbers):
-                    model = GaussianMixture(
-                        number, covariance_type="tied", n_init=STARTS, random_state=rng.integers(2**31)
-                    ).fit(values[kept])
+                    model = tied_mixture(number, STARTS, rng.integers(2**31)).fit(values[kept])
                     partitions[view * FOLDS + fold, column] = model.predict(values)
                     likelihood[view * FOLDS + fold, column] = model.score(values[folds == fold])
     return partitions, likelihood

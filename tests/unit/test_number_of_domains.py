@@ -47,9 +47,9 @@ def test_one_seed_gives_one_curve() -> None:
 
 def test_few_spots_try_few_numbers() -> None:
     embedding, positions = np.random.default_rng(0).standard_normal((35, 2)), np.argwhere(np.ones((5, 7)))
-    assert stability_curve([embedding], positions)["n_domains"].tolist() == [2, 3]
+    assert stability_curve([embedding], positions, range(2, 13))["n_domains"].tolist() == [2, 3]
     with pytest.raises(EfnstError, match=r"found 19 spots\. Give n_domains\."):
-        stability_curve([embedding[:19]], positions[:19])
+        stability_curve([embedding[:19]], positions[:19], range(2, 13))
 
 
 def test_the_most_stable_number_between_elbow_and_most_of_the_gain() -> None:
