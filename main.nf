@@ -19,6 +19,7 @@ workflow FIND_DOMAINS {
     sections // [meta, files]: files = [folder, image, labels, use_image, n_domains, n_clusters], [] for a file that is not given
     encoder // name of the encoder
     encoder_weights // file with its weights, or []
+    own_encoder // [file, declaration] of an encoder of one's own, or []
     report_template // jinja2 template of the section's report
 
     main:
@@ -28,7 +29,7 @@ workflow FIND_DOMAINS {
         without_image: true
     }
 
-    EXPORT_ENCODER(read.with_image.first().map { _first -> encoder }, encoder_weights)
+    EXPORT_ENCODER(read.with_image.first().map { _first -> encoder }, encoder_weights, own_encoder)
     TILE_IMAGE(read.with_image.map { meta, section, _qc, files -> [meta, section, files.folder, files.image] })
     EMBED_PATCHES(TILE_IMAGE.out.patches.combine(EXPORT_ENCODER.out.encoder))
 
@@ -97,6 +98,7 @@ workflow {
         checked.found,
         params.encoder,
         params.encoder_weights ? file(params.encoder_weights, checkIfExists: true) : [],
+        params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
         file("${projectDir}/assets/section_report.html"),
     )
 
@@ -120,6 +122,11 @@ workflow {
 // Booleans arrive as text from the command line under the strict parser.
 def isTrue(value) {
     return value.toString() == 'true'
+}
+
+// The file of an encoder of one's own and, beside it, the JSON file that declares its input.
+def withDeclaration(encoder) {
+    return [encoder, encoder.replaceFirst(/\.[^.\/]+$/, '') + '.json'].collect { name -> file(name, checkIfExists: true) }
 }
 
 // The text of --help, made from the parameters' schema.

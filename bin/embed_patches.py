@@ -13,8 +13,13 @@ def main(
     sample: Annotated[str, typer.Option(help="Name of the sample.")],
     patches: Annotated[Path, typer.Option(help="patches.h5 of tile_image.py.")],
     encoder: Annotated[Path, typer.Option(help="encoder.onnx of export_encoder.py.")],
-    batch_size: Annotated[int, typer.Option("--batch_size", help="Patches given to the encoder at once.", min=1)] = 8,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch_size", help="Patches given to the encoder at once; without: 8, or what a GPU holds.", min=1
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, tensorrt or openvino.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     outdir: Annotated[Path, typer.Option(help="Folder for features.npz and features.json.")] = Path("."),
     failure: Annotated[
@@ -27,32 +32,39 @@ def main(
     import h5py
     import numpy as np
 
-    from efnst.features import embed, open_encoder, patch_datasets
+    from efnst.device import open_encoder
+    from efnst.features import embed, patch_datasets
     from efnst.program import log, versions, write_json
     from efnst.section_file import write_arrays
 
     start = time.perf_counter()
-    session = open_encoder(encoder, device, threads)
+    opened = open_encoder(encoder, device, threads)
+    log.info("%s: device %s, %s", sample, opened.device, opened.reason)
     outdir.mkdir(parents=True, exist_ok=True)
     with h5py.File(patches) as file:
         barcodes = file["barcodes"].asstr()[:]
         loop = time.perf_counter()
         patch_um = [float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)]
-        features, encoder_seconds = embed(session, file, batch_size)
+        embedded = embed(opened, file, batch_size)
         seconds = time.perf_counter() - loop
-    write_arrays(outdir / "features.npz", barcodes, features=features, patch_um=np.array(patch_um))
+    write_arrays(outdir / "features.npz", barcodes, features=embedded.features, patch_um=np.array(patch_um))
     write_json(
         outdir / "features.json",
         {
             "sample": sample,
-            "provider": session.get_providers()[0],
+            "device": opened.device,
+            "device_reason": opened.reason,
+            "provider": opened.provider,
+            "precision": opened.precision,
+            "operators": opened.operators,
+            "operators_on_cpu": opened.on_cpu,
             "threads": threads,
-            "batch_size": batch_size,
+            "batch_size": embedded.batch_size,
             "n_spots": len(barcodes),
-            "n_features": features.shape[1],
+            "n_features": embedded.features.shape[1],
             "seconds": round(time.perf_counter() - start, 3),
             "spots_per_second": round(len(barcodes) / seconds, 2),
-            "encoder_share": round(encoder_seconds / seconds, 4),
+            "encoder_share": round(embedded.encoder_seconds / seconds, 4),
             "versions": versions("onnxruntime"),
         },
     )
@@ -60,4 +72,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, uses_torch=True)  # imported on a GPU only

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Export an EfficientNet to ONNX: uint8 patches in, pooled features out; resize and normalisation are inside."""
+"""Export an encoder to ONNX: uint8 patches in, features out; resize and normalisation are inside."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,42 +10,73 @@ from efnst.program import run
 
 
 def main(
-    encoder: Annotated[str, typer.Option(help="efficientnet-lite0 (weights installed) or efficientnet-b0 to -b7.")] = (
-        "efficientnet-lite0"
-    ),
+    encoder: Annotated[
+        str, typer.Option(help="efficientnet-lite0 to -lite2 (weights installed) or efficientnet-b0 to -b7.")
+    ] = "efficientnet-lite0",
     weights: Annotated[
         Path | None,
         typer.Option(help="Weights of the encoder (a PyTorch state dict); without: installed or downloaded."),
     ] = None,
+    encoder_onnx: Annotated[
+        Path | None,
+        typer.Option("--encoder_onnx", help="An encoder of your own, ONNX or TorchScript, instead of --encoder."),
+    ] = None,
+    declaration: Annotated[
+        Path | None, typer.Option(help="JSON that declares it; without: the file beside it that ends in .json.")
+    ] = None,
     encoder_output: Annotated[
         str, typer.Option("--encoder_output", help="pooled features, or logits (class scores, as published).")
     ] = "pooled",
+    precision: Annotated[str, typer.Option(help="fp32, or fp16 for a GPU.")] = "fp32",
+    cache: Annotated[Path | None, typer.Option(help="Folder of exported encoders that runs share.")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
 ) -> None:
-    """Export an EfficientNet to ONNX, with resize and normalisation inside, and check it against PyTorch."""
-    from efnst.encoder import export_encoder, load_encoder
+    """Export an encoder to ONNX, with resize and normalisation inside, and check it against PyTorch."""
+    from efnst.encoder import export_encoder, find_weights, load_encoder, probe_patches
+    from efnst.encoder_cache import cached, sha256
+    from efnst.errors import EfnstError, check_choice
+    from efnst.own_encoder import export_own_encoder, read_declaration
+    from efnst.precision import to_fp16
     from efnst.program import log, versions, write_json
     from efnst.reproducible import reproducible_torch
 
-    network, input_px, source = load_encoder(encoder, weights, output=encoder_output)
-    outdir.mkdir(parents=True, exist_ok=True)
-    path = outdir / "encoder.onnx"
-    with reproducible_torch(threads, 0):
-        difference, n_features = export_encoder(network, path)
-    write_json(
-        outdir / "encoder.json",
-        {
-            "encoder": encoder,
-            "output": encoder_output,
-            "input_px": input_px,
-            "n_features": n_features,
-            "weights": source,
-            "max_relative_difference": difference,
-            "versions": versions("torch", "onnx", "onnxruntime"),
-        },
-    )
-    log.info("%s exported: %d features, ONNX equals PyTorch to %.1e", encoder, n_features, difference)
+    check_choice("precision", precision, ("fp32", "fp16"))
+    identity = {"precision": precision, "versions": versions("torch", "onnx", "onnxruntime")}
+    if encoder_onnx is not None:
+        if weights is not None or encoder_output != "pooled":
+            raise EfnstError("Expected --encoder_onnx alone, found it with --weights or --encoder_output logits.")
+        declared = read_declaration(declaration or encoder_onnx.with_suffix(".json"), encoder_onnx)
+        source = {"file": encoder_onnx.name, "sha256": sha256(encoder_onnx)}
+        identity |= {"encoder": declared.name, "declaration": vars(declared), "weights": source}
+    else:
+        declared = None
+        weights, source = find_weights(encoder, weights)
+        identity |= {"encoder": encoder, "output": encoder_output, "weights": source}
+
+    def export(folder: Path) -> None:
+        path = folder / "encoder.onnx"
+        with reproducible_torch(threads, 0):
+            if declared is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                figures = {
+                    "input_px": declared.input_px,
+                    "n_features": export_own_encoder(encoder_onnx, declared, path),
+                }
+            else:
+                network, input_px, _ = load_encoder(encoder, weights, output=encoder_output)
+                folder.mkdir(parents=True, exist_ok=True)
+                difference, n_features = export_encoder(network, path)
+                figures = {"input_px": input_px, "n_features": n_features, "max_relative_difference": difference}
+            if precision == "fp16":
+                figures["least_cosine"] = to_fp16(path, probe_patches(grain_px=5))
+        write_json(folder / "encoder.json", identity | figures)
+        log.info("%s exported in %s: %d features", identity["encoder"], precision, figures["n_features"])
+
+    if cache is None:
+        export(outdir)
+    elif cached(cache, identity, export, outdir):
+        log.info("%s taken from %s", identity["encoder"], cache)
 
 
 if __name__ == "__main__":

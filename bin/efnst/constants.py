@@ -12,3 +12,4 @@ DIFFUSED = "X_diffused"  # obsm
 EXPRESSION_PCS = "X_pca"  # obsm
 IMAGE_PCS = "X_image"  # obsm
 PROVENANCE = "efnst"  # uns: parameters, versions, seed
+PRECISION = "precision"  # metadata of an encoder's ONNX graph: fp32, fp16 or int8

@@ -230,9 +230,14 @@ def _run_all(
     progress = {"desc": "training", "unit": "network", "total": len(trainings), "disable": None}
     if workers == 1:
         return [_run(training, shared, options, device) for training in tqdm(trainings, **progress)]
-    context = multiprocessing.get_context("fork")  # a worker sees what the trainings share without a copy
-    with ProcessPoolExecutor(workers, context, _SHARED.update, ({"arguments": (shared, options, device)},)) as pool:
+    context = multiprocessing.get_context(_start_method())
+    with ProcessPoolExecutor(workers, context, _share, (shared, options, device)) as pool:
         return list(tqdm(pool.map(_run_in_worker, trainings), **progress))
+
+
+def _start_method() -> str:
+    """How workers start: a forked one shares memory with this process, but PyTorch fails there once it saw a GPU."""
+    return "spawn" if torch.cuda.is_available() else "fork"
 
 
 def _run(
@@ -244,6 +249,11 @@ def _run(
 
 
 _SHARED: dict[str, tuple] = {}  # in a worker: the further arguments of `_run`
+
+
+def _share(*arguments: object) -> None:
+    """Keep in a worker what `_run` is given beside a training."""
+    _SHARED["arguments"] = arguments
 
 
 def _run_in_worker(training: TrainingOptions) -> tuple[np.ndarray, dict]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import typer
@@ -53,14 +53,33 @@ def read_json(path: Path) -> dict:
     return json.loads(path.read_text())
 
 
+@contextmanager
+def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """A function to call with the number of `unit`s done; on a terminal it draws a bar with rate and time left."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=f" {unit}", disable=None, leave=False, mininterval=0.5) as bar:
+        yield bar.update
+
+
 def options_from(kind: type, given: dict) -> object:
     """The dataclass `kind` with those of the values `given` that are fields of it."""
     return kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given})
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Versions of efnst, Python and the named distributions."""
-    return {"efnst": __version__, "python": platform.python_version()} | {name: version(name) for name in packages}
+    """Versions of efnst, Python and the named packages."""
+    return {"efnst": __version__, "python": platform.python_version()} | {name: _version(name) for name in packages}
+
+
+def _version(package: str) -> str:
+    """The version of `package`, whichever of its distributions is installed."""
+    for distribution in (package, *(f"{package}-{kind}" for kind in ("gpu", "openvino"))):  # those of onnxruntime
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    raise PackageNotFoundError(package)
 
 
 @contextmanager

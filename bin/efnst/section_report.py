@@ -53,7 +53,7 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "quality": "Spots with at least {min_counts_per_spot} counts and {min_genes_per_spot} genes, and at most "
     "{max_pct_mt} % mitochondrial counts were kept.",
     "image": "Square patches of {patch_um} µm around each spot were taken from the {image_source} image; {encoder} "
-    "with ImageNet weights described them, reduced to at most {image_pcs} principal components.",
+    "described them, run in {precision} on {encoder_device}, reduced to at most {image_pcs} principal components.",
     "expression": "Counts were normalised by library size and log-transformed; the {n_genes_used} most spatially "
     "variable genes were reduced to at most {expression_pcs} principal components.",
     "augmentation": "Each spot borrowed expression from its {n_neighbours} most similar neighbours (weight "
@@ -464,9 +464,22 @@ def methods_text(records: Records, parameters: dict, image_source: str) -> dict[
     if records.image_qc:
         given["patch_um"] = ", ".join(f"{patch['patch_um']:g}" for patch in records.image_qc["patches"])
     if records.encoder:
-        given["encoder"] = records.encoder["encoder"]
+        given |= {"encoder": _encoder_named(records.encoder), "encoder_device": _device_named(records.features)}
+        given["precision"] = records.features["precision"]
     sentences = METHODS_TEXT | ({"image": "No image was used."} if image_source == "none" else {})
     return {topic: text for topic, sentence in sentences.items() if (text := _filled(sentence, given))}
+
+
+def _encoder_named(encoder: dict) -> str:
+    """The encoder and its weights."""
+    weights = "ImageNet weights" if "output" in encoder else f"the weights of {encoder['weights']['file']}"
+    return f"{encoder['encoder']} with {weights}"
+
+
+def _device_named(features: dict) -> str:
+    """Where the encoder ran, and what of it that device left to the CPU."""
+    left = ", ".join(f"{count} {kind}" for kind, count in features["operators_on_cpu"].items())
+    return f"{features['device']} ({features['provider']}{f'; left to the CPU: {left}' if left else ''})"
 
 
 def _filled(sentence: str, given: dict) -> str | None:

@@ -77,6 +77,6 @@ def test_a_failure_is_a_record_when_asked(
     assert json.loads(failure.read_text()) == {
         "sample": "S1",
         "step": "embed_patches",
-        "reason": "S1: Expected device to be one of auto, cpu, cuda, found `abacus`.",
+        "reason": "S1: Expected device to be one of auto, cpu, cuda, tensorrt, openvino, found `abacus`.",
     }
     assert not (tmp_path / "features.npz").exists()

@@ -140,6 +140,16 @@ def test_trainings_have_seeds_of_their_own_and_do_not_depend_on_threads(section:
     assert np.array_equal(fewer["embedding_1"], alone["embedding_1"]), "a further training changes no other"
 
 
+@pytest.mark.slow
+def test_workers_that_are_started_anew_train_alike(section: AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are where PyTorch sees a GPU that it is not to use, because it cannot be forked then."""
+    forked, _ = learn(section, n_seeds=2, epochs=3, threads=2)
+    monkeypatch.setattr("efnst.embedding._start_method", lambda: "spawn")
+    spawned, _ = learn(section, n_seeds=2, epochs=3, threads=2)
+    for name, values in forked.items():
+        assert values.tobytes() == spawned[name].tobytes(), name
+
+
 def test_structured_components_leave_out_noise_and_what_only_overlap_makes_alike() -> None:
     side = 40
     positions = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2).astype(float)

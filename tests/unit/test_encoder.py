@@ -7,20 +7,24 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
+from efnst.device import open_encoder
 from efnst.encoder import (
     ENCODERS,
     LARGEST_DIFFERENCE,
+    LITE,
     AntialiasedResize,
     compare_with_torch,
     export_encoder,
     load_encoder,
 )
 from efnst.errors import EfnstError
-from efnst.features import open_encoder
 
 FEATURES = {  # width of the last convolution: 1280 times the network's width, in steps of 8
     "efficientnet-lite0": 1280,
+    "efficientnet-lite1": 1280,
+    "efficientnet-lite2": 1280,
     "efficientnet-b0": 1280,
     "efficientnet-b1": 1280,
     "efficientnet-b2": 1408,
@@ -30,6 +34,7 @@ FEATURES = {  # width of the last convolution: 1280 times the network's width, i
     "efficientnet-b6": 2304,
     "efficientnet-b7": 2560,
 }
+PALACE = 698  # of the ImageNet classes
 
 
 def pillow(patch: np.ndarray, px: int) -> np.ndarray:
@@ -53,7 +58,7 @@ def stained(n: int, px: int, seed: int = 0) -> np.ndarray:
 
 
 def features(path: Path, patches: np.ndarray) -> np.ndarray:
-    return open_encoder(path, "cpu", 1).run(["features"], {"patches": patches})[0]
+    return open_encoder(path, "cpu", 1).session.run(["features"], {"patches": patches})[0]
 
 
 @pytest.mark.parametrize("size_px", [224, 600])
@@ -89,6 +94,15 @@ def test_lite0_equals_the_network_by_hand(lite0_file: Path) -> None:
             maps = encoder.network.extract_features(torch.from_numpy(normalised).permute(0, 3, 1, 2).float())
         expected, found = maps.mean((2, 3)).numpy(), features(lite0_file, patches)
         assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_networks_name_what_a_photograph_shows(name: str) -> None:
+    """Weights and network belong together: with another activation than ReLU6 this is no palace any more."""
+    encoder, _, _ = load_encoder(name, output="logits")
+    photograph = torch.tensor(load_sample_image("china.jpg")[None, :427, 106:533])
+    with torch.no_grad():
+        assert PALACE in encoder(photograph)[0].argsort()[-2:]
 
 
 def test_onnx_equals_torch_on_real_patches(lite0_file: Path, real_section: object, tmp_path: Path) -> None:
@@ -141,11 +155,11 @@ def test_b3_with_random_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "input_px"), [*zip(ENCODERS, (224, 224, 240, 260, 300, 380, 456, 528, 600), strict=True)]
+    ("name", "input_px"), [*zip(ENCODERS, (224, 240, 260, 224, 240, 260, 300, 380, 456, 528, 600), strict=True)]
 )
 def test_input_size_and_width_of_every_network(name: str, input_px: int) -> None:
     encoder, found_px, _ = load_encoder(name, pretrained=False)
-    assert found_px == input_px == encoder.resize.size_px
+    assert found_px == input_px == encoder.preparation.resize.size_px
     assert encoder.network._conv_head.out_channels == FEATURES[name]
 
 

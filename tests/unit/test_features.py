@@ -6,12 +6,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from efnst.device import OpenEncoder, open_encoder
 from efnst.errors import EfnstError
-from efnst.features import embed, open_encoder, patch_datasets, read_ahead
+from efnst.features import embed, patch_datasets, read_ahead
 from efnst.section_file import read_arrays, write_arrays
 
 
@@ -35,7 +35,7 @@ def write_graph(path: Path, *after_the_mean: onnx.NodeProto) -> Path:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> onnxruntime.InferenceSession:
+def encoder(tmp_path: Path) -> OpenEncoder:
     return open_encoder(write_graph(tmp_path / "encoder.onnx"), "cpu", 1)
 
 
@@ -58,14 +58,14 @@ def write_patches_file(tmp_path: Path) -> Callable[[int], h5py.File]:
 @pytest.mark.parametrize("n_spots", [1, 23])
 @pytest.mark.parametrize("batch_size", [1, 4, 22, 23, 64])
 def test_features_keep_their_order_in_batches_of_any_size(
-    session: onnxruntime.InferenceSession, write_patches_file: Callable, n_spots: int, batch_size: int
+    encoder: OpenEncoder, write_patches_file: Callable, n_spots: int, batch_size: int
 ) -> None:
     with write_patches_file(n_spots) as file:
-        features, seconds = embed(session, file, batch_size)
+        embedded = embed(encoder, file, batch_size)
         expected = np.hstack([file[name][:].mean((1, 2)) for name in ("patches_190", "patches_1000")])
-    assert features.dtype == np.float32 and features.shape == (n_spots, 6)
-    assert np.allclose(features, expected, atol=1e-3)
-    assert seconds > 0
+    assert embedded.features.dtype == np.float32 and embedded.features.shape == (n_spots, 6)
+    assert np.allclose(embedded.features, expected, atol=1e-3)
+    assert embedded.encoder_seconds > 0 and embedded.batch_size == batch_size
 
 
 def test_scales_come_by_rising_size(write_patches_file: Callable) -> None:
@@ -95,23 +95,8 @@ def test_infinite_features_are_refused(write_patches_file: Callable, tmp_path: P
         embed(open_encoder(graph, "cpu", 1), file, 2)
 
 
-def test_the_device_asked_for_is_the_one_used(tmp_path: Path) -> None:
-    graph = write_graph(tmp_path / "encoder.onnx")
-    assert open_encoder(graph, "cpu", 1).get_providers() == ["CPUExecutionProvider"]
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if not has_cuda:
-        assert open_encoder(graph, "auto", 1).get_providers() == ["CPUExecutionProvider"]
-
-
-def test_cuda_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("this onnxruntime has CUDA")
-    with pytest.raises(EfnstError, match=r"Expected device `cuda` to be usable, found onnxruntime with .*CPUExecution"):
-        open_encoder(write_graph(tmp_path / "encoder.onnx"), "cuda", 1)
-
-
 def test_a_device_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(EfnstError, match="Expected device to be one of auto, cpu, cuda, found `tpu`"):
+    with pytest.raises(EfnstError, match=r"Expected device to be one of auto, cpu, .*, found `tpu`"):
         open_encoder(write_graph(tmp_path / "encoder.onnx"), "tpu", 1)
 
 

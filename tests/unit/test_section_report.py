@@ -250,9 +250,16 @@ def test_summary_row(data: anndata.AnnData, records: Records) -> None:
 def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> None:
     parameters = {"image_pcs": 50, "n_seeds": 4}
     imaged = {"image_qc": {"patches": [{"patch_um": 100.0}, {"patch_um": 190.0}], "warnings": []}}
-    text = methods_text(replace(records, **imaged, encoder={"encoder": "efficientnet-lite0"}), parameters, "hires")
+    encoder = {"encoder": "efficientnet-lite0", "output": "pooled", "weights": {"file": "a"}}
+    ran = {"device": "openvino", "provider": "OpenVINO", "precision": "fp32", "operators_on_cpu": {"ReduceSum": 2}}
+    text = methods_text(replace(records, **imaged, encoder=encoder, features=ran), parameters, "hires")
     assert "patches of 100, 190 µm" in text["image"]
-    assert "hires image; efficientnet-lite0" in text["image"]
+    assert "hires image; efficientnet-lite0 with ImageNet weights described" in text["image"]
+    assert "run in fp32 on openvino (OpenVINO; left to the CPU: 2 ReduceSum)" in text["image"]
+    own = {"encoder": "mine", "weights": {"file": "own.onnx"}}
+    ran |= {"device": "cpu", "provider": "CPU", "operators_on_cpu": {}}
+    text = methods_text(replace(records, **imaged, encoder=own, features=ran), parameters, "hires")
+    assert "mine with the weights of own.onnx described them, run in fp32 on cpu (CPU)," in text["image"]
     assert "4 times, for up to 3 epochs" in text["network"]
     assert "seed 7" in text["network"]
     assert "quality" not in text

@@ -8,6 +8,7 @@ process EXPORT_ENCODER {
     input:
     val encoder // name of the encoder
     path weights // its weights, or []
+    path own // an encoder of one's own and its declaration, or []
 
     output:
     tuple path('encoder.onnx'), path('encoder.json'), emit: encoder
@@ -19,6 +20,7 @@ process EXPORT_ENCODER {
     export_encoder.py \\
         --encoder '${encoder}' \\
         ${weights ? "--weights ${weights}" : ''} \\
+        ${own ? "--encoder_onnx ${own[0]} --declaration ${own[1]}" : ''} \\
         --threads ${task.cpus} \\
         ${task.ext.args ?: ''}
     write_versions.py '${task.process}' torch onnx onnxruntime > versions.yml

@@ -1,0 +1,68 @@
+"""The number format that an exported encoder computes in."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import compose
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
+
+from efnst.constants import PRECISION
+from efnst.encoder import run_graph
+from efnst.errors import EfnstError
+
+LEAST_COSINE = 0.99  # of the features to those in fp32
+
+
+def to_fp16(path: Path, patches: list[np.ndarray]) -> float:
+    """Rewrite the fp32 encoder in `path` to compute in fp16; return the least cosine to fp32 over batches of `patches`.
+
+    Resize and normalisation, which work on colours up to 255, stay in fp32, and so do the features that come out.
+    Raises `EfnstError` when a cosine is below `LEAST_COSINE`.
+    """
+    expected = [run_graph(path, batch) for batch in patches]
+    preparation, network = split_preparation(onnx.load(path))
+    (joint,) = preparation.graph.output
+    network = OnnxModel(convert_float_to_float16(network, keep_io_types=True))
+    network.topological_sort()  # the conversion adds its nodes at the end
+    onnx.save(compose.merge_models(preparation, network.model, io_map=[(joint.name, joint.name)]), path)
+    mark_precision(path, "fp16")
+    least = min(
+        float(cosines(run_graph(path, batch), fp32).min()) for batch, fp32 in zip(patches, expected, strict=True)
+    )
+    if not least >= LEAST_COSINE:
+        raise EfnstError(
+            f"Expected the features in fp16 to have a cosine of at least {LEAST_COSINE} to those in fp32, found "
+            f"{least:.4f}: this encoder needs --precision fp32."
+        )
+    return least
+
+
+def split_preparation(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """The part of an exported encoder that resizes and normalises, and the network behind it."""
+    nodes = model.graph.node
+    prepared = {name for node in nodes if _prepares(node) for name in node.output}
+    (joint,) = prepared & {name for node in nodes if not _prepares(node) for name in node.input}
+    whole = onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model))
+    parts = whole.extract_model(["patches"], [joint]), whole.extract_model([joint], ["features"])
+    for part in parts:
+        del part.graph.value_info[:]  # inferred shapes of tensors of both parts, in the way when they are merged
+    return parts
+
+
+def _prepares(node: onnx.NodeProto) -> bool:
+    """Whether `node` belongs to the encoder's preparation."""
+    return node.name.lstrip("/").startswith("preparation/")
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosine [n] between the rows of `a` and of `b`, both [n, n_features]."""
+    return (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+
+
+def mark_precision(path: Path, precision: str) -> None:
+    """Write `precision` into the metadata of the graph in `path`."""
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {PRECISION: precision})
+    onnx.save(model, path)
