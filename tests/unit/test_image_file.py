@@ -315,8 +315,10 @@ def write_lzw_tiles(path: Path, side: int) -> None:
     tile = lzw_tile(np.random.default_rng(0).integers(0, 4, (256, 256, 3), np.uint8), path.parent)
     blocks = iter([tile] * (-(-side // 256)) ** 2)
     shape = (side, side, 3)
-    layout = {"photometric": "rgb", "tile": (256, 256), "compression": 5}
+    layout = {"photometric": "rgb", "tile": (256, 256), "compression": "zlib"}
     tifffile.imwrite(path, blocks, shape=shape, dtype=np.uint8, **layout)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags["Compression"].overwrite(5)  # tifffile itself writes no LZW
 
 
 TILED = """
