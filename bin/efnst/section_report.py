@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from efnst.constants import BASELINES, CONFIDENCE, DOMAIN, LABEL, PROVENANCE, SECTION, SPATIAL
 from efnst.errors import EfnstError
-from efnst.image import image_errors
+from efnst.image_file import image_errors
 from efnst.markers import log_normalised
 from efnst.palette import MISSING, VALUE_COLOURS, domain_colour, domain_colours, matched_colours
 from efnst.program import read_json

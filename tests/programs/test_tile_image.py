@@ -15,6 +15,8 @@ import read_section
 import tile_image
 from efnst.errors import EfnstError
 
+PER_SPOT = ("barcodes", "tissue_fraction", "laplacian_variance", "at_border")
+
 
 def window(pixels: np.ndarray, centre: np.ndarray, px: int) -> np.ndarray:
     """A plain slice around `centre` (x, y)."""
@@ -32,7 +34,7 @@ def test_patches_are_windows_of_the_hires_image(
     centres = section.obsm["spatial"] * facts["image"]["scale"]
     with h5py.File(patches_file) as file:
         assert file["barcodes"].asstr()[:].tolist() == list(section.obs_names)
-        assert [name for name in file if name != "barcodes"] == ["patches_190"]
+        assert set(file) == {"patches_190", *PER_SPOT}
         patches, attributes = file["patches_190"][:], dict(file["patches_190"].attrs)
     px = round(190 / (facts["um_per_px"] / facts["image"]["scale"]))
     assert px == 48 and patches.shape == (section.n_obs, px, px, 3)
@@ -56,7 +58,7 @@ def test_several_scales(section_file: Path, space_ranger_folder: Path, patches_f
         sample="S1", section=section_file, folder=space_ranger_folder, patch_um="380,100,190", outdir=tmp_path
     )
     with h5py.File(tmp_path / "patches.h5") as file, h5py.File(patches_file) as alone:
-        assert set(file) == {"barcodes", "patches_100", "patches_190", "patches_380"}
+        assert set(file) == {"patches_100", "patches_190", "patches_380", *PER_SPOT}
         assert np.array_equal(file["patches_190"][:], alone["patches_190"][:])
     record = json.loads((tmp_path / "image_qc.json").read_text())
     assert [patch["patch_um"] for patch in record["patches"]] == [100, 190, 380]

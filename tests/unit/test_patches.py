@@ -8,7 +8,16 @@ import pytest
 from PIL import Image
 
 from efnst.errors import EfnstError
-from efnst.patches import Window, patch_sizes, summarise_patches, tissue_fraction, window_of, write_patches
+from efnst.patches import (
+    STAIN_SAMPLE_PX,
+    Window,
+    is_glass,
+    laplacian_variance,
+    patch_sizes,
+    summarise_patches,
+    window_of,
+    write_patches,
+)
 
 
 def cut(
@@ -172,7 +181,7 @@ def test_a_window_of_too_few_pixels_is_refused() -> None:
     ],
 )
 def test_what_is_tissue(colour: tuple[int, int, int], is_tissue: bool) -> None:
-    assert tissue_fraction(np.full((3, 3, 3), colour, np.uint8)) == is_tissue
+    assert (is_glass(np.full((3, 4, 3), colour, np.uint8)) == (not is_tissue)).all()
 
 
 def test_tissue_fraction_is_that_of_the_first_window(tmp_path: Path) -> None:
@@ -181,6 +190,53 @@ def test_tissue_fraction_is_that_of_the_first_window(tmp_path: Path) -> None:
     centres = [(20, 20), (10, 20), (30, 20), (18, 20)]
     _, figures = cut(pixels, centres, [Window(8, 8, 1), Window(20, 20, 1)], tmp_path)
     assert figures["tissue_fraction"].tolist() == [0.5, 1.0, 0.0, 0.75]
+
+
+def test_the_variance_of_the_laplacian_by_hand() -> None:
+    grey = np.array([[0, 0, 0, 0], [0, 100, 40, 0], [0, 0, 0, 0]])
+    patch = np.dstack([grey] * 3).astype(np.uint8)
+    # Inner pixels: 0 + 0 + 0 + 40 - 400 = -360 and 100 - 160 = -60: deviations of 150 from their mean.
+    assert laplacian_variance(patch) == pytest.approx(150**2, rel=1e-5)
+    green = np.zeros((3, 4, 3), np.uint8)
+    green[1, 1, 1] = 100  # a luminance of 58.7: -234.8 and 58.7
+    assert laplacian_variance(green) == pytest.approx(((58.7 + 234.8) / 2) ** 2, rel=1e-5)
+    assert laplacian_variance(np.full((9, 9, 3), 77, np.uint8)) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_blurred_patch_has_a_smaller_variance_of_the_laplacian() -> None:
+    sharp = noise(40, 40)
+    blurred = (sharp[:-1, :-1] // 4 + sharp[1:, :-1] // 4 + sharp[:-1, 1:] // 4 + sharp[1:, 1:] // 4).astype(np.uint8)
+    assert laplacian_variance(blurred) < laplacian_variance(sharp) / 3
+
+
+def test_the_figures_of_the_spots_are_stored_in_their_order(tmp_path: Path) -> None:
+    pixels = noise(60, 60)
+    pixels[:, 30:] = 250
+    centres = [(15, 50), (45, 30), (2, 10), (30, 30)]
+    patches, figures = cut(pixels, centres, [Window(10, 10, 1), Window(12, 12, 3)], tmp_path)
+    with h5py.File(tmp_path / "patches.h5") as file:
+        for name in ("tissue_fraction", "laplacian_variance", "at_border"):
+            assert np.array_equal(file[name][:], figures[name])
+    expected = [laplacian_variance(patch) for patch in patches["patches_10"]]
+    assert figures["laplacian_variance"] == pytest.approx(expected)
+    assert figures["tissue_fraction"] == pytest.approx([1 - is_glass(patch).mean() for patch in patches["patches_10"]])
+    assert figures["at_border"].tolist() == [False, False, True, False]
+
+
+def test_the_sample_of_tissue_is_bounded_seeded_and_holds_no_glass(tmp_path: Path) -> None:
+    pixels = noise(80, 80) // 2
+    pixels[:, 40:] = 250
+    centres = [(x, y) for x in (20, 40, 60) for y in (20, 40, 60)]
+    _, first = cut(pixels, centres, [Window(16, 16, 1)], tmp_path)
+    _, again = cut(pixels, centres, [Window(16, 16, 1)], tmp_path)
+    sample = first["tissue_px"]
+    assert sample.dtype == np.uint8 and np.array_equal(sample, again["tissue_px"])
+    # A third of the places are in patches of glass, and half of those of another third are.
+    assert len(sample) == pytest.approx(STAIN_SAMPLE_PX / 2, rel=0.02) and sample.max() <= 127
+    tissue = np.concatenate([pixels[y - 8 : y + 8, 12:40].reshape(-1, 3) for y in (20, 40, 60)])
+    assert sample.mean(0) == pytest.approx(tissue.mean(0), rel=0.05)
+    _, glass = cut(pixels, [(60, 20)], [Window(16, 16, 1)], tmp_path)
+    assert glass["tissue_px"].shape == (0, 3)
 
 
 def test_patch_sizes() -> None:
@@ -196,7 +252,11 @@ def test_patch_sizes_that_are_none(text: str) -> None:
 
 
 def summary_of(fractions: list[float], windows: list[Window]) -> dict:
-    figures = {"tissue_fraction": np.array(fractions), "at_border": np.arange(len(fractions)) < 2}
+    figures = {
+        "tissue_fraction": np.array(fractions),
+        "laplacian_variance": np.arange(5.0),
+        "at_border": np.arange(len(fractions)) < 2,
+    }
     return summarise_patches(figures, windows)
 
 
@@ -208,6 +268,7 @@ def test_the_summary() -> None:
             {"patch_um": 190, "window_px": 760, "stored_px": 380},
         ],
         "tissue_fraction": [0.0, 0.25, 0.5, 0.75, 1.0],
+        "laplacian_variance": [0.0, 1.0, 2.0, 3.0, 4.0],
         "n_spots_at_border": 2,
         "n_background_patches": 1,
         "warnings": [],
