@@ -16,6 +16,13 @@ def main(
     batch_size: Annotated[int, typer.Option("--batch_size", help="Patches given to the encoder at once.", min=1)] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    stain: Annotated[Path | None, typer.Option(help="image_qc.json of tile_image.py, for the normalisation.")] = None,
+    stain_reference: Annotated[
+        Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.py.")
+    ] = None,
+    stain_normalisation: Annotated[
+        str, typer.Option("--stain_normalisation", help="none, macenko or reinhard.")
+    ] = "none",
     outdir: Annotated[Path, typer.Option(help="Folder for features.npz and features.json.")] = Path("."),
     failure: Annotated[
         Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
@@ -30,15 +37,19 @@ def main(
     from efnst.features import embed, open_encoder, patch_datasets
     from efnst.program import log, versions, write_json
     from efnst.section_file import write_arrays
+    from efnst.stain import read_normaliser
 
     start = time.perf_counter()
+    normalise = read_normaliser(stain_normalisation, stain, stain_reference)
+    if stain_normalisation != "none" and normalise is None:
+        log.warning("%s: no statistics of its stains, its patches stay as they are", sample)
     session = open_encoder(encoder, device, threads)
     outdir.mkdir(parents=True, exist_ok=True)
     with h5py.File(patches) as file:
         barcodes = file["barcodes"].asstr()[:]
         loop = time.perf_counter()
         patch_um = [float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)]
-        features, encoder_seconds = embed(session, file, batch_size)
+        features, encoder_seconds = embed(session, file, batch_size, normalise)
         seconds = time.perf_counter() - loop
     write_arrays(outdir / "features.npz", barcodes, features=features, patch_um=np.array(patch_um))
     write_json(
@@ -47,6 +58,7 @@ def main(
             "sample": sample,
             "provider": session.get_providers()[0],
             "threads": threads,
+            "stain_normalisation": stain_normalisation if normalise else "none",
             "batch_size": batch_size,
             "n_spots": len(barcodes),
             "n_features": features.shape[1],

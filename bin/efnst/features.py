@@ -1,7 +1,7 @@
 """Image features: running an exported encoder over a section's patches with onnxruntime."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,13 +43,21 @@ def patch_datasets(file: h5py.File) -> list[h5py.Dataset]:
     return sorted((file[name] for name in file if name.startswith("patches_")), key=lambda d: d.attrs["patch_um"])
 
 
-def embed(session: onnxruntime.InferenceSession, patches: h5py.File, batch_size: int) -> tuple[np.ndarray, float]:
-    """Features float32 [n_spots, n_features × n_scales] of all patches, and the seconds the encoder took."""
+def embed(
+    session: onnxruntime.InferenceSession,
+    patches: h5py.File,
+    batch_size: int,
+    prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> tuple[np.ndarray, float]:
+    """Features float32 [n_spots, n_features × n_scales] of all patches, and the seconds the encoder took.
+
+    `prepare` makes the patches ready for the encoder, such as a normaliser of `stain.py`.
+    """
     scales = []
     seconds = 0.0
     for dataset in patch_datasets(patches):
         batches = []
-        for batch in read_ahead(dataset, batch_size):
+        for batch in read_ahead(dataset, batch_size, prepare):
             start = time.perf_counter()
             batches.append(session.run(["features"], {"patches": batch})[0])
             seconds += time.perf_counter() - start
@@ -60,14 +68,21 @@ def embed(session: onnxruntime.InferenceSession, patches: h5py.File, batch_size:
     return features, seconds
 
 
-def read_ahead(dataset: h5py.Dataset, batch_size: int) -> Iterator[np.ndarray]:
-    """Batches of the dataset's rows; the next one is read while the caller works on this one."""
+def read_ahead(
+    dataset: h5py.Dataset, batch_size: int, prepare: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Iterator[np.ndarray]:
+    """Batches of the dataset's rows; the next one is read, and prepared, while the caller works on this one."""
+
+    def read(start: int) -> np.ndarray:
+        batch = dataset[start : start + batch_size]
+        return prepare(batch) if prepare else batch
+
     starts = range(0, len(dataset), batch_size)
     with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(dataset.__getitem__, slice(0, batch_size))
+        upcoming = pool.submit(read, 0)
         for start in starts:
             batch = upcoming.result()
             following = start + batch_size
             if following < len(dataset):
-                upcoming = pool.submit(dataset.__getitem__, slice(following, following + batch_size))
+                upcoming = pool.submit(read, following)
             yield batch
