@@ -6,6 +6,7 @@ include { COHORT_SUMMARY } from './modules/local/cohort_summary'
 include { DESCRIBE_DOMAINS } from './modules/local/describe_domains'
 include { EMBED_PATCHES } from './modules/local/embed_patches'
 include { EXPORT_ENCODER } from './modules/local/export_encoder'
+include { FIT_STAIN } from './modules/local/fit_stain'
 include { LEARN_EMBEDDING } from './modules/local/learn_embedding'
 include { MULTIQC } from './modules/local/multiqc'
 include { READ_SECTION } from './modules/local/read_section'
@@ -20,6 +21,7 @@ workflow FIND_DOMAINS {
     encoder // name of the encoder
     encoder_weights // file with its weights, or []
     own_encoder // [file, declaration] of an encoder of one's own, or []
+    normalise_stain // whether the patches are brought to a common stain before the encoder
     report_template // jinja2 template of the section's report
 
     main:
@@ -31,7 +33,17 @@ workflow FIND_DOMAINS {
 
     EXPORT_ENCODER(read.with_image.first().map { _first -> encoder }, encoder_weights, own_encoder)
     TILE_IMAGE(read.with_image.map { meta, section, _qc, files -> [meta, section, files.folder, files.image] })
-    EMBED_PATCHES(TILE_IMAGE.out.patches.combine(EXPORT_ENCODER.out.encoder))
+    tiled = TILE_IMAGE.out.patches
+    if (normalise_stain) {
+        FIT_STAIN(inOrder(TILE_IMAGE.out.qc.map { _meta, qc -> qc }).filter { all -> all.size() > 0 })
+        stained = tiled.join(TILE_IMAGE.out.qc).combine(FIT_STAIN.out.reference)
+        stain_versions = FIT_STAIN.out.versions
+    }
+    else {
+        stained = tiled.map { meta, patches -> [meta, patches, [], []] }
+        stain_versions = channel.empty()
+    }
+    EMBED_PATCHES(stained.combine(EXPORT_ENCODER.out.encoder))
 
     with_features = read.with_image.map { meta, section, _qc, _files -> [meta, section] }.join(EMBED_PATCHES.out.features)
     without_features = read.without_image.map { meta, section, _qc, _files -> [meta, section, []] }
@@ -63,7 +75,7 @@ workflow FIND_DOMAINS {
     summaries = SECTION_REPORT.out.summary
     thumbnails = SECTION_REPORT.out.thumbnail
     failures = READ_SECTION.out.failure.mix(TILE_IMAGE.out.failure, EMBED_PATCHES.out.failure, LEARN_EMBEDDING.out.failure, ASSIGN_DOMAINS.out.failure, DESCRIBE_DOMAINS.out.failure, SECTION_REPORT.out.failure)
-    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, SECTION_REPORT.out.versions)
+    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, SECTION_REPORT.out.versions)
 }
 
 workflow {
@@ -99,6 +111,7 @@ workflow {
         params.encoder,
         params.encoder_weights ? file(params.encoder_weights, checkIfExists: true) : [],
         params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
+        params.stain_normalisation != 'none',
         file("${projectDir}/assets/section_report.html"),
     )
 

@@ -21,6 +21,13 @@ def main(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, tensorrt or openvino.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    stain: Annotated[Path | None, typer.Option(help="image_qc.json of tile_image.py, for the normalisation.")] = None,
+    stain_reference: Annotated[
+        Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.py.")
+    ] = None,
+    stain_normalisation: Annotated[
+        str, typer.Option("--stain_normalisation", help="none, macenko or reinhard.")
+    ] = "none",
     outdir: Annotated[Path, typer.Option(help="Folder for features.npz and features.json.")] = Path("."),
     failure: Annotated[
         Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
@@ -36,8 +43,12 @@ def main(
     from efnst.features import embed, patch_datasets
     from efnst.program import log, versions, write_json
     from efnst.section_file import write_arrays
+    from efnst.stain import read_normaliser
 
     start = time.perf_counter()
+    normalise = read_normaliser(stain_normalisation, stain, stain_reference)
+    if stain_normalisation != "none" and normalise is None:
+        log.warning("%s: no statistics of its stains, its patches stay as they are", sample)
     opened = open_encoder(encoder, device, threads)
     log.info("%s: device %s, %s", sample, opened.device, opened.reason)
     outdir.mkdir(parents=True, exist_ok=True)
@@ -45,7 +56,7 @@ def main(
         barcodes = file["barcodes"].asstr()[:]
         loop = time.perf_counter()
         patch_um = [float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)]
-        embedded = embed(opened, file, batch_size)
+        embedded = embed(opened, file, batch_size, normalise)
         seconds = time.perf_counter() - loop
     write_arrays(outdir / "features.npz", barcodes, features=embedded.features, patch_um=np.array(patch_um))
     write_json(
@@ -59,6 +70,7 @@ def main(
             "operators": opened.operators,
             "operators_on_cpu": opened.on_cpu,
             "threads": threads,
+            "stain_normalisation": stain_normalisation if normalise else "none",
             "batch_size": embedded.batch_size,
             "n_spots": len(barcodes),
             "n_features": embedded.features.shape[1],

@@ -30,6 +30,7 @@ def main(
     from efnst.errors import EfnstError
     from efnst.patches import patch_sizes, summarise_patches, window_of, write_patches
     from efnst.program import log, write_json
+    from efnst.stain import stain_statistics
 
     spots = anndata.read_h5ad(section, backed="r")
     source = spots.uns[SECTION]["image"]
@@ -55,8 +56,11 @@ def main(
         windows,
         um_per_px,
     )
-    summary = {"sample": sample, "source": source["source"], "um_per_px": um_per_px}
-    write_json(outdir / "image_qc.json", summary | summarise_patches(figures, windows))
+    record = {"sample": sample, "source": source["source"], "um_per_px": um_per_px}
+    record |= summarise_patches(figures, windows)
+    record["stain"], warnings = stain_statistics(figures["tissue_px"])
+    record["warnings"] += warnings
+    write_json(outdir / "image_qc.json", record)
     log.info("%s: %d patches from the %s image, %.3g µm per px", sample, spots.n_obs, source["source"], um_per_px)
 
 

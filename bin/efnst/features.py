@@ -20,6 +20,8 @@ USED_SHARE = 0.5  # of the free GPU memory: the next batch size may make the pro
 BUFFERS = 3  # one that is filled, one that runs, one between them
 OUT_OF_MEMORY = ("out of memory", "failed to allocate", "cudaerrormemoryallocation", "alloc_failed")
 
+Prepare = Callable[[np.ndarray], np.ndarray]  # uint8 patches [n, height, width, 3] to the same
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -35,16 +37,19 @@ def patch_datasets(file: h5py.File) -> list[h5py.Dataset]:
     return sorted((file[name] for name in file if name.startswith("patches_")), key=lambda d: d.attrs["patch_um"])
 
 
-def embed(encoder: OpenEncoder, patches: h5py.File, batch_size: int | None = None) -> Embedded:
+def embed(
+    encoder: OpenEncoder, patches: h5py.File, batch_size: int | None = None, prepare: Prepare | None = None
+) -> Embedded:
     """Features of all patches. Without `batch_size`: 8 on a CPU, on a GPU what its free memory holds, 256 at most.
 
-    A GPU that runs out of memory is tried again with half the batch.
+    A GPU that runs out of memory is tried again with half the batch. `prepare` makes the patches ready for the
+    encoder, such as a normaliser of `stain.py`.
     """
     datasets = patch_datasets(patches)
     size = batch_size or (_gpu_batch_size(encoder, datasets) if encoder.device in ON_GPU else CPU_BATCH)
     while True:
         try:
-            features, seconds = _embed_scales(encoder, datasets, size)
+            features, seconds = _embed_scales(encoder, datasets, size, prepare)
             break
         except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException as error:
             if size == 1 or not any(sign in str(error).lower() for sign in OUT_OF_MEMORY):
@@ -56,14 +61,16 @@ def embed(encoder: OpenEncoder, patches: h5py.File, batch_size: int | None = Non
     return Embedded(features, size, seconds)
 
 
-def _embed_scales(encoder: OpenEncoder, datasets: list[h5py.Dataset], batch_size: int) -> tuple[np.ndarray, float]:
+def _embed_scales(
+    encoder: OpenEncoder, datasets: list[h5py.Dataset], batch_size: int, prepare: Prepare | None
+) -> tuple[np.ndarray, float]:
     """Features of all datasets side by side, and the seconds the encoder took."""
     run = _gpu_runner(encoder) if encoder.device in ON_GPU else _cpu_runner(encoder)
     scales, seconds = [], 0.0
     with progress(sum(map(len, datasets)), "patches") as done:
         for dataset in datasets:
             batches = []
-            for batch in read_ahead(dataset, batch_size, pinned=encoder.device in ON_GPU):
+            for batch in read_ahead(dataset, batch_size, prepare, pinned=encoder.device in ON_GPU):
                 start = time.perf_counter()
                 batches.append(run(batch))
                 seconds += time.perf_counter() - start
@@ -92,8 +99,10 @@ def _gpu_runner(encoder: OpenEncoder) -> Callable[[np.ndarray], np.ndarray]:
     return run
 
 
-def read_ahead(dataset: h5py.Dataset, batch_size: int, pinned: bool = False) -> Iterator[np.ndarray]:
-    """Batches of the dataset's rows; the next one is read while the caller works on this one.
+def read_ahead(
+    dataset: h5py.Dataset, batch_size: int, prepare: Prepare | None = None, pinned: bool = False
+) -> Iterator[np.ndarray]:
+    """Batches of the dataset's rows; the next one is read, and prepared, while the caller works on this one.
 
     `pinned`: each batch lies in page-locked memory, from which a GPU copies fastest, is valid until the next but one
     and has `batch_size` rows; what the last lacks repeats older rows, because a new shape makes a GPU plan anew.
@@ -103,9 +112,12 @@ def read_ahead(dataset: h5py.Dataset, batch_size: int, pinned: bool = False) -> 
     def read(number: int) -> np.ndarray:
         rows = slice(number * batch_size, min((number + 1) * batch_size, len(dataset)))
         if not pinned:
-            return dataset[rows]
+            return prepare(dataset[rows]) if prepare else dataset[rows]
         buffer = buffers[number % BUFFERS]
-        dataset.read_direct(buffer, rows, slice(0, rows.stop - rows.start))
+        filled = slice(0, rows.stop - rows.start)
+        dataset.read_direct(buffer, rows, filled)
+        if prepare:
+            buffer[filled] = prepare(buffer[filled])
         return buffer
 
     n_batches = -(-len(dataset) // batch_size)

@@ -12,6 +12,7 @@ import pytest
 import embed_patches
 from efnst.errors import EfnstError
 from efnst.section_file import read_arrays
+from efnst.stain import fit_reference, normaliser
 
 
 def barcodes_of(patches: Path) -> np.ndarray:
@@ -58,6 +59,46 @@ def test_several_scales_stand_side_by_side(lite0_file: Path, tmp_path: Path) -> 
     expected = session.run(None, {"patches": wide})[0]
     assert features.shape == (3, 2560)
     assert np.abs(features[:, 1280:] - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_the_stains_are_normalised_before_the_encoder(
+    patches_file: Path, lite0_file: Path, features_file: Path, tmp_path: Path
+) -> None:
+    qc = patches_file.with_name("image_qc.json")
+    stain = json.loads(qc.read_text())["stain"]
+    other = json.loads(json.dumps(stain))
+    other["reinhard"]["mean"][0] -= 15
+    files = {"patches": patches_file, "encoder": lite0_file, "device": "cpu", "stain": qc}
+    found = {}
+    for name, reference in (("same", stain), ("other", other)):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(fit_reference([reference])))
+        options = {"stain_reference": path, "stain_normalisation": "reinhard", "outdir": tmp_path / name}
+        embed_patches.main(sample="S1", **files, **options)
+        found[name] = np.load(tmp_path / name / "features.npz")["features"]
+        assert json.loads((tmp_path / name / "features.json").read_text())["stain_normalisation"] == "reinhard"
+    plain = np.load(features_file)["features"]
+    assert np.abs(found["same"] - plain).max() <= 0.02 * np.abs(plain).max()
+    with h5py.File(patches_file) as file:
+        patches = file["patches_190"][:8]
+    darker = normaliser("reinhard", stain, fit_reference([other]))(patches)
+    session = onnxruntime.InferenceSession(str(lite0_file), providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"patches": darker})[0]
+    assert np.abs(found["other"][:8] - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert np.abs(found["other"] - plain).max() > 0.1 * np.abs(plain).max()
+
+
+def test_a_section_without_statistics_of_its_stains_stays_as_it_is(
+    patches_file: Path, lite0_file: Path, features_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "qc.json").write_text(json.dumps({"stain": None}))
+    (tmp_path / "reference.json").write_text(json.dumps(fit_reference([None])))
+    files = {"patches": patches_file, "encoder": lite0_file, "device": "cpu", "outdir": tmp_path}
+    stain = {"stain": tmp_path / "qc.json", "stain_reference": tmp_path / "reference.json"}
+    embed_patches.main(sample="S1", **files, **stain, stain_normalisation="macenko")
+    assert "S1: no statistics of its stains, its patches stay as they are" in caplog.text
+    assert np.array_equal(np.load(tmp_path / "features.npz")["features"], np.load(features_file)["features"])
+    assert json.loads((tmp_path / "features.json").read_text())["stain_normalisation"] == "none"
 
 
 def test_a_gpu_that_is_not_there_is_an_error(patches_file: Path, lite0_file: Path, tmp_path: Path) -> None:

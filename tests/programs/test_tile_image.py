@@ -9,6 +9,7 @@ import anndata
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import read_section
@@ -51,6 +52,39 @@ def test_the_record(patches_file: Path) -> None:
     assert record["patches"] == [{"patch_um": 190, "window_px": 48, "stored_px": 48}]
     assert record["n_spots_at_border"] == 0 and record["warnings"] == []
     assert len(record["tissue_fraction"]) == 5 and record["tissue_fraction"][2] > 0.5
+    with h5py.File(patches_file) as file:
+        blur = file["laplacian_variance"][:]
+    assert record["laplacian_variance"] == pytest.approx(np.quantile(blur, [0, 0.25, 0.5, 0.75, 1]), abs=1e-3)
+    assert record["stain"]["n_px"] > 1000
+    assert np.linalg.norm(record["stain"]["macenko"]["stains"], axis=1) == pytest.approx([1, 1], abs=1e-4)
+
+
+def test_a_hostile_image_is_a_record(
+    start: Callable[..., tuple[int, str]], section_file: Path, space_ranger_folder: Path, tmp_path: Path
+) -> None:
+    section = section_with("fullres", section_file, tmp_path)
+    path = tmp_path / "he.tif"
+    layout = {"tile": (64, 64), "compression": "zlib"}
+    tifffile.imwrite(path, np.zeros((64, 64, 3), np.uint8), photometric="rgb", **layout)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        for tag in ("ImageWidth", "ImageLength"):
+            file.pages[0].tags[tag].overwrite(10**9, dtype="I")
+    files = ["--section", section, "--folder", space_ranger_folder, "--image", path, "--outdir", tmp_path / "out"]
+    status, _ = start(tile_image.main, "--sample", "S1", *files, "--failure", tmp_path / "failure.json")
+    reason = json.loads((tmp_path / "failure.json").read_text())["reason"]
+    assert status == 0 and "S1: Expected `he.tif`" in reason and "1000000000 × 1000000000 px" in reason
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_section_of_glass_has_no_stains(section_file: Path, space_ranger_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(space_ranger_folder, tmp_path / "section")
+    image = folder / "outs" / "spatial" / "tissue_hires_image.png"
+    with Image.open(image) as picture:
+        Image.new("RGB", picture.size, (240, 241, 242)).save(image)
+    tile_image.main(sample="S1", section=section_file, folder=folder, outdir=tmp_path)
+    record = json.loads((tmp_path / "image_qc.json").read_text())
+    assert record["stain"] is None and record["laplacian_variance"][4] == 0
+    assert any(warning.startswith("Too little tissue for the stains: 0 px") for warning in record["warnings"])
 
 
 def test_several_scales(section_file: Path, space_ranger_folder: Path, patches_file: Path, tmp_path: Path) -> None:

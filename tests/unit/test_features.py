@@ -1,5 +1,6 @@
 """Running an encoder over the patches of a section, with graphs so small that their features are known by hand."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,25 @@ def test_read_ahead_gives_every_row_once(write_patches_file: Callable, batch_siz
         batches = list(read_ahead(file["patches_190"], batch_size))
         assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
         assert np.array_equal(np.concatenate(batches), file["patches_190"][:])
+
+
+def test_patches_are_prepared_before_the_encoder_sees_them(encoder: OpenEncoder, write_patches_file: Callable) -> None:
+    with write_patches_file(10) as file:
+        features = embed(encoder, file, 4, lambda batch: 255 - batch).features
+        plain = np.hstack([file[name][:].mean((1, 2)) for name in ("patches_190", "patches_1000")])
+    assert np.allclose(features, 255 - plain, atol=1e-3)
+
+
+def test_batches_are_prepared_in_the_thread_that_reads(write_patches_file: Callable) -> None:
+    threads = set()
+
+    def prepare(batch: np.ndarray) -> np.ndarray:
+        threads.add(threading.current_thread())
+        return batch
+
+    with write_patches_file(10) as file:
+        assert len(list(read_ahead(file["patches_190"], 3, prepare))) == 4
+    assert len(threads) == 1 and threading.current_thread() not in threads
 
 
 def test_features_that_are_no_numbers_are_refused(write_patches_file: Callable, tmp_path: Path) -> None:

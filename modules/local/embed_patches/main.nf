@@ -7,7 +7,8 @@ process EMBED_PATCHES {
     ext code: { codeDigest('embed_patches.py') }
 
     input:
-    tuple val(meta), path(patches), path(encoder), path(encoder_json)
+    // image_qc and stain_reference: [] without stain normalisation
+    tuple val(meta), path(patches), path(image_qc), path(stain_reference), path(encoder), path(encoder_json)
 
     output:
     tuple val(meta), path('features.npz'), emit: features, optional: true
@@ -23,6 +24,8 @@ process EMBED_PATCHES {
         --patches ${patches} \\
         --encoder ${encoder} \\
         --threads ${task.cpus} \\
+        ${image_qc ? "--stain ${image_qc}" : ''} \\
+        ${stain_reference ? "--stain_reference ${stain_reference}" : ''} \\
         --failure failure.json \\
         ${task.ext.args ?: ''}
     write_versions.py '${task.process}' onnxruntime > versions.yml

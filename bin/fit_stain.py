@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Fit the reference of the stains on a cohort."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efnst.program import run
+
+
+def main(
+    image_qc: Annotated[list[Path], typer.Argument(help="image_qc.json of tile_image.py, one for each section.")],
+    outdir: Annotated[Path, typer.Option(help="Folder for stain_reference.json.")] = Path("."),
+) -> None:
+    """Fit the reference that all sections of a cohort are brought to: the median of the statistics of their stains."""
+    from efnst.program import log, read_json, write_json
+    from efnst.stain import METHODS, fit_reference
+
+    reference = fit_reference([read_json(path)["stain"] for path in image_qc])
+    outdir.mkdir(parents=True, exist_ok=True)
+    write_json(outdir / "stain_reference.json", reference)
+    for method in METHODS[1:]:
+        if reference[method] is None:
+            log.warning("no section has %s statistics: with this method all sections stay as they are", method)
+    log.info("stain reference of %d sections", len(image_qc))
+
+
+if __name__ == "__main__":
+    run(main)

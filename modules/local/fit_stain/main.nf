@@ -1,0 +1,25 @@
+include { codeDigest } from '../digests'
+
+process FIT_STAIN {
+    label 'process_single'
+    ext code: { codeDigest('fit_stain.py') }
+
+    input:
+    path image_qc, stageAs: 'section*/*' // image_qc.json of every section with an image
+
+    output:
+    path 'stain_reference.json', emit: reference
+    path 'versions.yml', emit: versions
+
+    script:
+    """
+    # code ${task.ext.code}
+    fit_stain.py ${image_qc} ${task.ext.args ?: ''}
+    write_versions.py '${task.process}' numpy > versions.yml
+    """
+
+    stub:
+    """
+    touch stain_reference.json versions.yml
+    """
+}
