@@ -69,6 +69,28 @@ class RowReader:
         self._end = last
 
 
+def is_read_as_it_is(path: Path) -> bool:
+    """Whether libvips by itself gives the same picture: 8 bits, all colours on one page, strips that it can hold."""
+    image = open_image(path)
+    with image_errors(path):
+        n_bands = pyvips.Image.new_from_file(str(path)).bands
+    return isinstance(image, pyvips.Image) and image.format == "uchar" and image.bands == n_bands
+
+
+def shrunk(path: Path, longest_px: int) -> np.ndarray:
+    """The image averaged down by a whole factor to less than twice `longest_px` a side, uint8 [height, width, 3]."""
+    reader = RowReader(path)
+    factor = max(max(reader.width, reader.height) // longest_px, 1)
+    height, width = max(reader.height // factor, 1), max(reader.width // factor, 1)
+    small = np.empty((height, width, 3), np.uint8)
+    n_rows, n_columns = min(factor, reader.height), min(factor, reader.width)
+    for row in range(height):
+        band = reader.rows(row * factor, row * factor + n_rows)[:, : width * n_columns]
+        columns = band.sum(axis=0, dtype=np.uint32).reshape(width, n_columns, 3).sum(axis=1)
+        small[row] = columns // (n_rows * n_columns)
+    return small
+
+
 def _fetcher(image: pyvips.Image | PlainTiff, depths: list[int]) -> Callable[[int, int], np.ndarray]:
     """A function that gives rows [first, last) of the image as uint8 [last - first, width, 3]."""
     if isinstance(image, PlainTiff):

@@ -155,14 +155,17 @@ def _shrink(patch: np.ndarray, factor: int) -> np.ndarray:
     """Average blocks of `factor` × `factor` pixels, rounded, halves up."""
     if factor == 1:
         return patch
-    # Rows first: they are added where they lie. 16 bits hold the sum of 16 × 16 pixels.
-    kind = np.uint16 if factor <= 16 else np.uint32
-    rows = patch.reshape(len(patch) // factor, factor, patch.shape[1], 3).sum(axis=1, dtype=kind)
-    total = rows[:, ::factor].copy()
+    # Rows first, which are added where they lie. 16 bits hold the sum of 16 × 16 pixels.
+    size = len(patch) // factor
+    rows = patch[::factor].astype(np.uint16 if factor <= 16 else np.uint32)
+    for row in range(1, factor):
+        rows += patch[row::factor]
+    blocks = rows.reshape(size, size, factor * 3)
+    total = blocks[..., :3] + rows.dtype.type(factor**2 // 2)
     for column in range(1, factor):
-        total += rows[:, column::factor]
-    total += factor**2 // 2
-    return (total // kind(factor**2)).astype(np.uint8)
+        total += blocks[..., 3 * column : 3 * column + 3]
+    total //= rows.dtype.type(factor**2)
+    return total.astype(np.uint8)
 
 
 def is_glass(pixels: np.ndarray) -> np.ndarray:

@@ -273,11 +273,17 @@ def _tiff_size(path: Path) -> tuple[int, int]:
     """Width and height of the largest level of a TIFF, which must hold all the bytes its header promises."""
     import tifffile
 
-    with reading(path), tifffile.TiffFile(path) as file:
-        page = file.series[0].levels[0].keyframe
+    with reading(path):
+        try:
+            with tifffile.TiffFile(path) as file:
+                page = file.series[0].levels[0].keyframe
+        except Exception as error:  # tifffile stumbles over a damaged header in many ways
+            raise ValueError(f"damaged TIFF header, {type(error).__name__}: {error}") from error
         end = max((start + n for start, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
         if end > path.stat().st_size:
             raise ValueError(f"it ends after {path.stat().st_size} of at least {end} bytes")
+        if not page.imagewidth * page.imagelength:
+            raise ValueError(f"an image of {page.imagewidth} × {page.imagelength} px")
         return int(page.imagewidth), int(page.imagelength)
 
 

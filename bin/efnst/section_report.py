@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from efnst.constants import BASELINES, CONFIDENCE, DOMAIN, LABEL, PROVENANCE, SECTION, SPATIAL
 from efnst.errors import EfnstError
+from efnst.image import is_read_as_it_is, shrunk
 from efnst.image_file import image_errors
 from efnst.markers import log_normalised
 from efnst.palette import MISSING, VALUE_COLOURS, domain_colour, domain_colours, matched_colours
@@ -136,6 +137,10 @@ def small_image(path: Path, section: dict) -> Image.Image:
                 f"Expected `{path.name}` to have {expected[0]} x {expected[1]} px as when the section was read, "
                 f"found {found.width} x {found.height}: give the same image, or run the section again."
             )
+        if not is_read_as_it_is(path):
+            small = Image.fromarray(shrunk(path, MAX_IMAGE_PX))
+            small.thumbnail((MAX_IMAGE_PX, MAX_IMAGE_PX))
+            return small
         # Without no_rotate an EXIF orientation would turn the image away from the spots.
         small = pyvips.Image.thumbnail(str(path), MAX_IMAGE_PX, height=MAX_IMAGE_PX, size="down", no_rotate=True)
         if small.hasalpha():

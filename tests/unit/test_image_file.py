@@ -16,7 +16,7 @@ from PIL import Image
 
 import efnst.image_file
 from efnst.errors import EfnstError
-from efnst.image import RowReader
+from efnst.image import RowReader, shrunk
 
 PROJECT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 300, 260
@@ -35,17 +35,13 @@ def whole(path: Path) -> np.ndarray:
     return np.concatenate(bands)
 
 
-def shrunk(factor: int) -> np.ndarray:
-    return picture()[::factor, ::factor]
-
-
 def write_pyramid(path: Path, **options: object) -> None:
     """An OME-TIFF with two smaller levels in SubIFDs."""
     layout = {"photometric": "rgb", "tile": (64, 64)}
     with tifffile.TiffWriter(path, ome=True, **options) as file:
         file.write(picture(), subifds=2, metadata={"axes": "YXS", "PhysicalSizeX": 0.25}, **layout)
         for factor in (2, 4):
-            file.write(shrunk(factor), subfiletype=1, **layout)
+            file.write(picture()[::factor, ::factor], subfiletype=1, **layout)
 
 
 def jpeg_tiles(tile: int) -> list[bytes]:
@@ -250,6 +246,14 @@ def test_five_interleaved_channels_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(EfnstError, match=r"Expected `if\.tif` to be grey, RGB or CMYK .* found 5 channels"):
         whole(path)
+
+
+def test_averaging_down_by_hand(tmp_path: Path) -> None:
+    grey = np.array([[10, 20, 30, 40, 9], [20, 30, 40, 50, 9], [0, 0, 255, 255, 9], [0, 1, 255, 254, 9]], np.uint8)
+    Image.fromarray(grey).save(tmp_path / "he.png")
+    assert shrunk(tmp_path / "he.png", 2)[..., 0].tolist() == [[20, 40], [0, 254]]
+    assert shrunk(tmp_path / "he.png", 5)[..., 0].tolist() == grey.tolist()
+    assert shrunk(tmp_path / "he.png", 1)[..., 0].tolist() == [[int(grey[:4].mean())]]
 
 
 PLAIN = {

@@ -191,6 +191,13 @@ def test_a_pyramid_has_the_size_of_its_largest_level(tmp_path: Path) -> None:
     assert image_size(tmp_path / "he.ome.tif") == (768, 512)
 
 
+@pytest.mark.parametrize("content", [b"II*\0\0\0\0\x80", b"II*\0\x08\0\0\0\0\0\0\0\0\0", b"MM\0*", b"II*\0"])
+def test_tiff_headers_that_lead_nowhere(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "he.tif").write_bytes(content)
+    with pytest.raises(EfnstError, match=r"complete he\.tif, found that it cannot be read"):
+        image_size(tmp_path / "he.tif")
+
+
 def test_files_that_are_no_image(tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match=r"Expected an image, found no file"):
         image_size(tmp_path / "absent.png")

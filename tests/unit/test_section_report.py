@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import tifffile
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
@@ -297,6 +298,14 @@ def test_image_is_shrunk_and_made_rgb(tmp_path: Path) -> None:
     assert small.size == (1200, 600)
     assert small.mode == "RGB"
     assert small.getpixel((5, 300))[0] < 20 < 235 < small.getpixel((1195, 300))[0]
+
+
+def test_an_image_with_a_page_for_each_colour_is_shown_in_colour(tmp_path: Path) -> None:
+    """12-bit data on three pages, as scanners with three cameras write them."""
+    pages = np.repeat([4095, 2048, 16], 30 * 60).reshape(3, 30, 60).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "he.ome.tif", pages, photometric="minisblack", metadata={"axes": "CYX"})
+    small = small_image(tmp_path / "he.ome.tif", {"image": {"width": 60, "height": 30}})
+    assert small.size == (60, 30) and small.getpixel((7, 9)) == (255, 128, 1)
 
 
 def test_rotation_in_the_exif_is_left_alone(tmp_path: Path) -> None:
