@@ -32,7 +32,7 @@ def crashed(efnst: Efnst, finished: Run, cohort: Path, tmp_path_factory: pytest.
 
 
 def test_other_sections_finish(crashed: Run) -> None:
-    assert crashed.summary["sim_nested"]["status"] == "pass"
+    assert crashed.summary["sim_nested"]["status"] in ("pass", "warn")
     assert (crashed.outdir / "sim_nested" / "report.html").is_file()
 
 
