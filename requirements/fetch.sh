@@ -122,7 +122,7 @@ build_environment() {
 }
 
 need_environment() {
-  environment=$(obtain environment "the Python environment (3 GB, 7 GB on disk)" build_environment "$locks/all.txt")
+  environment=$(obtain environment "the Python environment (3 GB, 8 GB on disk)" build_environment "$locks/all.txt")
   export PATH=$environment/bin:$PATH
   unset PYTHONPATH PYTHONHOME
 }
