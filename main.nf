@@ -5,6 +5,7 @@ include { CHECK_INPUTS } from './modules/local/check_inputs'
 include { COHORT_SUMMARY } from './modules/local/cohort_summary'
 include { DESCRIBE_DOMAINS } from './modules/local/describe_domains'
 include { EMBED_PATCHES } from './modules/local/embed_patches'
+include { EXPORT_DOMAINS } from './modules/local/export_domains'
 include { EXPORT_ENCODER } from './modules/local/export_encoder'
 include { FIT_STAIN } from './modules/local/fit_stain'
 include { LEARN_EMBEDDING } from './modules/local/learn_embedding'
@@ -22,6 +23,7 @@ workflow FIND_DOMAINS {
     encoder_weights // file with its weights, or []
     own_encoder // [file, declaration] of an encoder of one's own, or []
     normalise_stain // whether the patches are brought to a common stain before the encoder
+    exports // whether domains are exported for other tools
     report_template // jinja2 template of the section's report
 
     main:
@@ -49,17 +51,19 @@ workflow FIND_DOMAINS {
     without_features = read.without_image.map { meta, section, _qc, _files -> [meta, section, []] }
     LEARN_EMBEDDING(with_features.mix(without_features).join(sections.map { meta, files -> [meta, files.n_clusters] }))
 
+    encoder_record = EXPORT_ENCODER.out.encoder.map { _encoder, record -> record }
+    image_records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder_record)
+        .mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], [], []] })
     ASSIGN_DOMAINS(
         READ_SECTION.out.section
             .map { meta, section, _qc -> [meta, section] }
             .join(LEARN_EMBEDDING.out.embedding)
-            .join(sections.map { meta, files -> [meta, files.n_domains] })
+            .join(sections.map { meta, files -> [meta, files.n_domains, files.folder, files.image] })
+            .join(image_records)
     )
     DESCRIBE_DOMAINS(ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, _record -> [meta, domains] })
+    EXPORT_DOMAINS(ASSIGN_DOMAINS.out.domains.filter { _result -> exports }.map { meta, domains, _table, _record -> [meta, domains] })
 
-    encoder_record = EXPORT_ENCODER.out.encoder.map { _encoder, record -> record }
-    image_records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder_record)
-        .mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], [], []] })
     SECTION_REPORT(
         sections
             .map { meta, files -> [meta, files.folder, files.image] }
@@ -74,8 +78,9 @@ workflow FIND_DOMAINS {
     emit:
     summaries = SECTION_REPORT.out.summary
     thumbnails = SECTION_REPORT.out.thumbnail
+    warnings = EXPORT_DOMAINS.out.warning
     failures = READ_SECTION.out.failure.mix(TILE_IMAGE.out.failure, EMBED_PATCHES.out.failure, LEARN_EMBEDDING.out.failure, ASSIGN_DOMAINS.out.failure, DESCRIBE_DOMAINS.out.failure, SECTION_REPORT.out.failure)
-    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, SECTION_REPORT.out.versions)
+    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, EXPORT_DOMAINS.out.versions, SECTION_REPORT.out.versions)
 }
 
 workflow {
@@ -112,6 +117,7 @@ workflow {
         params.encoder_weights ? file(params.encoder_weights, checkIfExists: true) : [],
         params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
         params.stain_normalisation != 'none',
+        params.exports != 'none',
         file("${projectDir}/assets/section_report.html"),
     )
 
@@ -121,6 +127,7 @@ workflow {
         inOrder(FIND_DOMAINS.out.summaries),
         inOrder(FIND_DOMAINS.out.thumbnails),
         inOrder(FIND_DOMAINS.out.failures.mix(missing).map { failure -> accepted(failure) }),
+        inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
     )
     MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: '')

@@ -20,6 +20,10 @@ def main(
     failures: Annotated[
         list[Path], typer.Option("--failures", help="Failure record (JSON), or a folder with any number of them.")
     ] = [],  # noqa: B006
+    warnings: Annotated[
+        list[Path],
+        typer.Option("--warnings", help="Record (JSON) of what a section does without, or a folder with any number."),
+    ] = [],  # noqa: B006
     thumbnails: Annotated[
         list[Path], typer.Option("--thumbnails", help="<sample>_thumbnail.webp, or a folder with any number of them.")
     ] = [],  # noqa: B006
@@ -38,7 +42,7 @@ def main(
     from efnst.cohort_summary import contents, files_below, merged_versions, outcomes, read_all, write_summary
 
     samples = [section["id"] for section in read_json(sections)]
-    ended = outcomes(samples, read_all(summaries), read_all(failures))
+    ended = outcomes(samples, read_all(summaries), read_all(failures), read_all(warnings))
     pictures = {path.name.removesuffix("_thumbnail.webp"): path for path in files_below(thumbnails, ".webp")}
 
     outdir.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ def main(
     """
     import numpy as np
 
+    from efnst.checksums import input_checksums
     from efnst.constants import QC, SECTION
     from efnst.section import load_section
     from efnst.spot_qc import Thresholds, keep_good_spots, qc_record
@@ -53,6 +54,7 @@ def main(
     thresholds = Thresholds(min_counts_per_spot, min_genes_per_spot, max_pct_mt)
     kept, lost = keep_good_spots(loaded, thresholds)
     record = qc_record(kept, sample, n_in_matrix, lost, warnings) | {"thresholds": asdict(thresholds)}
+    record["inputs"] = input_checksums(section, image, labels)
     kept.uns[QC] = record | {"warnings": np.array(warnings, dtype=object)}
     kept.write_h5ad(outdir / "section.h5ad", compression="gzip", compression_opts=1)
     write_json(outdir / "section_qc.json", record)

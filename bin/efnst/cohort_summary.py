@@ -4,6 +4,7 @@ import base64
 import csv
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -60,19 +61,22 @@ def files_below(paths: list[Path], suffix: str) -> list[Path]:
     return sorted(found)
 
 
-def outcomes(samples: list[str], summaries: list[dict], failures: list[dict]) -> list[Outcome]:
+def outcomes(
+    samples: list[str], summaries: list[dict], failures: list[dict], warnings: Sequence[dict] = ()
+) -> list[Outcome]:
     """One outcome per sample, in the order of the samplesheet.
 
     A failure without a sample is of a step that all sections need: it is the reason of every section without an end.
+    `warnings` are of steps that a section does without: a finished section with one is still finished.
     """
     summary_of = {summary["sample"]: summary for summary in summaries}
-    unknown = ({failure["sample"] for failure in failures} | set(summary_of)) - {*samples, ""}
+    unknown = ({record["sample"] for record in [*failures, *warnings]} | set(summary_of)) - {*samples, ""}
     if unknown:
         raise ValueError(f"results of samples that are not in sections.json: {', '.join(sorted(unknown))}")
-    return [_outcome(sample, summary_of.get(sample), failures) for sample in samples]
+    return [_outcome(sample, summary_of.get(sample), failures, warnings) for sample in samples]
 
 
-def _outcome(sample: str, summary: dict | None, failures: list[dict]) -> Outcome:
+def _outcome(sample: str, summary: dict | None, failures: list[dict], warnings: Sequence[dict]) -> Outcome:
     """The outcome of one sample."""
     own = [failure for failure in failures if failure["sample"] == sample]
     if not own and summary is None:
@@ -82,7 +86,9 @@ def _outcome(sample: str, summary: dict | None, failures: list[dict]) -> Outcome
         return Outcome(sample, "failed", "; ".join(reasons), summary)
     if summary is None:
         return Outcome(sample, "failed", ENDED_UNEXPECTEDLY, None)
-    return Outcome(sample, summary["status"], "; ".join(summary["warnings"]), summary)
+    more = [f"{record['step']}: {record['reason']}" for record in warnings if record["sample"] == sample]
+    status = "warn" if more else summary["status"]
+    return Outcome(sample, status, "; ".join([*summary["warnings"], *more]), summary)
 
 
 def write_summary(ended: list[Outcome], path: Path) -> None:

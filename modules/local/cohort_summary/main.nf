@@ -9,6 +9,7 @@ process COHORT_SUMMARY {
     path summaries, stageAs: 'summaries/?/*' // section_summary.json of each finished section
     path thumbnails, stageAs: 'thumbnails/*'
     path failures, stageAs: 'failures/?/*' // failure.json of each failed step
+    path warnings, stageAs: 'warnings/?/*' // warning.json of each step that a section does without
     path versions, stageAs: 'versions/?/*' // versions.yml of each task
 
     output:
@@ -20,7 +21,7 @@ process COHORT_SUMMARY {
     script:
     """
     # code ${task.ext.code}
-    mkdir -p summaries thumbnails failures versions
+    mkdir -p summaries thumbnails failures warnings versions
     cohort_summary.py \\
         --sections ${sections} \\
         --summaries summaries \\
