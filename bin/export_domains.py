@@ -36,8 +36,8 @@ def main(
 ) -> None:
     """Export the domains of one section.
 
-    Writes, as far as asked for, exports/loupe.csv, exports/domains_<image>.geojson, exports/<sample>.zarr and figures/. An
-    export that fails does not keep the others from being made: the program tells of it at its end.
+    Writes, as far as asked for, exports/loupe.csv, exports/domains_<image>.geojson, exports/<sample>.zarr and figures/.
+    An export that fails does not keep the others from being made: the program tells of it at its end.
     """
     import anndata
 

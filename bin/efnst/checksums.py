@@ -13,8 +13,8 @@ WHOLE, SAMPLED = "sha256", "sha256 of the size and 64 blocks of 1 MiB"
 def file_checksum(path: Path) -> dict:
     """`bytes`, `checksum` and `method` of a file.
 
-    An image of many GB costs no more than 64 MiB of reading: then the checksum is that of its size, as decimal text, and 64
-    blocks that are spread evenly over it. A file that was cut, or written anew, has another one.
+    An image of many GB costs no more than 64 MiB of reading: then the checksum is that of its size, as decimal text,
+    and 64 blocks that are spread evenly over it. A file that was cut, or written anew, has another one.
     """
     size = path.stat().st_size
     is_whole = size <= WHOLE_BYTES
@@ -27,9 +27,10 @@ def file_checksum(path: Path) -> dict:
 
 
 def input_checksums(folder: Path, image: str, labels: str) -> dict[str, list]:
-    """Checksums of the files that a section is read from, one list per column; `image` and `labels` as of `load_section`.
+    """Checksums of the files that a section is read from, one list per column.
 
-    `role` is what the file is for, `file` its name within the section's folder, or by itself outside of it.
+    `image` and `labels` are those of `load_section`; `role` is what the file is for, `file` its name within
+    the section's folder, or by itself outside of it.
     """
     files = find_files(folder)
     paths = [("counts", path) for path in (sorted(files.matrix.iterdir()) if files.matrix.is_dir() else [files.matrix])]

@@ -51,7 +51,7 @@ def section_outlines(section: AnnData) -> dict[str, np.ndarray]:
 
 
 def image_scales(section: AnnData) -> dict[str, float]:
-    """The images whose px outlines are given in, and their px per full-resolution px: the one used, and the full one."""
+    """The images whose px outlines are given in, the full one and the one used, with px per full-resolution px."""
     image = plain(section.uns[SECTION])["image"]
     used = {} if image["source"] in ("none", "fullres") else {image["source"]: float(image["scale"])}
     return {"fullres": 1.0} | used
@@ -76,7 +76,7 @@ def outlines_geojson(section: AnnData, outlines: np.ndarray, image: str) -> str:
         if np.isfinite(confidence).any():
             measured["Mean confidence"] = round(float(np.nanmean(confidence)), 4)
         features.append(_annotation(f"Domain {name}", colour, shape, measured))
-    origin = compact(section.uns[PROVENANCE]) | {"sample": facts["sample"], "image": image}
+    origin = compact(section.uns[PROVENANCE]) | {"sample": facts["sample"], "image_of_coordinates": image}
     return json.dumps({"type": "FeatureCollection", "efnst": origin, "features": features})
 
 

@@ -13,9 +13,10 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
 from PIL import Image
 
-from efnst.constants import DOMAIN, LABEL, SECTION
+from efnst.constants import DOMAIN, SECTION
 from efnst.exports import TITLES, colours_of
 from efnst.palette import MISSING
+from efnst.picture import stored_picture
 
 FORMATS = ("png", "svg", "pdf")
 PANEL_INCHES, SMALL_PANEL_INCHES, LEGEND_INCHES = 3.0, 1.7, 1.0  # two large or four small ones fill a page
@@ -114,10 +115,10 @@ def _path(shape: shapely.Geometry) -> Outline:
 
 def _tissue(section: AnnData, sample: str, outlines: np.ndarray) -> tuple[np.ndarray, tuple] | None:
     """The picture of the tissue around the spots, and its extent in full-resolution px; None without an image."""
-    stored = section.uns.get("spatial", {}).get(sample)
-    if not stored or "hires" not in stored["images"]:
+    pictures, scales = stored_picture(section, sample)
+    if "hires" not in pictures:
         return None
-    picture, scale = stored["images"]["hires"], float(stored["scalefactors"]["tissue_hires_scalef"])
+    picture, scale = pictures["hires"], scales["hires"]
     left, top, right, bottom = np.round(shapely.total_bounds(outlines) * scale).astype(int)
     left, top = max(left, 0), max(top, 0)
     cut = Image.fromarray(picture[top:bottom, left:right])

@@ -1,5 +1,7 @@
 """Outlines of domains: every spot has a cell of the plane, and the cells of a domain are joined, in linear time."""
 
+from itertools import pairwise
+
 import numpy as np
 import shapely
 from scipy.spatial import Voronoi, cKDTree
@@ -30,8 +32,8 @@ def missing_neighbours(positions: np.ndarray, pitch: float, grid: str) -> np.nda
 def spot_cells(positions: np.ndarray, pitch: float, grid: str) -> np.ndarray:
     """The cell of each spot, shapely polygons [n_spots]: what lies nearer to it than to any other place of the grid.
 
-    `positions` float64 [n_spots, 2], `pitch` and `grid` (hexagonal or square) are those of the section. Empty places beside
-    the spots bound the cells, so that the edge of the tissue and holes in it are kept. Cells share their corners.
+    `positions` float64 [n_spots, 2], `pitch` and `grid` (hexagonal or square) are those of the section. Empty places
+    beside the spots bound the cells, so that the tissue's edge and the holes in it are kept. Cells share their corners.
     """
     sites = np.vstack([positions, missing_neighbours(positions, pitch, grid)])
     diagram = Voronoi(sites + np.random.default_rng(0).uniform(-UNEVEN, UNEVEN, sites.shape) * pitch)
@@ -49,9 +51,12 @@ def joined_cells(cells: np.ndarray, codes: np.ndarray, n_groups: int, pitch: flo
     """
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(n_groups + 1))
-    groups = [order[first:last] for first, last in zip(ends[:-1], ends[1:], strict=True)]
-    joined = np.array([shapely.coverage_union_all(cells[group]) for group in groups], dtype=object)
-    return _valid(shapely.coverage_simplify(joined, SMOOTHED * pitch))
+    groups = [order[first:last] for first, last in pairwise(ends)]
+    joined = np.full(n_groups, shapely.Polygon(), dtype=object)
+    filled = [code for code, group in enumerate(groups) if len(group)]
+    joined[filled] = [shapely.coverage_union_all(cells[groups[code]]) for code in filled]
+    joined[filled] = shapely.coverage_simplify(joined[filled], SMOOTHED * pitch)
+    return _valid(joined)
 
 
 def scaled(outlines: np.ndarray, scale: float, pitch: float) -> np.ndarray:

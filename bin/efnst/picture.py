@@ -7,35 +7,52 @@ import pyvips
 from anndata import AnnData
 from PIL import Image
 
-from efnst.constants import SECTION
+from efnst.constants import SECTION, SPATIAL
 from efnst.errors import EfnstError
 from efnst.image import is_read_as_it_is, shrunk
 from efnst.image_file import image_errors
 
 HIRES_PX, LOWRES_PX = 2000, 600  # longest sides of the two pictures that Space Ranger writes
+BLANK_PX = 100  # longest side of the white picture of a section without an image
+NO_PICTURE = "none"
 MAX_IMAGE_PX = 1200  # longest side of the one in the report
 
 
 def scanpy_pictures(section: AnnData, folder: Path | None, image: Path | None) -> dict:
-    """What scanpy and squidpy look for in uns["spatial"][sample]: `images` and `scalefactors`.
+    """What scanpy and squidpy look for in uns["spatial"][sample]: `images`, `scalefactors` and `metadata`.
 
-    `hires` is the image that the section was used with, at most 2000 px a side whatever it was called, `lowres` the same
-    at most 600 px: both tools draw `hires` unless told otherwise. `images` is empty for a section without an image. The
-    scale factors are px of the picture per full-resolution px; the spot diameter is that of the spot itself (55 µm on
-    Visium), not the wider one that Space Ranger writes.
+    `hires` is the image that the section was used with, whatever it was called, at most 2000 px a side, `lowres` the
+    same at most 600 px: both tools draw `hires` unless told otherwise. They draw nothing without one, so that it is
+    white for a section without an image, or without its `folder`; `metadata` has its true name as `source`, or `none`.
+    The scale factors are px of the picture per full-resolution px; the spot diameter is that of the spot itself (55 µm
+    on Visium), not the wider one that Space Ranger writes.
     """
     facts = plain(section.uns[SECTION])
-    factors = {"spot_diameter_fullres": float(facts["spot_diameter_px"])}
     path = image_path(facts, folder, image) if folder else None
     if path is None:
-        return {"images": {}, "scalefactors": factors}
-    hires = small_image(path, facts, HIRES_PX)
+        full_width, full_height = section.obsm[SPATIAL].max(axis=0) + facts["pitch_px"]
+        shrink = BLANK_PX / max(full_width, full_height)
+        hires = Image.new("RGB", (round(full_width * shrink), round(full_height * shrink)), "white")
+    else:
+        hires = small_image(path, facts, HIRES_PX)
+        full_width = facts["image"]["width"] / facts["image"]["scale"]
     lowres = hires.copy()
     lowres.thumbnail((LOWRES_PX, LOWRES_PX))
     pictures = {"hires": hires, "lowres": lowres}
-    full_width = facts["image"]["width"] / facts["image"]["scale"]
-    factors |= {f"tissue_{name}_scalef": picture.width / full_width for name, picture in pictures.items()}
-    return {"images": {name: np.asarray(picture) for name, picture in pictures.items()}, "scalefactors": factors}
+    factors = {f"tissue_{name}_scalef": float(picture.width / full_width) for name, picture in pictures.items()}
+    return {
+        "images": {name: np.asarray(picture) for name, picture in pictures.items()},
+        "scalefactors": factors | {"spot_diameter_fullres": float(facts["spot_diameter_px"])},
+        "metadata": {"source": facts["image"]["source"] if path else NO_PICTURE},
+    }
+
+
+def stored_picture(section: AnnData, sample: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """The pictures in `section`, uint8 [height, width, 3] by name, and their scale factors; none if white."""
+    stored = section.uns.get("spatial", {}).get(sample)
+    if stored is None or str(stored["metadata"]["source"]) == NO_PICTURE:
+        return {}, {}
+    return stored["images"], {name: float(stored["scalefactors"][f"tissue_{name}_scalef"]) for name in stored["images"]}
 
 
 def image_path(section: dict, folder: Path, image: Path | None) -> Path | None:

@@ -12,9 +12,9 @@ BULKY = ("number_of_domains",)  # curves, of no use to who repeats a run
 def add_origin(section: AnnData, options: dict, records: dict[str, dict | None]) -> None:
     """Complete uns["efnst"] of `section` by what the steps before and beside the training used.
 
-    `options` are those of the step that assigns domains; `records` has the JSON of `image_qc`, `features` and `encoder`, None
-    for a section without an image. Adds to `parameters` and `versions`, and makes `inputs` (a table: role, file, bytes,
-    checksum, method), `image`, `devices` and `encoder`.
+    `options` are those of the step that assigns domains; `records` has the JSON of `image_qc`, `features` and
+    `encoder`, None for a section without an image. Adds to `parameters` and `versions`, and makes `inputs` (a table:
+    role, file, bytes, checksum, method), `image`, `devices` and `encoder`.
     """
     qc, image = plain(section.uns[QC]), plain(section.uns[SECTION])["image"]
     record = section.uns[PROVENANCE]

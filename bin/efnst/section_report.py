@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from efnst.constants import BASELINES, CONFIDENCE, DOMAIN, LABEL, PROVENANCE, SECTION, SPATIAL
 from efnst.markers import log_normalised
-from efnst.palette import MISSING, VALUE_COLOURS, division_colours, domain_colour, domain_colours
+from efnst.palette import MISSING, VALUE_COLOURS, division_colours, domain_colours
 from efnst.picture import MAX_IMAGE_PX, image_path, plain, small_image
 from efnst.program import read_json
 

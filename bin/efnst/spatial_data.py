@@ -4,10 +4,13 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import shapely
 from anndata import AnnData
 
 from efnst.constants import DOMAIN, SECTION, SPATIAL
 from efnst.errors import EfnstError
+from efnst.picture import stored_picture
 
 with warnings.catch_warnings():  # of deprecations in its own imports, which a user can do nothing about
     warnings.simplefilter("ignore")
@@ -21,19 +24,15 @@ def write_spatial_data(section: AnnData, sample: str, outlines: np.ndarray, path
     """Write `section` as a zarr store; `outlines` [n_domains] are those of its domains, in full-resolution px.
 
     Elements are `<sample>_hires_image`, `<sample>_lowres_image` (where there is an image), `<sample>_spots` (circles),
-    `<sample>_domains` (polygons) and `table`, which annotates the spots. All lie in the coordinate system `<sample>`, in
-    full-resolution px, so that sections can be joined; pictures also in one each of their own px.
+    `<sample>_domains` (polygons) and `table`, which annotates the spots. All lie in the coordinate system `<sample>`,
+    in full-resolution px, so that sections can be joined; pictures also in one each of their own px.
     """
     if path.exists():
         raise EfnstError(f"Expected no `{path.name}` yet, found one: remove it, or choose another folder.")
-    pictures = section.uns.get("spatial", {}).get(sample, {"images": {}, "scalefactors": {}})
-    scales = {name: float(pictures["scalefactors"][f"tissue_{name}_scalef"]) for name in pictures["images"]}
+    pictures, scales = stored_picture(section, sample)
     own = {f"{sample}_downscaled_{name}": Scale([scale, scale], axes=("x", "y")) for name, scale in scales.items()}
     places = {sample: Identity()} | own
-    images = {
-        f"{sample}_{name}_image": _image(pixels, sample, name, scales[name])
-        for name, pixels in pictures["images"].items()
-    }
+    images = {f"{sample}_{name}_image": _image(pixels, sample, name, scales[name]) for name, pixels in pictures.items()}
     shapes = {f"{sample}_spots": _spots(section, places), f"{sample}_domains": _domains(section, outlines, places)}
     table = _table(section, f"{sample}_spots")
     with warnings.catch_warnings():
@@ -60,9 +59,11 @@ def _spots(section: AnnData, places: dict) -> GeoDataFrame:
 
 
 def _domains(section: AnnData, outlines: np.ndarray, places: dict) -> GeoDataFrame:
-    """The domains as polygons, with their names."""
-    names = section.obs[DOMAIN].astype("category").cat.categories.astype(str)
-    return ShapesModel.parse(GeoDataFrame({DOMAIN: names, "geometry": outlines}), transformations=dict(places))
+    """The domains as polygons, one for each connected piece: spatialdata-plot fails at multipolygons with holes."""
+    domains = section.obs[DOMAIN].astype("category").cat.categories
+    pieces, numbers = shapely.get_parts(outlines, return_index=True)
+    names = pd.Categorical(domains[numbers], domains)
+    return ShapesModel.parse(GeoDataFrame({DOMAIN: names, "geometry": pieces}), transformations=dict(places))
 
 
 def _table(section: AnnData, region: str) -> AnnData:

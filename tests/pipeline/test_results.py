@@ -14,7 +14,11 @@ from tests.pipeline.conftest import Run
 pytestmark = pytest.mark.slow
 
 SAMPLES = {"sim_layers": 7, "sim_nested": 4}
-SECTION_FILES = ("report.html", "domains.csv", "markers.csv", "spatial_genes.csv")
+SECTION_FILES = (
+    *("report.html", "domains.csv", "markers.csv", "spatial_genes.csv", "exports/loupe.csv"),
+    *("exports/domains_hires.geojson", "exports/domains_fullres.geojson"),
+    *(f"figures/{name}.{kind}" for name in ("domains", "comparison") for kind in ("png", "svg", "pdf")),
+)
 RUN_FILES = (
     *("execution_trace.txt", "execution_report.html", "execution_timeline.html", "pipeline_dag.html"),
     *("parameters.json", "software_versions.yml"),
@@ -32,6 +36,7 @@ def test_nothing_is_missing_and_nothing_else_is_published(finished: Run) -> None
     expected = {"summary.csv", "multiqc_report.html", *(f"pipeline_info/{name}" for name in RUN_FILES)}
     for sample in SAMPLES:
         expected |= {f"{sample}/{name}" for name in (*SECTION_FILES, f"{sample}.h5ad")}
+        expected.add(f"pipeline_info/provenance/{sample}.json")
     assert {name for name in files if not name.startswith("multiqc_report_data/")} == expected
     assert all((finished.outdir / name).stat().st_size > 0 for name in expected)
     assert not [path for path in finished.outdir.rglob("*") if path.is_symlink()]
@@ -130,4 +135,4 @@ def test_each_step_ran_once_for_each_section(finished: Run) -> None:
     done = [(task["process"], task["tag"]) for task in finished.tasks]
     assert len(done) == len(set(done)) == len(finished.ended("COMPLETED"))
     for sample in SAMPLES:
-        assert len([tag for _, tag in done if tag == sample]) == 7
+        assert len([tag for _, tag in done if tag == sample]) == 8

@@ -67,6 +67,19 @@ def test_every_sample_has_one_row_in_the_order_of_the_sheet(tmp_path: Path) -> N
     assert table[1]["n_spots_kept"] == ""
 
 
+def test_what_a_section_does_without_is_a_warning() -> None:
+    record = {"sample": "a", "step": "export_domains", "reason": "a: figures, disk full"}
+    passed, warned = summary("a"), summary("a", status="warn", warnings=["weak image"])
+    reason = "export_domains: a: figures, disk full"
+    (outcome,) = outcomes(["a"], [passed], [], [record])
+    assert (outcome.status, outcome.reason) == ("warn", reason)
+    (outcome,) = outcomes(["a"], [warned], [], [record])
+    assert (outcome.status, outcome.reason) == ("warn", f"weak image; {reason}")
+    failed = {"sample": "a", "step": "read_section", "reason": "no spots"}
+    (outcome,) = outcomes(["a"], [], [failed], [])
+    assert (outcome.status, outcome.reason) == ("failed", "read_section: no spots")
+
+
 def test_a_failure_after_the_report_still_counts() -> None:
     (outcome,) = outcomes(["a"], [summary("a")], [{"sample": "a", "step": "export", "reason": "disk"}])
     assert (outcome.status, outcome.reason, outcome.report) == ("failed", "export: disk", "a/report.html")

@@ -24,6 +24,11 @@ process ASSIGN_DOMAINS {
         --embedding ${embedding} \\
         --training ${training} \\
         ${n_domains ? "--n_domains ${n_domains}" : ''} \\
+        --folder ${folder} \\
+        ${image ? "--image ${image}" : ''} \\
+        ${image_qc ? "--image_qc ${image_qc}" : ''} \\
+        ${features ? "--features_json ${features}" : ''} \\
+        ${encoder ? "--encoder_json ${encoder}" : ''} \\
         --outdir '${meta.id}' \\
         --failure failure.json \\
         ${task.ext.args ?: ''}

@@ -27,6 +27,7 @@ process COHORT_SUMMARY {
         --summaries summaries \\
         --thumbnails thumbnails \\
         --failures failures \\
+        --warnings warnings \\
         --versions versions
     cp efnst_mqc_versions.yml software_versions.yml
     write_versions.py '${task.process}' pandas > versions.yml
