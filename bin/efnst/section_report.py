@@ -397,6 +397,7 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
     row |= {f"ari_{m}": domains["methods"][m]["ari"] for m in methods if domains["methods"][m].get("ari") is not None}
     row |= {"device": training["device"], "seconds": training["seconds"]}
     row["spots_per_second"] = (records.features or {}).get("spots_per_second")
+    row["methods"] = {method: method_figures(domains["methods"][method]) for method in methods}
     shares = data.obs[DOMAIN].value_counts(normalize=True, sort=False)
     return row | {
         "composition": {str(name): round(float(share), 6) for name, share in shares.items()},
@@ -406,6 +407,11 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
         "loss": {part: thinned(values) for part, values in training["loss"].items()},
         "methods_text": methods_text(records, parameters, row["image_source"]),
     }
+
+
+def method_figures(method: dict) -> dict:
+    """The figures of one method, without its tables."""
+    return {key: value for key, value in method.items() if isinstance(value, int | float | str) or value is None}
 
 
 def thinned(values: list[float]) -> list[list[float]]:

@@ -33,7 +33,13 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_nothing_is_missing_and_nothing_else_is_published(finished: Run) -> None:
     files = {str(path.relative_to(finished.outdir)) for path in finished.outdir.rglob("*") if path.is_file()}
-    expected = {"summary.csv", "multiqc_report.html", *(f"pipeline_info/{name}" for name in RUN_FILES)}
+    expected = {
+        "summary.csv",
+        "summary.parquet",
+        "sections.csv",
+        "multiqc_report.html",
+        *(f"pipeline_info/{name}" for name in RUN_FILES),
+    }
     for sample in SAMPLES:
         expected |= {f"{sample}/{name}" for name in (*SECTION_FILES, f"{sample}.h5ad")}
         expected.add(f"pipeline_info/provenance/{sample}.json")

@@ -13,7 +13,7 @@ process COHORT_SUMMARY {
     path versions, stageAs: 'versions/?/*' // versions.yml of each task
 
     output:
-    path 'summary.csv', emit: summary
+    path '{summary,sections}.{csv,parquet}', emit: summary
     path '*_mqc*', emit: multiqc
     path 'software_versions.yml', emit: software_versions
     path 'versions.yml', emit: versions
@@ -30,11 +30,11 @@ process COHORT_SUMMARY {
         --warnings warnings \\
         --versions versions
     cp efnst_mqc_versions.yml software_versions.yml
-    write_versions.py '${task.process}' pandas > versions.yml
+    write_versions.py '${task.process}' pandas pyarrow > versions.yml
     """
 
     stub:
     """
-    touch summary.csv efnst_mqc.json software_versions.yml versions.yml
+    touch summary.csv summary.parquet sections.csv efnst_mqc.json software_versions.yml versions.yml
     """
 }
