@@ -102,6 +102,7 @@ workflow {
         channel.of(groovy.json.JsonOutput.toJson(params)).collectFile(name: 'parameters.json'),
         [file("${projectDir}/nextflow_schema.json"), file("${projectDir}/assets/samplesheet_schema.json")],
     )
+    channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
     checked = CHECK_INPUTS.out.problems
         .map { problems -> problems.size() > 0 ? error(problems.text) : true }
         .combine(CHECK_INPUTS.out.sections.splitJson())
@@ -160,6 +161,21 @@ def helpText() {
         ["\n${group.title}"] + entries
     }
     return (['Usage: nextflow run main.nf --input samplesheet.csv --outdir results [options]'] + lines).join('\n')
+}
+
+// What only Nextflow knows of this run, as JSON, for `efnst explain`.
+def runRecord() {
+    def record = [
+        command: workflow.commandLine,
+        launch_dir: workflow.launchDir.toString(),
+        project_dir: workflow.projectDir.toString(),
+        profile: workflow.profile,
+        container_engine: workflow.containerEngine ?: 'none',
+        nextflow: workflow.nextflow.version.toString(),
+        efnst: workflow.manifest.version,
+        started: workflow.start.toString(),
+    ]
+    return groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(record)) + '\n'
 }
 
 // The files of one row of the samplesheet; `missing` lists those that do not exist.

@@ -3,13 +3,15 @@
 import csv
 import json
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import anndata
 import numpy as np
 import pytest
 import yaml
-from tests.pipeline.conftest import Run
+from tests.pipeline.conftest import QUICK, Efnst, Run
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +23,7 @@ SECTION_FILES = (
 )
 RUN_FILES = (
     *("execution_trace.txt", "execution_report.html", "execution_timeline.html", "pipeline_dag.html"),
-    *("parameters.json", "software_versions.yml"),
+    *("parameters.json", "sections.json", "run.json", "software_versions.yml"),
 )
 
 
@@ -142,3 +144,21 @@ def test_each_step_ran_once_for_each_section(finished: Run) -> None:
     assert len(done) == len(set(done)) == len(finished.ended("COMPLETED"))
     for sample in SAMPLES:
         assert len([tag for _, tag in done if tag == sample]) == 8
+
+
+def test_a_result_is_explained_by_a_command_that_repeats_it(finished: Run, project: Path, efnst: Efnst) -> None:
+    """The command is run where the first run's tasks are kept: none of a section's may need to run again."""
+    for name in ("sim_nested.h5ad", "exports/loupe.csv"):
+        command = [project / "efnst", "explain", "--check", finished.outdir / "sim_nested" / name]
+        explained = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "section sim_nested" in explained and "weights_sha256" not in explained
+        assert explained.count("unchanged") == 6 and "device      encoder: cpu" in explained.replace(
+            "network: cpu, encoder: cpu (CPUExecutionProvider)", "encoder: cpu (CPUExecutionProvider), network: cpu"
+        )
+    line = next(line for line in explained.splitlines() if "./efnst run" in line)
+    words = shlex.split(line.partition("./efnst run")[2])
+    at = words.index("--outdir")
+    again = efnst(finished.outdir.parent, *words[:at], *words[at + 2 :], "-resume", outdir="repeated")
+    assert again.status == 0, again.output
+    assert {task["status"] for task in again.tasks} == {"CACHED"}
+    assert QUICK[1] not in line
