@@ -113,6 +113,9 @@ def main(
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.", min=0)] = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", help="CPU threads: trainings at once.", min=1)] = 1,
+    save_model: Annotated[
+        bool, typer.Option("--save_model/--no_save_model", help="Write the fitted networks to SAMPLE/model.pt.")
+    ] = False,
     outdir: Annotated[Path, typer.Option(help="Folder for embedding.npz and training.json.")] = Path("."),
     failure: Annotated[
         Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
@@ -128,6 +131,7 @@ def main(
     from efnst.embedding import EmbeddingOptions, learn_embeddings
     from efnst.model import NetworkOptions
     from efnst.program import log, options_from, versions, write_json
+    from efnst.saved_model import save_models
     from efnst.section_file import read_arrays, write_arrays
     from efnst.training import TrainingOptions, choose_device
 
@@ -149,6 +153,11 @@ def main(
     outdir.mkdir(parents=True, exist_ok=True)
     write_arrays(outdir / "embedding.npz", spots.obs_names.to_numpy(), **arrays)
     record = {"sample": sample, "device": str(chosen)} | record
+    for training in record.get("models", []):
+        training["genes"] = spots.var_names[training.pop("gene_indices")].tolist()
+    if save_model:
+        about = {"sample": sample, "parameters": record["parameters"], "versions": versions("torch", "torch-geometric")}
+        save_models(outdir / sample / "model.pt", record.pop("models"), about)
     write_json(outdir / "training.json", record | {"versions": versions("torch", "torch-geometric", "scipy")})
     log.info("%s: %d spots, %d trainings in %.1f s on %s", sample, spots.n_obs, n_seeds, record["seconds"], chosen)
 

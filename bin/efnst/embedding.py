@@ -20,6 +20,7 @@ from efnst.image_fusion import shows_texture, structured_components
 from efnst.neighbour_weights import augment, neighbour_weights
 from efnst.neighbours import graph_of_pairs, neighbour_graph, pairs_within
 from efnst.reproducible import reproducible_torch
+from efnst.saved_model import training_record
 from efnst.training import TrainingOptions, train
 
 BASELINE_NEIGHBOURS = 6
@@ -56,6 +57,7 @@ class EmbeddingOptions:
     embedding: str = "decoded"  # one of EMBEDDINGS
     embedding_dims: int = 15
     vary_views: bool = True
+    save_model: bool = False
 
     def __post_init__(self) -> None:
         choices = {"image_fusion": IMAGE_FUSIONS, "graph": GRAPHS, "target": TARGETS, "embedding": EMBEDDINGS}
@@ -68,7 +70,8 @@ class Prepared:
     """What all trainings of a section share; the graphs are symmetric 0/1 [n_spots, n_spots].
 
     `genes` are indices by falling Moran's I; `precision` [n_spots] says how well a spot's expression is known; `image`
-    [n_spots, ·] are the image components and `structured` those that become inputs and targets, weighted.
+    [n_spots, ·] are the image components and `structured` those that become inputs and targets, weighted;
+    `features` [n_spots, n_features] what they were made of.
     """
 
     positions: np.ndarray
@@ -81,6 +84,7 @@ class Prepared:
     graph: sparse.csr_array
     image: np.ndarray | None
     structured: np.ndarray | None
+    features: np.ndarray | None
 
 
 def learn_embeddings(
@@ -97,7 +101,7 @@ def learn_embeddings(
 
     `features` float32 [n_spots, n_features] are the image features of patches `patch_um` wide, where there is an image.
     The network is trained `n_seeds` times, with seeds that follow from `training.seed`; on the CPU several trainings
-    run at once, one per thread.
+    run at once, one per thread. With `options.save_model` the record has `models`, one per training (saved_model.py).
     """
     shared = prepare(section, features, patch_um, options)
     seeds = np.random.SeedSequence(training.seed).generate_state(n_seeds)
@@ -110,8 +114,9 @@ def learn_embeddings(
     if shared.image is not None:
         arrays["image_pcs"] = shared.image
     records = [record for _, record in runs]
+    models = {"models": [record.pop("model") for record in records]} if options.save_model else {}
     settings = {name: value for name, value in asdict(training).items() if name != "network"}
-    return arrays, {
+    return arrays, models | {
         "seed": training.seed,
         "epochs": max(record["epochs"] for record in records),
         "seconds": round(sum(record["seconds"] for record in records), 3),
@@ -160,7 +165,7 @@ def prepare(
     elif image is not None and options.image_fusion == "concatenate":
         structured = unit_scale(image) * options.image_weight
     precision = count_precision(counts.sum(1)) if options.weigh_by_counts else np.ones(section.n_obs)
-    return Prepared(positions, pitch, counts, normalised, genes, precision, nearest, graph, image, structured)
+    return Prepared(positions, pitch, counts, normalised, genes, precision, nearest, graph, image, structured, features)
 
 
 def view_of(options: EmbeddingOptions, seed: int) -> EmbeddingOptions:
@@ -210,7 +215,13 @@ def learn_once(
     else:
         both = np.hstack([widest_to_one(targets), widest_to_one(trained.decoded)])
         embedding = dense_components(both, view.embedding_dims)
-    return embedding, {
+    model = {}
+    if options.save_model:
+        augmented = log_normalise(augment(shared.counts, weights, view.augmentation))[:, genes]
+        n_image = 0 if shared.structured is None else shared.structured.shape[1]
+        kept = training_record(training.network, trained.state, augmented, inputs, shared.features, n_image)
+        model["model"] = kept | {"seed": training.seed, "gene_indices": genes, "augmentation": view.augmentation}
+    return embedding, model | {
         "seed": training.seed,
         "n_genes": len(genes),
         "expression_pcs": expression.shape[1],

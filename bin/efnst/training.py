@@ -46,13 +46,14 @@ class TrainingOptions:
 class Trained:
     """`latent` float32 [n_spots, 28] and `decoded` [n_spots, m] in evaluation mode, wall time in seconds.
 
-    `loss` is {part: one value per epoch}, not weighted.
+    `loss` is {part: one value per epoch}, not weighted; `state` the network's state dictionary.
     """
 
     latent: np.ndarray
     decoded: np.ndarray
     loss: dict[str, list[float]]
     seconds: float
+    state: dict[str, np.ndarray]
 
 
 def choose_device(name: str) -> torch.device:
@@ -86,7 +87,10 @@ def train(
         name: losses[:, column].tolist() for column, name in enumerate(LOSS_PARTS[: 4 if options.dec_epochs else 3])
     }
     encoded = run.encode()
-    return Trained(encoded.latent.cpu().numpy(), encoded.decoded.cpu().numpy(), loss, time.perf_counter() - start)
+    state = {name: values.cpu().numpy() for name, values in run.network.state_dict().items()}
+    return Trained(
+        encoded.latent.cpu().numpy(), encoded.decoded.cpu().numpy(), loss, time.perf_counter() - start, state
+    )
 
 
 class _Run:

@@ -11,6 +11,7 @@ process LEARN_EMBEDDING {
 
     output:
     tuple val(meta), path('embedding.npz'), path('training.json'), optional: true, emit: embedding
+    path "${meta.id}/model.pt", optional: true, emit: model
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions
 
