@@ -246,7 +246,7 @@ def _section_lines(section: dict) -> list[tuple[str, str]]:
     lines.append(("domains", f"{domains['n_domains_found']} found, {domains['n_domains_asked']} asked for or chosen"))
     lines.append(("seed", str(section["seed"])))
     devices = section.get("devices", {})
-    lines.append(("device", ", ".join(f"{name}: {device}" for name, device in devices.items()) or "?"))
+    lines.append(("device", ", ".join(f"{name}: {device}" for name, device in sorted(devices.items())) or "?"))
     return lines
 
 

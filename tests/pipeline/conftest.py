@@ -15,6 +15,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = ("efnst", "main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "modules")
 QUICK = ("-profile", "standard,test")  # few epochs, few genes
+EXPORTS = ("--exports", "loupe,geojson,figures")  # the default, which the test profile leaves out
 COHORT_STEPS = ("COHORT_SUMMARY", "MULTIQC")
 
 
@@ -89,7 +90,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run on the cohort from nothing to reports; later runs in the same folder can resume it."""
-    run = efnst(tmp_path_factory.mktemp("finished"), *QUICK, "--input", cohort / "samplesheet.csv")
+    run = efnst(tmp_path_factory.mktemp("finished"), *QUICK, *EXPORTS, "--input", cohort / "samplesheet.csv")
     assert run.status == 0, run.output
     return run
 
