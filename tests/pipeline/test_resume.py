@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import QUICK, Efnst, Run
+from tests.pipeline.conftest import EXPORTS, QUICK, Efnst, Run
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,9 @@ def again(efnst: Efnst, finished: Run, cohort: Path) -> Efnst:
     """The finished run, resumed."""
 
     def resume(*options: str) -> Run:
-        run = efnst(finished.outdir.parent, *QUICK, "-resume", "--input", cohort / "samplesheet.csv", *options)
+        run = efnst(
+            finished.outdir.parent, *QUICK, *EXPORTS, "-resume", "--input", cohort / "samplesheet.csv", *options
+        )
         assert run.status == 0, run.output
         return run
 
@@ -44,19 +46,19 @@ def steps(*processes: str) -> set[tuple[str, str]]:
 def test_nothing_changed_nothing_is_redone(again: Efnst) -> None:
     run = again()
     assert {task["status"] for task in run.tasks} == {"CACHED"}
-    assert len(run.tasks) == 2 * 7 + 4
+    assert len(run.tasks) == 2 * 8 + 4
 
 
 def test_report_code_changed(again: Efnst, project: Path) -> None:
     with changed(project / "bin" / "efnst" / "section_report.py"):
         run = again()
     assert run.ended("COMPLETED") == steps("SECTION_REPORT")
-    assert len(run.ended("CACHED")) == 2 * 6 + 2
+    assert len(run.ended("CACHED")) == 2 * 7 + 2
 
 
 def test_clustering_code_changed(again: Efnst, project: Path) -> None:
     with changed(project / "bin" / "efnst" / "clustering.py"):
         run = again()
-    assert run.ended("COMPLETED") == steps("ASSIGN_DOMAINS", "DESCRIBE_DOMAINS", "SECTION_REPORT")
+    assert run.ended("COMPLETED") == steps("ASSIGN_DOMAINS", "DESCRIBE_DOMAINS", "EXPORT_DOMAINS", "SECTION_REPORT")
     learned = {(step, sample) for step in ("READ_SECTION", "EMBED_PATCHES", "LEARN_EMBEDDING") for sample in SAMPLES}
     assert learned <= run.ended("CACHED")
