@@ -1,8 +1,13 @@
 """Cells and outlines: every spot has its share of the plane, neighbours share their border, holes stay holes."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
+from scipy.spatial import cKDTree
 
 from efnst.outlines import joined_cells, missing_neighbours, scaled, spot_cells
 
@@ -82,3 +87,26 @@ def test_no_place_inside_a_full_grid_is_missing() -> None:
     inner = positions[np.argsort(np.hypot(*(positions - positions.mean(0)).T))[:40]]
     distance = np.hypot(*(missing[:, None] - inner).transpose(2, 0, 1))
     assert len(missing) and distance.min() > PITCH / 2
+
+
+@pytest.mark.parametrize(("name", "grid"), [("dlpfc_151673", "hexagonal"), ("her2st_A1", "square")])
+def test_cells_of_real_sections(real_section: Callable[[str], Path], name: str, grid: str) -> None:
+    table = pd.read_csv(real_section(name) / "spatial" / "tissue_positions_list.csv", header=None)
+    positions = table[table[1] == 1][[5, 4]].to_numpy(float)
+    pitch = pitch_of(positions)
+    cells = spot_cells(positions, pitch, grid)
+    assert shapely.is_valid(cells).all() and shapely.coverage_is_valid(cells)
+    share = shapely.area(cells) / (area_of(grid) * (pitch / PITCH) ** 2)
+    assert np.median(share) == pytest.approx(1, abs=0.05) and share.min() > 0.7 and share.max() < 1.4
+    codes = (positions[:, 0] > np.median(positions[:, 0])).astype(int)
+    outlines = scaled(joined_cells(cells, codes, 2, pitch), 0.05, pitch)
+    assert shapely.is_valid(outlines).all()
+    np.testing.assert_allclose(shapely.area(outlines).sum(), shapely.area(cells).sum() * 0.05**2, rtol=0.01)
+
+
+def pitch_of(positions: np.ndarray) -> float:
+    """Median distance between neighbours; that to the nearest one would be too small on an uneven grid."""
+    tree = cKDTree(positions)
+    nearest = np.median(tree.query(positions, 2)[0][:, 1])
+    first, second = tree.query_pairs(1.3 * nearest, output_type="ndarray").T
+    return float(np.median(np.hypot(*(positions[first] - positions[second]).T)))
