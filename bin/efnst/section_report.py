@@ -18,6 +18,7 @@ from efnst.image_file import image_errors
 from efnst.markers import log_normalised
 from efnst.palette import MISSING, VALUE_COLOURS, domain_colour, domain_colours, matched_colours
 from efnst.program import read_json
+from efnst.section_image import located
 
 MAX_IMAGE_PX = 1200  # longest side of the H&E image in the report
 THUMBNAIL_PX = 260  # height of the thumbnail
@@ -121,10 +122,7 @@ def image_path(section: dict, folder: Path, image: Path | None) -> Path | None:
         if image is None:
             raise EfnstError("Expected the full-resolution image of this section, found none: give it with --image.")
         return image
-    path = folder / file
-    if not path.is_file():
-        raise EfnstError(f"Expected the image `{file}` in the section folder `{folder.name}`, found none: restore it.")
-    return path
+    return located(folder, file)
 
 
 def small_image(path: Path, section: dict) -> Image.Image:
