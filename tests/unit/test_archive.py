@@ -117,7 +117,7 @@ def test_a_truncated_archive_is_refused(share: float, tmp_path: Path) -> None:
 
 
 def test_an_archive_of_something_else_or_of_two_sections(tmp_path: Path) -> None:
-    with pytest.raises(EfnstError, match="Expected one Space Ranger outs folder in a.tar.gz, found none"):
+    with pytest.raises(EfnstError, match=r"Expected one Space Ranger outs folder in a.tar.gz, found none"):
         unpack_section(archive(tmp_path, ("notes.txt", b"x")), "")
     two = [(f"{name}/outs/spatial/scalefactors_json.json", b"{}") for name in "AB"]
     with pytest.raises(EfnstError, match="found A/outs, B/outs: pack the folder"):
@@ -133,5 +133,5 @@ def test_only_what_a_section_needs_is_unpacked(tmp_path: Path) -> None:
 
 
 def test_an_image_that_the_archive_has_not(tmp_path: Path) -> None:
-    with pytest.raises(EfnstError, match="Expected the image `outs/x.png` in a.tar.gz, found none"):
+    with pytest.raises(EfnstError, match=r"Expected the image `outs/x.png` in a.tar.gz, found none"):
         located(archive(tmp_path, ("notes.txt", b"x")), "outs/x.png")

@@ -86,9 +86,7 @@ def test_mads_make_thresholds_tighter_and_never_looser() -> None:
 
 
 def test_no_spot_left_says_what_each_threshold_took() -> None:
-    said = (
-        r"none of 5 \(min_counts_per_spot 10 took 4, min_genes_per_spot 3 took 1, max_pct_mt 100 took 0, max_pct_ribo"
-    )
+    said = r"none of 5 \(min_counts_per_spot 10 took 4, min_genes_per_spot 3 took 1, max_pct_mt 100 took 0, max_"
     with pytest.raises(EfnstError, match=said):
         keep_good_spots(section(), Thresholds(10, 3, 100))
 
