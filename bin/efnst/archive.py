@@ -103,13 +103,8 @@ def _members(archive: Path) -> Iterator[Iterator[tuple[str, tarfile.TarInfo, tar
                 )
             yield _inside(archive, member.name), member, file
 
-    try:
-        with reading(archive), tarfile.open(archive, "r:*") as file:
-            yield checked(file)
-    except tarfile.TarError as error:
-        raise EfnstError(
-            f"Expected a complete archive {archive.name}, found that it cannot be read ({error}): copy the file again."
-        ) from error
+    with reading(archive), tarfile.open(archive, "r:*") as file:
+        yield checked(file)
 
 
 def _inside(archive: Path, name: str) -> str:

@@ -2,14 +2,17 @@
 
 import csv
 import struct
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 DAMAGED = (
-    *(OSError, EOFError, MemoryError, RuntimeError, zlib.error, csv.Error, struct.error, SyntaxError),
+    *(OSError, EOFError, MemoryError, RuntimeError, SyntaxError),
     *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(csv.Error, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
 
 

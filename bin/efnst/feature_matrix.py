@@ -6,11 +6,11 @@ What a file claims to hold is compared with its size before anything of that siz
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
 import pandas as pd
-from scipy.io import mminfo, mmread
 from scipy.sparse import csr_matrix
 
 from efnst.errors import EfnstError, reading
@@ -18,7 +18,12 @@ from efnst.errors import EfnstError, reading
 EXPRESSION = "Gene Expression"
 DEFLATE_RATIO = 1032  # no deflated byte unfolds to more
 LEAST_LINE = 6  # bytes of a line of matrix.mtx: row, column and value of one digit each
-MAX_TEXT_BYTES = 2_000_000_000  # of barcodes.tsv and features.tsv, unpacked
+MAX_TEXT_BYTES = 1_000_000_000  # of barcodes.tsv and features.tsv, unpacked
+BLOCK_BYTES = 10_000_000
+LONGEST_LINE = 100_000
+ENTRIES_AT_ONCE = 5_000_000
+MARKET_START = "%%MatrixMarket matrix coordinate integer general"
+MARKET_KINDS = [[field, "general"] for field in ("integer", "real", "unsigned-integer")]
 
 
 @dataclass(frozen=True)
@@ -144,15 +149,53 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
         absent = ["", "", EXPRESSION]  # genes.tsv of old has no third column
         lines = [line[:3] + absent[len(line) :] for line in _tab_separated(features)]
         table = pd.DataFrame(lines, columns=["id", "name", "feature_type"], dtype=object)
-    with reading(matrix):
-        n_features, n_barcodes, n_entries, layout, field, _ = mminfo(matrix)
+    with reading(matrix), _open(matrix) as file:
+        n_features, n_barcodes, n_entries = _market_header(file)
         _require_sizes((n_barcodes, n_features), names, table)
         if n_entries > matrix.stat().st_size * (DEFLATE_RATIO if matrix.suffix == ".gz" else 1) / LEAST_LINE:
             raise ValueError(f"it claims {n_entries} entries, more than the file can hold")
-        if layout != "coordinate" or field not in ("integer", "real", "unsigned-integer"):
-            raise ValueError(f"it holds {field} values as {layout} instead of numbers by their coordinates")
-        counts = csr_matrix(mmread(matrix).T) if with_counts else csr_matrix((n_barcodes, n_features), dtype=np.int32)
+        shape = (n_barcodes, n_features)
+        counts = _market_entries(file, shape, n_entries) if with_counts else csr_matrix(shape, dtype=np.int32)
     return names, table, counts
+
+
+def _market_header(file: BinaryIO) -> tuple[int, int, int]:
+    """Features, barcodes and entries that a matrix.mtx claims; the file is left at its first entry."""
+    kind = file.readline(LONGEST_LINE).decode().lower().split()
+    if kind[:3] != ["%%matrixmarket", "matrix", "coordinate"] or kind[3:] not in MARKET_KINDS:
+        raise ValueError(f"it starts with {' '.join(kind)[:80]!r} instead of {MARKET_START}")
+    line = file.readline(LONGEST_LINE)
+    while line.startswith(b"%") or (line and not line.strip()):
+        line = file.readline(LONGEST_LINE)
+    sizes = [int(size) for size in line.split()]
+    if len(sizes) != 3 or min(sizes) < 0:
+        raise ValueError(f"it has {line[:80]!r} instead of the numbers of features, barcodes and entries")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _market_entries(file: BinaryIO, shape: tuple[int, int], n_entries: int) -> csr_matrix:
+    """The entries as CSR [n_barcodes, n_features]; read by pandas: SciPy's reader crashes on damaged files."""
+    columns = {"feature": np.int64, "barcode": np.int64, "value": np.float64}
+    blocks, total = [], 0
+    if n_entries:
+        blocks = pd.read_csv(file, sep=r"\s+", names=list(columns), dtype=columns, chunksize=ENTRIES_AT_ONCE)
+    parts = []
+    for block in blocks:
+        total += len(block)
+        at = block[["barcode", "feature"]].to_numpy() - 1
+        if total > n_entries or (at < 0).any() or (at >= shape).any():
+            raise ValueError(f"it has entries beyond the {n_entries} of {shape[1]} × {shape[0]} that it claims")
+        parts.append((at.astype(np.int32), block["value"].to_numpy()))
+    if total != n_entries:
+        raise ValueError(f"it ends after {total} of {n_entries} entries")
+    at = np.concatenate([at for at, _ in parts]) if parts else np.empty((0, 2), np.int32)
+    values = np.concatenate([values for _, values in parts]) if parts else np.empty(0)
+    return csr_matrix((values, at.T), shape=shape)
+
+
+def _open(path: Path) -> BinaryIO:
+    """A file, plain or compressed, to read bytes from."""
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
 def _require_sizes(shape: tuple[int, int], barcodes: np.ndarray, features: pd.DataFrame) -> None:
@@ -183,10 +226,12 @@ def listing(folder: Path) -> str:
 
 def _tab_separated(path: Path) -> list[list[str]]:
     """Lines of a tab-separated file, plain or compressed."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        content = file.read(MAX_TEXT_BYTES + 1)
-    if len(content) > MAX_TEXT_BYTES:
-        raise ValueError(f"it unpacks to more than {MAX_TEXT_BYTES} bytes")
+    with _open(path) as file:
+        content = b""
+        while block := file.read(BLOCK_BYTES):
+            content += block
+            if len(content) > MAX_TEXT_BYTES:
+                raise ValueError(f"it unpacks to more than {MAX_TEXT_BYTES} bytes")
     return [line.rstrip("\r").split("\t") for line in content.decode().split("\n") if line.strip()]
 
 

@@ -34,13 +34,13 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         if SPATIAL not in file.get("obsm", ()):
             found = ", ".join(list(file.get("obsm", ()))[:8]) or "nothing"
             raise EfnstError(f"Expected positions in obsm['spatial'] of {path.name}, found {found}: add them.")
-        positions = positions_of(obs, read_elem(file["obsm"][SPATIAL]), path.name)
+        positions = positions_of(obs, _element(file["obsm"][SPATIAL]), path.name)
         library = _library(file, path)
-        scales = _plain(read_elem(library["scalefactors"])) if "scalefactors" in library else {}
+        scales = _plain(_element(library["scalefactors"])) if "scalefactors" in library else {}
         factors = checked_scales(scales, path.name)
         features = {}
         if expression_rep:
-            held = {name: read_elem(file["obsm"][name]) for name in file["obsm"] if name == expression_rep}
+            held = {name: _element(file["obsm"][name]) for name in file["obsm"] if name == expression_rep}
             features = {expression_rep: features_of(held or dict.fromkeys(file["obsm"]), expression_rep, len(obs))}
         images = {
             source: f"{library.name.lstrip('/')}/images/{source}"
@@ -68,6 +68,14 @@ def read_image(path: Path, name: str) -> np.ndarray:
             raise EfnstError(f"Expected the image {name} in {path.name}, found none: give the same file.")
         _require_plausible(file, DEFLATE_RATIO * path.stat().st_size)
         return file[name][:]
+
+
+def _element(item: h5py.Group | h5py.Dataset) -> object:
+    """One element of the file as anndata reads it."""
+    try:
+        return read_elem(item)
+    except Exception as error:  # anndata has exceptions of its own for what is damaged
+        raise ValueError(f"{item.name}, {type(error).__name__}: {error}") from error
 
 
 def _require_plausible(file: h5py.File, most_bytes: int) -> None:
@@ -103,7 +111,7 @@ def _sampler(item: h5py.Group | h5py.Dataset) -> Callable[[], np.ndarray]:
 
 def _sparse(item: h5py.Group | h5py.Dataset) -> csr_matrix:
     """A matrix as CSR, whichever way it is stored."""
-    matrix = csr_matrix(read_elem(item))
+    matrix = csr_matrix(_element(item))
     matrix.check_format(full_check=True)
     return matrix
 
@@ -112,7 +120,7 @@ def _frame(file: h5py.File, name: str, path: Path) -> pd.DataFrame:
     """A table of the file."""
     if not isinstance(file.get(name), h5py.Group):
         raise EfnstError(f"Expected an .h5ad file with {name}, found {', '.join(list(file)[:8])} in {path.name}.")
-    return read_elem(file[name])
+    return _element(file[name])
 
 
 def _library(file: h5py.File, path: Path) -> h5py.Group | dict:

@@ -92,13 +92,18 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     """Positions of Visium HD."""
+    from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
-    with reading(path), ParquetFile(path) as file:
-        if file.metadata.num_rows > MAX_POSITIONS:
-            raise ValueError(f"it claims {file.metadata.num_rows} rows")
-        known = [name for name in POSITION_COLUMNS if name in file.schema_arrow.names]
-        table = file.read(columns=known).to_pandas()
+    with reading(path):
+        try:
+            with ParquetFile(path) as file:
+                if file.metadata.num_rows > MAX_POSITIONS:
+                    raise ValueError(f"it claims {file.metadata.num_rows} rows")
+                known = [name for name in POSITION_COLUMNS if name in file.schema_arrow.names]
+                table = file.read(columns=known).to_pandas()
+        except ArrowException as error:
+            raise ValueError(str(error)) from error
     return _checked(table, path, first_line=1)
 
 

@@ -1,5 +1,6 @@
 """Sections in SpatialData zarr folders: a table of counts, the shapes it is about, and images in their coordinates."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +85,7 @@ def _open(path: Path) -> "SpatialData":
         warnings.simplefilter("ignore")  # about formats to come
         from spatialdata import read_zarr
 
+        logging.getLogger("ome_zarr").setLevel(logging.ERROR)  # it reports every array
         with reading(path):
             return read_zarr(path, selection=("images", "shapes", "tables"))
 
