@@ -65,11 +65,12 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
     """Positions of Visium and whether the file has a header.
 
     The names of the files do not tell: 1.x has no header, 2.x has one, and both occur under either name. So the first
-    cell decides. Without a header the order is that of `POSITION_COLUMNS`, row (y) before column (x).
+    line decides, by a cell that says barcode. Without a header the order is that of `POSITION_COLUMNS`, row (y) before
+    column (x).
     """
     with reading(path), path.open(newline="", encoding="utf-8-sig") as file:
         first = next(csv.reader(file), [])
-    has_header = bool(first) and first[0].strip().lower() == "barcode"
+    has_header = "barcode" in [cell.strip().lower() for cell in first]
     if not has_header and len(first) != len(POSITION_COLUMNS):
         raise EfnstError(
             f"Expected {len(POSITION_COLUMNS)} columns ({', '.join(POSITION_COLUMNS)}) in {path.name}, "
