@@ -307,3 +307,38 @@ def test_an_h5ad_keeps_nothing_of_what_it_cannot_use(folder: Path, tmp_path: Pat
     with pytest.raises(Exception, match="future"):
         anndata.read_h5ad(tmp_path / "s.h5ad")
     assert read(tmp_path / "s.h5ad")[0].n_obs == data.n_obs
+
+
+class Explosive:
+    """What an attacker would pickle."""
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (Path("exploded"),)
+
+
+def test_pickles_are_never_opened(folder: Path, tmp_path: Path, plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In .npz, .h5ad and zarr: refused or left alone, and in any case not run."""
+    import pickle
+
+    import h5py
+    import zarr
+    from numcodecs import Pickle
+
+    from efnst.section_file import read_arrays
+
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "a.npz", barcodes=np.array(["a"]), features=np.array([Explosive()]))
+    with pytest.raises(EfnstError, match=r"Expected a complete a.npz, found that it cannot be read \(Object arrays"):
+        read_arrays(tmp_path / "a.npz", np.array(["a"]))
+
+    to_anndata(folder / "outs").write_h5ad(tmp_path / "s.h5ad")
+    with h5py.File(tmp_path / "s.h5ad", "a") as file:
+        file["uns/evil"] = np.void(pickle.dumps(Explosive()))
+    assert read(tmp_path / "s.h5ad")[0].n_obs
+
+    write_spatialdata(folder / "outs", tmp_path / "s.zarr")
+    evil = zarr.open_group(str(tmp_path / "s.zarr"), mode="a")["tables/table/uns"]
+    evil.create_dataset("evil", data=np.array([Explosive()], object), object_codec=Pickle())
+    with pytest.raises(EfnstError, match=r"found pickled ones in tables/table/uns/evil: do not use this file"):
+        read(tmp_path / "s.zarr")
+    assert not (tmp_path / "exploded").exists()
