@@ -5,6 +5,7 @@ include { CHECK_INPUTS } from './modules/local/check_inputs'
 include { COHORT_SUMMARY } from './modules/local/cohort_summary'
 include { DESCRIBE_DOMAINS } from './modules/local/describe_domains'
 include { EMBED_PATCHES } from './modules/local/embed_patches'
+include { EXPORT_DOMAINS } from './modules/local/export_domains'
 include { EXPORT_ENCODER } from './modules/local/export_encoder'
 include { FIT_STAIN } from './modules/local/fit_stain'
 include { LEARN_EMBEDDING } from './modules/local/learn_embedding'
@@ -23,6 +24,7 @@ workflow FIND_DOMAINS {
     own_encoder // [file, declaration] of an encoder of one's own, or []
     qc_rules // file of the rules for pass, warn and fail
     normalise_stain // whether the patches are brought to a common stain before the encoder
+    exports // whether domains are exported for other tools
     report_template // jinja2 template of the section's report
 
     main:
@@ -50,17 +52,19 @@ workflow FIND_DOMAINS {
     without_features = read.without_image.map { meta, section, _qc, _files -> [meta, section, []] }
     LEARN_EMBEDDING(with_features.mix(without_features).join(sections.map { meta, files -> [meta, files.n_clusters] }))
 
+    encoder_record = EXPORT_ENCODER.out.encoder.map { _encoder, record -> record }
+    image_records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder_record)
+        .mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], [], []] })
     ASSIGN_DOMAINS(
         READ_SECTION.out.section
             .map { meta, section, _qc -> [meta, section] }
             .join(LEARN_EMBEDDING.out.embedding)
-            .join(sections.map { meta, files -> [meta, files.n_domains] })
+            .join(sections.map { meta, files -> [meta, files.n_domains, files.folder, files.image] })
+            .join(image_records)
     )
     DESCRIBE_DOMAINS(ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, _record -> [meta, domains] })
+    EXPORT_DOMAINS(ASSIGN_DOMAINS.out.domains.filter { _result -> exports }.map { meta, domains, _table, _record -> [meta, domains] })
 
-    encoder_record = EXPORT_ENCODER.out.encoder.map { _encoder, record -> record }
-    image_records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder_record)
-        .mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], [], []] })
     SECTION_REPORT(
         sections
             .map { meta, files -> [meta, files.folder, files.image] }
@@ -75,8 +79,9 @@ workflow FIND_DOMAINS {
     emit:
     summaries = SECTION_REPORT.out.summary
     thumbnails = SECTION_REPORT.out.thumbnail
+    warnings = EXPORT_DOMAINS.out.warning
     failures = READ_SECTION.out.failure.mix(TILE_IMAGE.out.failure, EMBED_PATCHES.out.failure, LEARN_EMBEDDING.out.failure, ASSIGN_DOMAINS.out.failure, DESCRIBE_DOMAINS.out.failure, SECTION_REPORT.out.failure)
-    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, SECTION_REPORT.out.versions)
+    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, EXPORT_DOMAINS.out.versions, SECTION_REPORT.out.versions)
 }
 
 workflow {
@@ -98,6 +103,7 @@ workflow {
         channel.of(groovy.json.JsonOutput.toJson(params)).collectFile(name: 'parameters.json'),
         [file("${projectDir}/nextflow_schema.json"), file("${projectDir}/assets/samplesheet_schema.json")],
     )
+    channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
     checked = CHECK_INPUTS.out.problems
         .map { problems -> problems.size() > 0 ? error(problems.text) : true }
         .combine(CHECK_INPUTS.out.sections.splitJson())
@@ -114,6 +120,7 @@ workflow {
         params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
         file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", checkIfExists: true),
         params.stain_normalisation != 'none',
+        params.exports != 'none',
         file("${projectDir}/assets/section_report.html"),
     )
 
@@ -123,6 +130,7 @@ workflow {
         inOrder(FIND_DOMAINS.out.summaries),
         inOrder(FIND_DOMAINS.out.thumbnails),
         inOrder(FIND_DOMAINS.out.failures.mix(missing).map { failure -> accepted(failure) }),
+        inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
     )
     MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: '')
@@ -155,6 +163,21 @@ def helpText() {
         ["\n${group.title}"] + entries
     }
     return (['Usage: nextflow run main.nf --input samplesheet.csv --outdir results [options]'] + lines).join('\n')
+}
+
+// What only Nextflow knows of this run, as JSON, for `efnst explain`.
+def runRecord() {
+    def record = [
+        command: workflow.commandLine,
+        launch_dir: workflow.launchDir.toString(),
+        project_dir: workflow.projectDir.toString(),
+        profile: workflow.profile,
+        container_engine: workflow.containerEngine ?: 'none',
+        nextflow: workflow.nextflow.version.toString(),
+        efnst: workflow.manifest.version,
+        started: workflow.start.toString(),
+    ]
+    return groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(record)) + '\n'
 }
 
 // The files of one row of the samplesheet; `missing` lists those that do not exist.

@@ -28,6 +28,17 @@ def main(
         str, typer.Option("--ignore_labels", help="Labels left out of the scores, separated by commas.")
     ] = "",
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    folder: Annotated[
+        Path | None, typer.Option(help="The Space Ranger folder of the section, for the picture in the .h5ad.")
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="Its full-resolution image, where one was used.")] = None,
+    image_qc: Annotated[Path | None, typer.Option("--image_qc", help="image_qc.json of tile_image.py.")] = None,
+    features_json: Annotated[
+        Path | None, typer.Option("--features_json", help="features.json of embed_patches.py.")
+    ] = None,
+    encoder_json: Annotated[
+        Path | None, typer.Option("--encoder_json", help="encoder.json of export_encoder.py.")
+    ] = None,
     outdir: Annotated[Path, typer.Option(help="Folder for the sample's .h5ad, domains.csv and domains.json.")] = Path(
         "."
     ),
@@ -38,8 +49,11 @@ def main(
     """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
     import anndata
 
+    from efnst.constants import PROVENANCE
     from efnst.domains import DomainOptions, assign_domains, domain_table, final_section
+    from efnst.picture import scanpy_pictures
     from efnst.program import log, read_json, versions, write_json
+    from efnst.provenance import add_origin, compact
     from efnst.section_file import read_arrays
 
     spots = anndata.read_h5ad(section)
@@ -53,7 +67,13 @@ def main(
     write_json(outdir / "domains.json", record)
     used = read_json(training)
     used["versions"] |= versions("scikit-learn", "leidenalg", "anndata")
-    final_section(spots, arrays, assigned, used, record).write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
+    final = final_section(spots, arrays, assigned, used, record)
+    final.uns["spatial"] = {sample: scanpy_pictures(final, folder, image)}
+    given = {"max_domains": max_domains, "refinement_rounds": refinement_rounds, "ignore_labels": ",".join(ignore)}
+    paths = {"image_qc": image_qc, "features": features_json, "encoder": encoder_json}
+    add_origin(final, given, {name: read_json(path) if path else None for name, path in paths.items()})
+    final.write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
+    write_json(outdir / "provenance.json", {"sample": sample} | compact(final.uns[PROVENANCE]))
     how = "asked" if n_domains else "chosen"
     log.info("%s: %d domains (%d %s)", sample, record["n_domains_found"], record["n_domains_asked"], how)
 

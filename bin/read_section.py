@@ -66,6 +66,7 @@ def main(
     """
     import numpy as np
 
+    from efnst.checksums import input_checksums
     from efnst.constants import QC, SECTION
     from efnst.qc_rules import apply_rules, read_rules
     from efnst.section import load_section
@@ -77,6 +78,7 @@ def main(
     kept, lost, used = keep_good_spots(loaded, thresholds, qc_mads)
     record = {"sample": sample} | about | qc_record(kept, lost, float(kept.uns[SECTION]["pitch_px"]))
     record |= {"thresholds": asdict(used), "qc_mads": qc_mads}
+    record["inputs"] = input_checksums(section, image, labels, bin_um)
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] = warnings + [finding["text"] for finding in record["qc_findings"]]
     stored = {name: value for name, value in record.items() if name not in ("metrics_summary", "qc_findings")}

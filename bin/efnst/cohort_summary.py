@@ -4,11 +4,14 @@ import base64
 import csv
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote
 
+import pandas as pd
 import yaml
 
 from efnst.palette import domain_colour
@@ -24,6 +27,19 @@ FIELDS = (
     *("device", "seconds", "spots_per_second"),
 )
 COLUMNS = ("sample", "status", "reason", "report", *FIELDS)
+OF_SECTION = {  # columns of summary.csv that are the same for all methods, with their types
+    **dict.fromkeys(("n_spots_in_tissue", "n_spots_kept"), "Int64"),
+    **dict.fromkeys(("median_counts", "median_genes", "median_pct_mt"), "Float64"),
+    **dict.fromkeys(("image_source", "device"), "string"),
+    **dict.fromkeys(("seconds", "spots_per_second"), "Float64"),
+    "n_domains_asked": "Int64",
+}
+OF_METHOD = {
+    **{"n_domains": "Int64", "how": "string", "n_runs": "Int64"},
+    **dict.fromkeys(("stability", "chaos", "pas", "silhouette"), "Float64"),
+    **dict.fromkeys(("ari", "ami", "nmi", "homogeneity", "completeness", "v_measure"), "Float64"),
+}
+TYPES = dict.fromkeys(("sample", "group", "method", "status", "reason", "report"), "string") | OF_SECTION | OF_METHOD
 STATUS_COLOURS = [{"good": "#2e8b57"}, {"doubtful": "#c98a00"}, {"bad": "#c0392b"}]
 STATUS_RULES = {
     "good": [{"s_eq": "pass"}],
@@ -60,19 +76,22 @@ def files_below(paths: list[Path], suffix: str) -> list[Path]:
     return sorted(found)
 
 
-def outcomes(samples: list[str], summaries: list[dict], failures: list[dict]) -> list[Outcome]:
+def outcomes(
+    samples: list[str], summaries: list[dict], failures: list[dict], warnings: Sequence[dict] = ()
+) -> list[Outcome]:
     """One outcome per sample, in the order of the samplesheet.
 
     A failure without a sample is of a step that all sections need: it is the reason of every section without an end.
+    `warnings` are of steps that a section does without: a finished section with one is still finished.
     """
     summary_of = {summary["sample"]: summary for summary in summaries}
-    unknown = ({failure["sample"] for failure in failures} | set(summary_of)) - {*samples, ""}
+    unknown = ({record["sample"] for record in [*failures, *warnings]} | set(summary_of)) - {*samples, ""}
     if unknown:
         raise ValueError(f"results of samples that are not in sections.json: {', '.join(sorted(unknown))}")
-    return [_outcome(sample, summary_of.get(sample), failures) for sample in samples]
+    return [_outcome(sample, summary_of.get(sample), failures, warnings) for sample in samples]
 
 
-def _outcome(sample: str, summary: dict | None, failures: list[dict]) -> Outcome:
+def _outcome(sample: str, summary: dict | None, failures: list[dict], warnings: Sequence[dict]) -> Outcome:
     """The outcome of one sample."""
     own = [failure for failure in failures if failure["sample"] == sample]
     if not own and summary is None:
@@ -82,11 +101,13 @@ def _outcome(sample: str, summary: dict | None, failures: list[dict]) -> Outcome
         return Outcome(sample, "failed", "; ".join(reasons), summary)
     if summary is None:
         return Outcome(sample, "failed", ENDED_UNEXPECTEDLY, None)
-    return Outcome(sample, summary["status"], "; ".join(summary["warnings"]), summary)
+    more = [f"{record['step']}: {record['reason']}" for record in warnings if record["sample"] == sample]
+    status = "warn" if more else summary["status"]
+    return Outcome(sample, status, "; ".join([*summary["warnings"], *more]), summary)
 
 
-def write_summary(ended: list[Outcome], path: Path) -> None:
-    """summary.csv: the same columns whatever ended how; what is not known is empty."""
+def write_sections(ended: list[Outcome], path: Path) -> None:
+    """sections.csv, one row per section: the same columns whatever ended how; what is not known is empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -94,6 +115,21 @@ def write_summary(ended: list[Outcome], path: Path) -> None:
             values = [(outcome.summary or {}).get(field) for field in FIELDS]
             fields = ["" if value is None else value for value in values]
             writer.writerow([outcome.sample, outcome.status, outcome.reason, outcome.report, *fields])
+
+
+def summary_table(ended: list[Outcome], groups: Mapping[str, str] = MappingProxyType({})) -> pd.DataFrame:
+    """summary.csv and summary.parquet: one row per section and method, the columns and types always those of `TYPES`.
+
+    `groups` are those of the samplesheet. A section without a result has one row, without a method.
+    """
+    rows = []
+    for outcome in ended:
+        summary = outcome.summary or {}
+        section = {name: summary.get(name) for name in OF_SECTION} | {"group": groups.get(outcome.sample)}
+        section |= {name: getattr(outcome, name) for name in ("sample", "status", "reason", "report")}
+        methods = summary.get("methods") or {None: {}}
+        rows += [figures | section | {"method": method} for method, figures in methods.items()]
+    return pd.DataFrame(rows, columns=list(TYPES)).replace("", None).astype(TYPES)
 
 
 def contents(ended: list[Outcome], thumbnails: dict[str, Path]) -> dict[str, dict]:

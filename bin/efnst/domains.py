@@ -25,6 +25,7 @@ from efnst.constants import (
 from efnst.continuity import chaos, pas
 from efnst.errors import EfnstError
 from efnst.number_of_domains import choose_number, stability_curve
+from efnst.palette import division_colours
 from efnst.refinement import refine
 from efnst.scores import best_matches, confusion, label_scores, scored_spots
 
@@ -208,6 +209,11 @@ def final_section(section: AnnData, arrays: dict, assigned: Assigned, training: 
     section.obs[CONFIDENCE] = assigned.confidence
     for name, labels in assigned.baselines.items():
         section.obs[name] = _categories(labels)
+    for key in (DOMAIN, *BASELINES, LABEL):
+        if key in section.obs:
+            groups = section.obs[key].astype("category").array
+            colours = division_colours(groups, section.obs[DOMAIN].array, is_numbered=key != LABEL)
+            section.uns[f"{key}_colors"] = np.array(colours, dtype=object)
     section.obsm[EMBEDDING] = assigned.embedding
     for name, key in {"diffused": DIFFUSED, "expression": EXPRESSION_PCS, "image_pcs": IMAGE_PCS}.items():
         if name in arrays:

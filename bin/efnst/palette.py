@@ -1,6 +1,7 @@
 """Colours of domains and of values: colour-blind safe, the same domain the same colour everywhere."""
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 # Okabe and Ito's seven, then each the colour farthest (CIELAB) from all before it, as seen with normal vision,
@@ -25,6 +26,17 @@ def domain_colour(number: int) -> str:
 def domain_colours(n_domains: int) -> list[str]:
     """Colours of domains 1…n_domains."""
     return [domain_colour(number) for number in range(1, n_domains + 1)]
+
+
+def division_colours(groups: pd.Categorical, domains: pd.Categorical, is_numbered: bool) -> list[str]:
+    """Colours of the categories of another division of the spots, next to those of the domains.
+
+    The baselines are numbered like the domains they match and take their colours; labels have no numbers and take the
+    colours of the domains that they share most spots with.
+    """
+    if is_numbered:
+        return [domain_colour(int(name)) for name in groups.categories]
+    return matched_colours(groups.codes, domains.codes, len(groups.categories), len(domains.categories))
 
 
 def matched_colours(codes: np.ndarray, domain_codes: np.ndarray, n_groups: int, n_domains: int) -> list[str]:

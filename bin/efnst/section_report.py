@@ -8,19 +8,14 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pandas as pd
-import pyvips
 from PIL import Image, ImageDraw
 
 from efnst.constants import BASELINES, CONFIDENCE, DOMAIN, LABEL, PROVENANCE, SECTION, SPATIAL
-from efnst.errors import EfnstError
-from efnst.image import is_read_as_it_is, shrunk
-from efnst.image_file import image_errors
 from efnst.markers import log_normalised
-from efnst.palette import MISSING, VALUE_COLOURS, domain_colour, domain_colours, matched_colours
+from efnst.palette import MISSING, VALUE_COLOURS, division_colours, domain_colours
+from efnst.picture import MAX_IMAGE_PX, image_path, plain, small_image
 from efnst.program import read_json
-from efnst.section_image import located
 
-MAX_IMAGE_PX = 1200  # longest side of the H&E image in the report
 THUMBNAIL_PX = 260  # height of the thumbnail
 THUMBNAIL_BYTES = 16_000
 LOSS_POINTS = 100  # points of each training curve
@@ -111,40 +106,6 @@ def read_picture(data: anndata.AnnData, folder: Path, image: Path | None) -> Ima
     section = plain(data.uns[SECTION])
     path = image_path(section, folder, image)
     return small_image(path, section) if path else None
-
-
-def image_path(section: dict, folder: Path, image: Path | None) -> Path | None:
-    """Where the image of the section lies; None if it has none. `section`: uns["section"]."""
-    source, file = section["image"]["source"], section["image"]["file"]
-    if source == "none":
-        return None
-    if source == "fullres":
-        if image is None:
-            raise EfnstError("Expected the full-resolution image of this section, found none: give it with --image.")
-        return image
-    return located(folder, file)
-
-
-def small_image(path: Path, section: dict) -> Image.Image:
-    """The image as RGB, shrunk to at most `MAX_IMAGE_PX` while it is decoded, so that memory stays bounded."""
-    with image_errors(path):
-        found = pyvips.Image.new_from_file(str(path))
-        expected = int(section["image"]["width"]), int(section["image"]["height"])
-        if (found.width, found.height) != expected:
-            raise EfnstError(
-                f"Expected `{path.name}` to have {expected[0]} x {expected[1]} px as when the section was read, "
-                f"found {found.width} x {found.height}: give the same image, or run the section again."
-            )
-        if not is_read_as_it_is(path):
-            small = Image.fromarray(shrunk(path, MAX_IMAGE_PX))
-            small.thumbnail((MAX_IMAGE_PX, MAX_IMAGE_PX))
-            return small
-        # Without no_rotate an EXIF orientation would turn the image away from the spots.
-        small = pyvips.Image.thumbnail(str(path), MAX_IMAGE_PX, height=MAX_IMAGE_PX, size="down", no_rotate=True)
-        if small.hasalpha():
-            small = small.flatten(background=[255 if small.format == "uchar" else 65535])
-        small = small.colourspace("srgb").cast("uchar")
-        return Image.frombytes("RGB", (small.width, small.height), small.write_to_memory())
 
 
 def section_view(data: anndata.AnnData, image: Image.Image | None) -> View:
@@ -263,10 +224,7 @@ def divisions(obs: pd.DataFrame) -> list[dict]:
         if key not in obs or obs[key].isna().all():
             continue
         groups = obs[key].astype("category").array
-        n_groups, n_domains = len(groups.categories), len(domains.categories)
-        # The baselines carry the numbers of the domains they match; labels have no number.
-        colours = [domain_colour(int(name)) for name in groups.categories] if key != LABEL else None
-        colours = colours or matched_colours(groups.codes, domains.codes, n_groups, n_domains)
+        colours = division_colours(groups, domains, is_numbered=key != LABEL)
         names = groups.categories.astype(str).tolist()
         codes = groups.codes.astype(int).tolist()
         layers.append({"key": key, "title": title, "names": names, "colours": colours, "codes": codes})
@@ -439,6 +397,7 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
     row |= {f"ari_{m}": domains["methods"][m]["ari"] for m in methods if domains["methods"][m].get("ari") is not None}
     row |= {"device": training["device"], "seconds": training["seconds"]}
     row["spots_per_second"] = (records.features or {}).get("spots_per_second")
+    row["methods"] = {method: method_figures(domains["methods"][method]) for method in methods}
     shares = data.obs[DOMAIN].value_counts(normalize=True, sort=False)
     return row | {
         "composition": {str(name): round(float(share), 6) for name, share in shares.items()},
@@ -448,6 +407,11 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
         "loss": {part: thinned(values) for part, values in training["loss"].items()},
         "methods_text": methods_text(records, parameters, row["image_source"]),
     }
+
+
+def method_figures(method: dict) -> dict:
+    """The figures of one method, without its tables."""
+    return {key: value for key, value in method.items() if isinstance(value, int | float | str) or value is None}
 
 
 def thinned(values: list[float]) -> list[list[float]]:
@@ -491,15 +455,6 @@ def _filled(sentence: str, given: dict) -> str | None:
         return sentence.format_map(given)
     except KeyError:
         return None
-
-
-def plain(value: object) -> object:
-    """What anndata read back as numpy types, as plain Python."""
-    if isinstance(value, dict):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, np.ndarray):
-        return [plain(inner) for inner in value.tolist()]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def jpeg_uri(image: Image.Image) -> str:

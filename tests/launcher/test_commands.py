@@ -11,7 +11,7 @@ import pytest
 from efnst import __version__
 
 Efnst = Callable[..., subprocess.CompletedProcess[str]]
-COMMANDS = ("demo", "run", "check", "samplesheet", "test", "python", "nextflow", "lint", "setup")
+COMMANDS = ("demo", "run", "check", "samplesheet", "explain", "test", "python", "nextflow", "lint", "setup")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], []])

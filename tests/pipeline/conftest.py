@@ -45,8 +45,8 @@ class Run:
 
     @property
     def summary(self) -> dict[str, dict[str, str]]:
-        """The rows of summary.csv by sample."""
-        with (self.outdir / "summary.csv").open(newline="") as file:
+        """The rows of sections.csv by sample."""
+        with (self.outdir / "sections.csv").open(newline="") as file:
             return {row["sample"]: row for row in csv.DictReader(file)}
 
 

@@ -3,21 +3,27 @@
 import csv
 import json
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import anndata
 import numpy as np
 import pytest
 import yaml
-from tests.pipeline.conftest import Run
+from tests.pipeline.conftest import QUICK, Efnst, Run
 
 pytestmark = pytest.mark.slow
 
 SAMPLES = {"sim_layers": 7, "sim_nested": 4}
-SECTION_FILES = ("report.html", "domains.csv", "markers.csv", "spatial_genes.csv")
+SECTION_FILES = (
+    *("report.html", "domains.csv", "markers.csv", "spatial_genes.csv", "exports/loupe.csv"),
+    *("exports/domains_hires.geojson", "exports/domains_fullres.geojson"),
+    *(f"figures/{name}.{kind}" for name in ("domains", "comparison") for kind in ("png", "svg", "pdf")),
+)
 RUN_FILES = (
     *("execution_trace.txt", "execution_report.html", "execution_timeline.html", "pipeline_dag.html"),
-    *("parameters.json", "software_versions.yml"),
+    *("parameters.json", "sections.json", "run.json", "software_versions.yml"),
 )
 
 
@@ -29,9 +35,16 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_nothing_is_missing_and_nothing_else_is_published(finished: Run) -> None:
     files = {str(path.relative_to(finished.outdir)) for path in finished.outdir.rglob("*") if path.is_file()}
-    expected = {"summary.csv", "multiqc_report.html", *(f"pipeline_info/{name}" for name in RUN_FILES)}
+    expected = {
+        "summary.csv",
+        "summary.parquet",
+        "sections.csv",
+        "multiqc_report.html",
+        *(f"pipeline_info/{name}" for name in RUN_FILES),
+    }
     for sample in SAMPLES:
         expected |= {f"{sample}/{name}" for name in (*SECTION_FILES, f"{sample}.h5ad")}
+        expected.add(f"pipeline_info/provenance/{sample}.json")
     assert {name for name in files if not name.startswith("multiqc_report_data/")} == expected
     assert all((finished.outdir / name).stat().st_size > 0 for name in expected)
     assert not [path for path in finished.outdir.rglob("*") if path.is_symlink()]
@@ -130,4 +143,22 @@ def test_each_step_ran_once_for_each_section(finished: Run) -> None:
     done = [(task["process"], task["tag"]) for task in finished.tasks]
     assert len(done) == len(set(done)) == len(finished.ended("COMPLETED"))
     for sample in SAMPLES:
-        assert len([tag for _, tag in done if tag == sample]) == 7
+        assert len([tag for _, tag in done if tag == sample]) == 8
+
+
+def test_a_result_is_explained_by_a_command_that_repeats_it(finished: Run, project: Path, efnst: Efnst) -> None:
+    """The command is run where the first run's tasks are kept: none of a section's may need to run again."""
+    for name in ("sim_nested.h5ad", "exports/loupe.csv"):
+        command = [project / "efnst", "explain", "--check", finished.outdir / "sim_nested" / name]
+        explained = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "section sim_nested" in explained and "weights_sha256" not in explained
+        assert explained.count("unchanged") == 6 and "device      encoder: cpu" in explained.replace(
+            "network: cpu, encoder: cpu (CPUExecutionProvider)", "encoder: cpu (CPUExecutionProvider), network: cpu"
+        )
+    line = next(line for line in explained.splitlines() if "./efnst run" in line)
+    words = shlex.split(line.partition("./efnst run")[2])
+    at = words.index("--outdir")
+    again = efnst(finished.outdir.parent, *words[:at], *words[at + 2 :], "-resume", outdir="repeated")
+    assert again.status == 0, again.output
+    assert {task["status"] for task in again.tasks} == {"CACHED"}
+    assert QUICK[1] not in line

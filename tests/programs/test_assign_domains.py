@@ -86,7 +86,8 @@ def test_the_final_section_holds_every_field(
     for name, key in names.items():
         assert np.array_equal(final.obsm[key], arrays[name]), key
     provenance = final.uns["efnst"]
-    assert set(provenance) == {"parameters", "versions", "seed", "training", "domains"}
+    parts = {"parameters", "versions", "seed", "training", "domains", "devices", "image", "inputs"}
+    assert set(provenance) == parts
     assert provenance["parameters"]["n_domains"] == N_DOMAINS and provenance["parameters"]["epochs"] == 30
     assert provenance["parameters"]["clustering"] == "mixture" and provenance["seed"] == 0
     assert {"efnst", "python", "torch", "scikit-learn", "leidenalg", "anndata"} <= set(provenance["versions"])

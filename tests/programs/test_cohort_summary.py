@@ -2,17 +2,20 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "bin" / "cohort_summary.py"
+TABLES = ("summary.csv", "summary.parquet", "sections.csv")
 CONFIG = PROJECT / "assets" / "multiqc_config.yml"
 
 
@@ -25,6 +28,9 @@ def summary(number: int) -> dict:
     for method in ("efnst", "diffused", "leiden"):
         row |= {f"{method}_chaos": 0.06, f"{method}_pas": 0.05, f"{method}_silhouette": None}
         row |= {f"ari_{method}": 0.5} if number % 2 else {}
+    figures = {"n_domains": 7, "how": "k-means", "chaos": 0.06, "pas": 0.05, "silhouette": None}
+    figures |= {"ari": 0.5, "ami": 0.6} if number % 2 else {}
+    row["methods"] = {"efnst": figures | {"n_runs": 4, "stability": 0.9}, "diffused": figures, "leiden": figures}
     row |= {"device": "cpu", "seconds": 12.5, "spots_per_second": None, "lost": {"min_counts_per_spot": 10 + number}}
     row |= {"composition": {str(domain): 1 / 7 for domain in range(1, 8)}}
     row |= {"quantiles": {"total_counts": [1.0, 2e3, 4e3, 6e3, 3e4], "n_genes_by_counts": [1.0, 1e3, 2e3, 3e3, 8e3]}}
@@ -38,7 +44,7 @@ def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> li
     numbers = range(finished + failed + vanished)
     for name in ("summaries", "failures", "thumbnails", "versions"):
         (folder / name).mkdir()
-    sections = [{"id": summary(number)["sample"]} for number in numbers]
+    sections = [{"id": summary(number)["sample"], "group": "donor A" if number else ""} for number in numbers]
     (folder / "sections.json").write_text(json.dumps(sections))
     for number in numbers[:finished]:
         place = folder / "summaries" / str(number)
@@ -55,10 +61,10 @@ def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> li
 
 
 def summarise(folder: Path, options: list) -> list[dict]:
-    """Run the program; the rows of summary.csv."""
+    """Run the program; the rows of sections.csv."""
     command = [sys.executable, PROGRAM, *options, "--outdir", folder / "out"]
     subprocess.run(command, check=True, capture_output=True, text=True)
-    with (folder / "out" / "summary.csv").open(newline="") as file:
+    with (folder / "out" / "sections.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -80,9 +86,42 @@ def test_rows_and_files(tmp_path: Path) -> None:
     made = {path.name for path in (tmp_path / "out").iterdir()}
     parts = ("status", "statistics", "spots_lost", "quantiles", "composition", "gallery", "markers", "scores")
     expected = {f"efnst_{part}_mqc.json" for part in (*parts, "training", "methods")}
-    assert made == expected | {"summary.csv", "efnst_mqc_versions.yml"}
+    assert made == expected | {*TABLES, "efnst_mqc_versions.yml"}
     versions = yaml.safe_load((tmp_path / "out" / "efnst_mqc_versions.yml").read_text())
     assert versions == {"READ_SECTION": {"scanpy": ["1.11.0"]}}
+
+
+def test_one_row_per_section_and_method_alike_in_csv_and_parquet(tmp_path: Path) -> None:
+    summarise(tmp_path, stage(tmp_path, finished=2, failed=1))
+    table = pd.read_parquet(tmp_path / "out" / "summary.parquet")
+    text = pd.read_csv(tmp_path / "out" / "summary.csv")
+    pd.testing.assert_frame_equal(text.astype(table.dtypes), table)
+    assert table["group"].tolist() == [pd.NA] * 3 + ["donor A"] * 4
+    methods = ["efnst", "diffused", "leiden"]
+    assert table["method"].tolist() == [*methods, *methods, pd.NA]
+    assert table["sample"].tolist() == ["P000_tumour"] * 3 + ["P001_tumour"] * 3 + ["P002_tumour"]
+    assert table["status"].tolist() == ["warn"] * 3 + ["pass"] * 3 + ["failed"]
+    assert table["stability"].tolist() == [0.9, pd.NA, pd.NA, 0.9, pd.NA, pd.NA, pd.NA]
+    assert table["ari"].tolist() == [pd.NA] * 3 + [0.5] * 3 + [pd.NA]
+    assert table["n_spots_kept"].tolist() == [2990] * 6 + [pd.NA]
+    assert table.dtypes["n_spots_kept"] == "Int64" and table.dtypes["silhouette"] == "Float64"
+
+
+def test_every_column_is_explained() -> None:
+    from efnst.cohort_summary import COLUMNS, TYPES
+
+    text = (PROJECT / "docs" / "output.md").read_text()
+    table = text[text.index("## summary.csv") : text.index("## multiqc_report.html")]
+    explained = [
+        name
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([^`]+)`", line.split("|")[1])
+    ]
+    methods = ("efnst", "diffused", "leiden")
+    wide = {name.replace("<method>", method) for name in explained for method in methods}
+    assert set(TYPES) <= set(explained)
+    assert set(COLUMNS) <= wide and wide - {*COLUMNS, *TYPES} == set()
 
 
 def test_every_section_has_its_place_in_the_configuration(tmp_path: Path) -> None:
@@ -96,7 +135,7 @@ def test_sections_only(tmp_path: Path) -> None:
     stage(tmp_path, finished=0, vanished=2)
     rows = summarise(tmp_path, ["--sections", tmp_path / "sections.json"])
     assert [row["status"] for row in rows] == ["failed", "failed"]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"summary.csv", "efnst_status_mqc.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*TABLES, "efnst_status_mqc.json"}
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from efnst.cohort_summary import (
     files_below,
     merged_versions,
     outcomes,
-    write_summary,
+    write_sections,
 )
 from efnst.palette import domain_colour
 
@@ -37,7 +37,7 @@ def summary(sample: str, **changed: object) -> dict:
 
 
 def rows(path: Path) -> list[dict]:
-    """summary.csv as dictionaries."""
+    """sections.csv as dictionaries."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -49,8 +49,8 @@ def test_every_sample_has_one_row_in_the_order_of_the_sheet(tmp_path: Path) -> N
     ]
     finished = [summary("a", status="warn", warnings=["weak, image", "border"]), summary("d")]
     ended = outcomes(["d", "c", "b", "a"], finished, failures)
-    write_summary(ended, tmp_path / "summary.csv")
-    table = rows(tmp_path / "summary.csv")
+    write_sections(ended, tmp_path / "sections.csv")
+    table = rows(tmp_path / "sections.csv")
     assert list(table[0]) == list(COLUMNS)
     assert [(row["sample"], row["status"]) for row in table] == [
         ("d", "pass"),
@@ -65,6 +65,19 @@ def test_every_sample_has_one_row_in_the_order_of_the_sheet(tmp_path: Path) -> N
     assert table[0]["n_spots_kept"] == "10"
     assert table[0]["ari_efnst"] == "0.1"
     assert table[1]["n_spots_kept"] == ""
+
+
+def test_what_a_section_does_without_is_a_warning() -> None:
+    record = {"sample": "a", "step": "export_domains", "reason": "a: figures, disk full"}
+    passed, warned = summary("a"), summary("a", status="warn", warnings=["weak image"])
+    reason = "export_domains: a: figures, disk full"
+    (outcome,) = outcomes(["a"], [passed], [], [record])
+    assert (outcome.status, outcome.reason) == ("warn", reason)
+    (outcome,) = outcomes(["a"], [warned], [], [record])
+    assert (outcome.status, outcome.reason) == ("warn", f"weak image; {reason}")
+    failed = {"sample": "a", "step": "read_section", "reason": "no spots"}
+    (outcome,) = outcomes(["a"], [], [failed], [])
+    assert (outcome.status, outcome.reason) == ("failed", "read_section: no spots")
 
 
 def test_a_failure_after_the_report_still_counts() -> None:

@@ -9,10 +9,11 @@ process COHORT_SUMMARY {
     path summaries, stageAs: 'summaries/?/*' // section_summary.json of each finished section
     path thumbnails, stageAs: 'thumbnails/*'
     path failures, stageAs: 'failures/?/*' // failure.json of each failed step
+    path warnings, stageAs: 'warnings/?/*' // warning.json of each step that a section does without
     path versions, stageAs: 'versions/?/*' // versions.yml of each task
 
     output:
-    path 'summary.csv', emit: summary
+    path '{summary,sections}.{csv,parquet}', emit: summary
     path '*_mqc*', emit: multiqc
     path 'software_versions.yml', emit: software_versions
     path 'versions.yml', emit: versions
@@ -20,19 +21,20 @@ process COHORT_SUMMARY {
     script:
     """
     # code ${task.ext.code}
-    mkdir -p summaries thumbnails failures versions
+    mkdir -p summaries thumbnails failures warnings versions
     cohort_summary.py \\
         --sections ${sections} \\
         --summaries summaries \\
         --thumbnails thumbnails \\
         --failures failures \\
+        --warnings warnings \\
         --versions versions
     cp efnst_mqc_versions.yml software_versions.yml
-    write_versions.py '${task.process}' pandas > versions.yml
+    write_versions.py '${task.process}' pandas pyarrow > versions.yml
     """
 
     stub:
     """
-    touch summary.csv efnst_mqc.json software_versions.yml versions.yml
+    touch summary.csv summary.parquet sections.csv efnst_mqc.json software_versions.yml versions.yml
     """
 }

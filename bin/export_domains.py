@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Step: the section's domains in the forms of other tools, and figures for papers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from efnst.program import run
+
+if TYPE_CHECKING:
+    import numpy as np
+    from anndata import AnnData
+
+Outlines = Callable[[], "dict[str, np.ndarray]"]  # those of section_outlines, made when first asked for
+log = logging.getLogger("efnst")
+
+
+def main(
+    sample: Annotated[str, typer.Option("--sample", help="Name of the sample, as in the samplesheet.")],
+    domains: Annotated[
+        Path, typer.Option("--domains", help="The sample's .h5ad with its domains, from assign_domains.")
+    ],
+    exports: Annotated[
+        str, typer.Option("--exports", help="loupe, geojson, figures, spatialdata; several with commas, or all.")
+    ] = "loupe,geojson,figures",
+    outdir: Annotated[Path, typer.Option("--outdir", help="Folder for exports/ and figures/.")] = Path(),
+    failure: Annotated[
+        Path | None, typer.Option("--failure", help="Write what could not be exported to this file and exit 0.")
+    ] = None,
+) -> None:
+    """Export the domains of one section.
+
+    Writes, as far as asked for, exports/loupe.csv, exports/domains_<image>.geojson, exports/<sample>.zarr and figures/.
+    An export that fails does not keep the others from being made: the program tells of it at its end.
+    """
+    import anndata
+
+    from efnst.errors import EfnstError, check_choice
+    from efnst.exports import section_outlines
+
+    for library in ("fontTools", "spatialdata", "matplotlib"):  # they report each step of their own
+        logging.getLogger(library).setLevel(logging.WARNING)
+    asked = [name.strip() for name in exports.split(",") if name.strip()]
+    for name in asked:
+        check_choice("exports", name, (*WRITERS, "all"))
+    section = anndata.read_h5ad(domains)
+    outlines = cache(lambda: section_outlines(section))
+    wrong = []
+    for name in WRITERS if "all" in asked else asked:
+        try:
+            WRITERS[name](section, sample, outdir, outlines)
+            log.info("%s: %s written", sample, name)
+        except Exception as error:  # whatever it is, the results and the other exports stay
+            log.exception("%s: %s failed", sample, name)
+            wrong.append(f"{name}, {error if isinstance(error, EfnstError) else repr(error)}")
+    if wrong:
+        raise EfnstError("Expected all exports to be written, these were not: " + "; ".join(wrong))
+
+
+def write_loupe(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
+    """Categories for Loupe Browser."""
+    from efnst.exports import loupe_table
+
+    loupe_table(section.obs).to_csv(_folder(outdir, "exports") / "loupe.csv", index=False)
+
+
+def write_geojson(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
+    """Outlines for QuPath, one file for each image they may be laid on."""
+    from efnst.constants import DOMAIN
+    from efnst.exports import image_scales, outlines_geojson
+
+    for image in image_scales(section):
+        text = outlines_geojson(section, outlines()[DOMAIN], image)
+        (_folder(outdir, "exports") / f"domains_{image}.geojson").write_text(text + "\n", encoding="utf-8")
+
+
+def write_figures(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
+    """Figures for papers."""
+    from efnst.figures import draw_figures
+
+    draw_figures(section, sample, outlines(), _folder(outdir, "figures"))
+
+
+def write_spatialdata(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
+    """A SpatialData store; importing that library alone takes seconds."""
+    from efnst.constants import DOMAIN
+    from efnst.spatial_data import write_spatial_data
+
+    write_spatial_data(section, sample, outlines()[DOMAIN], _folder(outdir, "exports") / f"{sample}.zarr")
+
+
+def _folder(outdir: Path, name: str) -> Path:
+    """The folder `name` of the results, made where it is not there."""
+    (outdir / name).mkdir(parents=True, exist_ok=True)
+    return outdir / name
+
+
+WRITERS = {"loupe": write_loupe, "geojson": write_geojson, "figures": write_figures, "spatialdata": write_spatialdata}
+
+if __name__ == "__main__":
+    run(main)
