@@ -18,23 +18,24 @@ include { folderDigest } from './modules/local/digests'
 // From sections to domains: each channel element is [meta, files…], meta.id the sample's name.
 workflow FIND_DOMAINS {
     take:
-    sections // [meta, files]: files = [folder, image, labels, use_image, n_domains, n_clusters], [] for a file that is not given
+    sections // [meta, files]: files = [folder, bin_um, image, labels, use_image, n_domains, n_clusters], [] for a file that is not given
     encoder // name of the encoder
     encoder_weights // file with its weights, or []
     own_encoder // [file, declaration] of an encoder of one's own, or []
+    qc_rules // file of the rules for pass, warn and fail
     normalise_stain // whether the patches are brought to a common stain before the encoder
     exports // whether domains are exported for other tools
     report_template // jinja2 template of the section's report
 
     main:
-    READ_SECTION(sections.map { meta, files -> [meta, files.use_image, files.folder, files.image, files.labels, folderDigest(files.folder)] })
+    READ_SECTION(sections.map { meta, files -> [meta, files.use_image, files.folder, files.bin_um, files.image, files.labels, folderDigest(files.folder)] }, qc_rules)
     read = READ_SECTION.out.section.join(sections).branch { _meta, _section, _qc, files ->
         with_image: files.use_image
         without_image: true
     }
 
     EXPORT_ENCODER(read.with_image.first().map { _first -> encoder }, encoder_weights, own_encoder)
-    TILE_IMAGE(read.with_image.map { meta, section, _qc, files -> [meta, section, files.folder, files.image] })
+    TILE_IMAGE(read.with_image.map { meta, section, _qc, files -> [meta, section, files.folder, files.image] }, qc_rules)
     tiled = TILE_IMAGE.out.patches
     if (normalise_stain) {
         FIT_STAIN(inOrder(TILE_IMAGE.out.qc.map { _meta, qc -> qc }).filter { all -> all.size() > 0 })
@@ -117,6 +118,7 @@ workflow {
         params.encoder,
         params.encoder_weights ? file(params.encoder_weights, checkIfExists: true) : [],
         params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
+        file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", checkIfExists: true),
         params.stain_normalisation != 'none',
         params.exports != 'none',
         file("${projectDir}/assets/section_report.html"),
@@ -185,6 +187,7 @@ def sectionFiles(row) {
     def missing = paths.findAll { _column, path -> path && !file(path).exists() }
     return [
         folder: file(row.section),
+        bin_um: row.bin_um ?: '', // empty: READ_SECTION takes 8 where there are bins
         image: paths.image ? file(paths.image) : [],
         labels: paths.labels ? file(paths.labels) : [],
         use_image: use_image,

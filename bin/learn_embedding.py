@@ -19,6 +19,10 @@ def main(
         int, typer.Option("--min_spots_per_gene", help="Leave out genes seen in fewer spots.", min=1)
     ] = 3,
     n_genes: Annotated[int, typer.Option("--n_genes", help="Number of spatially variable genes used.", min=2)] = 3000,
+    expression_rep: Annotated[
+        str,
+        typer.Option("--expression_rep", help="Features in obsm to learn from instead of the expression's components."),
+    ] = "",
     expression_pcs: Annotated[
         int, typer.Option("--expression_pcs", help="Principal components of expression.", min=1)
     ] = 30,

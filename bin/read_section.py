@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Read one section from its Space Ranger folder."""
+"""Read one section from a Space Ranger folder, an archive of one, an .h5ad file or a SpatialData zarr."""
 
 import logging
 from dataclasses import asdict
@@ -11,16 +11,23 @@ import typer
 from efnst.program import run, write_json
 
 log = logging.getLogger("efnst")
+RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
 
 
 def main(
     sample: Annotated[str, typer.Option("--sample", help="Name of the section.")],
-    section: Annotated[Path, typer.Option("--section", help="Space Ranger outs folder, or the folder that holds it.")],
+    section: Annotated[
+        Path, typer.Option("--section", help="Space Ranger outs folder or its parent, .tar.gz, .h5ad or zarr.")
+    ],
     image: Annotated[
         str, typer.Option("--image", help="Full-resolution image; `none` for no image; empty for that of the folder.")
     ] = "",
     labels: Annotated[
         str, typer.Option("--labels", help="CSV with the columns barcode and label, for scores only.")
+    ] = "",
+    bin_um: Annotated[str, typer.Option("--bin_um", help="Visium HD: bin size in µm, or `cells`; empty for 8.")] = "",
+    expression_rep: Annotated[
+        str, typer.Option("--expression_rep", help="Features in obsm to keep beside the counts, by name.")
     ] = "",
     min_counts_per_spot: Annotated[
         int, typer.Option("--min_counts_per_spot", min=0, help="Leave out spots with fewer counts.")
@@ -32,6 +39,20 @@ def main(
         float,
         typer.Option("--max_pct_mt", min=0, max=100, help="Leave out spots with a higher % of mitochondrial counts."),
     ] = 100.0,
+    max_pct_ribo: Annotated[
+        float,
+        typer.Option("--max_pct_ribo", min=0, max=100, help="Leave out spots with a higher % of ribosomal counts."),
+    ] = 100.0,
+    max_pct_hb: Annotated[
+        float,
+        typer.Option("--max_pct_hb", min=0, max=100, help="Leave out spots with a higher % of haemoglobin counts."),
+    ] = 100.0,
+    qc_mads: Annotated[
+        float, typer.Option("--qc_mads", min=0, help="Also leave out spots this many MADs from the median; 0: none.")
+    ] = 0.0,
+    qc_rules: Annotated[
+        Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)
+    ] = RULES,
     outdir: Annotated[Path, typer.Option("--outdir", help="Folder for section.h5ad and section_qc.json.")] = Path(),
     failure: Annotated[
         Path | None, typer.Option("--failure", help="Write what is wrong with the section to this file and exit 0.")
@@ -47,18 +68,24 @@ def main(
 
     from efnst.checksums import input_checksums
     from efnst.constants import QC, SECTION
+    from efnst.qc_rules import apply_rules, read_rules
     from efnst.section import load_section
     from efnst.spot_qc import Thresholds, keep_good_spots, qc_record
 
-    loaded, n_in_matrix, warnings = load_section(sample, section, image, labels)
-    thresholds = Thresholds(min_counts_per_spot, min_genes_per_spot, max_pct_mt)
-    kept, lost = keep_good_spots(loaded, thresholds)
-    record = qc_record(kept, sample, n_in_matrix, lost, warnings) | {"thresholds": asdict(thresholds)}
-    record["inputs"] = input_checksums(section, image, labels)
-    kept.uns[QC] = record | {"warnings": np.array(warnings, dtype=object)}
+    rules = read_rules(qc_rules, "section_qc")
+    loaded, about, warnings = load_section(sample, section, image, labels, bin_um, expression_rep)
+    thresholds = Thresholds(min_counts_per_spot, min_genes_per_spot, max_pct_mt, max_pct_ribo, max_pct_hb)
+    kept, lost, used = keep_good_spots(loaded, thresholds, qc_mads)
+    record = {"sample": sample} | about | qc_record(kept, lost, float(kept.uns[SECTION]["pitch_px"]))
+    record |= {"thresholds": asdict(used), "qc_mads": qc_mads}
+    record["inputs"] = input_checksums(section, image, labels, bin_um)
+    record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
+    record["warnings"] = warnings + [finding["text"] for finding in record["qc_findings"]]
+    stored = {name: value for name, value in record.items() if name not in ("metrics_summary", "qc_findings")}
+    kept.uns[QC] = stored | {"warnings": np.array(record["warnings"], dtype=object)}
     kept.write_h5ad(outdir / "section.h5ad", compression="gzip", compression_opts=1)
     write_json(outdir / "section_qc.json", record)
-    for warning in warnings:
+    for warning in record["warnings"]:
         log.warning("%s: %s", sample, warning)
     facts = kept.uns[SECTION]
     log.info(

@@ -8,15 +8,20 @@ import typer
 
 from efnst.program import run
 
+RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
+
 
 def main(
     sample: Annotated[str, typer.Option(help="Name of the sample.")],
     section: Annotated[Path, typer.Option(help="section.h5ad of read_section.py.")],
-    folder: Annotated[Path, typer.Option(help="The Space Ranger folder that section.h5ad was read from.")],
+    folder: Annotated[Path, typer.Option(help="What section.h5ad was read from: folder, archive, .h5ad or zarr.")],
     image: Annotated[Path | None, typer.Option(help="The full-resolution image, where there is one.")] = None,
     patch_um: Annotated[
         str, typer.Option("--patch_um", help="Width of the patches in µm; several, separated by commas.")
     ] = "190",
+    qc_rules: Annotated[
+        Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)
+    ] = RULES,
     outdir: Annotated[Path, typer.Option(help="Folder for patches.h5 and image_qc.json.")] = Path("."),
     failure: Annotated[
         Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
@@ -30,8 +35,11 @@ def main(
     from efnst.errors import EfnstError
     from efnst.patches import patch_sizes, summarise_patches, window_of, write_patches
     from efnst.program import log, write_json
+    from efnst.qc_rules import apply_rules, read_rules
+    from efnst.section_image import located
     from efnst.stain import stain_statistics
 
+    rules = read_rules(qc_rules, "image_qc")
     spots = anndata.read_h5ad(section, backed="r")
     source = spots.uns[SECTION]["image"]
     if source["source"] == "none":
@@ -50,7 +58,7 @@ def main(
     outdir.mkdir(parents=True, exist_ok=True)
     figures = write_patches(
         outdir / "patches.h5",
-        image if source["source"] == "fullres" else folder / source["file"],
+        image if source["source"] == "fullres" else located(folder, source["file"]),
         spots.obs_names.to_numpy(),
         np.asarray(spots.obsm[SPATIAL]) * scale,
         windows,
@@ -59,7 +67,8 @@ def main(
     record = {"sample": sample, "source": source["source"], "um_per_px": um_per_px}
     record |= summarise_patches(figures, windows)
     record["stain"], warnings = stain_statistics(figures["tissue_px"])
-    record["warnings"] += warnings
+    record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
+    record["warnings"] += warnings + [finding["text"] for finding in record["qc_findings"]]
     write_json(outdir / "image_qc.json", record)
     log.info("%s: %d patches from the %s image, %.3g µm per px", sample, spots.n_obs, source["source"], um_per_px)
 

@@ -57,12 +57,17 @@ class EmbeddingOptions:
     embedding: str = "decoded"  # one of EMBEDDINGS
     embedding_dims: int = 15
     vary_views: bool = True
+    expression_rep: str = ""  # features in obsm that take the place of components of the expression
     save_model: bool = False
 
     def __post_init__(self) -> None:
         choices = {"image_fusion": IMAGE_FUSIONS, "graph": GRAPHS, "target": TARGETS, "embedding": EMBEDDINGS}
         for name, allowed in choices.items():
             check_choice(name, getattr(self, name), allowed)
+        if self.save_model and self.expression_rep:
+            raise EfnstError(
+                "Expected save_model or expression_rep, found both: a model is saved with its map from genes."
+            )
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,9 @@ class Prepared:
     """What all trainings of a section share; the graphs are symmetric 0/1 [n_spots, n_spots].
 
     `genes` are indices by falling Moran's I; `precision` [n_spots] says how well a spot's expression is known; `image`
-    [n_spots, ·] are the image components and `structured` those that become inputs and targets, weighted;
-    `features` [n_spots, n_features] what they were made of.
+    [n_spots, ·] are the image components, `features` [n_spots, n_features] what they were made of, and `structured`
+    those that become inputs and targets, weighted; `given` [n_spots, ·] are the features that take the place of
+    components of the expression, where there are any.
     """
 
     positions: np.ndarray
@@ -85,6 +91,22 @@ class Prepared:
     image: np.ndarray | None
     structured: np.ndarray | None
     features: np.ndarray | None
+    given: np.ndarray | None = None
+
+    def expression(self, genes: np.ndarray, n_components: int, seed: int) -> np.ndarray:
+        """Components of the expression of `genes`, or of the features given, float32 [n_spots, ≤ n_components]."""
+        if self.given is not None:
+            return dense_components(self.given, n_components)
+        return principal_components(self.normalised[:, genes], n_components, seed)
+
+    def augmented(
+        self, weights: sparse.csr_array, strength: float, genes: np.ndarray, n_components: int, seed: int
+    ) -> np.ndarray:
+        """The same after every spot was augmented by its neighbours."""
+        if self.given is not None:
+            return dense_components(self.given + strength * (weights @ self.given), n_components)
+        counts = augment(self.counts, weights, strength)
+        return principal_components(log_normalise(counts)[:, genes], n_components, seed)
 
 
 def learn_embeddings(
@@ -106,9 +128,7 @@ def learn_embeddings(
     shared = prepare(section, features, patch_um, options)
     seeds = np.random.SeedSequence(training.seed).generate_state(n_seeds)
     runs = _run_all(shared, options, [replace(training, seed=int(seed)) for seed in seeds], device, threads)
-    expression = principal_components(
-        shared.normalised[:, np.sort(shared.genes)], options.expression_pcs, training.seed
-    )
+    expression = shared.expression(np.sort(shared.genes), options.expression_pcs, training.seed)
     arrays = {f"embedding_{number}": embedding for number, (embedding, _) in enumerate(runs)}
     arrays |= {"expression": expression, "diffused": diffuse(expression, shared.nearest_graph, BASELINE_DIFFUSION)}
     if shared.image is not None:
@@ -165,7 +185,20 @@ def prepare(
     elif image is not None and options.image_fusion == "concatenate":
         structured = unit_scale(image) * options.image_weight
     precision = count_precision(counts.sum(1)) if options.weigh_by_counts else np.ones(section.n_obs)
-    return Prepared(positions, pitch, counts, normalised, genes, precision, nearest, graph, image, structured, features)
+    given = _given_features(section, options.expression_rep) if options.expression_rep else None
+    return Prepared(
+        *(positions, pitch, counts, normalised, genes, precision, nearest, graph, image, structured, features, given)
+    )
+
+
+def _given_features(section: AnnData, name: str) -> np.ndarray:
+    """Features that were computed before and kept beside the counts, float32 [n_spots, ·]."""
+    if name not in section.obsm:
+        raise EfnstError(
+            f"Expected the features {name} in obsm of section.h5ad, found {', '.join(section.obsm)}: read the section "
+            "with the same expression_rep."
+        )
+    return np.asarray(section.obsm[name], np.float32)
 
 
 def view_of(options: EmbeddingOptions, seed: int) -> EmbeddingOptions:
@@ -196,11 +229,10 @@ def learn_once(
     """
     view = view_of(options, training.seed)
     genes = np.sort(shared.genes[: view.n_genes])
-    expression = principal_components(shared.normalised[:, genes], view.expression_pcs, training.seed)
+    expression = shared.expression(genes, view.expression_pcs, training.seed)
     weights_image = shared.image if view.image_fusion in ("late", "weights") else None
     weights = neighbour_weights(shared.positions, shared.pitch, expression, weights_image, view.n_neighbours)
-    augmented = log_normalise(augment(shared.counts, weights, view.augmentation))[:, genes]
-    inputs = unit_scale(principal_components(augmented, view.expression_pcs, training.seed))
+    inputs = unit_scale(shared.augmented(weights, view.augmentation, genes, view.expression_pcs, training.seed))
     targets = unit_scale(diffuse(expression, shared.nearest_graph, view.diffusion, shared.precision))
     if shared.structured is not None:
         inputs = np.hstack([inputs, shared.structured])

@@ -11,6 +11,7 @@ from efnst.constants import SECTION, SPATIAL
 from efnst.errors import EfnstError
 from efnst.image import is_read_as_it_is, shrunk
 from efnst.image_file import image_errors
+from efnst.section_image import located
 
 HIRES_PX, LOWRES_PX = 2000, 600  # longest sides of the two pictures that Space Ranger writes
 BLANK_PX = 100  # longest side of the white picture of a section without an image
@@ -64,10 +65,7 @@ def image_path(section: dict, folder: Path, image: Path | None) -> Path | None:
         if image is None:
             raise EfnstError("Expected the full-resolution image of this section, found none: give it with --image.")
         return image
-    path = folder / file
-    if not path.is_file():
-        raise EfnstError(f"Expected the image `{file}` in the section folder `{folder.name}`, found none: restore it.")
-    return path
+    return located(folder, file)
 
 
 def small_image(path: Path, section: dict, longest_px: int = MAX_IMAGE_PX) -> Image.Image:

@@ -202,4 +202,5 @@ def _section(cells: dict, about: dict, parameters: dict, base: str) -> dict:
     if cells.get("image", "").lower() == NO_IMAGE or parameters.get("use_image") is False:
         paths["image"] = NO_IMAGE
     n_domains = cells.get("n_domains", parameters.get("n_domains"))
-    return {"id": cells["sample"]} | paths | {"n_domains": n_domains, "group": cells.get("group", "")}
+    given = {name: cells.get(name, "") for name in ("group", "bin_um")}
+    return {"id": cells["sample"]} | paths | {"n_domains": n_domains} | given

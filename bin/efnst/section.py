@@ -7,19 +7,23 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from anndata.utils import make_index_unique
-from scipy.spatial import cKDTree
 
 from efnst.constants import LABEL, SECTION, SPATIAL
-from efnst.errors import EfnstError
-from efnst.space_ranger import Files, Matrix, find_files, read_matrix, read_positions, read_scales, reading, scale_of
+from efnst.errors import EfnstError, reading
+from efnst.grid import (
+    Grid,
+    check_order,
+    check_spot_diameter,
+    check_um_per_px,
+    compare_with_declared,
+    irregular_grid,
+    measure_grid,
+)
+from efnst.positions import scale_of
+from efnst.section_image import located
+from efnst.section_source import Source, open_source
 
 NO_IMAGE = "none"
-PITCH_UM = {"hexagonal": 100.0, "square": 200.0}  # Visium; legacy Spatial Transcriptomics
-SPOT_UM = {"hexagonal": 55.0, "square": 100.0}
-# What spot_diameter_fullres stands for. On Visium that is a theoretical spot of 65 µm around the one of 55 µm: as the
-# diameter of a 55 µm spot it would give a scale about a fifth off that of the pitch.
-DECLARED_SPOT_UM = {"hexagonal": 65.0, "square": 100.0}
-SCALE_TOLERANCE = 0.2
 MIN_SHARED = 0.5  # share of barcodes below which matrix and positions are taken to be of different sections
 MAX_OUTSIDE = 0.05  # share of spots that may lie outside the image
 MIN_EXTENT = 0.25  # of the image's width or height, below which its scale is doubtful
@@ -27,16 +31,6 @@ SIZE_TOLERANCE = 0.02
 DECODED_PX = 50_000_000  # images up to this size are decoded as a whole, to find damage before the work begins
 WHOLE_SLIDE = (".tif", ".tiff", ".btf", ".svs", ".ndpi", ".scn", ".qptiff")
 MISSING_LABELS = ("", "NA", "NaN", "nan", "None")
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The grid of the spots and the scale that follows from it."""
-
-    grid: str
-    pitch_px: float
-    um_per_px: float
-    spot_diameter_px: float
 
 
 @dataclass(frozen=True)
@@ -50,29 +44,57 @@ class ImageChoice:
     height: int
 
 
-def load_section(sample: str, folder: Path, image: str, labels: str) -> tuple[AnnData, int, list[str]]:
-    """Read a section before quality control: the spots in tissue, the number of barcodes in the matrix, and warnings.
+def load_section(
+    sample: str,
+    path: Path,
+    image: str,
+    labels: str,
+    bin_um: str = "",
+    expression_rep: str = "",
+    with_counts: bool = True,
+) -> tuple[AnnData, dict, list[str]]:
+    """Read a section before quality control: the spots in tissue, facts about its files for the record, and warnings.
 
-    `image` is a full-resolution file, `none`, or empty for the best image of the folder; `labels` is a CSV or empty.
-    Rows keep the order of the matrix.
+    `path`, `bin_um`, `expression_rep` and `with_counts` as in `open_source`; `image` is a full-resolution file, `none`,
+    or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of the matrix.
     """
-    files = find_files(folder)
-    matrix = read_matrix(files.matrix)
-    positions, has_header = read_positions(files.positions)
-    factors = read_scales(files.scale_factors)
-    rows, warnings = rows_in_tissue(matrix.barcodes, positions, files.is_filtered)
-    section = _assemble(matrix, rows, positions)
-    grid = measure_grid(positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float))
-    warnings += check_spot_diameter(grid, scale_of(factors, "spot_diameter_fullres"))
-    choice, image_warnings = choose_image(image, files, factors, folder)
-    warnings += image_warnings
-    warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, factors)
+    source = open_source(path, bin_um, expression_rep, with_counts)
+    rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
+    section = _assemble(source, rows)
+    grid, geometry, grid_warnings = _geometry(source)
+    choice, image_warnings = choose_image(image, source)
+    warnings += [*source.warnings, *grid_warnings, *image_warnings]
+    warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
     if labels:
         section.obs[LABEL], label_warnings = match_labels(section.obs_names, read_labels(Path(labels)))
         warnings += label_warnings
-    layout = f"{files.matrix.name}, {files.positions.name} {'with' if has_header else 'without'} header"
-    section.uns[SECTION] = {"sample": sample} | asdict(grid) | {"space_ranger": layout, "image": asdict(choice)}
-    return section, len(matrix.barcodes), warnings
+    facts = {"sample": sample} | asdict(grid) | {"space_ranger": source.layout, "image": asdict(choice)}
+    section.uns[SECTION] = facts | {"bin_um": source.bin_um}
+    about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry}
+    about |= {"repeated_symbols": _repeated(source.matrix.gene_names), "metrics_summary": source.metrics or {}}
+    return section, about, warnings
+
+
+def _geometry(source: Source) -> tuple[Grid, dict, list[str]]:
+    """The grid as measured, the same beside what the files declare, for the record, and warnings where they differ."""
+    positions, factors = source.positions, source.factors
+    xy = positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
+    if not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um:
+        grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
+        return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
+    grid = measure_grid(xy, source.bin_um)
+    declared, warnings = {}, check_order(xy)
+    if source.is_on_array:
+        array = positions[["array_row", "array_col"]].to_numpy(np.int64)
+        declared, more = compare_with_declared(grid, array, xy) if not source.bin_um else ({}, [])
+        warnings += more
+    if "spot_diameter_fullres" in factors:
+        declared["spot_diameter_px"] = factors["spot_diameter_fullres"]
+        warnings += check_spot_diameter(grid, factors["spot_diameter_fullres"], source.bin_um)
+    if source.bin_um and "microns_per_pixel" in factors:
+        declared["um_per_px"] = factors["microns_per_pixel"]
+        warnings += check_um_per_px(grid, factors["microns_per_pixel"], source.bin_um)
+    return grid, {"measured": asdict(grid), "declared": declared}, warnings
 
 
 def rows_in_tissue(barcodes: np.ndarray, positions: pd.DataFrame, is_filtered: bool) -> tuple[np.ndarray, list[str]]:
@@ -111,60 +133,29 @@ def rows_in_tissue(barcodes: np.ndarray, positions: pd.DataFrame, is_filtered: b
     return np.flatnonzero(in_tissue), warnings
 
 
-def measure_grid(xy: np.ndarray) -> Grid:
-    """Grid and scale from positions float64 [n_spots, 2] in px.
-
-    The pitch is the median distance between neighbours, not that to each spot's nearest one, which would be too small
-    where spots are not placed exactly. The directions of neighbours, six or four at equal angles, tell the grid: the
-    mean of exp(i·k·angle) has length 1 if they repeat every 360/k degrees and is near 0 otherwise.
-    """
-    if len(xy) < 3:
-        raise EfnstError(
-            f"Expected at least 3 positions to measure the grid, found {len(xy)}: the file is not complete."
-        )
-    tree = cKDTree(xy)
-    nearest = float(np.median(tree.query(xy, k=2)[0][:, 1]))
-    if nearest == 0:
-        raise EfnstError("Expected every spot at a place of its own, found most of them at the same pixel as another.")
-    pairs = tree.query_pairs(1.3 * nearest, output_type="ndarray")
-    steps = xy[pairs[:, 1]] - xy[pairs[:, 0]]
-    pitch_px = float(np.median(np.hypot(*steps.T)))
-    angle = np.arctan2(steps[:, 1], steps[:, 0])
-    six, four = (abs(np.exp(1j * k * angle).mean()) for k in (6, 4))
-    grid = "hexagonal" if six >= four else "square"
-    um_per_px = PITCH_UM[grid] / pitch_px
-    return Grid(grid, pitch_px, um_per_px, SPOT_UM[grid] / um_per_px)
-
-
-def check_spot_diameter(grid: Grid, declared_px: float) -> list[str]:
-    """A warning where the declared spot diameter and the pitch give scales more than `SCALE_TOLERANCE` apart."""
-    declared = DECLARED_SPOT_UM[grid.grid] / declared_px
-    if abs(declared / grid.um_per_px - 1) <= SCALE_TOLERANCE:
-        return []
-    return [
-        f"spot_diameter_fullres {declared_px:.1f} px means {declared:.3f} µm per px, but the spots lie "
-        f"{grid.pitch_px:.1f} px apart on a {grid.grid} grid, which means {grid.um_per_px:.3f} µm per px: "
-        "the scale is taken from the latter."
-    ]
-
-
-def choose_image(image: str, files: Files, factors: dict[str, float], folder: Path) -> tuple[ImageChoice, list[str]]:
-    """The image to use: none, the full-resolution file given, or hires before lowres of the section's folder."""
+def choose_image(image: str, source: Source) -> tuple[ImageChoice, list[str]]:
+    """The image to use: none, the full-resolution file given, or hires before lowres of the section itself."""
     if image.lower() == NO_IMAGE:
         return ImageChoice(NO_IMAGE, "", 0.0, 0, 0), []
     if image:
         width, height = image_size(Path(image))
-        return ImageChoice("fullres", "", 1.0, width, height), _check_full_resolution(width, height, files, factors)
-    if not files.images:
+        return ImageChoice("fullres", "", 1.0, width, height), _check_full_resolution(width, height, source)
+    if not source.images:
         raise EfnstError(
-            f"Expected tissue_hires_image.png or tissue_lowres_image.png in {files.outs / 'spatial'}, found neither: "
-            "give the full-resolution file in the column image, or image: none to run on expression and position only."
+            f"Expected tissue_hires_image.png or tissue_lowres_image.png in {source.path.name}, found neither"
+            f"{_lost_links(source.path)}: give the full-resolution file in the column image, or image: none to run on "
+            "expression and position only."
         )
-    sizes = {source: image_size(path) for source, path in files.images.items()}
-    source = "hires" if "hires" in sizes else "lowres"
-    scale = scale_of(factors, f"tissue_{source}_scalef")
-    file = files.images[source].relative_to(folder).as_posix()
-    return ImageChoice(source, file, scale, *sizes[source]), _check_two_images(sizes, factors)
+    sizes = {kind: image_size(located(source.path, name)) for kind, name in source.images.items()}
+    kind = "hires" if "hires" in sizes else "lowres"
+    scale = scale_of(source.factors, f"tissue_{kind}_scalef")
+    return ImageChoice(kind, source.images[kind], scale, *sizes[kind]), _check_two_images(sizes, source.factors)
+
+
+def _lost_links(path: Path) -> str:
+    """Links to images that lead nowhere, for a message."""
+    links = [link for link in path.glob("**/tissue_*_image.png") if link.is_symlink()] if path.is_dir() else []
+    return f" ({links[0].name} is a link that leads nowhere: copy with cp -L)" if links else ""
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -257,16 +248,26 @@ def match_labels(barcodes: pd.Index, labels: pd.Series) -> tuple[pd.Categorical,
     return pd.Categorical(given.reindex(barcodes)), warnings
 
 
-def _assemble(matrix: Matrix, rows: np.ndarray, positions: pd.DataFrame) -> AnnData:
+def _assemble(source: Source, rows: np.ndarray) -> AnnData:
     """Counts, array position and pixel position (x, y) of the spots in `rows` of the matrix."""
-    at = positions.loc[matrix.barcodes[rows]]
+    matrix = source.matrix
+    at = source.positions.loc[matrix.barcodes[rows]]
     section = AnnData(
         X=matrix.counts if len(rows) == matrix.counts.shape[0] else matrix.counts[rows],
         obs=pd.DataFrame(at[["array_row", "array_col"]].astype(np.int64), index=pd.Index(at.index, name=None)),
         var=pd.DataFrame({"gene_ids": matrix.gene_ids}, index=make_index_unique(pd.Index(matrix.gene_names))),
     )
     section.obsm[SPATIAL] = at[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(np.float64)
+    for name, features in source.representations.items():
+        section.obsm[name] = features[rows]
     return section
+
+
+def _repeated(names: np.ndarray) -> dict[str, int | list[str]]:
+    """How many gene symbols stand more than once, and the first of them."""
+    symbols = pd.Series(names, dtype=object)
+    repeated = symbols[symbols.duplicated()].unique()
+    return {"n": len(repeated), "first": [str(symbol) for symbol in repeated[:10]]}
 
 
 def _tiff_size(path: Path) -> tuple[int, int]:
@@ -287,13 +288,13 @@ def _tiff_size(path: Path) -> tuple[int, int]:
         return int(page.imagewidth), int(page.imagelength)
 
 
-def _check_full_resolution(width: int, height: int, files: Files, factors: dict[str, float]) -> list[str]:
+def _check_full_resolution(width: int, height: int, section: Source) -> list[str]:
     """A warning where the hires or lowres image says that Space Ranger had an image of another size."""
-    for source, path in files.images.items():
-        scale = factors.get(f"tissue_{source}_scalef")
+    for source, name in section.images.items():
+        scale = section.factors.get(f"tissue_{source}_scalef")
         if scale is None:
             continue
-        expected = [round(side / scale) for side in image_size(path)]
+        expected = [round(side / scale) for side in image_size(located(section.path, name))]
         if any(abs(side / want - 1) > SIZE_TOLERANCE for side, want in zip((width, height), expected, strict=True)):
             return [
                 f"The image given has {width} × {height} px, but by the {source} image Space Ranger had one of about "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, reading
 
 
 def write_arrays(path: Path, barcodes: np.ndarray, **arrays: np.ndarray) -> None:
@@ -13,10 +13,10 @@ def write_arrays(path: Path, barcodes: np.ndarray, **arrays: np.ndarray) -> None
 
 
 def read_arrays(path: Path, barcodes: np.ndarray) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz file whose spots must be `barcodes`, in that order."""
-    with np.load(path, allow_pickle=False) as file:
+    """Read the arrays of an .npz file whose spots must be `barcodes`, in that order; nothing is unpickled."""
+    with reading(path), np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    found = arrays.pop("barcodes")
+        found = arrays.pop("barcodes")
     if not np.array_equal(found, np.asarray(barcodes, dtype=np.str_)):
         raise EfnstError(
             f"Expected `{path.name}` to hold the {len(barcodes)} spots of this section in the section's order, found "

@@ -222,7 +222,9 @@ def _write_mtx(matrix: FeatureBarcodeMatrix, folder: Path) -> None:
     folder.mkdir()
     buffer = BytesIO()
     field = "integer" if np.issubdtype(matrix.counts.dtype, np.integer) else "real"
-    io.mmwrite(buffer, matrix.counts.tocoo(), comment='metadata_json: {"format_version": 2}', field=field)
+    io.mmwrite(
+        buffer, matrix.counts.tocoo(), comment='metadata_json: {"format_version": 2}', field=field, symmetry="general"
+    )
     features = [f"{row[0]}\t{row[1]}\t{row[2]}\n" for row in zip(matrix.ids, matrix.names, matrix.types, strict=True)]
     content = {
         "matrix.mtx.gz": buffer.getvalue(),

@@ -21,10 +21,10 @@ def withImports(open, seen) {
 
 // Digest of the names, sizes and times of all files below a folder, or of one file; links are followed.
 def folderDigest(folder) {
-    return filesBelow(folder, 4).sort().join('\n').md5().take(16)
+    return filesBelow(folder, 8).sort().join('\n').md5().take(16)
 }
 
-// One line for each file at most `depth` folders below `path`.
+// One line for each file at most `depth` folders below `path`; Visium HD nests five, a zarr more.
 def filesBelow(path, depth) {
     if (path.isDirectory()) {
         return depth > 0 ? path.listFiles().toList().collectMany { child -> filesBelow(child, depth - 1) } : []

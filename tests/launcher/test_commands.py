@@ -11,7 +11,7 @@ import pytest
 from efnst import __version__
 
 Efnst = Callable[..., subprocess.CompletedProcess[str]]
-COMMANDS = ("demo", "run", "explain", "test", "python", "nextflow", "lint", "setup")
+COMMANDS = ("demo", "run", "check", "samplesheet", "explain", "test", "python", "nextflow", "lint", "setup")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], []])
@@ -60,6 +60,14 @@ def test_python_command_passes_arguments_and_status_on(efnst: Efnst) -> None:
     result = efnst("python", "-c", "import sys, efnst; print(sys.argv[1:], efnst.__version__); sys.exit(7)", "a b", "*")
     assert result.stdout == f"['a b', '*'] {__version__}\n"
     assert result.returncode == 7
+
+
+def test_check_and_samplesheet_are_the_programs_with_their_arguments_and_status(efnst: Efnst, tmp_path: Path) -> None:
+    result = efnst("samplesheet", str(tmp_path))
+    assert result.returncode == 2 and result.stderr.startswith("find_sections: Expected Space Ranger outs")
+    (tmp_path / "sheet.csv").write_text("sample,section\nA1,nowhere\n")
+    result = efnst("check", str(tmp_path / "sheet.csv"))
+    assert result.returncode == 2 and "row 2 (A1), column section: found nothing at" in result.stderr
 
 
 def test_nextflow_runs_without_network_once_all_is_fetched(efnst: Efnst, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "bin" / "read_section.py"
 REAL = Path(os.environ.get("EFNST_TEST_DATA", PROJECT.parent / "shared" / "data"))
 HARMLESS = ("header_in_list_file", "no_header_in_csv", "antibody_features")
+LIMITS = ("min_counts_per_spot", "min_genes_per_spot", "max_pct_mt", "max_pct_ribo", "max_pct_hb", "qc_mads")
 REASONS = {
     "missing_matrix": "Expected filtered_feature_bc_matrix.h5",
     "missing_positions": "Expected tissue_positions.csv or tissue_positions_list.csv",
@@ -114,7 +115,8 @@ def test_a_section_of_each_version(versions: Path, tmp_path: Path) -> None:
     assert (versions / image["file"]).is_file() and image["scale"] == pytest.approx(0.5 / 4, rel=0.01)
 
     assert qc["n_spots_in_matrix"] == qc["n_spots_in_tissue"] == qc["n_spots_kept"] == section.n_obs
-    assert qc["warnings"] == [] and qc["lost"] == {"min_counts_per_spot": 0, "min_genes_per_spot": 0, "max_pct_mt": 0}
+    assert qc["warnings"] == [] and qc["qc_status"] == "pass"
+    assert set(qc["lost"].values()) == {0}
     assert section.obs["total_counts"].tolist() == np.asarray(section.X.sum(axis=1)).ravel().tolist()
     assert {name: section.uns["qc"][name] for name in ("sample", "n_spots_kept")} == {
         "sample": "S1",
@@ -251,7 +253,7 @@ def test_symbols_that_repeat_are_made_unique(folder: Path, tmp_path: Path) -> No
 def test_the_defaults_are_those_of_the_parameters() -> None:
     known = properties(read_schema(PROJECT / "nextflow_schema.json"))
     options = inspect.signature(read_section.main).parameters
-    for name in ("min_counts_per_spot", "min_genes_per_spot", "max_pct_mt"):
+    for name in LIMITS:
         assert options[name].default == known[name]["default"], name
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from efnst.checksums import BLOCK_BYTES, N_BLOCKS, SAMPLED, WHOLE, WHOLE_BYTES, file_checksum, input_checksums
+from efnst.checksums import BLOCK_BYTES, N_BLOCKS, OF_FILES, SAMPLED, WHOLE, WHOLE_BYTES, file_checksum, input_checksums
+from efnst.simulated_inputs import pack
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES, BLOCK_BYTES + 1])
@@ -47,3 +48,21 @@ def test_every_file_that_a_section_is_read_from(space_ranger_folder: Path) -> No
         assert hashlib.sha256((space_ranger_folder / file).read_bytes()).hexdigest() == checksum
     without_image = input_checksums(space_ranger_folder, "none", "")
     assert without_image["role"] == ["counts", "positions", "scale factors"]
+
+
+def test_a_section_in_one_file_or_zarr_is_one_row(space_ranger_folder: Path, tmp_path: Path) -> None:
+    archive = pack(space_ranger_folder / "outs", tmp_path / "s.tar.gz")
+    found = input_checksums(archive, "none", str(space_ranger_folder / "labels.csv"))
+    assert found["role"] == ["section", "labels"] and found["file"] == ["s.tar.gz", "labels.csv"]
+    assert found["checksum"][0] == hashlib.sha256(archive.read_bytes()).hexdigest()
+
+    (tmp_path / "s.zarr" / "a").mkdir(parents=True)
+    checksums = set()
+    for content in (b"x", b"y"):
+        (tmp_path / "s.zarr" / "a" / "0").write_bytes(content)
+        found = input_checksums(tmp_path / "s.zarr", "none", "")
+        assert (found["role"], found["bytes"], found["method"]) == (["section"], [1], [OF_FILES])
+        checksums.add(found["checksum"][0])
+    (tmp_path / "s.zarr" / "a" / "0").rename(tmp_path / "s.zarr" / "a" / "1")
+    checksums.add(input_checksums(tmp_path / "s.zarr", "none", "")["checksum"][0])
+    assert len(checksums) == 3

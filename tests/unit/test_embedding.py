@@ -446,3 +446,18 @@ def test_devices() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(EfnstError, match="found no GPU that PyTorch can use"):
             choose_device("cuda")
+
+
+def test_features_computed_before_take_the_place_of_expression(section: AnnData, features: np.ndarray) -> None:
+    given = section.copy()
+    given.obsm["X_other"] = features
+    arrays, record = learn(given, expression_rep="X_other", expression_pcs=10)
+    assert np.allclose(arrays["expression"], dense_components(features, 10))
+    assert record["parameters"]["expression_rep"] == "X_other"
+    plain, _ = learn(given, expression_pcs=10)
+    assert not np.allclose(arrays["embedding_0"], plain["embedding_0"])
+    given.X = given.X[np.random.default_rng(0).permutation(given.n_obs)]
+    again, _ = learn(given, expression_rep="X_other", expression_pcs=10, weigh_by_counts=False, augmentation=0.0)
+    assert np.allclose(again["expression"], arrays["expression"]), "the counts of a spot have no part in it"
+    with pytest.raises(EfnstError, match=r"Expected the features X_none in obsm of section.h5ad, found spatial"):
+        learn(given, expression_rep="X_none")

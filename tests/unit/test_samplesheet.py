@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from efnst.errors import EfnstError
-from efnst.parameters import read_schema
+from efnst.parameters import read_schema, show
 from efnst.samplesheet import join, read_samplesheet, sections
 
 SCHEMA = read_schema(Path(__file__).resolve().parents[2] / "assets" / "samplesheet_schema.json")
@@ -37,6 +37,7 @@ def test_one_section_in_full(tmp_path: Path) -> None:
             "labels": "/labels/a1.csv",
             "n_domains": 7,
             "group": "donor 1",
+            "bin_um": "",
         }
     ]
 
@@ -44,7 +45,8 @@ def test_one_section_in_full(tmp_path: Path) -> None:
 def test_what_a_row_leaves_out(tmp_path: Path) -> None:
     found, problems = check(tmp_path, "sample,section\nA1,a1\n", n_domains=5)
     assert problems == []
-    assert found == [{"id": "A1", "section": "/data/a1", "image": "", "labels": "", "n_domains": 5, "group": ""}]
+    rest = {"image": "", "labels": "", "n_domains": 5, "group": "", "bin_um": ""}
+    assert found == [{"id": "A1", "section": "/data/a1"} | rest]
 
 
 @pytest.mark.parametrize(
@@ -106,11 +108,14 @@ def test_without_images_every_section_runs_without(tmp_path: Path) -> None:
     assert [row["image"] for row in found] == ["none", "none"]
 
 
-@pytest.mark.parametrize("sample", ["a b", ".hidden", "-option", "a/b", "a'b", "ä", "a;b"])
+HOSTILE_NAMES = ("..", "$(x)", "`x`", "a\tb", "a" * 101, "Pipeline_info", "multiqc_report_data")
+
+
+@pytest.mark.parametrize("sample", ["a b", ".hidden", "-option", "a/b", "a'b", "ä", "a;b", *HOSTILE_NAMES])
 def test_sample_names_that_cannot_be_file_names_are_refused(tmp_path: Path, sample: str) -> None:
     found, problems = check(tmp_path, f'sample,section\n"{sample}",a1\n', n_domains=2)
     assert found == [] and len(problems) == 1
-    assert f'row 2 ({sample}), column sample: found "{sample}", expected letters' in problems[0]
+    assert problems[0].startswith(f"row 2 ({sample}), column sample: found {show(sample)}, expected letters")
 
 
 def test_a_repeated_sample_names_both_rows(tmp_path: Path) -> None:
@@ -120,8 +125,8 @@ def test_a_repeated_sample_names_both_rows(tmp_path: Path) -> None:
 
 
 def test_every_problem_of_every_row_at_once(tmp_path: Path) -> None:
-    content = "sample,section,n_domain,n_domains,bin_um\nA 1,a.h5ad,,1,\nB1,,,,8\n"
-    content += "C1,c.tar.gz,,x,\nD1,~/d,,3,\nE1,e,,3,,extra\n"
+    content = "sample,section,n_domain,n_domains,bin_um\nA 1,a.h5,,1,\nB1,,,,8.5\n"
+    content += "C1,c.zip,,x,\nD1,~/d,,3,\nE1,e,,3,,extra\n"
     found, problems = check(tmp_path, content)
     assert found == []
     assert sorted(line.split(":")[0] for line in problems) == sorted(
@@ -140,8 +145,8 @@ def test_every_problem_of_every_row_at_once(tmp_path: Path) -> None:
     )
     text = "\n".join(problems)
     assert "column n_domain: not known; did you mean n_domains?" in text
-    assert "Visium HD is not supported yet" in text
-    assert text.count("not supported yet: unpack it and give the outs folder") == 3
+    assert 'found "8.5", expected a bin size in whole µm such as 2, 8 or 16, or cells' in text
+    assert text.count("expected a Space Ranger outs folder, a .tar.gz of it, an .h5ad file or a SpatialData .zarr") == 3
     assert "row 6: found 6 values, expected 5" in text
 
 

@@ -11,14 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from efnst.errors import EfnstError
+from efnst.grid import Grid, check_spot_diameter, measure_grid
 from efnst.section import (
-    Grid,
     ImageChoice,
-    check_spot_diameter,
     check_spots_in_image,
     image_size,
     match_labels,
-    measure_grid,
     read_labels,
     rows_in_tissue,
 )

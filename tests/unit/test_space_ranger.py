@@ -10,7 +10,9 @@ from scipy.io import mmwrite
 from scipy.sparse import csc_matrix
 
 from efnst.errors import EfnstError
-from efnst.space_ranger import find_files, read_matrix, read_positions, read_scales, scale_of
+from efnst.feature_matrix import read_matrix
+from efnst.positions import read_positions, read_scales, scale_of
+from efnst.space_ranger import find_files
 
 BARCODES = ["AAAC-1", "AAAG-1", "AAAT-1"]
 FEATURES = [
@@ -207,8 +209,8 @@ HEADER = "barcode,in_tissue,array_row,array_col,pxl_row_in_fullres,pxl_col_in_fu
 @pytest.mark.parametrize("header", [True, False])
 def test_the_first_cell_decides_about_the_header(tmp_path: Path, name: str, header: bool) -> None:
     (tmp_path / name).write_text((HEADER if header else "") + ROWS)
-    table, has_header = read_positions(tmp_path / name)
-    assert has_header is header
+    table, form = read_positions(tmp_path / name)
+    assert form == ("with header" if header else "without header")
     assert list(table.index) == ["AAAC-1", "AAAG-1"], "no spot is lost"
     assert table.loc["AAAC-1"].tolist() == [1, 0, 0, 100, 20]
 
@@ -307,15 +309,39 @@ def test_folders_that_are_no_section(tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match=r"found no folder spatial in .* .it is empty"):
         find_files(tmp_path)
     (tmp_path / "binned_outputs").mkdir()
-    with pytest.raises(EfnstError, match=r"Visium HD is not supported yet"):
+    with pytest.raises(EfnstError, match=r"Expected bins of 8 µm in .*, found none"):
         find_files(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(EfnstError, match=r"found a file at"):
         find_files(tmp_path / "file")
 
 
-def test_positions_as_parquet_are_of_visium_hd(tmp_path: Path) -> None:
+def test_bins_without_a_size_are_refused(tmp_path: Path) -> None:
     outs = write_outs(tmp_path)
     (outs / "spatial/tissue_positions.csv").rename(outs / "spatial/tissue_positions.parquet")
-    with pytest.raises(EfnstError, match=r"Visium HD is not supported yet"):
+    with pytest.raises(EfnstError, match=r"found a folder of Visium HD that does not say it: give bin_um"):
         find_files(tmp_path)
+    assert find_files(tmp_path, "16").bin_um == 16
+
+
+def test_a_bin_size_for_a_folder_of_spots_is_refused(tmp_path: Path) -> None:
+    write_outs(tmp_path)
+    with pytest.raises(EfnstError, match=r"Expected bins of 8 µm, found spots in"):
+        find_files(tmp_path, "8")
+
+
+def test_the_bins_asked_for_are_taken_and_others_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "spatial").mkdir()
+    for size in (2, 8, 16):
+        outs = write_outs(tmp_path / "binned_outputs" / f"square_{size:03d}um")
+        (outs / "spatial/tissue_positions.csv").rename(outs / "spatial/tissue_positions.parquet")
+    assert find_files(tmp_path, "16").matrix.parent.name == "square_016um"
+    files = find_files(tmp_path)
+    assert files.bin_um == 8 and files.warnings == ("No bin_um was given: the bins of 8 µm were taken.",)
+    assert find_files(tmp_path / "binned_outputs" / "square_002um").bin_um == 2
+    with pytest.raises(EfnstError, match=r"bins of 24 µm .*, found 2, 8, 16"):
+        find_files(tmp_path, "24")
+    with pytest.raises(EfnstError, match=r"found bins of 2 µm"):
+        find_files(tmp_path / "binned_outputs" / "square_002um", "8")
+    with pytest.raises(EfnstError, match=r"Expected segmented_outputs in"):
+        find_files(tmp_path, "cells")

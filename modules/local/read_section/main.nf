@@ -7,7 +7,8 @@ process READ_SECTION {
 
     input:
     // digest: of the files below the folder, so that a repaired file is read again
-    tuple val(meta), val(use_image), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*'), path(labels, stageAs: 'labels/*'), val(digest)
+    tuple val(meta), val(use_image), path(folder, stageAs: 'section/*'), val(bin_um), path(image, stageAs: 'image/*'), path(labels, stageAs: 'labels/*'), val(digest)
+    path qc_rules
 
     output:
     tuple val(meta), path('section.h5ad'), path('section_qc.json'), optional: true, emit: section
@@ -21,6 +22,8 @@ process READ_SECTION {
     read_section.py \\
         --sample '${meta.id}' \\
         --section ${folder} \\
+        ${bin_um ? "--bin_um '${bin_um}'" : ''} \\
+        --qc_rules ${qc_rules} \\
         ${image_option} \\
         ${labels ? "--labels ${labels}" : ''} \\
         --failure failure.json \\

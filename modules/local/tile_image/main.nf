@@ -7,6 +7,7 @@ process TILE_IMAGE {
 
     input:
     tuple val(meta), path(section), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*')
+    path qc_rules
 
     output:
     tuple val(meta), path('patches.h5'), emit: patches, optional: true
@@ -22,6 +23,7 @@ process TILE_IMAGE {
         --section ${section} \\
         --folder ${folder} \\
         ${image ? "--image ${image}" : ''} \\
+        --qc_rules ${qc_rules} \\
         --failure failure.json \\
         ${task.ext.args ?: ''}
     write_versions.py '${task.process}' pyvips h5py > versions.yml

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Check a samplesheet and open every file that it names, without running anything."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efnst.program import run
+
+log = logging.getLogger("efnst")
+SCHEMA = Path(__file__).resolve().parent.parent / "assets" / "samplesheet_schema.json"
+
+
+def main(
+    input: Annotated[Path, typer.Argument(help="Samplesheet (CSV, TSV or YAML).")],
+    expression_rep: Annotated[
+        str, typer.Option("--expression_rep", help="Features in obsm that every section must have.")
+    ] = "",
+) -> None:
+    """Check a samplesheet and open every file that it names: seconds for a cohort, and nothing is run.
+
+    Everything is checked that a run would check, except the counts themselves: names of spots and genes, positions,
+    scale factors, images, labels, and whether they fit together. All problems of all rows are told at once.
+    """
+    from efnst.errors import EfnstError
+    from efnst.parameters import read_schema
+    from efnst.samplesheet import read_samplesheet
+    from efnst.sections_check import check_rows
+
+    checked = check_rows(read_samplesheet(input), read_schema(SCHEMA), str(input.resolve().parent), expression_rep)
+    for line in checked.sound:
+        log.info("%s", line)
+    for line in checked.warnings:
+        log.warning("%s", line)
+    if checked.problems:
+        count = "1 problem" if len(checked.problems) == 1 else f"{len(checked.problems)} problems"
+        lines = [f"Found {count} in {input.name} and its files; nothing was run:"]
+        raise EfnstError("\n".join([*lines, *(f"  - {problem}" for problem in checked.problems)]))
+    log.info("%s: %d sections, no problems", input.name, len(checked.sound))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,240 @@
+"""Feature-barcode matrices as Space Ranger writes them: HDF5 file or folder with matrix.mtx.
+
+What a file claims to hold is compared with its size before anything of that size is made: a few bytes can claim 2^60.
+"""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import h5py
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from efnst.errors import EfnstError, reading
+
+EXPRESSION = "Gene Expression"
+DEFLATE_RATIO = 1032  # no deflated byte unfolds to more
+LEAST_LINE = 6  # bytes of a line of matrix.mtx: row, column and value of one digit each
+MAX_TEXT_BYTES = 1_000_000_000  # of barcodes.tsv and features.tsv, unpacked
+BLOCK_BYTES = 10_000_000
+LONGEST_LINE = 100_000
+ENTRIES_AT_ONCE = 5_000_000
+MARKET_START = "%%MatrixMarket matrix coordinate integer general"
+MARKET_KINDS = [[field, "general"] for field in ("integer", "real", "unsigned-integer")]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Counts as read: int32 CSR [n_barcodes, n_genes], expression features only."""
+
+    barcodes: np.ndarray
+    gene_ids: np.ndarray
+    gene_names: np.ndarray
+    counts: csr_matrix
+
+
+def read_matrix(path: Path, with_counts: bool = True) -> Matrix:
+    """Read a feature-barcode matrix, HDF5 file or folder with matrix.mtx, and keep its expression features.
+
+    Without `with_counts` only the names are read, and the counts are all zero: for a quick look. Raises EfnstError for
+    a damaged file, an empty matrix, repeated barcodes, and values that are no counts.
+    """
+    barcodes, features, counts = (_read_folder if path.is_dir() else _read_h5)(path, with_counts)
+    is_gene = features["feature_type"].to_numpy() == EXPRESSION
+    if not is_gene.any():
+        kinds = ", ".join(sorted(set(features["feature_type"]))[:8]) or "no features"
+        raise EfnstError(f"Expected features of type {EXPRESSION} in {path.name}, found {kinds}.")
+    require_unique(barcodes, path.name)
+    counts = as_counts(counts if is_gene.all() else counts[:, np.flatnonzero(is_gene)], path.name)
+    if with_counts and not counts.nnz:
+        raise EfnstError(
+            f"Expected counts in {path.name}, found an empty matrix ({len(barcodes)} barcodes × "
+            f"{counts.shape[1]} genes, no count above 0): take the matrix from the Space Ranger run again."
+        )
+    genes = features[is_gene]
+    names = genes["name"].where(genes["name"] != "", genes["id"])
+    return Matrix(barcodes, genes["id"].to_numpy(object), names.to_numpy(object), counts)
+
+
+def as_counts(values: csr_matrix, name: str) -> csr_matrix:
+    """`values` as int32, refused where they are not whole numbers from 0; `name` is what they were read from."""
+    data = values.data
+    if data.dtype.kind not in "fiub":
+        raise EfnstError(f"Expected counts in {name}, found values of type {data.dtype}: give raw counts.")
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        raise EfnstError(f"Expected counts in {name}, found {(~np.isfinite(data)).sum()} values that are no numbers.")
+    if data.size and data.min() < 0:
+        raise EfnstError(f"Expected counts of 0 or more in {name}, found {data.min()}: give raw counts.")
+    if data.dtype.kind == "f" and (data != np.rint(data)).any():
+        value = data[data != np.rint(data)][0]
+        raise EfnstError(
+            f"Expected whole counts in {name}, found {value:g}: give raw counts, not normalised or corrected ones."
+        )
+    if data.size and data.max() > np.iinfo(np.int32).max:
+        raise EfnstError(f"Expected counts below 2^31 in {name}, found {data.max():g}: give raw counts.")
+    counts = csr_matrix((data.astype(np.int32, copy=False), values.indices, values.indptr), shape=values.shape)
+    counts.sum_duplicates()
+    counts.eliminate_zeros()
+    return counts
+
+
+def require_unique(barcodes: np.ndarray, name: str) -> None:
+    """Refuse barcodes that stand more than once; `name` is the file they were read from."""
+    names = pd.Series(barcodes, dtype=object)
+    repeated = names[names.duplicated()]
+    if len(repeated):
+        times = names[names.isin(repeated)].value_counts()
+        raise EfnstError(
+            f"Expected every barcode once in {name}, found {repeated.iloc[0]} {times.max()} times "
+            f"({len(times)} barcodes are repeated): take the file from the Space Ranger run again."
+        )
+
+
+def _read_h5(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, csr_matrix]:
+    """Barcodes, features and values [n_barcodes, n_features] of a 10x HDF5 file.
+
+    The file holds the matrix by barcode in compressed columns of features × barcodes, which is compressed rows of
+    barcodes × features: nothing has to be converted.
+    """
+    with reading(path), h5py.File(path) as file:
+        if not isinstance(file.get("matrix"), h5py.Group) or "features" not in file["matrix"]:
+            held = ", ".join(list(file)[:8]) or "nothing"
+            raise EfnstError(
+                f"Expected the group matrix with features as Space Ranger writes it in {path.name}, found {held}: "
+                "give filtered_feature_bc_matrix.h5 of Space Ranger."
+            )
+        matrix, most = file["matrix"], DEFLATE_RATIO * path.stat().st_size
+        n_features, n_barcodes = (int(size) for size in _values(matrix["shape"], most))
+        barcodes = _text(_values(matrix["barcodes"], most))
+        columns = ("id", "name", "feature_type")
+        features = pd.DataFrame({name: _text(_values(matrix["features"][name], most)) for name in columns})
+        _require_sizes((n_barcodes, n_features), barcodes, features)
+        counts = csr_matrix((n_barcodes, n_features), dtype=np.int32)
+        if with_counts:
+            indices = np.empty(_checked(matrix["indices"], most).shape, np.int32)
+            matrix["indices"].read_direct(
+                indices
+            )  # 64-bit numbers in the file; those too large for 32 become the largest
+            parts = (_values(matrix["data"], most), indices, _values(matrix["indptr"], most))
+            counts = csr_matrix(parts, shape=(n_barcodes, n_features))
+            counts.check_format(full_check=True)
+    return barcodes, features, counts
+
+
+def _checked(dataset: h5py.Dataset, most_bytes: int) -> h5py.Dataset:
+    """`dataset`, which must not claim more than `most_bytes`."""
+    if dataset.nbytes > most_bytes:
+        raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes, more than the file can hold")
+    return dataset
+
+
+def _values(dataset: h5py.Dataset, most_bytes: int) -> np.ndarray:
+    """All values of a dataset of one dimension."""
+    if dataset.ndim != 1:
+        raise ValueError(f"{dataset.name} has {dataset.ndim} dimensions instead of 1")
+    return _checked(dataset, most_bytes)[:]
+
+
+def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, csr_matrix]:
+    """Barcodes, features and values [n_barcodes, n_features] of a folder with matrix.mtx and its names."""
+    matrix = _plain_or_gz(path, "matrix.mtx")
+    barcodes = _plain_or_gz(path, "barcodes.tsv")
+    features = _plain_or_gz(path, "features.tsv", "genes.tsv")
+    with reading(barcodes):
+        names = np.array([line[0] for line in _tab_separated(barcodes)], dtype=object)
+    with reading(features):
+        absent = ["", "", EXPRESSION]  # genes.tsv of old has no third column
+        lines = [line[:3] + absent[len(line) :] for line in _tab_separated(features)]
+        table = pd.DataFrame(lines, columns=["id", "name", "feature_type"], dtype=object)
+    with reading(matrix), _open(matrix) as file:
+        n_features, n_barcodes, n_entries = _market_header(file)
+        _require_sizes((n_barcodes, n_features), names, table)
+        if n_entries > matrix.stat().st_size * (DEFLATE_RATIO if matrix.suffix == ".gz" else 1) / LEAST_LINE:
+            raise ValueError(f"it claims {n_entries} entries, more than the file can hold")
+        shape = (n_barcodes, n_features)
+        counts = _market_entries(file, shape, n_entries) if with_counts else csr_matrix(shape, dtype=np.int32)
+    return names, table, counts
+
+
+def _market_header(file: BinaryIO) -> tuple[int, int, int]:
+    """Features, barcodes and entries that a matrix.mtx claims; the file is left at its first entry."""
+    kind = file.readline(LONGEST_LINE).decode().lower().split()
+    if kind[:3] != ["%%matrixmarket", "matrix", "coordinate"] or kind[3:] not in MARKET_KINDS:
+        raise ValueError(f"it starts with {' '.join(kind)[:80]!r} instead of {MARKET_START}")
+    line = file.readline(LONGEST_LINE)
+    while line.startswith(b"%") or (line and not line.strip()):
+        line = file.readline(LONGEST_LINE)
+    sizes = [int(size) for size in line.split()]
+    if len(sizes) != 3 or min(sizes) < 0:
+        raise ValueError(f"it has {line[:80]!r} instead of the numbers of features, barcodes and entries")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _market_entries(file: BinaryIO, shape: tuple[int, int], n_entries: int) -> csr_matrix:
+    """The entries as CSR [n_barcodes, n_features]; read by pandas: SciPy's reader crashes on damaged files."""
+    columns = {"feature": np.int64, "barcode": np.int64, "value": np.float64}
+    blocks, total = [], 0
+    if n_entries:
+        blocks = pd.read_csv(file, sep=r"\s+", names=list(columns), dtype=columns, chunksize=ENTRIES_AT_ONCE)
+    parts = []
+    for block in blocks:
+        total += len(block)
+        at = block[["barcode", "feature"]].to_numpy() - 1
+        if total > n_entries or (at < 0).any() or (at >= shape).any():
+            raise ValueError(f"it has entries beyond the {n_entries} of {shape[1]} × {shape[0]} that it claims")
+        parts.append((at.astype(np.int32), block["value"].to_numpy()))
+    if total != n_entries:
+        raise ValueError(f"it ends after {total} of {n_entries} entries")
+    at = np.concatenate([at for at, _ in parts]) if parts else np.empty((0, 2), np.int32)
+    values = np.concatenate([values for _, values in parts]) if parts else np.empty(0)
+    return csr_matrix((values, at.T), shape=shape)
+
+
+def _open(path: Path) -> BinaryIO:
+    """A file, plain or compressed, to read bytes from."""
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def _require_sizes(shape: tuple[int, int], barcodes: np.ndarray, features: pd.DataFrame) -> None:
+    """Raise ValueError where the parts of a matrix do not fit together."""
+    if shape != (len(barcodes), len(features)):
+        raise ValueError(
+            f"the matrix is for {shape[0]} barcodes × {shape[1]} features, "
+            f"but {len(barcodes)} barcodes and {len(features)} features are named"
+        )
+
+
+def _plain_or_gz(folder: Path, *names: str) -> Path:
+    """The file of one of these names in `folder`, as it is or with .gz."""
+    for name in names:
+        for path in (folder / f"{name}.gz", folder / name):
+            if path.is_file():
+                return path
+    raise EfnstError(
+        f"Expected {names[0]}.gz in {folder}, found none{listing(folder)}: copy the folder from the Space Ranger run."
+    )
+
+
+def listing(folder: Path) -> str:
+    """A few names of what is in a folder, for a message."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return f" (it holds {', '.join(names[:8])}{', …' if len(names) > 8 else ''})" if names else " (it is empty)"
+
+
+def _tab_separated(path: Path) -> list[list[str]]:
+    """Lines of a tab-separated file, plain or compressed."""
+    with _open(path) as file:
+        content = b""
+        while block := file.read(BLOCK_BYTES):
+            content += block
+            if len(content) > MAX_TEXT_BYTES:
+                raise ValueError(f"it unpacks to more than {MAX_TEXT_BYTES} bytes")
+    return [line.rstrip("\r").split("\t") for line in content.decode().split("\n") if line.strip()]
+
+
+def _text(values: np.ndarray) -> np.ndarray:
+    """Bytes of an HDF5 file as text."""
+    return np.array([value.decode() if isinstance(value, bytes) else str(value) for value in values], dtype=object)

@@ -1,0 +1,156 @@
+"""The grid that spots lie on: measured from their positions, and compared with what the files declare."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from efnst.errors import EfnstError
+
+HEXAGONAL, SQUARE, IRREGULAR = "hexagonal", "square", "irregular"
+PITCH_UM = {HEXAGONAL: 100.0, SQUARE: 200.0}  # Visium; legacy Spatial Transcriptomics
+SPOT_UM = {HEXAGONAL: 55.0, SQUARE: 100.0}
+# What spot_diameter_fullres stands for. On Visium that is a theoretical spot of 65 µm around the one of 55 µm: as the
+# diameter of a 55 µm spot it would give a scale about a fifth off that of the pitch.
+DECLARED_SPOT_UM = {HEXAGONAL: 65.0, SQUARE: 100.0}
+SCALE_TOLERANCE = 0.2
+PITCH_TOLERANCE = 0.05
+MAX_STRAY = 0.5  # median distance from the place that the array gives a spot, in pitches
+LEAST_ORDER = 0.5  # below it the directions to neighbours make no grid
+LOOKED_AT = 20_000  # spots whose neighbours are measured; a bin of Visium HD has neighbours like any other
+# Distance to the 6th nearest of points placed anyhow, times this, is the pitch of as dense a hexagonal grid.
+PITCH_PER_SIXTH = float(np.sqrt(2 / np.sqrt(3) * np.pi / 6))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid of the spots and the scale that follows from it."""
+
+    grid: str
+    pitch_px: float
+    um_per_px: float
+    spot_diameter_px: float
+
+
+def measure_grid(xy: np.ndarray, bin_um: float = 0) -> Grid:
+    """Grid and scale from positions float64 [n_spots, 2] in px; `bin_um`: pitch of square bins that fill the plane.
+
+    The pitch is the median distance between neighbours, not that to each spot's nearest one, which would be too small
+    where spots are not placed exactly. The directions of neighbours, six or four at equal angles, tell the grid: the
+    mean of exp(i·k·angle) has length 1 if they repeat every 360/k degrees and is near 0 otherwise.
+    """
+    pitch_px, six, four = _neighbourhood(xy)
+    grid = HEXAGONAL if six >= four and not bin_um else SQUARE
+    um_per_px = (bin_um or PITCH_UM[grid]) / pitch_px
+    return Grid(grid, pitch_px, um_per_px, (bin_um or SPOT_UM[grid]) / um_per_px)
+
+
+def irregular_grid(xy: np.ndarray, um_per_px: float) -> Grid:
+    """What stands for a grid where cells lie anyhow: the pitch of a hexagonal grid as dense as they are."""
+    tree = _tree(xy)
+    sixth = tree.query(_some(xy), k=min(7, len(xy)))[0][:, -1]
+    pitch_px = float(np.median(sixth)) * PITCH_PER_SIXTH
+    return Grid(IRREGULAR, pitch_px, um_per_px, pitch_px)
+
+
+def compare_with_declared(grid: Grid, array: np.ndarray, xy: np.ndarray) -> tuple[dict[str, float | str], list[str]]:
+    """What array_row and array_col, int [n, 2], say about the grid, and warnings where the pixels, xy, say another.
+
+    On a hexagonal array the columns are numbered so that row + column is even and neighbours in a row are 2 apart.
+    """
+    declared = HEXAGONAL if not (array.sum(axis=1) % 2).any() else SQUARE
+    design = np.column_stack([array, np.ones(len(array))]).astype(float)
+    steps, _, rank, _ = np.linalg.lstsq(design, xy, rcond=None)
+    if rank < 3:
+        return {"grid": declared}, []
+    pitch_px = float(np.hypot(*steps[1])) * (2 if declared == HEXAGONAL else 1)
+    stray = float(np.median(np.hypot(*(xy - design @ steps).T))) / grid.pitch_px
+    warnings = []
+    if declared != grid.grid:
+        warnings.append(
+            f"array_row and array_col declare a {declared} grid, but the spots lie {grid.pitch_px:.1f} px apart on a "
+            f"{grid.grid} one: the latter is taken."
+        )
+    elif stray > MAX_STRAY:
+        warnings.append(
+            f"Half of the spots lie more than {stray:.1f} pitches from where array_row and array_col put them: "
+            "the positions may be mixed up."
+        )
+    elif abs(pitch_px / grid.pitch_px - 1) > PITCH_TOLERANCE:
+        warnings.append(
+            f"array_row and array_col declare a pitch of {pitch_px:.1f} px, but the spots lie {grid.pitch_px:.1f} px "
+            "apart: the latter is taken."
+        )
+    return {"grid": declared, "pitch_px": pitch_px}, warnings
+
+
+def check_order(xy: np.ndarray) -> list[str]:
+    """A warning where the directions to neighbours make no grid."""
+    _, six, four = _neighbourhood(xy)
+    if max(six, four) >= LEAST_ORDER:
+        return []
+    return [
+        f"The spots lie on no regular grid (order {six:.2f} for a hexagonal, {four:.2f} for a square one, of 1): "
+        "the scale in µm that follows from their distance is doubtful."
+    ]
+
+
+def check_spot_diameter(grid: Grid, declared_px: float, spot_um: float = 0) -> list[str]:
+    """A warning where the declared spot diameter and the pitch give scales more than `SCALE_TOLERANCE` apart.
+
+    `spot_um`: what the declared diameter stands for, if not the spot of the grid.
+    """
+    declared = (spot_um or DECLARED_SPOT_UM[grid.grid]) / declared_px
+    if abs(declared / grid.um_per_px - 1) <= SCALE_TOLERANCE:
+        return []
+    return [
+        f"spot_diameter_fullres {declared_px:.1f} px means {declared:.3f} µm per px, but the spots lie "
+        f"{grid.pitch_px:.1f} px apart on a {grid.grid} grid, which means {grid.um_per_px:.3f} µm per px: "
+        "the scale is taken from the latter."
+    ]
+
+
+def check_um_per_px(grid: Grid, declared: float, bin_um: int) -> list[str]:
+    """A warning where microns_per_pixel and the distance of the bins are more than `PITCH_TOLERANCE` apart."""
+    if abs(declared / grid.um_per_px - 1) <= PITCH_TOLERANCE:
+        return []
+    return [
+        f"microns_per_pixel is {declared:.4f}, but bins of {bin_um} µm lie {grid.pitch_px:.2f} px apart, which means "
+        f"{grid.um_per_px:.4f} µm per px: the latter is taken."
+    ]
+
+
+def n_isolated(xy: np.ndarray, pitch_px: float) -> int:
+    """Number of spots, float64 [n_spots, 2], without any neighbour within one and a half pitches."""
+    if len(xy) < 2:
+        return len(xy)
+    return int((cKDTree(xy).query(xy, k=2)[0][:, 1] > 1.5 * pitch_px).sum())
+
+
+def _neighbourhood(xy: np.ndarray) -> tuple[float, float, float]:
+    """Pitch in px and how well the directions to neighbours repeat every 60 and every 90 degrees, from 0 to 1."""
+    tree, some = _tree(xy), _some(xy)
+    nearest = float(np.median(tree.query(some, k=2)[0][:, 1]))
+    if nearest == 0:
+        raise EfnstError("Expected every spot at a place of its own, found most of them at the same pixel as another.")
+    distance, index = tree.query(some, k=min(7, len(xy)), distance_upper_bound=1.3 * nearest)
+    is_near = np.isfinite(distance) & (distance > 0)
+    first, _ = np.nonzero(is_near)
+    steps = xy[index[is_near]] - some[first]
+    angle = np.arctan2(steps[:, 1], steps[:, 0])
+    six, four = (float(abs(np.exp(1j * k * angle).mean())) for k in (6, 4))
+    return float(np.median(distance[is_near])), six, four
+
+
+def _tree(xy: np.ndarray) -> cKDTree:
+    """The spots, of which there must be enough."""
+    if len(xy) < 3:
+        raise EfnstError(
+            f"Expected at least 3 positions to measure the grid, found {len(xy)}: the file is not complete."
+        )
+    return cKDTree(xy)
+
+
+def _some(xy: np.ndarray) -> np.ndarray:
+    """At most `LOOKED_AT` of the spots, from all over."""
+    return xy[:: -(-len(xy) // LOOKED_AT)]

@@ -1,0 +1,112 @@
+"""find_sections.py and check_sections.py: a samplesheet from a folder, and the check of every file that it names."""
+
+import csv
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import check_sections
+import find_sections
+from efnst.simulated_inputs import pack, to_anndata, write_spatialdata, write_visium_hd
+from efnst.simulated_space_ranger import SMALL, damage, simulate_section, write_section
+
+
+@pytest.fixture(scope="module")
+def archive_of_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a laboratory: sections in many forms, at many depths, and things beside them."""
+    root = tmp_path_factory.mktemp("lab")
+    plain = root / "2024" / "run A" / "cortex (left)"
+    write_section(simulate_section(1, 0, SMALL), plain)
+    (plain / "fullres").mkdir()
+    shutil.copy2(plain / "outs/spatial/tissue_hires_image.png", plain / "fullres" / "he.png")  # no whole slide
+    write_visium_hd(simulate_section(0, 0, SMALL), root / "hd" / "colon", n_bins=300)
+    pack(plain / "outs", root / "packed.tar.gz")
+    to_anndata(plain / "outs").write_h5ad(root / "2024" / "one.h5ad")
+    write_spatialdata(plain / "outs", root / "2024" / "two.zarr")
+    shutil.copytree(plain, root / "bare" / "CORTEX_left_")
+    for image in (root / "bare/CORTEX_left_/outs/spatial").glob("*.png"):
+        image.unlink()
+    shutil.copytree(plain / "outs", root / "broken")
+    damage(root / "broken", "missing_scalefactors")
+    (root / "notes.tar.gz").write_bytes(b"no archive")
+    (root / "work").mkdir()
+    shutil.copytree(plain / "outs", root / "work" / "cached")
+    return root
+
+
+@pytest.fixture(scope="module")
+def sheet(archive_of_runs: Path) -> Path:
+    """The samplesheet that was found."""
+    find_sections.main(archive_of_runs, archive_of_runs / "found.csv")
+    return archive_of_runs / "found.csv"
+
+
+def rows_of(sheet: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(sheet.read_text())))
+
+
+def test_every_section_is_found_once_with_what_lies_beside_it(sheet: Path) -> None:
+    found = [tuple(row.values()) for row in rows_of(sheet)]
+    plain = "2024/run A/cortex (left)"
+    assert found == [
+        ("one", "2024/one.h5ad", "", "", ""),
+        ("cortex_left_", f"{plain}/outs", "", f"{plain}/labels.csv", ""),
+        ("two", "2024/two.zarr", "", "", ""),
+        ("CORTEX_left__2", "bare/CORTEX_left_/outs", "none", "bare/CORTEX_left_/labels.csv", ""),
+        ("colon", "hd/colon/outs", "", "hd/colon/labels.csv", "8"),
+        ("packed", "packed.tar.gz", "", "", ""),
+    ]
+
+
+def test_what_was_found_passes_the_check(sheet: Path, start: Callable[..., tuple[int, str]]) -> None:
+    status, said = start(check_sections.main, sheet)
+    assert status == 0, said
+
+
+def test_a_broken_section_is_left_out_and_told(
+    archive_of_runs: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture
+) -> None:
+    find_sections.main(archive_of_runs)
+    assert "broken: left out. Expected scalefactors_json.json" in caplog.text
+    assert capsys.readouterr().out.startswith("sample,section,image,labels,bin_um\n")
+
+
+def test_a_samplesheet_is_not_overwritten_and_an_empty_folder_is_told(
+    sheet: Path, tmp_path: Path, start: Callable[..., tuple[int, str]]
+) -> None:
+    status, said = start(find_sections.main, sheet.parent, "--output", sheet)
+    assert status == 2 and "Expected a new file for the samplesheet" in said
+    status, said = start(find_sections.main, tmp_path)
+    assert status == 2 and "found none: name another folder" in said
+
+
+def test_every_problem_of_every_file_is_told_at_once(
+    archive_of_runs: Path, tmp_path: Path, start: Callable[..., tuple[int, str]]
+) -> None:
+    outs = archive_of_runs / "2024/run A/cortex (left)/outs"
+    wrong_scale = shutil.copytree(outs, tmp_path / "wrong_scale")
+    damage(wrong_scale, "wrong_scale")
+    truncated = shutil.copytree(outs, tmp_path / "truncated")
+    damage(truncated, "truncated_h5")
+    (tmp_path / "foreign.csv").write_text("barcode,label\nAAAA-9,x\n")
+    (tmp_path / "sheet.csv").write_text(
+        "sample,section,image,labels\n"
+        f"sound,{outs},,\nbad name,{outs},,\ngone,nowhere,,\nscale,wrong_scale,,\ncut,truncated,,\n"
+        f"labels,{outs},,foreign.csv\nimage,{outs},no.tif,\naway,s3://bucket/outs,,\n"
+    )
+    status, said = start(check_sections.main, tmp_path / "sheet.csv")
+    assert status == 2 and "Traceback" not in said
+    for line in (
+        "Found 6 problems in sheet.csv and its files",
+        'row 3 (bad name), column sample: found "bad name"',
+        f"row 4 (gone), column section: found nothing at {tmp_path}/nowhere",
+        "row 5 (scale): Expected the spots inside the hires image",
+        "row 6 (cut): Expected a complete filtered_feature_bc_matrix.h5",
+        "row 7 (labels): Expected labels for the spots of the section",
+        f"row 8 (image), column image: found nothing at {tmp_path}/no.tif",
+    ):
+        assert line in said
+    assert "row 2" not in said and "row 9" not in said
