@@ -25,7 +25,7 @@ workflow FIND_DOMAINS {
     qc_rules // file of the rules for pass, warn and fail
     normalise_stain // whether the patches are brought to a common stain before the encoder
     exports // whether domains are exported for other tools
-    report_template // jinja2 template of the section's report
+    report_template // jinja2 template of the section's report, with the files it includes
 
     main:
     READ_SECTION(sections.map { meta, files -> [meta, files.use_image, files.folder, files.bin_um, files.image, files.labels, folderDigest(files.folder)] }, qc_rules)
@@ -121,7 +121,7 @@ workflow {
         file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", checkIfExists: true),
         params.stain_normalisation != 'none',
         params.exports != 'none',
-        file("${projectDir}/assets/section_report.html"),
+        files("${projectDir}/assets/section_report/*").sort(),
     )
 
     missing = checked.missing.collectFile { meta, files -> ["${meta.id}.json", missingRecord(meta.id, files.missing)] }
