@@ -79,6 +79,7 @@ workflow FIND_DOMAINS {
     emit:
     summaries = SECTION_REPORT.out.summary
     thumbnails = SECTION_REPORT.out.thumbnail
+    pseudobulk = DESCRIBE_DOMAINS.out.pseudobulk
     warnings = EXPORT_DOMAINS.out.warning
     failures = READ_SECTION.out.failure.mix(TILE_IMAGE.out.failure, EMBED_PATCHES.out.failure, LEARN_EMBEDDING.out.failure, ASSIGN_DOMAINS.out.failure, DESCRIBE_DOMAINS.out.failure, SECTION_REPORT.out.failure)
     versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, EXPORT_DOMAINS.out.versions, SECTION_REPORT.out.versions)
@@ -129,6 +130,7 @@ workflow {
         CHECK_INPUTS.out.sections,
         inOrder(FIND_DOMAINS.out.summaries),
         inOrder(FIND_DOMAINS.out.thumbnails),
+        inOrder(FIND_DOMAINS.out.pseudobulk),
         inOrder(FIND_DOMAINS.out.failures.mix(missing).map { failure -> accepted(failure) }),
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
