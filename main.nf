@@ -25,7 +25,7 @@ workflow FIND_DOMAINS {
     qc_rules // file of the rules for pass, warn and fail
     normalise_stain // whether the patches are brought to a common stain before the encoder
     exports // whether domains are exported for other tools
-    report_template // jinja2 template of the section's report
+    report_template // jinja2 template of the section's report, with the files it includes
 
     main:
     READ_SECTION(sections.map { meta, files -> [meta, files.use_image, files.folder, files.bin_um, files.image, files.labels, folderDigest(files.folder)] }, qc_rules)
@@ -79,6 +79,7 @@ workflow FIND_DOMAINS {
     emit:
     summaries = SECTION_REPORT.out.summary
     thumbnails = SECTION_REPORT.out.thumbnail
+    pseudobulk = DESCRIBE_DOMAINS.out.pseudobulk
     warnings = EXPORT_DOMAINS.out.warning
     failures = READ_SECTION.out.failure.mix(TILE_IMAGE.out.failure, EMBED_PATCHES.out.failure, LEARN_EMBEDDING.out.failure, ASSIGN_DOMAINS.out.failure, DESCRIBE_DOMAINS.out.failure, SECTION_REPORT.out.failure)
     versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, EXPORT_DOMAINS.out.versions, SECTION_REPORT.out.versions)
@@ -121,7 +122,7 @@ workflow {
         file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", checkIfExists: true),
         params.stain_normalisation != 'none',
         params.exports != 'none',
-        file("${projectDir}/assets/section_report.html"),
+        files("${projectDir}/assets/section_report/*").sort(),
     )
 
     missing = checked.missing.collectFile { meta, files -> ["${meta.id}.json", missingRecord(meta.id, files.missing)] }
@@ -129,6 +130,7 @@ workflow {
         CHECK_INPUTS.out.sections,
         inOrder(FIND_DOMAINS.out.summaries),
         inOrder(FIND_DOMAINS.out.thumbnails),
+        inOrder(FIND_DOMAINS.out.pseudobulk),
         inOrder(FIND_DOMAINS.out.failures.mix(missing).map { failure -> accepted(failure) }),
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
