@@ -16,7 +16,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 MAX_BYTES = 150_000
 SHOTS = {  # name: file of the results, size of the window, the element to begin at
     "report": ("sim_layers/report.html", (1180, 1000), "body"),
-    "report_genes": ("sim_layers/report.html", (1180, 900), "#genes"),
+    "report_genes": ("sim_layers/report.html", (1180, 900), ".dots"),
     "multiqc": ("multiqc_report.html", (1400, 900), "#mqc-module-section-efnst_status"),
     "multiqc_gallery": ("multiqc_report.html", (1400, 1000), "#mqc-module-section-efnst_gallery"),
 }
