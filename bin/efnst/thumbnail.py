@@ -10,9 +10,9 @@ from efnst.palette import MISSING
 from efnst.raster import rasterise
 from efnst.report_maps import View
 
-THUMBNAIL_PX = 260  # height of the thumbnail
+THUMBNAIL_PX = 200  # height of the thumbnail; the gallery shows it 150 px high
 GAP_PX = 6
-THUMBNAIL_BYTES = 16_000
+THUMBNAIL_BYTES = 8_000
 
 
 def draw_thumbnail(view: View, codes: np.ndarray, colours: list[str], image: Image.Image | None) -> Image.Image:

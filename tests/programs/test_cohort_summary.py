@@ -56,7 +56,8 @@ def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> li
         place.mkdir()
         (place / "section_summary.json").write_text(json.dumps(summary(number)))
         name = f"{summary(number)['sample']}_thumbnail.webp"
-        Image.effect_noise((500, 260), 40 + number % 7).convert("RGB").save(folder / "thumbnails" / name, quality=30)
+        noise = Image.effect_noise((340, 170), 40 + number % 7).convert("RGB")
+        noise.save(folder / "thumbnails" / name, quality=1)  # 8 kB, like those of sections
         sums = folder / "pseudobulk" / f"{summary(number)['sample']}_pseudobulk.csv"
         values = np.random.default_rng(number).poisson(100, (len(GENES), 7))
         pd.DataFrame(values, pd.Index(GENES, name="gene"), range(1, 8)).to_csv(sums)
@@ -170,5 +171,5 @@ def test_two_hundred_sections(tmp_path: Path) -> None:
     start = time.monotonic()
     assert len(summarise(tmp_path, options)) == 200
     multiqc(tmp_path)
-    assert time.monotonic() - start < 120
-    assert (tmp_path / "multiqc_report.html").stat().st_size < 30e6
+    assert time.monotonic() - start < 90  # a tenth of it on a machine that does nothing else
+    assert (tmp_path / "multiqc_report.html").stat().st_size < 10e6
