@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import eigh
 
 MIN_GENES = 50  # that all sections have; with fewer the sections are of different kinds
 VARIABLE_GENES = 2000  # that the components are made of
@@ -41,13 +42,19 @@ def read_profiles(paths: Mapping[str, Path]) -> Profiles | None:
 
 
 def principal_components(profiles: Profiles) -> tuple[np.ndarray, np.ndarray]:
-    """The first two components of the most variable genes, [n_profiles, 2], and their shares of the variance, [2]."""
+    """The first two components of the most variable genes, [n_profiles, 2], and their shares of the variance, [2].
+
+    At least two profiles are needed.
+    """
     variance = profiles.expression.var(axis=0)
     chosen = np.argsort(-variance, kind="stable")[:VARIABLE_GENES]
     centred = profiles.expression[:, chosen] - profiles.expression[:, chosen].mean(axis=0)
-    left, strength, _ = np.linalg.svd(centred, full_matrices=False)
-    left *= np.where(left[np.abs(left).argmax(axis=0), np.arange(left.shape[1])] < 0, -1, 1)  # the sign is arbitrary
-    return left[:, :2] * strength[:2], strength[:2] ** 2 / (np.square(strength).sum() or 1)
+    # Two eigenvectors of the profiles' products instead of all singular vectors: seconds instead of minutes.
+    products = centred @ centred.T
+    strength, axes = eigh(products, subset_by_index=[len(products) - 2, len(products) - 1])
+    strength, axes = np.maximum(strength[::-1], 0), axes[:, ::-1]
+    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1, 1)  # the sign is arbitrary
+    return axes * np.sqrt(strength), strength / (np.trace(products) or 1)
 
 
 def marker_scores(profiles: Profiles, top_markers: Sequence[dict[str, list[str]]], n_genes: int) -> pd.DataFrame:

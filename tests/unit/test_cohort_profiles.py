@@ -53,6 +53,9 @@ def test_the_same_tissue_lies_together(profiles: Profiles) -> None:
     same = tissues[:, None] == tissues
     assert distance[same].max() < 0.2 * distance[~same].min()
     assert 0.9 < share.sum() <= 1
+    left, strength, _ = np.linalg.svd(profiles.expression - profiles.expression.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(places), np.abs(left * strength)[:, :2], atol=1e-6)
+    np.testing.assert_allclose(share, strength[:2] ** 2 / (strength**2).sum())
 
 
 def test_marker_scores_are_of_the_genes_named_most_often(profiles: Profiles) -> None:
