@@ -177,5 +177,5 @@ def embedding_file(section_file: Path, features_file: Path, tmp_path_factory: py
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever starts the launcher, a program or Nextflow counts as slow: `./efnst test quick` is for the kernels."""
     for item in items:
-        if item.path.parent.name in ("launcher", "programs", "pipeline"):
+        if item.path.parent.name in ("launcher", "programs", "pipeline", "browser"):
             item.add_marker(pytest.mark.slow)

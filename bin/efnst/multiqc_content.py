@@ -17,10 +17,10 @@ from efnst.palette import domain_colour
 # Beside the word, for those who do not see red and green.
 STATUS_COLOURS = [{"pass": "#17643a"}, {"warn": "#b87a00"}, {"fail": "#c0392b"}, {"error": "#3a3a3a"}]
 STATUS_RULES = {status: [{"s_eq": status}] for status in STATUSES}
+BORDERS = [[0, "#ffffff"], [1, "#0072b2"]]
 HEAT = [[0, "#d55e00"], [0.5, "#ffffff"], [1, "#0072b2"]]
 MARKER_GENES = 40  # columns of the heat map
 ADJACENT_DOMAINS = 8  # pairs of the first so many domains are shown
-STRONGEST = 4.0  # log2 enrichment at which the colours end
 GROUP_COLOURS = 24  # more groups are not told apart
 WHOLE, ONE_DIGIT, THREE_DIGITS = "{:,.0f}", "{:,.1f}", "{:,.3f}"
 
@@ -197,38 +197,34 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
 
 
 def adjacency_map(ended: list[Outcome]) -> dict:
-    """How much more often than by chance two domains touch, for each section."""
+    """Which domains border on which, for each section."""
     rows = {}
     for name, summary in _finished(ended):
-        adjacency = summary.get("adjacency")
-        if adjacency:
-            rows[name] = _pairs(adjacency["domains"], adjacency["enrichment"])
+        adjacency = summary["adjacency"]
+        rows[name] = _shares_of_borders(adjacency["domains"], np.array(adjacency["pairs"]))
     pairs = sorted({pair for row in rows.values() for pair in row}, key=lambda pair: [int(n) for n in pair.split("–")])
     rows = {name: {pair: row.get(pair) for pair in pairs} for name, row in rows.items()} if pairs else {}
     text = (
-        f"The first {ADJACENT_DOMAINS} domains by pairs: touching pairs of spots over those expected if the "
-        "domains were shuffled over the spots, log2. Blue: the two lie side by side more than by chance; "
-        "orange: they avoid each other. Numbers go by size within each section. The z scores are in the "
-        "sections' reports."
+        "Share of the borders in a section (touching pairs of spots of different domains) that lie between two "
+        f"domains, of the first {ADJACENT_DOMAINS}; in %. Layered tissue has few strong pairs in each row, others "
+        "many weak ones. Numbers go by size within each section. The sections' reports test the pairs against chance."
     )
-    settings = {"xcats_samples": False, "square": False, "min": -STRONGEST, "max": STRONGEST, "colstops": HEAT}
-    settings |= {"xlab": "Domains", "ylab": "Section", "zlab": "log2 enrichment", "display_values": False}
+    settings = {"xcats_samples": False, "square": False, "min": 0, "colstops": BORDERS, "tt_decimals": 1}
+    settings |= {"xlab": "Domains", "ylab": "Section", "zlab": "% of the borders", "display_values": False}
     return _plot(
         "heatmap", "Which domains touch", text, rows, settings | {"cluster_rows": False, "cluster_cols": False}
     )
 
 
-def _pairs(domains: list[str], enrichment: list[list[float | None]]) -> dict[str, float]:
-    """log2 enrichment of each pair of different domains, cut at `STRONGEST`."""
-    shown = domains[:ADJACENT_DOMAINS]
-    found = {
-        f"{first}–{second}": enrichment[i][j]
-        for i, first in enumerate(shown)
-        for j, second in enumerate(shown)
-        if i < j and enrichment[i][j] is not None
+def _shares_of_borders(domains: list[str], pairs: np.ndarray) -> dict[str, float]:
+    """For each pair of different domains its share of all borders, in %."""
+    total = np.triu(pairs, 1).sum()
+    shown = min(len(domains), ADJACENT_DOMAINS)
+    return {
+        f"{domains[first]}–{domains[second]}": round(100 * float(pairs[first, second] / max(total, 1)), 1)
+        for first in range(shown)
+        for second in range(first + 1, shown)
     }
-    floor = 2**-STRONGEST
-    return {pair: round(float(np.log2(np.clip(value, floor, 1 / floor))), 2) for pair, value in found.items()}
 
 
 def profile_scatter(profiles: Profiles | None, groups: Mapping[str, str]) -> dict:
@@ -250,7 +246,7 @@ def profile_scatter(profiles: Profiles | None, groups: Mapping[str, str]) -> dic
         "lie apart is an outlier or another batch. Colours: groups of the samplesheet where given, else "
         "sections."
     )
-    labels = [f"PC{number} ({100 * part:.0f} % of the variance)" for number, part in enumerate(share, 1)]
+    labels = [f"PC{number} ({part:.2f} of the variance)" for number, part in enumerate(share, 1)]
     settings = {"xlab": labels[0], "ylab": labels[1], "marker_size": 8}
     return _plot("scatter", "Domains of the cohort", text, data, settings)
 

@@ -38,7 +38,7 @@ def summary(number: int) -> dict:
     row |= {"quantiles": {"total_counts": [1.0, 2e3, 4e3, 6e3, 3e4], "n_genes_by_counts": [1.0, 1e3, 2e3, 3e3, 8e3]}}
     row |= {"efnst_stability": 0.9, "encoder": "efficientnet-lite0", "n_epochs": [100]}
     domains = [str(domain) for domain in range(1, 8)]
-    row |= {"adjacency": {"domains": domains, "enrichment": [[0.5] * 7] * 7}}
+    row |= {"adjacency": {"domains": domains, "pairs": [[5] * 7] * 7}}
     row |= {"top_markers": {str(domain): ["MBP", "PLP1", "MOBP"] for domain in range(1, 8)}}
     loss = {part: [[epoch, 9 / epoch] for epoch in range(1, 101)] for part in ("reconstruction", "graph", "kl")}
     return row | {"loss": loss, "methods_text": {"network": "Trained for 100 epochs."}}

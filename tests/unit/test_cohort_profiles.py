@@ -67,6 +67,7 @@ def test_points_and_rows_of_the_report(profiles: Profiles) -> None:
     """Sections of one group share a colour; without groups each section has its own; one section has no scatter."""
     summary = {"status": "pass", "warnings": [], "top_markers": {"1": ["G0"], "2": ["G20"]}, "lost": {}, "loss": {}}
     summary |= {"quantiles": {"total_counts": [1] * 5, "n_genes_by_counts": [1] * 5}, "composition": {"1": 1.0}}
+    summary["adjacency"] = {"domains": ["1"], "pairs": [[4]]}
     ended = outcomes(["a", "bb"], [summary | {"sample": name, "methods_text": {}} for name in ("a", "bb")], [])
     made = contents(ended, {}, profiles)
     assert list(made["efnst_marker_map"]["data"]) == ["a 1", "a 2", "a 3", "bb 1", "bb 2"]

@@ -33,8 +33,8 @@ def summary(sample: str, **changed: object) -> dict:
         "top_markers": {"1": ["A", "B", "C", "D"], "2": []},
         "loss": {"kl": [[1, 5.0]], "total": [[1, 9.0], [40, 2.0]]},
     }
-    adjacency = {"domains": ["1", "2"], "pairs": [[5, 1], [1, 0]], "enrichment": [[2.0, 0.5], [0.5, None]]}
-    row |= {"adjacency": adjacency | {"z_score": [[3.0, -2.0], [-2.0, None]], "n_permutations": 1000}}
+    adjacency = {"domains": ["1", "2", "3"], "pairs": [[5, 3, 0], [3, 9, 2], [0, 2, 1]]}
+    row |= {"adjacency": adjacency}
     row |= {"encoder": "lite0", "encoder_device": "cpu", "encoder_seconds": 2.0, "n_epochs": [40, 30]}
     row |= {"efnst_stability": 0.75}
     return row | {"methods_text": {"image": "hires.", "network": "40 epochs."}} | changed
@@ -128,7 +128,7 @@ def test_contents_of_a_finished_section(tmp_path: Path) -> None:
     names = ["status", "statistics", "scores", "spots_lost", "quantiles", "composition", "gallery", "markers"]
     names += ["adjacency", "training", "stability", "devices", "methods"]
     assert list(made) == [f"efnst_{name}" for name in names]
-    assert made["efnst_adjacency"]["data"]["a"] == {"1–2": -1.0}
+    assert made["efnst_adjacency"]["data"]["a"] == {"1–2": 60.0, "1–3": 0.0, "2–3": 40.0}
     assert made["efnst_stability"]["data"]["a"] == {"Stability": 0.75}
     assert made["efnst_devices"]["data"]["a"]["epochs"] == 70
     assert made["efnst_status"]["data"]["a"]["report"] == '<a href="a/report.html">report</a>'
