@@ -52,7 +52,7 @@ def main(
 
     from efnst.constants import DOMAIN, SECTION, SPATIAL
     from efnst.markers import MIN_SPOTS, log_normalised, pseudobulk, rank_markers, untestable_domains
-    from efnst.neighbourhoods import N_PERMUTATIONS, adjacency_z, domain_adjacency
+    from efnst.neighbourhoods import adjacency_z, domain_adjacency, permutations_of
     from efnst.spatial_genes import rank_spatial_genes, touching_spots
 
     data = anndata.read_h5ad(domains)
@@ -67,8 +67,8 @@ def main(
     spatial_genes = rank_spatial_genes(expression, genes, graph)
     pairs, enrichment = domain_adjacency(graph, labels)
     adjacency = {"domains": labels.categories.astype(str).tolist(), "pairs": pairs.tolist()}
-    adjacency |= {"enrichment": _rounded(enrichment), "z_score": _rounded(adjacency_z(graph, labels, seed))}
-    adjacency["n_permutations"] = N_PERMUTATIONS
+    adjacency |= {"enrichment": _rounded(enrichment), "n_permutations": permutations_of(graph)}
+    adjacency["z_score"] = _rounded(adjacency_z(graph, labels, seed, adjacency["n_permutations"]))
     sums = pd.DataFrame(pseudobulk(counts, labels).T, data.var_names.rename("gene"), labels.categories.astype(str))
 
     outdir.mkdir(parents=True, exist_ok=True)
