@@ -15,6 +15,7 @@ include { READ_SECTION } from './modules/local/read_section'
 include { SECTION_REPORT } from './modules/local/section_report'
 include { TILE_IMAGE } from './modules/local/tile_image'
 include { folderDigest } from './modules/local/digests'
+include { platformProblems } from './modules/local/platform'
 
 // From sections to domains: each channel element is [meta, files…], meta.id the sample's name.
 workflow FIND_DOMAINS {
@@ -113,6 +114,10 @@ workflow {
     }
     if (!params.input || !file(params.input).exists()) {
         error("Expected --input to name a samplesheet, found ${params.input ? "`${params.input}`, which does not exist" : 'nothing'}. `--help` lists the parameters.")
+    }
+    refusals = workflow.stubRun ? [] : platformProblems(params, workflow.workDir.toUriString())
+    if (refusals) {
+        error((['This run could not do what it was asked to:'] + refusals).join('\n  '))
     }
     sheet = file(params.input)
     CHECK_INPUTS(

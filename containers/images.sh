@@ -82,9 +82,9 @@ push_image() {
   "$builder" push "$2/$1"
 }
 
-# convert_image NAME:TAG FOLDER: NAME-TAG.sif, which appears only when complete.
+# convert_image NAME:TAG FOLDER: NAME-TAG.img, which appears only when complete.
 convert_image() {
-  local image=$1 folder=$2 file=$2/${1/:/-}.sif command scratch
+  local image=$1 folder=$2 file=$2/${1/:/-}.img command scratch
   [[ ! -e $file ]] || { say "$file is there"; return; }
   command=$(command -v apptainer || command -v singularity) || die "Expected apptainer or singularity to write $file, found none."
   mkdir -p "$folder"

@@ -22,7 +22,7 @@ process {
     disk = null
     beforeScript = { 'echo "' + [task.process.tokenize(':').last(), task.accelerator?.request, task.accelerator?.type,
         task.queue, task.clusterOptions, task.containerOptions,
-        task.container.replaceFirst(/:\\w+$|-\\w{12}(?=\\.sif$|$)/, ''),
+        task.container.replaceFirst(/:\\w+$|-\\w{12}.img$/, ''),
         task.maxRetries, task.resourceLimits ? 'this machine' : null].join('|') + '" >> TABLE' }
 }
 """
@@ -113,12 +113,11 @@ def tables(efnst: Efnst, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 @pytest.mark.parametrize("profile", TABLE)
 def test_every_step_gets_what_its_profile_says(tables: dict[str, dict[str, list[str]]], profile: str) -> None:
-    _options, on_cpu, on_gpu, tries, limited = TABLE[profile]
-    ending = ".sif" if {"apptainer", "singularity"} & set(profile.split(",")) and "--image_folder" in _options else ""
+    _, on_cpu, on_gpu, tries, limited = TABLE[profile]
     assert set(tables[profile]) == PROCESSES
     for process, found in tables[profile].items():
         expected = on_gpu if process in ON_GPU else ("", "", *on_cpu)
         if process == "MULTIQC":
             expected = (*expected[:-1], f"{expected[-1]}-multiqc")
         end = [str(tries), "this machine" if limited else ""]
-        assert found == [*map(str, expected[:-1]), f"{expected[-1]}{ending}", *end], process
+        assert found == [*map(str, expected[:-1]), expected[-1], *end], process
