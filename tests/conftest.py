@@ -78,6 +78,30 @@ def run_program() -> Callable[..., subprocess.CompletedProcess]:
     return run
 
 
+@pytest.fixture(scope="session")
+def described_section(
+    run_program: Callable[..., subprocess.CompletedProcess], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Folder with what the steps before the report leave for `sim_layers`, small, with image and labels; its Space
+    Ranger folder is sim_layers in it. Not to be changed."""
+    folder = tmp_path_factory.mktemp("described")
+
+    def step(name: str, *arguments: object) -> None:
+        done = run_program(f"{name}.py", *arguments, "--outdir", folder)
+        assert done.returncode == 0, done.stderr
+
+    outs, named = folder / "sim_layers", ("--sample", "sim_layers")
+    step("simulate_cohort", "--sections", 1, "--small")
+    step("read_section", *named, "--section", outs, "--labels", outs / "labels.csv")
+    section = "--section", folder / "section.h5ad"
+    step("tile_image", *named, *section, "--folder", outs)
+    step("learn_embedding", *named, *section, "--n_seeds", 2, "--epochs", 5)
+    learned = "--embedding", folder / "embedding.npz", "--training", folder / "training.json"
+    step("assign_domains", *named, *section, *learned, "--n_domains", 4)
+    step("describe_domains", *named, "--domains", folder / "sim_layers.h5ad")
+    return folder
+
+
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str]]:
     """`start(main, *arguments)`: status and messages of a program, as from the command line but in this process."""

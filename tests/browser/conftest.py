@@ -2,8 +2,7 @@
 
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,32 +54,20 @@ def address(path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """report.html of a small simulated section with image and labels, beside what the steps before it wrote."""
-    folder = tmp_path_factory.mktemp("section")
-    run("simulate_cohort", "--outdir", folder, "--sections", 1, "--small")
-    outs = folder / SAMPLE / "outs"
-    named, section = ("--sample", SAMPLE), ("--section", folder / "section.h5ad")
-    run("read_section", *named, "--section", outs, "--labels", folder / SAMPLE / "labels.csv", "--outdir", folder)
-    run("tile_image", *named, *section, "--folder", outs, "--outdir", folder)
-    run("learn_embedding", *named, *section, "--n_seeds", 2, "--epochs", 5, "--outdir", folder)
-    learned = "--embedding", folder / "embedding.npz", "--training", folder / "training.json"
-    run("assign_domains", *named, *section, *learned, "--n_domains", 4, "--outdir", folder)
-    domains = "--domains", folder / f"{SAMPLE}.h5ad"
-    run("describe_domains", *named, *domains, "--outdir", folder)
-    records = ("domains.json", "training.json", "description.json", "markers.csv", "spatial_genes.csv", "umap.csv")
-    options = [part for name in records for part in (f"--{name.partition('.')[0]}", folder / name)]
-    options[0] = "--domains_json"
-    options += ["--qc", folder / "section_qc.json", "--image_qc", folder / "image_qc.json", "--section", outs]
-    run("section_report", *named, *domains, *options, "--outdir", folder)
-    return folder / "report.html"
-
-
-def run(program: str, *arguments: object) -> None:
-    """Run a program of bin/, which has to succeed."""
-    command = [sys.executable, PROJECT / "bin" / f"{program}.py", *arguments]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+def report(
+    described_section: Path,
+    run_program: Callable[..., subprocess.CompletedProcess],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """report.html of a small simulated section with image and labels."""
+    made, folder = described_section, tmp_path_factory.mktemp("report")
+    names = {"domains": f"{SAMPLE}.h5ad", "domains_json": "domains.json", "qc": "section_qc.json"}
+    names |= {"image_qc": "image_qc.json", "training": "training.json", "description": "description.json"}
+    names |= {"markers": "markers.csv", "spatial_genes": "spatial_genes.csv", "umap": "umap.csv", "section": SAMPLE}
+    options = [part for option, name in names.items() for part in (f"--{option}", made / name)]
+    done = run_program("section_report.py", "--sample", SAMPLE, *options, "--outdir", folder)
     assert done.returncode == 0, done.stderr
+    return folder / "report.html"
 
 
 def small_section(grid: str, side: int) -> dict:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def cohort_report(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cohort_report(report: Path, described_section: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """multiqc_report.html of a cohort of one, beside the section's folder as the pipeline publishes it."""
     folder = tmp_path_factory.mktemp("cohort")
     (folder / SAMPLE).mkdir()
@@ -22,7 +22,7 @@ def cohort_report(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     program = [sys.executable, PROJECT / "bin" / "cohort_summary.py", "--sections", folder / "sections.json"]
     made = report.parent
     program += ["--summaries", made / "section_summary.json", "--thumbnails", made / f"{SAMPLE}_thumbnail.webp"]
-    program += ["--pseudobulk", made / f"{SAMPLE}_pseudobulk.csv", "--outdir", folder / "content"]
+    program += ["--pseudobulk", described_section / f"{SAMPLE}_pseudobulk.csv", "--outdir", folder / "content"]
     subprocess.run(program, check=True, capture_output=True)
     options = ["--strict", "--config", PROJECT / "assets" / "multiqc_config.yml", "--outdir", folder]
     multiqc = [sys.executable, "-m", "multiqc", *options, "--filename", "multiqc_report.html", folder / "content"]

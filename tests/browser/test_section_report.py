@@ -86,9 +86,11 @@ def by_number(name: str) -> list:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
-def test_markers_are_searched_sorted_and_downloaded(page: Page, report: Path, tmp_path: Path) -> None:
+def test_markers_are_searched_sorted_and_downloaded(
+    page: Page, report: Path, described_section: Path, tmp_path: Path
+) -> None:
     opened(page, report)
-    with (report.parent / "markers.csv").open(newline="") as file:
+    with (described_section / "markers.csv").open(newline="") as file:
         markers = list(csv.DictReader(file))
     gene = markers[5]["gene"]
     wanted = [row for row in markers if gene.lower() in row["gene"].lower()]

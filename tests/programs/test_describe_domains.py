@@ -17,9 +17,10 @@ TEST_DATA = Path(os.environ.get("EFNST_TEST_DATA", PROGRAM.parents[2] / "shared"
 
 
 def describe(section: anndata.AnnData, folder: Path, *options: str) -> subprocess.CompletedProcess:
-    """Run the program on `section`; results go to folder/out."""
+    """Run the program on `section`, without UMAP unless asked for (it compiles); results go to folder/out."""
     section.write_h5ad(folder / "s1.h5ad")
-    command = [PROGRAM, "--sample", "s1", "--domains", folder / "s1.h5ad", "--outdir", folder / "out", *options]
+    files = "--domains", folder / "s1.h5ad", "--outdir", folder / "out"
+    command = [PROGRAM, "--sample", "s1", *files, "--umap_spots", "0", *options]
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
 
 
@@ -80,17 +81,15 @@ def test_description(section: anndata.AnnData, tmp_path: Path) -> None:
 
 
 def test_pseudobulk_and_layout_hold_every_gene_and_spot(section: anndata.AnnData, tmp_path: Path) -> None:
-    describe(section, tmp_path)
+    describe(section, tmp_path, "--umap_spots", "40")
     sums = pd.read_csv(tmp_path / "out" / "s1_pseudobulk.csv", index_col="gene", keep_default_na=False)
     assert sums.shape == (30, 3) and list(sums.columns) == ["1", "2", "3"]
     assert sums.loc["MARK", "2"] == section.X[60:99, 4].sum()
     assert sums.to_numpy().sum() == section.X.sum()
     layout = pd.read_csv(tmp_path / "out" / "umap.csv")
-    assert layout["barcode"].tolist() == section.obs_names.tolist()
+    assert len(layout) == 40 and set(layout["barcode"]) <= set(section.obs_names)
     assert np.isfinite(layout[["umap_1", "umap_2"]].to_numpy()).all()
-    describe(section, tmp_path, "--umap_spots", "40")
-    assert len(pd.read_csv(tmp_path / "out" / "umap.csv")) == 40
-    describe(section, tmp_path, "--umap_spots", "0")
+    describe(section, tmp_path)
     assert (tmp_path / "out" / "umap.csv").read_text() == "barcode,umap_1,umap_2\n"
 
 

@@ -31,19 +31,9 @@ def must(name: str, *arguments: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(described_section: Path) -> Path:
     """What the steps before the report leave for one small section with an image and labels."""
-    path = tmp_path_factory.mktemp("section")
-    must("simulate_cohort", "--outdir", path, "--sections", 1, "--small")
-    section, labels, outs = path / "section.h5ad", path / SAMPLE / "labels.csv", path / SAMPLE
-    must("read_section", "--sample", SAMPLE, "--section", outs, "--labels", labels, "--outdir", path)
-    must("tile_image", "--sample", SAMPLE, "--section", section, "--folder", outs, "--outdir", path)
-    short = "--n_seeds", 2, "--epochs", 5
-    must("learn_embedding", "--sample", SAMPLE, "--section", section, *short, "--outdir", path)
-    results = "--embedding", path / "embedding.npz", "--training", path / "training.json", "--n_domains", 4
-    must("assign_domains", "--sample", SAMPLE, "--section", section, *results, "--outdir", path)
-    must("describe_domains", "--sample", SAMPLE, "--domains", path / f"{SAMPLE}.h5ad", "--outdir", path)
-    return path
+    return described_section
 
 
 def arguments(folder: Path, outdir: Path) -> list:
@@ -121,14 +111,25 @@ def test_report_without_image(folder: Path, tmp_path: Path) -> None:
     results = "--embedding", folder / "embedding.npz", "--training", folder / "training.json", "--n_domains", 4
     clustering = "--clustering", "leiden"
     must("assign_domains", "--sample", SAMPLE, "--section", section, *results, *clustering, "--outdir", tmp_path)
-    must("describe_domains", "--sample", SAMPLE, "--domains", tmp_path / f"{SAMPLE}.h5ad", "--outdir", tmp_path)
+    must(
+        "describe_domains",
+        "--sample",
+        SAMPLE,
+        "--domains",
+        tmp_path / f"{SAMPLE}.h5ad",
+        "--umap_spots",
+        0,
+        "--outdir",
+        tmp_path,
+    )
     shutil.copy(folder / "training.json", tmp_path)
     options = arguments(tmp_path, tmp_path)
     at = options.index("--image_qc")
     must("section_report", *options[:at], *options[at + 2 :])
     html = (tmp_path / "report.html").read_text()
     assert "This section was run without an image." in html
-    assert page_data(html)["image"] == ""
+    assert page_data(html)["image"] == "" and page_data(html)["maps"]["umap"] is None
+    assert "UMAP of EfNST" not in html
     assert "No labels were given" in html
     assert "NaN" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
     assert json.loads((tmp_path / "section_summary.json").read_text())["image_source"] == "none"
