@@ -13,7 +13,11 @@ from tests.engines.test_engines import PROJECT, run
 def jobs() -> dict[str, str]:
     """{process: what scontrol shows of its last job}."""
     shown = subprocess.run(["scontrol", "-o", "show", "jobs"], check=True, capture_output=True, text=True).stdout
-    return {name.group(1): line for line in shown.splitlines() if (name := re.search(r"JobName=nf-(?:FIND_DOMAINS_)?([A-Z_]+?)_\(", line))}
+    return {
+        name.group(1): line
+        for line in shown.splitlines()
+        if (name := re.search(r"JobName=nf-(?:FIND_DOMAINS_)?([A-Z_]+?)_\(", line))
+    }
 
 
 def test_cpus_memory_time_queue_and_gpu_reach_the_scheduler(place: Path, cohort: Path) -> None:
