@@ -1,14 +1,15 @@
 # shellcheck shell=bash disable=SC2154
-# Sourced by ./efnst: builds the images with Docker or Podman and converts them to SIF files for Apptainer and Singularity.
+# Sourced by ./efnst: builds the images with Docker or Podman and converts them to SIF files
+# for Apptainer and Singularity or to folders for Charliecloud.
 
 images_usage() {
   cat <<END
-./efnst images docker|podman|apptainer [options]
+./efnst images docker|podman|apptainer|charliecloud [options]
 
   --base IMAGE|FILE    what the images start from: an image of Debian 13, or a tar of its root folder [debian:trixie-slim]
   --only NAMES         some of efnst,efnst-gpu,efnst-multiqc [efnst,efnst-multiqc]
   --push REGISTRY      push the images to REGISTRY/NAME:TAG; run with --image_registry REGISTRY
-  --folder FOLDER      where SIF files are written, with apptainer [images]; run with --image_folder FOLDER
+  --folder FOLDER      where files (apptainer) or folders (charliecloud) are written [images]; run with --image_folder FOLDER
 
 The names and tags are those of conf/images.config: a tag changes with the packages in an image, not with efnst's own programs.
 An image that is there already is not built again.
@@ -18,7 +19,7 @@ END
 images() {
   local target=${1:-} base=debian:trixie-slim only=efnst,efnst-multiqc registry="" folder=images image
   case $target in
-    docker | podman | apptainer) shift ;;
+    docker | podman | apptainer | charliecloud) shift ;;
     *) images_usage; [[ $target == --help ]]; return ;;
   esac
   while [[ $# -gt 0 ]]; do
@@ -37,14 +38,17 @@ images() {
     image=$(sed -n "s/.* = '\($image:.*\)'/\1/p" "$project/conf/images.config")
     build_image "$image" "$base"
     [[ -z $registry ]] || push_image "$image" "$registry"
-    [[ $target != apptainer ]] || convert_image "$image" "$folder"
+    case $target in
+      apptainer) convert_image "$image" "$folder" ;;
+      charliecloud) unpack_image "$image" "$folder" ;;
+    esac
   done
 }
 
-# The engine that builds: Docker or Podman as asked for, either for SIF files.
+# The engine that builds: Docker or Podman as asked for, either for files and folders.
 choose_builder() {
   local candidates=$1
-  [[ $1 != apptainer ]] || candidates="podman docker"
+  [[ $1 == docker || $1 == podman ]] || candidates="podman docker"
   for builder in $candidates; do
     command -v "$builder" >/dev/null && "$builder" info >/dev/null 2>&1 && return
   done
@@ -94,4 +98,16 @@ convert_image() {
   mv "$scratch/image.sif" "$file"
   rm -r "$scratch"
   say "wrote $file"
+}
+
+# unpack_image NAME:TAG FOLDER: the image's root folder, with its variables where Charliecloud looks for them.
+unpack_image() {
+  local image=$1 folder=$2/${1/:/-}.img
+  [[ ! -e $folder ]] || { say "$folder is there"; return; }
+  mkdir -p "$2"
+  ch-convert -i "$builder" -o dir "$image" "$folder.part"
+  mkdir -p "$folder.part/ch"
+  "$builder" image inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$image" > "$folder.part/ch/environment"
+  mv "$folder.part" "$folder"
+  say "wrote $folder"
 }

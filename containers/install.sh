@@ -5,7 +5,7 @@ set -euo pipefail
 cd /build
 [[ ! -s certificates.crt ]] || export PIP_CERT=/build/certificates.crt
 python3 -m venv "$@" /opt/efnst
-/opt/efnst/bin/pip install --no-cache-dir --no-compile --no-deps --require-hashes -r lock.txt
+/opt/efnst/bin/pip install --ignore-installed --no-cache-dir --no-compile --no-deps --require-hashes -r lock.txt
 /opt/efnst/bin/pip inspect --local > installed.json
 /opt/efnst/bin/python sbom.py installed.json > /opt/efnst/sbom.cdx.json
 /opt/efnst/bin/pip uninstall --quiet --yes pip
