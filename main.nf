@@ -10,10 +10,12 @@ include { EXPORT_ENCODER } from './modules/local/export_encoder'
 include { FIT_STAIN } from './modules/local/fit_stain'
 include { LEARN_EMBEDDING } from './modules/local/learn_embedding'
 include { MULTIQC } from './modules/local/multiqc'
+include { QUANTISE_ENCODER } from './modules/local/quantise_encoder'
 include { READ_SECTION } from './modules/local/read_section'
 include { SECTION_REPORT } from './modules/local/section_report'
 include { TILE_IMAGE } from './modules/local/tile_image'
 include { folderDigest } from './modules/local/digests'
+include { platformProblems } from './modules/local/platform'
 
 // From sections to domains: each channel element is [meta, files…], meta.id the sample's name.
 workflow FIND_DOMAINS {
@@ -23,6 +25,7 @@ workflow FIND_DOMAINS {
     encoder_weights // file with its weights, or []
     own_encoder // [file, declaration] of an encoder of one's own, or []
     qc_rules // file of the rules for pass, warn and fail
+    quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
     exports // whether domains are exported for other tools
     report_template // jinja2 template of the section's report, with the files it includes
@@ -46,13 +49,28 @@ workflow FIND_DOMAINS {
         stained = tiled.map { meta, patches -> [meta, patches, [], []] }
         stain_versions = channel.empty()
     }
-    EMBED_PATCHES(stained.combine(EXPORT_ENCODER.out.encoder))
+    if (quantise) {
+        sample = stained.toSortedList { a, b -> a[0].id <=> b[0].id }.filter { all -> all.size() > 0 }
+        QUANTISE_ENCODER(
+            EXPORT_ENCODER.out.encoder,
+            sample.map { all -> all.collect { element -> element[1] } },
+            sample.map { all -> all.collectMany { element -> element[2] ? [element[2]] : [] } },
+            sample.map { all -> all[0][3] },
+        )
+        ready_encoder = QUANTISE_ENCODER.out.encoder
+        quantise_versions = QUANTISE_ENCODER.out.versions
+    }
+    else {
+        ready_encoder = EXPORT_ENCODER.out.encoder
+        quantise_versions = channel.empty()
+    }
+    EMBED_PATCHES(stained.combine(ready_encoder))
 
     with_features = read.with_image.map { meta, section, _qc, _files -> [meta, section] }.join(EMBED_PATCHES.out.features)
     without_features = read.without_image.map { meta, section, _qc, _files -> [meta, section, []] }
     LEARN_EMBEDDING(with_features.mix(without_features).join(sections.map { meta, files -> [meta, files.n_clusters] }))
 
-    encoder_record = EXPORT_ENCODER.out.encoder.map { _encoder, record -> record }
+    encoder_record = ready_encoder.map { _encoder, record -> record }
     image_records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder_record)
         .mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], [], []] })
     ASSIGN_DOMAINS(
@@ -82,7 +100,7 @@ workflow FIND_DOMAINS {
     pseudobulk = DESCRIBE_DOMAINS.out.pseudobulk
     warnings = EXPORT_DOMAINS.out.warning
     failures = READ_SECTION.out.failure.mix(TILE_IMAGE.out.failure, EMBED_PATCHES.out.failure, LEARN_EMBEDDING.out.failure, ASSIGN_DOMAINS.out.failure, DESCRIBE_DOMAINS.out.failure, SECTION_REPORT.out.failure)
-    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, EXPORT_DOMAINS.out.versions, SECTION_REPORT.out.versions)
+    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, quantise_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, EXPORT_DOMAINS.out.versions, SECTION_REPORT.out.versions)
 }
 
 workflow {
@@ -96,6 +114,10 @@ workflow {
     }
     if (!params.input || !file(params.input).exists()) {
         error("Expected --input to name a samplesheet, found ${params.input ? "`${params.input}`, which does not exist" : 'nothing'}. `--help` lists the parameters.")
+    }
+    refusals = workflow.stubRun ? [] : platformProblems(params, workflow.workDir.toUriString())
+    if (refusals) {
+        error((['This run could not do what it was asked to:'] + refusals).join('\n  '))
     }
     sheet = file(params.input)
     CHECK_INPUTS(
@@ -120,6 +142,7 @@ workflow {
         params.encoder_weights ? file(params.encoder_weights, checkIfExists: true) : [],
         params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
         file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", checkIfExists: true),
+        params.precision == 'int8',
         params.stain_normalisation != 'none',
         params.exports != 'none',
         files("${projectDir}/assets/section_report/*").sort(),

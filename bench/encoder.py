@@ -147,7 +147,7 @@ def export(name: str, precision: str, files: list[Path], work: Path) -> Path:
     fp32 = work / f"{name}-fp32"
     program("export_encoder.py", "--encoder", name, "--outdir", fp32)
     source = ["--encoder", fp32 / "encoder.onnx", "--record", fp32 / "encoder.json"]
-    program("quantise_encoder.py", *source, "--patches", *files, "--outdir", folder)
+    program("quantise_encoder.py", *source, *files, "--outdir", folder)
     return folder / "encoder.onnx"
 
 

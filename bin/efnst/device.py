@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 
 from efnst.constants import PRECISION
@@ -47,8 +48,9 @@ class OpenEncoder:
 def open_encoder(path: Path, device: str, threads: int) -> OpenEncoder:
     """Open an exported encoder on `device` (`auto` or one of `PROVIDERS`) with `threads` CPU threads.
 
-    `auto` takes CUDA where onnxruntime can use it, else the CPU. An explicit device that cannot be used is an
-    `EfnstError`, never a fallback; so is an fp16 encoder without a GPU, which a CPU would only run slower than fp32.
+    `auto` takes CUDA where onnxruntime can use it, else the CPU, which int8 needs. An explicit device that cannot be
+    used is an `EfnstError`, never a fallback; so is an fp16 encoder without a GPU, which a CPU would only run slower
+    than fp32, and an int8 encoder elsewhere than on a CPU.
     """
     check_choice("device", device, ("auto", *PROVIDERS))
     session, chosen, reason = _open_best(path, threads) if device == "auto" else (None, device, "as asked for")
@@ -59,6 +61,10 @@ def open_encoder(path: Path, device: str, threads: int) -> OpenEncoder:
             f"Expected a GPU for an encoder in fp16, found device {chosen} ({reason}). Choose --precision fp32 (or "
             "int8), or run where onnxruntime has a GPU."
         )
+    if precision == "int8" and chosen != CPU:
+        raise EfnstError(
+            f"Expected device cpu for an encoder in int8, found {chosen}. Choose --precision fp16 or fp32."
+        )
     operators, on_cpu = _placement(session, PROVIDERS[chosen])
     return OpenEncoder(session, chosen, reason, precision, operators, on_cpu)
 
@@ -67,6 +73,8 @@ def _open_best(path: Path, threads: int) -> tuple[onnxruntime.InferenceSession |
     """A session on a GPU where there is one, the device that `auto` takes and why."""
     if PROVIDERS[CUDA] not in onnxruntime.get_available_providers():
         return None, CPU, f"onnxruntime {onnxruntime.__version__} here has no CUDA"
+    if {entry.key: entry.value for entry in onnx.load(path).metadata_props}.get(PRECISION) == "int8":
+        return None, CPU, "int8 runs on a CPU only"
     try:
         return _session(path, CUDA, threads), CUDA, "onnxruntime can use a GPU"
     except EfnstError as error:

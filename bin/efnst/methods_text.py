@@ -1,5 +1,6 @@
 """The methods of a section as text, with the values that really ran, and what to cite."""
 
+from efnst.constants import DOMAIN
 from efnst.section_records import Records
 
 METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
@@ -17,7 +18,7 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "number": "The number of domains was not given; of 2 to {most_domains_tried}, the one was taken whose domains are "
     "most stable when whole blocks of the section are left out, between the elbow of the log-likelihood of those "
     "blocks and 85 % of its best gain.",
-    "domains": "Each embedding was divided into {n_domains_asked} domains ({clustering}), refined over neighbouring "
+    "domains": "Each embedding was divided into {n_domains_asked} domains ({how}), refined over neighbouring "
     "spots in {refinement_rounds} rounds; the domains are the consensus of all trainings.",
     "neighbours": "Domains that touch more or less than by chance were told by {n_permutations} permutations of the "
     "domains over the spots.",
@@ -33,6 +34,8 @@ CITATIONS = {
     "Reinhard": "Reinhard E, et al. Color transfer between images. IEEE Comput Graph Appl 2001; 21: 34.",
     "Leiden": "Traag VA, Waltman L, van Eck NJ. From Louvain to Leiden: guaranteeing well-connected communities. "
     "Scientific Reports 2019; 9: 5233.",
+    "Spatial prior": "Zhang Y, Brady M, Smith S. Segmentation of brain MR images through a hidden Markov random field "
+    "model and the expectation-maximization algorithm. IEEE Trans Med Imaging 2001; 20: 45.",
     "CHAOS and PAS": "Shang L, Zhou X. Spatially aware dimension reduction for spatial transcriptomics. "
     "Nature Communications 2022; 13: 7203.",
     "Moran's I": "Moran PAP. Notes on continuous stochastic phenomena. Biometrika 1950; 37: 17.",
@@ -53,7 +56,8 @@ def methods_text(records: Records, parameters: dict, image_source: str) -> dict[
     training, domains = records.training, records.domains
     given = parameters | {"image_source": image_source} | records.qc.get("thresholds", {})
     given |= {key: training[key] for key in ("seed", "device", "epochs", "n_genes_used")}
-    given |= {key: domains[key] for key in ("clustering", "refinement_rounds", "n_domains_asked")}
+    given |= {key: domains[key] for key in ("refinement_rounds", "n_domains_asked")}
+    given["how"] = domains["methods"][DOMAIN]["how"]
     if "choice" in domains:
         given["most_domains_tried"] = max(domains["choice"]["curve"]["n_domains"])
     given["n_permutations"] = records.description["adjacency"]["n_permutations"]
@@ -93,6 +97,7 @@ def citations(records: Records, has_layout: bool) -> dict[str, str]:
         "EfficientNet": not (records.encoder or {}).get("encoder", "").startswith("efficientnet"),
         "Macenko": stain != "macenko",
         "Reinhard": stain != "reinhard",
+        "Spatial prior": "spatial prior" not in records.domains["methods"][DOMAIN]["how"],
         "UMAP": not has_layout,
     }
     return {name: text for name, text in CITATIONS.items() if not left_out.get(name)}

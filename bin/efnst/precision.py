@@ -11,8 +11,10 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 from efnst.constants import PRECISION
 from efnst.encoder import run_graph
 from efnst.errors import EfnstError
+from efnst.quantisation import open_model, quantise
 
-LEAST_COSINE = 0.99  # of the features to those in fp32
+LEAST_COSINE = 0.99  # of the features to those in fp32; in int8 the median
+FEWEST_PATCHES = 32  # to calibrate int8 and to check it
 
 
 def to_fp16(path: Path, patches: list[np.ndarray]) -> float:
@@ -39,6 +41,46 @@ def to_fp16(path: Path, patches: list[np.ndarray]) -> float:
     return least
 
 
+def to_int8(fp32: Path, path: Path, patches: list[np.ndarray], threads: int, seed: int) -> dict[str, float]:
+    """Write the encoder in `fp32` to `path`, quantised to int8; return what `encoder.json` says of it.
+
+    The first half of `patches`, uint8 [1, px, px, 3] each and in random order, calibrates, the other half is held out
+    to compare the features with those in fp32: `median_cosine` and `least_cosine`. Resize and normalisation stay in
+    fp32. Raises `EfnstError` when the median is below `LEAST_COSINE` or there are fewer than `FEWEST_PATCHES`.
+    """
+    if len(patches) < FEWEST_PATCHES:
+        raise EfnstError(
+            f"Expected at least {FEWEST_PATCHES} patches in the cohort to quantise the encoder with, found "
+            f"{len(patches)}: choose --precision fp32."
+        )
+    preparation, network = split_preparation(onnx.load(fp32))
+    (joint,) = preparation.graph.output
+    prepare = open_model(preparation, threads)
+    n_calibration = len(patches) // 2
+    images = np.concatenate([prepare.run(None, {"patches": patch})[0] for patch in patches[:n_calibration]])
+    quantised = quantise(network, images, threads, seed)
+    onnx.save(compose.merge_models(preparation, quantised, io_map=[(joint.name, quantised.graph.input[0].name)]), path)
+    mark_precision(path, "int8")
+    held_out = patches[n_calibration:]
+    found, expected = (
+        np.concatenate([session.run(None, {"patches": patch})[0] for patch in held_out])
+        for session in (open_model(onnx.load(file), threads) for file in (path, fp32))
+    )
+    cosine = cosines(found, expected)
+    median, least = float(np.median(cosine)), float(cosine.min())
+    if not median >= LEAST_COSINE:
+        raise EfnstError(
+            f"Expected the features in int8 to have a median cosine of at least {LEAST_COSINE} to those in fp32, found "
+            f"{median:.4f} (least {least:.4f}) on {len(held_out)} patches: this encoder needs --precision fp32."
+        )
+    return {
+        "median_cosine": median,
+        "least_cosine": least,
+        "n_calibration": n_calibration,
+        "n_held_out": len(held_out),
+    }
+
+
 def split_preparation(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """The part of an exported encoder that resizes and normalises, and the network behind it."""
     nodes = model.graph.node
@@ -48,6 +90,9 @@ def split_preparation(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.Mod
     parts = whole.extract_model(["patches"], [joint]), whole.extract_model([joint], ["features"])
     for part in parts:
         del part.graph.value_info[:]  # inferred shapes of tensors of both parts, in the way when they are merged
+        opsets = {entry.domain: entry.version for entry in part.opset_import}  # one is there twice after a merge
+        del part.opset_import[:]
+        part.opset_import.extend(onnx.helper.make_opsetid(*opset) for opset in opsets.items())
     return parts
 
 

@@ -80,6 +80,15 @@ def test_fp16_without_a_gpu_is_refused(graph: Path) -> None:
         open_encoder(graph, "cpu", 1)
 
 
+def test_int8_elsewhere_than_on_a_cpu_is_refused(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU's provider stands in for those of devices that are not here: what counts is the name asked for."""
+    mark_precision(graph, "int8")
+    assert open_encoder(graph, "cpu", 1).precision == "int8"
+    monkeypatch.setitem(PROVIDERS, "openvino", "CPUExecutionProvider")
+    with pytest.raises(EfnstError, match="Expected device cpu for an encoder in int8, found openvino"):
+        open_encoder(graph, "openvino", 1)
+
+
 def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
     (tmp_path / "encoder.onnx").write_bytes(b"no graph")
     with pytest.raises(EfnstError, match=r"Expected `encoder\.onnx` to be an ONNX graph that runs"):

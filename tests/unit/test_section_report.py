@@ -286,6 +286,9 @@ def test_citations_are_of_what_was_done(records: Records) -> None:
     assert not {"UMAP", "Macenko", "Reinhard", "EfficientNet"} & set(citations(records, False))
     ran = replace(records, features={"stain_normalisation": "macenko"}, encoder={"encoder": "efficientnet-b0"})
     assert {"UMAP", "Macenko", "EfficientNet"} <= set(citations(ran, True))
+    how = records.domains["methods"] | {"efnst": {"how": "Gaussian mixture, spatial prior 0.3"}}
+    assert "Spatial prior" not in citations(ran, True)
+    assert "Spatial prior" in citations(replace(ran, domains=records.domains | {"methods": how}), True)
 
 
 def test_training_curve_runs_from_corner_to_corner() -> None:

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Quantise an exported encoder to int8, and check its features on patches that it was not calibrated with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efnst.program import run
+
+
+def main(
+    patches: Annotated[list[Path], typer.Argument(help="patches.h5 of tile_image.py, one for each section.")],
+    encoder: Annotated[Path, typer.Option(help="encoder.onnx of export_encoder.py, in fp32.")],
+    record: Annotated[Path, typer.Option(help="encoder.json beside it.")],
+    stain_reference: Annotated[
+        Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.py.")
+    ] = None,
+    stain_normalisation: Annotated[
+        str,
+        typer.Option(
+            "--stain_normalisation", help="none, macenko or reinhard; needs image_qc.json beside each patches.h5."
+        ),
+    ] = "none",
+    n_patches: Annotated[
+        int, typer.Option("--n_patches", help="Patches drawn; one half calibrates, the other is held out.", min=2)
+    ] = 256,
+    device: Annotated[str, typer.Option(help="auto or cpu: int8 runs on a CPU only.")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
+) -> None:
+    """Quantise an encoder to int8 with patches of the cohort."""
+    from efnst.errors import EfnstError
+    from efnst.patch_sample import sample_patches
+    from efnst.precision import to_int8
+    from efnst.program import log, read_json, versions, write_json
+    from efnst.stain import read_normaliser
+
+    if device not in ("auto", "cpu"):
+        raise EfnstError(
+            f"Expected --device auto or cpu for --precision int8, which runs on a CPU only, found {device}. Choose "
+            "--precision fp16 for a GPU."
+        )
+    sections = [
+        (path, read_normaliser(stain_normalisation, path.with_name("image_qc.json"), stain_reference))
+        for path in patches
+    ]
+    drawn = sample_patches(sections, n_patches, seed)
+    outdir.mkdir(parents=True, exist_ok=True)
+    figures = to_int8(encoder, outdir / "encoder.onnx", drawn, threads, seed)
+    exported = read_json(record)
+    ours = versions("onnx", "onnxruntime")
+    write_json(
+        outdir / "encoder.json",
+        exported | {"precision": "int8"} | figures | {"versions": exported["versions"] | ours},
+    )
+    log.info(
+        "%s quantised to int8 with %d patches: cosine to fp32 on %d others %.4f (median), %.4f (least)",
+        exported["encoder"],
+        *(figures[key] for key in ("n_calibration", "n_held_out", "median_cosine", "least_cosine")),
+    )
+
+
+if __name__ == "__main__":
+    run(main, uses_torch=True)

@@ -1,0 +1,33 @@
+include { codeDigest } from '../digests'
+
+process QUANTISE_ENCODER {
+    label 'process_medium'
+    ext code: { codeDigest('quantise_encoder.py') }
+
+    input:
+    tuple path(encoder, stageAs: 'fp32/*'), path(encoder_json, stageAs: 'fp32/*')
+    path patches, stageAs: 'section*/*' // patches.h5 of every section with an image
+    path image_qc, stageAs: 'section*/*' // their image_qc.json in the same order, or []
+    path stain_reference // or []
+
+    output:
+    tuple path('encoder.onnx'), path('encoder.json'), emit: encoder
+    path 'versions.yml', emit: versions
+
+    script:
+    """
+    # code ${task.ext.code}
+    quantise_encoder.py ${patches} \\
+        --encoder ${encoder} \\
+        --record ${encoder_json} \\
+        --threads ${task.cpus} \\
+        ${stain_reference ? "--stain_reference ${stain_reference}" : ''} \\
+        ${task.ext.args ?: ''}
+    write_versions.py '${task.process}' onnx onnxruntime > versions.yml
+    """
+
+    stub:
+    """
+    touch encoder.onnx encoder.json versions.yml
+    """
+}
