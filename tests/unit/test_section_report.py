@@ -474,6 +474,14 @@ def test_names_from_data_are_escaped(data: anndata.AnnData, records: Records) ->
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in body
 
 
+def test_a_broken_rule_stands_above_all(data: anndata.AnnData, records: Records) -> None:
+    records.qc["qc_status"], records.qc["warnings"] = "fail", ["Quality control (fail): few counts."]
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+    html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
+    assert '<span class="badge fail">fail</span>' in html
+    assert html.index("This section fails quality control") < html.index("few counts") < html.index('id="tissue"')
+
+
 def test_report_loads_nothing_from_elsewhere(data: anndata.AnnData, records: Records) -> None:
     tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
     html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
