@@ -74,6 +74,7 @@ def main(
     context = report_context(data, records, view, picture, Tables(*tables, layout))
 
     environment = Environment(loader=FileSystemLoader(template.parent), autoescape=True, undefined=StrictUndefined)
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # JSON has no NaN, and the page would stay empty
     html = environment.get_template(template.name).render(context)
     outdir.mkdir(parents=True, exist_ok=True)
     (outdir / "report.html").write_text(html, encoding="utf-8")
