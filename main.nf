@@ -15,6 +15,7 @@ include { READ_SECTION } from './modules/local/read_section'
 include { SECTION_REPORT } from './modules/local/section_report'
 include { TILE_IMAGE } from './modules/local/tile_image'
 include { folderDigest } from './modules/local/digests'
+include { platformProblems } from './modules/local/platform'
 
 // From sections to domains: each channel element is [meta, files…], meta.id the sample's name.
 workflow FIND_DOMAINS {
@@ -27,7 +28,7 @@ workflow FIND_DOMAINS {
     quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
     exports // whether domains are exported for other tools
-    report_template // jinja2 template of the section's report
+    report_template // jinja2 template of the section's report, with the files it includes
 
     main:
     READ_SECTION(sections.map { meta, files -> [meta, files.use_image, files.folder, files.bin_um, files.image, files.labels, folderDigest(files.folder)] }, qc_rules)
@@ -96,6 +97,7 @@ workflow FIND_DOMAINS {
     emit:
     summaries = SECTION_REPORT.out.summary
     thumbnails = SECTION_REPORT.out.thumbnail
+    pseudobulk = DESCRIBE_DOMAINS.out.pseudobulk
     warnings = EXPORT_DOMAINS.out.warning
     failures = READ_SECTION.out.failure.mix(TILE_IMAGE.out.failure, EMBED_PATCHES.out.failure, LEARN_EMBEDDING.out.failure, ASSIGN_DOMAINS.out.failure, DESCRIBE_DOMAINS.out.failure, SECTION_REPORT.out.failure)
     versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, quantise_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, EXPORT_DOMAINS.out.versions, SECTION_REPORT.out.versions)
@@ -112,6 +114,10 @@ workflow {
     }
     if (!params.input || !file(params.input).exists()) {
         error("Expected --input to name a samplesheet, found ${params.input ? "`${params.input}`, which does not exist" : 'nothing'}. `--help` lists the parameters.")
+    }
+    refusals = workflow.stubRun ? [] : platformProblems(params, workflow.workDir.toUriString())
+    if (refusals) {
+        error((['This run could not do what it was asked to:'] + refusals).join('\n  '))
     }
     sheet = file(params.input)
     CHECK_INPUTS(
@@ -139,7 +145,7 @@ workflow {
         params.precision == 'int8',
         params.stain_normalisation != 'none',
         params.exports != 'none',
-        file("${projectDir}/assets/section_report.html"),
+        files("${projectDir}/assets/section_report/*").sort(),
     )
 
     missing = checked.missing.collectFile { meta, files -> ["${meta.id}.json", missingRecord(meta.id, files.missing)] }
@@ -147,6 +153,7 @@ workflow {
         CHECK_INPUTS.out.sections,
         inOrder(FIND_DOMAINS.out.summaries),
         inOrder(FIND_DOMAINS.out.thumbnails),
+        inOrder(FIND_DOMAINS.out.pseudobulk),
         inOrder(FIND_DOMAINS.out.failures.mix(missing).map { failure -> accepted(failure) }),
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),

@@ -21,6 +21,9 @@ def main(
         int, typer.Option("--max_domains", help="Largest number of domains tried where none is given.", min=2)
     ] = 12,
     clustering: Annotated[str, typer.Option(help="mixture, leiden or kmeans.")] = "mixture",
+    spatial_prior: Annotated[
+        float, typer.Option("--spatial_prior", help="How much the mixture prefers domains of neighbours.", min=0)
+    ] = 0.3,
     refinement_rounds: Annotated[
         int, typer.Option("--refinement_rounds", help="Rounds of majority vote among 6 neighbours.", min=0)
     ] = 2,
@@ -59,7 +62,7 @@ def main(
     spots = anndata.read_h5ad(section)
     arrays = read_arrays(embedding, spots.obs_names.to_numpy())
     ignore = [label.strip() for label in ignore_labels.split(",") if label.strip()]
-    options = DomainOptions(n_domains, clustering, refinement_rounds, tuple(ignore), seed, max_domains)
+    options = DomainOptions(n_domains, clustering, refinement_rounds, tuple(ignore), seed, max_domains, spatial_prior)
     assigned, record = assign_domains(spots, arrays, options)
     record = {"sample": sample} | record
     outdir.mkdir(parents=True, exist_ok=True)

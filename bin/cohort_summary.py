@@ -27,6 +27,9 @@ def main(
     thumbnails: Annotated[
         list[Path], typer.Option("--thumbnails", help="<sample>_thumbnail.webp, or a folder with any number of them.")
     ] = [],  # noqa: B006
+    pseudobulk: Annotated[
+        list[Path], typer.Option("--pseudobulk", help="<sample>_pseudobulk.csv, or a folder with any number of them.")
+    ] = [],  # noqa: B006
     versions: Annotated[
         list[Path], typer.Option("--versions", help="versions.yml, or a folder with any number of them.")
     ] = [],  # noqa: B006
@@ -38,10 +41,12 @@ def main(
     order of the samplesheet, and, for MultiQC, efnst_*_mqc.json and efnst_mqc_versions.yml. Each of the options for
     inputs may be given several times.
     """
+    from collections import Counter
+
     import yaml
 
+    from efnst.cohort_profiles import read_profiles
     from efnst.cohort_summary import (
-        contents,
         files_below,
         merged_versions,
         outcomes,
@@ -49,6 +54,7 @@ def main(
         summary_table,
         write_sections,
     )
+    from efnst.multiqc_content import contents
 
     listed = read_json(sections)
     samples = [section["id"] for section in listed]
@@ -57,18 +63,23 @@ def main(
 
     outdir.mkdir(parents=True, exist_ok=True)
     write_sections(ended, outdir / "sections.csv")
-    table = summary_table(ended, {section["id"]: section.get("group", "") for section in listed})
+    groups = {section["id"]: section.get("group", "") for section in listed}
+    table = summary_table(ended, groups)
     table.to_csv(outdir / "summary.csv", index=False)
     table.to_parquet(outdir / "summary.parquet", index=False)
-    for name, content in contents(ended, pictures).items():
+    sums = {path.name.removesuffix("_pseudobulk.csv"): path for path in files_below(pseudobulk, "_pseudobulk.csv")}
+    finished = [outcome.sample for outcome in ended if outcome.summary and outcome.sample in sums]
+    profiles = read_profiles({sample: sums[sample] for sample in finished})
+    for name, content in contents(ended, pictures, profiles, groups).items():
         write_json(outdir / f"{name}_mqc.json", content)
     software = merged_versions(files_below(versions, ".yml"))
     if software:
         (outdir / "efnst_mqc_versions.yml").write_text(yaml.safe_dump(software, sort_keys=False))
     for outcome in ended:
-        if outcome.status == "failed":
-            log.warning("%s failed: %s", outcome.sample, outcome.reason)
-    log.info("%d sections, %d failed", len(ended), sum(outcome.status == "failed" for outcome in ended))
+        if outcome.status in ("fail", "error"):
+            log.warning("%s: %s, %s", outcome.sample, outcome.status, outcome.reason)
+    counts = Counter(outcome.status for outcome in ended)
+    log.info("%d sections: %s", len(ended), ", ".join(f"{count} {status}" for status, count in counts.items()))
 
 
 if __name__ == "__main__":

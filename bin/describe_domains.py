@@ -14,9 +14,12 @@ from efnst.program import run, write_json
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import scipy.sparse as sp
+    from anndata import AnnData
 
 log = logging.getLogger("efnst")
 TOP = 10  # genes named per domain, and spatial genes named, in description.json
+DOTS = 3  # genes of each domain in the dot plot
 
 
 def main(
@@ -28,6 +31,10 @@ def main(
         Path, typer.Option("--outdir", help="Folder for markers.csv, spatial_genes.csv, description.json.")
     ] = Path(),
     n_markers: Annotated[int, typer.Option("--n_markers", min=1, help="Marker genes kept per domain.")] = 50,
+    umap_spots: Annotated[
+        int, typer.Option("--umap_spots", min=0, help="Spots laid out by UMAP; more are sampled, 0: none.")
+    ] = 50_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of UMAP and of the permutations.")] = 0,
     failure: Annotated[
         Path | None, typer.Option("--failure", help="Write a failure of this section here and exit with 0.")
     ] = None,
@@ -35,15 +42,18 @@ def main(
     """Describe the domains of one section.
 
     Writes markers.csv (Wilcoxon rank-sum test of each domain against all other spots), spatial_genes.csv (Moran's I of
-    every gene over touching spots) and description.json (the top of both, and which domains touch which).
+    every gene over touching spots), <sample>_pseudobulk.csv (counts summed over each domain), umap.csv (the embedding
+    in two dimensions) and description.json (the top of these, and which domains touch which).
     """
     import anndata
     import numpy as np
+    import pandas as pd
     import scipy.sparse as sp
 
     from efnst.constants import DOMAIN, SECTION, SPATIAL
-    from efnst.markers import MIN_SPOTS, log_normalised, rank_markers, untestable_domains
-    from efnst.spatial_genes import domain_adjacency, rank_spatial_genes, touching_spots
+    from efnst.markers import MIN_SPOTS, log_normalised, pseudobulk, rank_markers, untestable_domains
+    from efnst.neighbourhoods import adjacency_z, domain_adjacency, permutations_of
+    from efnst.spatial_genes import rank_spatial_genes, touching_spots
 
     data = anndata.read_h5ad(domains)
     labels = data.obs[DOMAIN].astype("category").cat.remove_unused_categories().array
@@ -56,16 +66,24 @@ def main(
     graph = touching_spots(np.asarray(data.obsm[SPATIAL]), float(data.uns[SECTION]["pitch_px"]))
     spatial_genes = rank_spatial_genes(expression, genes, graph)
     pairs, enrichment = domain_adjacency(graph, labels)
+    adjacency = {"domains": labels.categories.astype(str).tolist(), "pairs": pairs.tolist()}
+    adjacency |= {"enrichment": _rounded(enrichment), "n_permutations": permutations_of(graph)}
+    adjacency["z_score"] = _rounded(adjacency_z(graph, labels, seed, adjacency["n_permutations"]))
+    sums = pd.DataFrame(pseudobulk(counts, labels).T, data.var_names.rename("gene"), labels.categories.astype(str))
 
     outdir.mkdir(parents=True, exist_ok=True)
     markers.to_csv(outdir / "markers.csv", index=False, float_format="%.6g")
     spatial_genes.to_csv(outdir / "spatial_genes.csv", index=False, float_format="%.6g")
+    sums.to_csv(outdir / f"{sample}_pseudobulk.csv")
+    _umap_table(data, umap_spots, seed).to_csv(outdir / "umap.csv", index=False, float_format="%.4f")
+    top_markers = _top_markers(markers, labels)
     content = {
         "sample": sample,
         "n_genes_tested": len(genes),
-        "top_markers": _top_markers(markers, labels),
+        "top_markers": top_markers,
         "top_spatial_genes": spatial_genes["gene"].head(TOP).tolist(),
-        "adjacency": _adjacency(labels.categories.astype(str).tolist(), pairs, enrichment),
+        "dot_plot": _dot_plot(expression, genes, labels, top_markers),
+        "adjacency": adjacency,
         "notes": [f"Domain {name} has too few spots to be tested for markers." for name in untestable_domains(labels)],
     }
     write_json(outdir / "description.json", content)
@@ -78,10 +96,35 @@ def _top_markers(markers: pd.DataFrame, labels: pd.Categorical) -> dict[str, lis
     return {str(domain): by_domain.get(str(domain), []) for domain in labels.categories}
 
 
-def _adjacency(domains: list[str], pairs: np.ndarray, enrichment: np.ndarray) -> dict[str, list]:
-    """Adjacency as JSON, with null where no pair is expected."""
-    rounded = [[None if value != value else round(float(value), 4) for value in row] for row in enrichment]
-    return {"domains": domains, "pairs": pairs.tolist(), "enrichment": rounded}
+def _dot_plot(expression: sp.csc_matrix, genes: np.ndarray, labels: pd.Categorical, top_markers: dict) -> dict:
+    """The best markers of all domains in each domain: mean expression, share of the spots in which they are seen."""
+    import pandas as pd
+
+    from efnst.markers import domain_profile
+
+    chosen = list(dict.fromkeys(gene for best in top_markers.values() for gene in best[:DOTS]))
+    mean, fraction = domain_profile(expression[:, pd.Index(genes).get_indexer(chosen)], labels)
+    return {"genes": chosen, "mean": _rounded(mean), "fraction": _rounded(fraction)}
+
+
+def _umap_table(data: AnnData, n_shown: int, seed: int) -> pd.DataFrame:
+    """umap.csv: `barcode`, `umap_1`, `umap_2`; no rows where no layout is wanted or none is possible."""
+    import numpy as np
+    import pandas as pd
+
+    from efnst.constants import EMBEDDING
+    from efnst.layout import LEAST_SPOTS, sampled, umap_layout
+
+    shown = sampled(data.n_obs, n_shown, seed)
+    if len(shown) < LEAST_SPOTS or EMBEDDING not in data.obsm:
+        shown = shown[:0]
+    layout = umap_layout(np.asarray(data.obsm[EMBEDDING])[shown], seed) if len(shown) else np.empty((0, 2))
+    return pd.DataFrame({"barcode": data.obs_names[shown], "umap_1": layout[:, 0], "umap_2": layout[:, 1]})
+
+
+def _rounded(table: np.ndarray) -> list[list[float | None]]:
+    """A table as JSON, with null for what is not known."""
+    return [[None if value != value else round(float(value), 4) for value in row] for row in table]
 
 
 if __name__ == "__main__":

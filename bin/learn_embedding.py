@@ -69,7 +69,7 @@ def main(
     ] = "decoded",
     embedding_dims: Annotated[
         int, typer.Option("--embedding_dims", help="Columns of the embedding `decoded`.", min=1)
-    ] = 15,
+    ] = 25,
     n_seeds: Annotated[int, typer.Option("--n_seeds", help="Trainings, each with its own seed.", min=1)] = 4,
     vary_views: Annotated[
         bool,
@@ -143,7 +143,7 @@ def main(
     spots = anndata.read_h5ad(section)
     read = read_arrays(features, spots.obs_names.to_numpy()) if features else {}
     network = options_from(NetworkOptions, given)
-    with threadpool_limits(threads):
+    with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
         arrays, record = learn_embeddings(
             spots,
             read.get("features"),

@@ -10,7 +10,7 @@ import typer
 from efnst.program import run, write_json
 
 log = logging.getLogger("efnst")
-TEMPLATE = Path(__file__).resolve().parent.parent / "assets" / "section_report.html"
+TEMPLATE = Path(__file__).resolve().parent.parent / "assets" / "section_report" / "report.html"
 
 
 def main(
@@ -22,6 +22,7 @@ def main(
     description: Annotated[Path, typer.Option("--description", help="description.json of describe_domains.")],
     markers: Annotated[Path, typer.Option("--markers", help="markers.csv of describe_domains.")],
     spatial_genes: Annotated[Path, typer.Option("--spatial_genes", help="spatial_genes.csv of describe_domains.")],
+    umap: Annotated[Path, typer.Option("--umap", help="umap.csv of describe_domains.")],
     section: Annotated[Path, typer.Option("--section", help="The Space Ranger folder of the section.")],
     image: Annotated[
         Path | None, typer.Option("--image", help="Its full-resolution image, where one was used.")
@@ -32,7 +33,12 @@ def main(
     ] = None,
     encoder_json: Annotated[Path | None, typer.Option("--encoder_json", help="encoder.json of export_encoder.")] = None,
     template: Annotated[
-        Path, typer.Option("--template", help="The jinja2 template of the report.", show_default=False)
+        Path,
+        typer.Option(
+            "--template",
+            help="The jinja2 template of the report, with the files it includes beside it.",
+            show_default=False,
+        ),
     ] = TEMPLATE,
     outdir: Annotated[Path, typer.Option("--outdir", help="Folder for the results.")] = Path(),
     failure: Annotated[
@@ -48,7 +54,12 @@ def main(
     import pandas as pd
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from efnst.section_report import read_picture, read_records, report_context, save_thumbnail, section_view
+    from efnst.constants import DOMAIN
+    from efnst.palette import domain_colours
+    from efnst.report_maps import read_picture, section_view
+    from efnst.section_records import read_records
+    from efnst.section_report import Tables, report_context
+    from efnst.thumbnail import save_thumbnail
 
     logging.getLogger("pyvips").setLevel(logging.WARNING)  # it reports every step of every thumbnail
     text = {"domain": str, "gene": str}
@@ -57,15 +68,18 @@ def main(
     records = read_records(**steps, image_qc=image_qc, features=features_json, encoder=encoder_json)
     # A gene may be called NA.
     tables = [pd.read_csv(path, dtype=text, keep_default_na=False) for path in (markers, spatial_genes)]
+    layout = pd.read_csv(umap, dtype={"barcode": str}, keep_default_na=False)
     picture = read_picture(data, section, image)
     view = section_view(data, picture)
-    context = report_context(data, records, view, picture, *tables)
+    context = report_context(data, records, view, picture, Tables(*tables, layout))
 
     environment = Environment(loader=FileSystemLoader(template.parent), autoescape=True, undefined=StrictUndefined)
     html = environment.get_template(template.name).render(context)
     outdir.mkdir(parents=True, exist_ok=True)
     (outdir / "report.html").write_text(html, encoding="utf-8")
-    save_thumbnail(view, context["maps"]["divisions"][0], picture, outdir / f"{sample}_thumbnail.webp")
+    found = data.obs[DOMAIN].astype("category").cat
+    colours = domain_colours(len(found.categories))
+    save_thumbnail(view, found.codes.to_numpy(), colours, picture, outdir / f"{sample}_thumbnail.webp")
     write_json(outdir / "section_summary.json", context["summary"])
     log.info("%s: report of %.1f MB, %d warnings", sample, len(html) / 1e6, len(context["summary"]["warnings"]))
 

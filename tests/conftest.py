@@ -37,6 +37,8 @@ def section_of(positions_um: np.ndarray, counts: sparse.csr_matrix, labels: np.n
     section = AnnData(sparse.csr_matrix(counts, dtype=np.int32), obs=obs, var=var)
     section.obsm["spatial"] = np.asarray(positions_um, float) / UM_PER_PX
     section.uns["section"] = {"sample": "S1", "pitch_px": 100 / UM_PER_PX, "um_per_px": UM_PER_PX}
+    section.uns["section"]["spot_diameter_px"] = 55 / UM_PER_PX
+    section.uns["qc"] = {"sample": "S1", "n_spots_kept": len(obs)}
     section.uns["section"]["image"] = {"source": "fullres", "scale": 1.0}
     return section
 
@@ -74,6 +76,30 @@ def run_program() -> Callable[..., subprocess.CompletedProcess]:
         return subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def described_section(
+    run_program: Callable[..., subprocess.CompletedProcess], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Folder with what the steps before the report leave for `sim_layers`, small, with image and labels; its Space
+    Ranger folder is sim_layers in it. Not to be changed."""
+    folder = tmp_path_factory.mktemp("described")
+
+    def step(name: str, *arguments: object) -> None:
+        done = run_program(f"{name}.py", *arguments, "--outdir", folder)
+        assert done.returncode == 0, done.stderr
+
+    outs, named = folder / "sim_layers", ("--sample", "sim_layers")
+    step("simulate_cohort", "--sections", 1, "--small")
+    step("read_section", *named, "--section", outs, "--labels", outs / "labels.csv")
+    section = "--section", folder / "section.h5ad"
+    step("tile_image", *named, *section, "--folder", outs)
+    step("learn_embedding", *named, *section, "--n_seeds", 2, "--epochs", 5)
+    learned = "--embedding", folder / "embedding.npz", "--training", folder / "training.json"
+    step("assign_domains", *named, *section, *learned, "--n_domains", 4)
+    step("describe_domains", *named, "--domains", folder / "sim_layers.h5ad")
+    return folder
 
 
 @pytest.fixture
@@ -175,5 +201,5 @@ def embedding_file(section_file: Path, features_file: Path, tmp_path_factory: py
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever starts the launcher, a program or Nextflow counts as slow: `./efnst test quick` is for the kernels."""
     for item in items:
-        if item.path.parent.name in ("launcher", "programs", "pipeline"):
+        if item.path.parent.name in ("launcher", "programs", "pipeline", "browser"):
             item.add_marker(pytest.mark.slow)

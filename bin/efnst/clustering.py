@@ -12,10 +12,12 @@ from threadpoolctl import threadpool_limits
 
 from efnst.errors import check_choice
 from efnst.neighbours import neighbour_graph
+from efnst.spatial_mixture import spatial_probabilities
 
 STARTS = 10
 LEIDEN_NEIGHBOURS = 15
 LEIDEN_RUNS = 12
+PRIOR_NEIGHBOURS = 6
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,29 @@ class Clustering:
     probabilities: np.ndarray | None = None
 
 
-def cluster(embedding: np.ndarray, n_domains: int, method: str, seed: int) -> Clustering:
-    """Cluster the rows of `embedding` into `n_domains` by `method` (`mixture`, `kmeans` or `leiden`)."""
+def cluster(
+    embedding: np.ndarray,
+    n_domains: int,
+    method: str,
+    seed: int,
+    positions: np.ndarray | None = None,
+    spatial_prior: float = 0.0,
+) -> Clustering:
+    """Cluster the rows of `embedding` into `n_domains` by `method` (`mixture`, `kmeans` or `leiden`).
+
+    With `positions` [n_spots, 2] the mixture's components prefer neighbouring spots: each of a spot's 6 nearest spots
+    adds `spatial_prior` to the logarithm of the odds of its component. `kmeans` and `leiden` have no such prior.
+    """
     methods = {"mixture": mixture, "kmeans": kmeans, "leiden": leiden}
     check_choice("clustering", method, methods)
+    values = np.asarray(embedding, np.float64)
     with threadpool_limits(1):  # the matrices are small: more threads make this 20 times slower
-        return methods[method](np.asarray(embedding, np.float64), n_domains, seed)
+        found = methods[method](values, n_domains, seed)
+        if method != "mixture" or positions is None or not spatial_prior or len(values) < 2:
+            return found
+        graph = neighbour_graph(positions, PRIOR_NEIGHBOURS)
+        probabilities = spatial_probabilities(values, found.probabilities, graph, spatial_prior)
+    return Clustering(probabilities.argmax(1), f"{found.how}, spatial prior {spatial_prior:g}", probabilities)
 
 
 def mixture(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:

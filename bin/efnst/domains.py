@@ -42,6 +42,7 @@ class DomainOptions:
     ignore_labels: tuple[str, ...] = ()
     seed: int = 0
     max_domains: int = 12
+    spatial_prior: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: Dom
     confidence = _confidence(votes if len(partitions) > 1 else clustering.probabilities, refined)
     domains = by_size(refined)
     runs = {"leiden": (arrays["expression"], "leiden"), "diffused": (arrays["diffused"], "mixture")}
-    found = {name: cluster(values, options.n_domains, how, options.seed) for name, (values, how) in runs.items()}
+    found = {
+        name: cluster(values, options.n_domains, how, options.seed, positions, options.spatial_prior)
+        for name, (values, how) in runs.items()
+    }
     baselines = {
         name: match_numbers(refine(found[name].labels, positions, options.refinement_rounds), domains)
         for name in BASELINES
@@ -114,7 +118,10 @@ def _partitions(
 ) -> tuple[np.ndarray, Clustering]:
     """The refined labels of each embedding, int [n_trainings, n_spots], and the first one's clustering."""
     found = [
-        cluster(embedding, options.n_domains, options.clustering, (options.seed + number) % 2**32)
+        cluster(
+            *(embedding, options.n_domains, options.clustering, (options.seed + number) % 2**32),
+            *(positions, options.spatial_prior),
+        )
         for number, embedding in enumerate(embeddings)
     ]
     return np.stack([refine(c.labels, positions, options.refinement_rounds) for c in found]), found[0]
@@ -144,6 +151,7 @@ def _record(section: AnnData, domains: np.ndarray, methods: dict, options: Domai
         "n_domains_asked": options.n_domains,
         "n_domains_found": len(labels),
         "clustering": options.clustering,
+        "spatial_prior": options.spatial_prior,
         "refinement_rounds": options.refinement_rounds,
         "refined": options.refinement_rounds > 0,
         "seed": options.seed,
@@ -221,7 +229,8 @@ def final_section(section: AnnData, arrays: dict, assigned: Assigned, training: 
     loss = {name: np.asarray(values) for name, values in training["loss"].items()}
     section.uns[PROVENANCE] = {
         "parameters": training["parameters"]
-        | {"n_domains": record["n_domains_asked"], "clustering": record["clustering"]},
+        | {"n_domains": record["n_domains_asked"]}
+        | {key: record[key] for key in ("clustering", "spatial_prior")},
         "versions": training["versions"],
         "seed": record["seed"],
         "training": {"device": training["device"], "seconds": training["seconds"], "loss": loss},

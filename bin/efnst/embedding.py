@@ -55,7 +55,7 @@ class EmbeddingOptions:
     weigh_by_counts: bool = True
     target: str = "diffused"  # one of TARGETS
     embedding: str = "decoded"  # one of EMBEDDINGS
-    embedding_dims: int = 15
+    embedding_dims: int = 25
     vary_views: bool = True
     expression_rep: str = ""  # features in obsm that take the place of components of the expression
     save_model: bool = False
@@ -65,9 +65,8 @@ class EmbeddingOptions:
         for name, allowed in choices.items():
             check_choice(name, getattr(self, name), allowed)
         if self.save_model and self.expression_rep:
-            raise EfnstError(
-                "Expected save_model or expression_rep, found both: a model is saved with its map from genes."
-            )
+            message = "Expected save_model or expression_rep, found both: a model is saved with its map from genes."
+            raise EfnstError(message)
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,21 @@ def rank_markers(expression: sp.csc_matrix, genes: np.ndarray, domains: pd.Categ
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
 
 
+def domain_profile(expression: sp.csc_matrix, domains: pd.Categorical) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each gene in each domain, and share of the domain's spots in which it is seen, [n_domains, n_genes].
+
+    expression: log1p-normalised [n_spots, n_genes]; both are 0 for a domain without spots.
+    """
+    members = _members(domains)
+    seen = sp.csc_matrix((np.ones_like(expression.data), expression.indices, expression.indptr), expression.shape)
+    return _mean_in_and_out(expression, members)[0], _mean_in_and_out(seen, members)[0]
+
+
+def pseudobulk(counts: sp.csr_matrix, domains: pd.Categorical) -> np.ndarray:
+    """Counts of each domain, summed over its spots: [n_domains, n_genes]. counts: raw [n_spots, n_genes]."""
+    return (_members(domains) @ counts).toarray()
+
+
 def untestable_domains(domains: pd.Categorical) -> list[str]:
     """Domains with fewer than two spots, or with fewer than two spots outside them."""
     sizes = domains.value_counts()

@@ -1,4 +1,4 @@
-"""Spatially variable genes (Moran's I over touching spots) and which domains touch each other."""
+"""Spatially variable genes: Moran's I over touching spots."""
 
 import numpy as np
 import pandas as pd
@@ -49,22 +49,3 @@ def rank_spatial_genes(expression: sp.csc_matrix, genes: np.ndarray, graph: sp.c
         p_value = p_adjusted = np.ones(len(genes))
     table = pd.DataFrame(dict(zip(COLUMNS, [genes, statistic, p_value, p_adjusted], strict=True)))
     return table.sort_values("morans_i", ascending=False, kind="stable", ignore_index=True)
-
-
-def domain_adjacency(graph: sp.csr_matrix, domains: pd.Categorical) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of touching spots between domains, and how many times more than if domains were shuffled over the spots.
-
-    Both [n_domains, n_domains], symmetric; each pair of spots counts once. Enrichment is nan where no pair is expected.
-    """
-    n_domains = len(domains.categories)
-    pairs = sp.triu(graph, k=1).tocoo()
-    first, second = domains.codes[pairs.row], domains.codes[pairs.col]
-    counts = np.zeros((n_domains, n_domains), dtype=int)
-    np.add.at(counts, (np.minimum(first, second), np.maximum(first, second)), 1)
-    counts = counts + np.triu(counts, 1).T
-    sizes = np.bincount(domains.codes, minlength=n_domains).astype(float)
-    possible = np.outer(sizes, sizes)
-    np.fill_diagonal(possible, sizes * (sizes - 1) / 2)
-    n_spots = sizes.sum()
-    expected = pairs.nnz * possible / max(n_spots * (n_spots - 1) / 2, 1)
-    return counts, np.divide(counts, expected, out=np.full_like(expected, np.nan), where=expected > 0)

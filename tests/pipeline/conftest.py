@@ -15,7 +15,8 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = ("efnst", "main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "modules")
 QUICK = ("-profile", "standard,test")  # few epochs, few genes
-EXPORTS = ("--exports", "loupe,geojson,figures")  # the default, which the test profile leaves out
+# Defaults that the test profile leaves out.
+EXPORTS = ("--exports", "loupe,geojson,figures", "--umap_spots", "50000")
 COHORT_STEPS = ("COHORT_SUMMARY", "MULTIQC")
 
 

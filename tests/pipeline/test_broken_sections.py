@@ -63,7 +63,7 @@ def test_the_run_ends_well_and_the_sound_section_is_finished(broken: Broken) -> 
 
 def test_a_section_without_number_of_domains_gets_one(broken: Broken) -> None:
     row = broken.run.summary["unasked"]
-    assert row["status"] != "failed" and 2 <= int(row["n_domains_found"]) <= int(row["n_domains_asked"]) <= 12
+    assert row["status"] != "error" and 2 <= int(row["n_domains_found"]) <= int(row["n_domains_asked"]) <= 12
     assert "How many domains" in (broken.run.outdir / "unasked" / "report.html").read_text()
     assert "How many domains" not in (broken.run.outdir / "sound" / "report.html").read_text()
 
@@ -78,7 +78,7 @@ def test_sound_section_has_the_same_domains_as_in_another_run(broken: Broken, fi
 @pytest.mark.parametrize("kind", REASONS)
 def test_damage_is_named_in_the_summary(broken: Broken, kind: str) -> None:
     row = broken.run.summary[kind]
-    assert row["status"] == "failed"
+    assert row["status"] == "error"
     assert row["reason"].startswith(f"read_section: {kind}: ")
     assert REASONS[kind] in row["reason"]
     assert row["report"] == row["n_domains_found"] == ""
@@ -91,7 +91,7 @@ def test_section_that_is_nowhere_is_named_with_its_path(broken: Broken) -> None:
 
 def test_more_domains_than_spots_are_refused_with_both_numbers(broken: Broken) -> None:
     row = broken.run.summary["too_few"]
-    assert row["status"] == "failed"
+    assert row["status"] == "error"
     assert "90" in row["reason"] and "70" in row["reason"]
 
 
@@ -114,7 +114,7 @@ def test_repaired_section_is_picked_up_by_resume(broken: Broken, efnst: Efnst) -
     run = efnst(broken.sheet.parent, *QUICK, "-resume", "--input", broken.sheet, outdir="repaired")
     assert run.status == 0, run.output
     assert run.summary[REPAIRED]["status"] == "pass"
-    failed = {sample for sample, row in run.summary.items() if row["status"] == "failed"}
+    failed = {sample for sample, row in run.summary.items() if row["status"] == "error"}
     assert failed == {*REASONS, "nowhere", "too_few"} - {REPAIRED}
     redone = run.ended("COMPLETED") - {("CHECK_INPUTS", "sheet.csv")}  # which is told the folder of the results
     assert {tag for _, tag in redone} == {REPAIRED, ""}
@@ -134,7 +134,7 @@ def test_cohort_without_any_sound_section_still_gets_its_report(
     nowhere = {"sample": "nowhere", "section": "nowhere", "n_domains": "3"}
     run = efnst(tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", missing_matrix, nowhere))
     assert run.status == 0, run.output
-    assert {row["status"] for row in run.summary.values()} == {"failed"}
+    assert {row["status"] for row in run.summary.values()} == {"error"}
     report = html.unescape((run.outdir / "multiqc_report.html").read_text())
     assert all(row["reason"] in report for row in run.summary.values())
 

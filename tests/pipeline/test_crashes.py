@@ -38,7 +38,7 @@ def test_other_sections_finish(crashed: Run) -> None:
 
 def test_row_of_the_crashed_section_says_so(crashed: Run) -> None:
     row = crashed.summary["sim_layers"]
-    assert (row["status"], row["report"]) == ("failed", "")
+    assert (row["status"], row["report"]) == ("error", "")
     assert "ended unexpectedly; see pipeline_info/execution_trace.txt" in row["reason"]
     assert "ended unexpectedly" in (crashed.outdir / "multiqc_report.html").read_text()
     assert ("DESCRIBE_DOMAINS", "sim_layers") in crashed.ended("FAILED")

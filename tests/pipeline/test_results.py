@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 
 SAMPLES = {"sim_layers": 7, "sim_nested": 4}
 SECTION_FILES = (
-    *("report.html", "domains.csv", "markers.csv", "spatial_genes.csv", "exports/loupe.csv"),
+    *("report.html", "domains.csv", "markers.csv", "spatial_genes.csv", "umap.csv"),
+    "exports/loupe.csv",
     *("exports/domains_hires.geojson", "exports/domains_fullres.geojson"),
     *(f"figures/{name}.{kind}" for name in ("domains", "comparison") for kind in ("png", "svg", "pdf")),
 )
@@ -43,7 +44,7 @@ def test_nothing_is_missing_and_nothing_else_is_published(finished: Run) -> None
         *(f"pipeline_info/{name}" for name in RUN_FILES),
     }
     for sample in SAMPLES:
-        expected |= {f"{sample}/{name}" for name in (*SECTION_FILES, f"{sample}.h5ad")}
+        expected |= {f"{sample}/{name}" for name in (*SECTION_FILES, f"{sample}.h5ad", f"{sample}_pseudobulk.csv")}
         expected.add(f"pipeline_info/provenance/{sample}.json")
     assert {name for name in files if not name.startswith("multiqc_report_data/")} == expected
     assert all((finished.outdir / name).stat().st_size > 0 for name in expected)

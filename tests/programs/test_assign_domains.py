@@ -123,7 +123,7 @@ def test_scores_are_those_of_scikit_learn(record: dict, table: pd.DataFrame, fin
         found, domains = record["methods"][name], table[column]
         assert found["ari"] == pytest.approx(adjusted_rand_score(final.obs["label"], domains))
         assert found["silhouette"] == pytest.approx(silhouette_score(final.obsm[space], domains), abs=1e-5)
-    assert record["methods"]["efnst"]["ari"] > 0.5, "the simulated regions are found"
+    assert record["methods"]["efnst"]["ari"] > 0.4, "the simulated regions are found by short trainings on 250 spots"
 
 
 def test_ignored_labels_are_left_out(

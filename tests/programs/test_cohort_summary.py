@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from PIL import Image
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "bin" / "cohort_summary.py"
+GENES = ["MBP", "PLP1", "MOBP", *(f"GENE{number}" for number in range(300))]
 TABLES = ("summary.csv", "summary.parquet", "sections.csv")
 CONFIG = PROJECT / "assets" / "multiqc_config.yml"
 
@@ -34,6 +36,9 @@ def summary(number: int) -> dict:
     row |= {"device": "cpu", "seconds": 12.5, "spots_per_second": None, "lost": {"min_counts_per_spot": 10 + number}}
     row |= {"composition": {str(domain): 1 / 7 for domain in range(1, 8)}}
     row |= {"quantiles": {"total_counts": [1.0, 2e3, 4e3, 6e3, 3e4], "n_genes_by_counts": [1.0, 1e3, 2e3, 3e3, 8e3]}}
+    row |= {"efnst_stability": 0.9, "encoder": "efficientnet-lite0", "n_epochs": [100]}
+    domains = [str(domain) for domain in range(1, 8)]
+    row |= {"adjacency": {"domains": domains, "pairs": [[5] * 7] * 7}}
     row |= {"top_markers": {str(domain): ["MBP", "PLP1", "MOBP"] for domain in range(1, 8)}}
     loss = {part: [[epoch, 9 / epoch] for epoch in range(1, 101)] for part in ("reconstruction", "graph", "kl")}
     return row | {"loss": loss, "methods_text": {"network": "Trained for 100 epochs."}}
@@ -42,7 +47,7 @@ def summary(number: int) -> dict:
 def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> list:
     """Input files as the pipeline stages them, and the options that name them."""
     numbers = range(finished + failed + vanished)
-    for name in ("summaries", "failures", "thumbnails", "versions"):
+    for name in ("summaries", "failures", "thumbnails", "pseudobulk", "versions"):
         (folder / name).mkdir()
     sections = [{"id": summary(number)["sample"], "group": "donor A" if number else ""} for number in numbers]
     (folder / "sections.json").write_text(json.dumps(sections))
@@ -52,11 +57,14 @@ def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> li
         (place / "section_summary.json").write_text(json.dumps(summary(number)))
         name = f"{summary(number)['sample']}_thumbnail.webp"
         Image.effect_noise((500, 260), 40 + number % 7).convert("RGB").save(folder / "thumbnails" / name, quality=30)
+        sums = folder / "pseudobulk" / f"{summary(number)['sample']}_pseudobulk.csv"
+        values = np.random.default_rng(number).poisson(100, (len(GENES), 7))
+        pd.DataFrame(values, pd.Index(GENES, name="gene"), range(1, 8)).to_csv(sums)
     for number in numbers[finished : finished + failed]:
         record = {"sample": summary(number)["sample"], "step": "read_section", "reason": "Expected spots, found none"}
         (folder / "failures" / f"{number}.json").write_text(json.dumps(record))
     (folder / "versions" / "1.yml").write_text('"READ_SECTION":\n  scanpy: 1.11.0\n')
-    names = ("summaries", "failures", "thumbnails", "versions")
+    names = ("summaries", "failures", "thumbnails", "pseudobulk", "versions")
     return ["--sections", folder / "sections.json", *(part for name in names for part in (f"--{name}", folder / name))]
 
 
@@ -78,14 +86,15 @@ def multiqc(folder: Path) -> tuple[str, str]:
 
 def test_rows_and_files(tmp_path: Path) -> None:
     rows = summarise(tmp_path, stage(tmp_path, finished=3, failed=1, vanished=1))
-    assert [row["status"] for row in rows] == ["warn", "pass", "pass", "failed", "failed"]
+    assert [row["status"] for row in rows] == ["warn", "pass", "pass", "error", "error"]
     assert rows[3]["reason"] == "read_section: Expected spots, found none"
     assert rows[4]["reason"] == "ended unexpectedly; see pipeline_info/execution_trace.txt"
     assert [row["ari_efnst"] for row in rows] == ["", "0.5", "", "", ""]
     assert rows[0]["report"] == "P000_tumour/report.html"
     made = {path.name for path in (tmp_path / "out").iterdir()}
     parts = ("status", "statistics", "spots_lost", "quantiles", "composition", "gallery", "markers", "scores")
-    expected = {f"efnst_{part}_mqc.json" for part in (*parts, "training", "methods")}
+    parts += ("marker_map", "adjacency", "profiles", "training", "stability", "devices", "methods")
+    expected = {f"efnst_{part}_mqc.json" for part in parts}
     assert made == expected | {*TABLES, "efnst_mqc_versions.yml"}
     versions = yaml.safe_load((tmp_path / "out" / "efnst_mqc_versions.yml").read_text())
     assert versions == {"READ_SECTION": {"scanpy": ["1.11.0"]}}
@@ -100,7 +109,7 @@ def test_one_row_per_section_and_method_alike_in_csv_and_parquet(tmp_path: Path)
     methods = ["efnst", "diffused", "leiden"]
     assert table["method"].tolist() == [*methods, *methods, pd.NA]
     assert table["sample"].tolist() == ["P000_tumour"] * 3 + ["P001_tumour"] * 3 + ["P002_tumour"]
-    assert table["status"].tolist() == ["warn"] * 3 + ["pass"] * 3 + ["failed"]
+    assert table["status"].tolist() == ["warn"] * 3 + ["pass"] * 3 + ["error"]
     assert table["stability"].tolist() == [0.9, pd.NA, pd.NA, 0.9, pd.NA, pd.NA, pd.NA]
     assert table["ari"].tolist() == [pd.NA] * 3 + [0.5] * 3 + [pd.NA]
     assert table["n_spots_kept"].tolist() == [2990] * 6 + [pd.NA]
@@ -134,7 +143,7 @@ def test_every_section_has_its_place_in_the_configuration(tmp_path: Path) -> Non
 def test_sections_only(tmp_path: Path) -> None:
     stage(tmp_path, finished=0, vanished=2)
     rows = summarise(tmp_path, ["--sections", tmp_path / "sections.json"])
-    assert [row["status"] for row in rows] == ["failed", "failed"]
+    assert [row["status"] for row in rows] == ["error", "error"]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*TABLES, "efnst_status_mqc.json"}
 
 

@@ -17,9 +17,10 @@ TEST_DATA = Path(os.environ.get("EFNST_TEST_DATA", PROGRAM.parents[2] / "shared"
 
 
 def describe(section: anndata.AnnData, folder: Path, *options: str) -> subprocess.CompletedProcess:
-    """Run the program on `section`; results go to folder/out."""
+    """Run the program on `section`, without UMAP unless asked for (it compiles); results go to folder/out."""
     section.write_h5ad(folder / "s1.h5ad")
-    command = [PROGRAM, "--sample", "s1", "--domains", folder / "s1.h5ad", "--outdir", folder / "out", *options]
+    files = "--domains", folder / "s1.h5ad", "--outdir", folder / "out"
+    command = [PROGRAM, "--sample", "s1", *files, "--umap_spots", "0", *options]
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
 
 
@@ -39,6 +40,7 @@ def section() -> anndata.AnnData:
     data = anndata.AnnData(sp.csr_matrix(counts.astype(np.int32)), obs=obs, obsm={"spatial": positions})
     data.var_names = genes
     data.uns["section"] = {"sample": "s1", "pitch_px": 30.0}
+    data.obsm["X_efnst"] = np.log1p(counts[:, :6]).astype(np.float32)
     return data
 
 
@@ -72,6 +74,23 @@ def test_description(section: anndata.AnnData, tmp_path: Path) -> None:
     assert adjacency["pairs"][2] == [0, 3, 0]
     assert sum(adjacency["pairs"][a][b] for a in range(3) for b in range(a, 3)) == 342
     assert adjacency["enrichment"][2][2] is None
+    assert adjacency["z_score"][0][0] > 3 > 0 > adjacency["z_score"][0][1] and adjacency["n_permutations"] == 1000
+    dots = description["dot_plot"]
+    assert dots["genes"][3] == "MARK"
+    assert dots["mean"][1][3] > dots["mean"][0][3] and dots["fraction"][1][3] == 1
+
+
+def test_pseudobulk_and_layout_hold_every_gene_and_spot(section: anndata.AnnData, tmp_path: Path) -> None:
+    describe(section, tmp_path, "--umap_spots", "40")
+    sums = pd.read_csv(tmp_path / "out" / "s1_pseudobulk.csv", index_col="gene", keep_default_na=False)
+    assert sums.shape == (30, 3) and list(sums.columns) == ["1", "2", "3"]
+    assert sums.loc["MARK", "2"] == section.X[60:99, 4].sum()
+    assert sums.to_numpy().sum() == section.X.sum()
+    layout = pd.read_csv(tmp_path / "out" / "umap.csv")
+    assert len(layout) == 40 and set(layout["barcode"]) <= set(section.obs_names)
+    assert np.isfinite(layout[["umap_1", "umap_2"]].to_numpy()).all()
+    describe(section, tmp_path)
+    assert (tmp_path / "out" / "umap.csv").read_text() == "barcode,umap_1,umap_2\n"
 
 
 def test_real_section_with_its_labels_as_domains(tmp_path: Path) -> None:

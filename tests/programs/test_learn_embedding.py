@@ -29,8 +29,8 @@ def test_the_files(embedding_file: Path, section_file: Path) -> None:
     section = anndata.read_h5ad(section_file)
     arrays = read_arrays(embedding_file, section.obs_names.to_numpy())
     assert {name: values.shape for name, values in arrays.items()} == {
-        "embedding_0": (section.n_obs, 15),
-        "embedding_1": (section.n_obs, 15),
+        "embedding_0": (section.n_obs, 25),
+        "embedding_1": (section.n_obs, 25),
         "diffused": (section.n_obs, 30),
         "expression": (section.n_obs, 30),
         "image_pcs": (section.n_obs, 50),

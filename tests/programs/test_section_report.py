@@ -1,5 +1,8 @@
 """section_report.py through its command line, on a simulated section that went through the real steps before it."""
 
+import base64
+import gzip
+import io
 import json
 import re
 import shutil
@@ -7,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -27,28 +31,29 @@ def must(name: str, *arguments: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(described_section: Path) -> Path:
     """What the steps before the report leave for one small section with an image and labels."""
-    path = tmp_path_factory.mktemp("section")
-    must("simulate_cohort", "--outdir", path, "--sections", 1, "--small")
-    section, labels, outs = path / "section.h5ad", path / SAMPLE / "labels.csv", path / SAMPLE
-    must("read_section", "--sample", SAMPLE, "--section", outs, "--labels", labels, "--outdir", path)
-    must("tile_image", "--sample", SAMPLE, "--section", section, "--folder", outs, "--outdir", path)
-    short = "--n_seeds", 2, "--epochs", 5
-    must("learn_embedding", "--sample", SAMPLE, "--section", section, *short, "--outdir", path)
-    results = "--embedding", path / "embedding.npz", "--training", path / "training.json", "--n_domains", 4
-    must("assign_domains", "--sample", SAMPLE, "--section", section, *results, "--outdir", path)
-    must("describe_domains", "--sample", SAMPLE, "--domains", path / f"{SAMPLE}.h5ad", "--outdir", path)
-    return path
+    return described_section
 
 
 def arguments(folder: Path, outdir: Path) -> list:
     """The options of the report."""
     names = {"domains": f"{SAMPLE}.h5ad", "domains_json": "domains.json", "qc": "section_qc.json"}
     names |= {"training": "training.json", "description": "description.json", "markers": "markers.csv"}
-    names |= {"spatial_genes": "spatial_genes.csv", "image_qc": "image_qc.json", "section": SAMPLE}
+    names |= {"spatial_genes": "spatial_genes.csv", "umap": "umap.csv", "image_qc": "image_qc.json", "section": SAMPLE}
     files = [part for option, name in names.items() for part in (f"--{option}", folder / name)]
     return ["--sample", SAMPLE, *files, "--outdir", outdir]
+
+
+def page_data(html: str) -> dict:
+    """What the page's script reads."""
+    return json.loads(re.search(r'<script type="application/json" id="report">(.*?)</script>', html).group(1))
+
+
+def levels(packed: dict) -> np.ndarray:
+    """The numbers of a packed array."""
+    raw = np.frombuffer(gzip.decompress(base64.b64decode(packed["data"])), "<" + packed["kind"])
+    return packed["least"] + raw * packed["step"]
 
 
 def test_report_thumbnail_and_summary(folder: Path, tmp_path: Path) -> None:
@@ -60,10 +65,12 @@ def test_report_thumbnail_and_summary(folder: Path, tmp_path: Path) -> None:
     assert summary["ari_diffused"] == domains["methods"]["diffused"]["ari"]
     assert sum(summary["composition"].values()) == pytest.approx(1, abs=1e-4)
     html = (tmp_path / "report.html").read_text()
-    maps = json.loads(re.search(r"const M = (\{.*?\}), IMAGE = ", html).group(1))
-    assert len(maps["barcodes"]) == summary["n_spots_kept"] == 250
+    page = page_data(html)
+    maps = page["maps"]
+    assert maps["n"] == summary["n_spots_kept"] == 250
+    assert maps["umap"]
     assert [layer["key"] for layer in maps["divisions"]] == ["efnst", "diffused", "leiden", "label"]
-    assert 'IMAGE = "data:image/jpeg;base64,' in html
+    assert page["image"].startswith("data:image/jpeg;base64,")
     assert "patches of 190 µm" not in html  # the network was trained without image features: no encoder is known
     assert "for up to 5 epochs" in html
     with Image.open(tmp_path / f"{SAMPLE}_thumbnail.webp") as thumbnail:
@@ -73,16 +80,13 @@ def test_report_thumbnail_and_summary(folder: Path, tmp_path: Path) -> None:
 
 def test_spots_lie_where_the_image_says(folder: Path, tmp_path: Path) -> None:
     """The tissue of the H&E image is darker under the spots than at its corners, so the maps fit the image."""
-    import base64
-    import io
-
     must("section_report", *arguments(folder, tmp_path))
-    html = (tmp_path / "report.html").read_text()
-    maps = json.loads(re.search(r"const M = (\{.*?\}), IMAGE = ", html).group(1))
-    encoded = re.search(r'IMAGE = "data:image/jpeg;base64,([^"]*)"', html).group(1).replace("\\u003d", "=")
-    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("L")
+    page = page_data((tmp_path / "report.html").read_text())
+    maps = page["maps"]
+    picture = Image.open(io.BytesIO(base64.b64decode(page["image"].partition(",")[2]))).convert("L")
     assert (picture.width, picture.height) == (maps["width"], maps["height"])
-    under = [picture.getpixel((round(x), round(y))) for x, y in zip(maps["x"], maps["y"], strict=True)]
+    x, y = (levels(maps[axis]) for axis in ("x", "y"))
+    under = [picture.getpixel((round(a), round(b))) for a, b in zip(x, y, strict=True)]
     corners = [picture.getpixel((x, y)) for x in (2, picture.width - 3) for y in (2, picture.height - 3)]
     assert sum(under) / len(under) < sum(corners) / 4 - 20
 
@@ -107,14 +111,25 @@ def test_report_without_image(folder: Path, tmp_path: Path) -> None:
     results = "--embedding", folder / "embedding.npz", "--training", folder / "training.json", "--n_domains", 4
     clustering = "--clustering", "leiden"
     must("assign_domains", "--sample", SAMPLE, "--section", section, *results, *clustering, "--outdir", tmp_path)
-    must("describe_domains", "--sample", SAMPLE, "--domains", tmp_path / f"{SAMPLE}.h5ad", "--outdir", tmp_path)
+    must(
+        "describe_domains",
+        "--sample",
+        SAMPLE,
+        "--domains",
+        tmp_path / f"{SAMPLE}.h5ad",
+        "--umap_spots",
+        0,
+        "--outdir",
+        tmp_path,
+    )
     shutil.copy(folder / "training.json", tmp_path)
     options = arguments(tmp_path, tmp_path)
     at = options.index("--image_qc")
     must("section_report", *options[:at], *options[at + 2 :])
     html = (tmp_path / "report.html").read_text()
     assert "This section was run without an image." in html
-    assert 'IMAGE = ""' in html
+    assert page_data(html)["image"] == "" and page_data(html)["maps"]["umap"] is None
+    assert "UMAP of EfNST" not in html
     assert "No labels were given" in html
-    assert "NaN" not in html
+    assert "NaN" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
     assert json.loads((tmp_path / "section_summary.json").read_text())["image_source"] == "none"

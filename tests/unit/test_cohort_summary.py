@@ -9,12 +9,12 @@ import pytest
 from efnst.cohort_summary import (
     COLUMNS,
     ENDED_UNEXPECTEDLY,
-    contents,
     files_below,
     merged_versions,
     outcomes,
     write_sections,
 )
+from efnst.multiqc_content import contents
 from efnst.palette import domain_colour
 
 EVIL = "<script>alert(1)</script>&\"'"
@@ -33,6 +33,10 @@ def summary(sample: str, **changed: object) -> dict:
         "top_markers": {"1": ["A", "B", "C", "D"], "2": []},
         "loss": {"kl": [[1, 5.0]], "total": [[1, 9.0], [40, 2.0]]},
     }
+    adjacency = {"domains": ["1", "2", "3"], "pairs": [[5, 3, 0], [3, 9, 2], [0, 2, 1]]}
+    row |= {"adjacency": adjacency}
+    row |= {"encoder": "lite0", "encoder_device": "cpu", "encoder_seconds": 2.0, "n_epochs": [40, 30]}
+    row |= {"efnst_stability": 0.75}
     return row | {"methods_text": {"image": "hires.", "network": "40 epochs."}} | changed
 
 
@@ -54,8 +58,8 @@ def test_every_sample_has_one_row_in_the_order_of_the_sheet(tmp_path: Path) -> N
     assert list(table[0]) == list(COLUMNS)
     assert [(row["sample"], row["status"]) for row in table] == [
         ("d", "pass"),
-        ("c", "failed"),
-        ("b", "failed"),
+        ("c", "error"),
+        ("b", "error"),
         ("a", "warn"),
     ]
     assert table[1]["reason"] == "read_section: Expected spots, found none; tile_image: no tissue"
@@ -77,12 +81,25 @@ def test_what_a_section_does_without_is_a_warning() -> None:
     assert (outcome.status, outcome.reason) == ("warn", f"weak image; {reason}")
     failed = {"sample": "a", "step": "read_section", "reason": "no spots"}
     (outcome,) = outcomes(["a"], [], [failed], [])
-    assert (outcome.status, outcome.reason) == ("failed", "read_section: no spots")
+    assert (outcome.status, outcome.reason) == ("error", "read_section: no spots")
+
+
+def test_a_section_that_breaks_a_rule_is_told_apart_from_one_without_a_result() -> None:
+    broken = summary("a", status="fail", warnings=["Quality control (fail): the median of counts 3 is below 20."])
+    record = {"sample": "a", "step": "export_domains", "reason": "disk full"}
+    stopped = {"sample": "b", "step": "read_section", "reason": "no spots"}
+    ended = outcomes(["a", "b", "c"], [broken, summary("c")], [stopped], [record])
+    assert [outcome.status for outcome in ended] == ["fail", "error", "pass"]
+    table = contents(ended, {})["efnst_status"]
+    assert table["description"] == "3 sections: 1 pass, 1 fail, 1 error."
+    assert "below 20" in table["data"]["a"]["reason"] and "a/report.html" in table["data"]["a"]["report"]
+    colours = [next(iter(colour.values())) for colour in table["headers"]["status"]["cond_formatting_colours"]]
+    assert len(set(colours)) == 4
 
 
 def test_a_failure_after_the_report_still_counts() -> None:
     (outcome,) = outcomes(["a"], [summary("a")], [{"sample": "a", "step": "export", "reason": "disk"}])
-    assert (outcome.status, outcome.reason, outcome.report) == ("failed", "export: disk", "a/report.html")
+    assert (outcome.status, outcome.reason, outcome.report) == ("error", "export: disk", "a/report.html")
 
 
 def test_a_failure_of_all_sections_is_the_reason_of_those_that_did_not_end() -> None:
@@ -100,16 +117,20 @@ def test_results_of_an_unknown_sample_are_a_bug() -> None:
 def test_all_failed_leaves_the_status_only() -> None:
     made = contents(outcomes(["a", "b"], [], []), {})
     assert list(made) == ["efnst_status"]
-    assert made["efnst_status"]["description"] == "2 sections: 2 failed."
-    assert made["efnst_status"]["data"]["a"] == {"status": "failed", "report": "–", "reason": ENDED_UNEXPECTEDLY}
+    assert made["efnst_status"]["description"] == "2 sections: 2 error."
+    assert made["efnst_status"]["data"]["a"] == {"status": "error", "report": "–", "reason": ENDED_UNEXPECTEDLY}
 
 
 def test_contents_of_a_finished_section(tmp_path: Path) -> None:
     thumbnail = tmp_path / "a_thumbnail.webp"
     thumbnail.write_bytes(b"webp")
     made = contents(outcomes(["a"], [summary("a")], []), {"a": thumbnail})
-    names = ["status", "statistics", "spots_lost", "quantiles", "composition", "gallery", "markers", "scores"]
-    assert list(made) == [f"efnst_{name}" for name in [*names, "training", "methods"]]
+    names = ["status", "statistics", "scores", "spots_lost", "quantiles", "composition", "gallery", "markers"]
+    names += ["adjacency", "training", "stability", "devices", "methods"]
+    assert list(made) == [f"efnst_{name}" for name in names]
+    assert made["efnst_adjacency"]["data"]["a"] == {"1–2": 60.0, "1–3": 0.0, "2–3": 40.0}
+    assert made["efnst_stability"]["data"]["a"] == {"Stability": 0.75}
+    assert made["efnst_devices"]["data"]["a"]["epochs"] == 70
     assert made["efnst_status"]["data"]["a"]["report"] == '<a href="a/report.html">report</a>'
     assert made["efnst_statistics"]["data"]["a"]["median_genes"] == 50.0
     assert made["efnst_spots_lost"]["data"]["a"] == {"min counts per spot": 2, "max pct mt": 0}
@@ -148,10 +169,10 @@ def test_text_from_data_is_escaped(tmp_path: Path) -> None:
     thumbnail = tmp_path / "t.webp"
     thumbnail.write_bytes(b"webp")
     evil = summary(EVIL, status="warn", warnings=[EVIL], image_source=EVIL, device=EVIL, lost={EVIL: 1})
-    evil |= {"top_markers": {"1": [EVIL]}, "methods_text": {"image": EVIL}}
+    evil |= {"top_markers": {"1": [EVIL]}, "methods_text": {"image": EVIL}, "provider": EVIL}
     failure = {"sample": "b", "step": "read_section", "reason": EVIL}
     made = contents(outcomes([EVIL, "b"], [evil], [failure]), {EVIL: thumbnail})
-    assert len(made) == 10
+    assert len(made) == 13
     text = json.dumps(made)
     assert "<script" not in text
     assert "&lt;script&gt;" in text

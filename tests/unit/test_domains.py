@@ -61,7 +61,7 @@ def test_confidence_is_that_of_the_domain_after_refinement(
     noise = np.random.default_rng(0).standard_normal((n_runs, section.n_obs, 3))
     arrays = {f"embedding_{run}": values for run, values in enumerate(noise)}
     arrays |= {"expression": noise[0], "diffused": noise[0]}
-    assigned, _ = assign_domains(section, arrays, DomainOptions(3, refinement_rounds=1))
+    assigned, _ = assign_domains(section, arrays, DomainOptions(3, refinement_rounds=1, spatial_prior=0.0))
 
     positions = section.obsm["spatial"]
     found = [cluster(values, 3, "mixture", seed) for seed, values in enumerate(noise)]

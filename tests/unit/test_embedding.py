@@ -66,7 +66,7 @@ def learn(
 
 def test_arrays_without_an_image(section: AnnData) -> None:
     arrays, record = learn(section)
-    shapes = {"embedding_0": (300, 15), "diffused": (300, 30), "expression": (300, 30)}
+    shapes = {"embedding_0": (300, 25), "diffused": (300, 30), "expression": (300, 30)}
     assert {name: values.shape for name, values in arrays.items()} == shapes
     assert all(values.dtype == np.float32 and np.isfinite(values).all() for values in arrays.values())
     assert record["image"] is False and record["epochs"] == 20 and record["seed"] == 0
@@ -85,7 +85,7 @@ def test_the_baseline_is_diffused_without_weights(section: AnnData) -> None:
     assert np.allclose(arrays["diffused"], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize(("embedding", "width"), [("decoded", 15), ("latent", 28), ("latent_skip", 30 + 28)])
+@pytest.mark.parametrize(("embedding", "width"), [("decoded", 25), ("latent", 28), ("latent_skip", 30 + 28)])
 def test_what_is_kept_of_a_training(section: AnnData, embedding: str, width: int) -> None:
     arrays, _ = learn(section, embedding=embedding, vary_views=False)
     assert arrays["embedding_0"].shape == (300, width)

@@ -8,7 +8,7 @@ import scanpy
 import scipy.sparse as sp
 
 from efnst import markers
-from efnst.markers import log_normalised, rank_markers, rank_sum_z, untestable_domains
+from efnst.markers import domain_profile, log_normalised, pseudobulk, rank_markers, rank_sum_z, untestable_domains
 
 
 @pytest.fixture
@@ -88,3 +88,13 @@ def test_a_single_domain_has_no_markers(counts: sp.csr_matrix) -> None:
 def test_log_normalised_scales_to_the_median_total() -> None:
     expression = log_normalised(sp.csr_matrix([[1, 1], [4, 0], [6, 2], [0, 0]]))
     np.testing.assert_allclose(np.expm1(expression.toarray()), [[2, 2], [4, 0], [3, 1], [0, 0]])
+
+
+def test_profile_and_pseudobulk_by_hand() -> None:
+    """Gene 0 is 2 and 0 in domain 1, gene 1 is 0 and 4: means 1 and 2, seen in half of the spots; domain 3 is empty."""
+    values = sp.csc_matrix([[2.0, 0], [0, 4], [3, 3]])
+    domains = pd.Categorical(["1", "1", "2"], ["1", "2", "3"])
+    mean, fraction = domain_profile(values, domains)
+    assert mean.tolist() == [[1, 2], [3, 3], [0, 0]]
+    assert fraction.tolist() == [[0.5, 0.5], [1, 1], [0, 0]]
+    assert pseudobulk(values.tocsr(), domains).tolist() == [[2, 4], [3, 3], [0, 0]]

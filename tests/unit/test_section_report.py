@@ -1,5 +1,7 @@
 """What the section report shows, worked out on small sections."""
 
+import base64
+import gzip
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -15,35 +17,29 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from efnst.errors import EfnstError
-from efnst.palette import domain_colour
+from efnst.methods_text import citations, methods_text
+from efnst.palette import VALUE_COLOURS, domain_colour
+from efnst.picture import MAX_IMAGE_PX, image_path, plain, small_image
+from efnst.report_maps import cell_outline, divisions, map_data, read_picture, section_view
+from efnst.section_records import Records
 from efnst.section_report import (
-    MAX_IMAGE_PX,
-    THUMBNAIL_BYTES,
-    Records,
+    Tables,
     adjacency_table,
-    cell_outline,
-    divisions,
     domain_table,
-    image_path,
+    dot_plot,
+    histograms,
     label_table,
-    map_data,
-    methods_text,
     number_curves,
-    plain,
-    read_picture,
     report_context,
-    save_thumbnail,
     score_table,
-    section_summary,
-    section_view,
-    section_warnings,
-    small_image,
     stability_of,
-    thinned,
+    stain_table,
     training_curves,
 )
+from efnst.section_summary import section_status, section_summary, section_warnings, thinned
+from efnst.thumbnail import THUMBNAIL_BYTES, save_thumbnail
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "assets"
+TEMPLATES = Path(__file__).resolve().parents[2] / "assets" / "section_report"
 EVIL = "</script><script>alert(1)</script>&\"'"
 
 
@@ -60,12 +56,12 @@ def data() -> anndata.AnnData:
     half = np.where(positions[:, 0] < 95, "1", "2")
     obs = pd.DataFrame(
         {
-            "total_counts": 100.0,
-            "n_genes_by_counts": 5,
-            "pct_counts_mt": 2.5,
+            "total_counts": np.arange(36) + 100,
+            "n_genes_by_counts": np.arange(36) % 5,
+            "pct_counts_mt": np.linspace(0, 5, 36),
             "label": pd.Categorical(np.where(half == "1", "tumour", None)),
             "efnst": pd.Categorical(half),
-            "efnst_confidence": 0.9,
+            "efnst_confidence": np.where(half == "1", 1.0, 0.5),
             "leiden": pd.Categorical(np.where(half == "1", "1", "3")),
             "diffused": pd.Categorical(half),
         },
@@ -98,10 +94,25 @@ def records() -> Records:
         | {"n_genes_used": 5, "parameters": {"epochs": 3}, "runs": [{"seed": 7, "epochs": 3}]},
         description={"sample": "s1", "n_genes_tested": 5, "top_markers": {"1": ["A", "B"], "2": []}}
         | {"top_spatial_genes": ["C", EVIL], "notes": []}
+        | {"dot_plot": {"genes": ["A", EVIL], "mean": [[2.0, 0.0], [1.0, 0.0]], "fraction": [[1.0, 0.0], [0.25, 0.0]]}}
         | {
             "adjacency": {"domains": ["1", "2"], "pairs": [[30, 6], [6, 30]], "enrichment": [[2.0, 0.25], [0.25, None]]}
+            | {"z_score": [[30.0, -5.0], [-5.0, None]], "n_permutations": 1000}
         },
     )
+
+
+def unpacked(packed: dict) -> list:
+    """What `packed` holds, as the page reads it."""
+    content = gzip.decompress(base64.b64decode(packed["data"]))
+    if packed["kind"] == "text":
+        return content.decode().split("\n")
+    return np.frombuffer(content, "<" + packed["kind"]).tolist()
+
+
+def numbers(packed: dict) -> np.ndarray:
+    """The numbers that levels stand for."""
+    return packed["least"] + np.array(unpacked(packed)) * packed["step"]
 
 
 def with_image(data: anndata.AnnData, **facts: object) -> anndata.AnnData:
@@ -153,7 +164,7 @@ def test_divisions_share_colours(data: anndata.AnnData) -> None:
     assert layers["efnst"]["colours"] == [domain_colour(1), domain_colour(2)]
     assert layers["leiden"]["colours"] == [domain_colour(1), domain_colour(3)]
     assert layers["label"]["colours"] == [domain_colour(1)]
-    assert set(layers["label"]["codes"]) == {0, -1}
+    assert set(unpacked(layers["label"]["codes"])) == {0, 65_535}
 
 
 def test_divisions_without_labels(data: anndata.AnnData) -> None:
@@ -162,11 +173,44 @@ def test_divisions_without_labels(data: anndata.AnnData) -> None:
 
 
 def test_maps_name_every_spot_and_gene(data: anndata.AnnData, records: Records) -> None:
-    maps = map_data(data, section_view(data, None), records.description)
-    assert maps["barcodes"] == data.obs_names.tolist()
-    assert len(maps["x"]) == len(maps["y"]) == 36
+    view = section_view(data, None)
+    maps = map_data(data, view, records.description)
+    assert unpacked(maps["barcodes"]) == data.obs_names.tolist()
+    np.testing.assert_allclose(numbers(maps["x"]), view.xy[:, 0], atol=0.02)
+    np.testing.assert_allclose(numbers(maps["y"]), view.xy[:, 1], atol=0.02)
+    np.testing.assert_array_equal(numbers(maps["values"][0]), data.obs["total_counts"])
     assert [gene["title"] for gene in maps["genes"]] == ["C", EVIL, "A"]
     assert {layer["key"] for layer in maps["values"]} >= {"total_counts", "pct_counts_mt", "efnst_confidence"}
+
+
+def test_many_spots_and_cells_that_lie_anyhow_become_a_raster(
+    data: anndata.AnnData, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each spot is at the pixel of its middle, and the pixels of all spots are as many as their hexagons cover."""
+    for change in ("many", "irregular"):
+        with monkeypatch.context() as patch:
+            if change == "many":
+                patch.setattr("efnst.report_maps.DRAWN_SPOTS", 35)
+            else:
+                data.uns["section"]["grid"] = "irregular"
+            view = section_view(data, None)
+            maps = map_data(data, view, records.description)
+        assert "x" not in maps
+        raster = maps["raster"]
+        spots = np.cumsum(unpacked(raster["spot"])).reshape(raster["height"], raster["width"])
+        column, row = ((view.xy - [raster["x0"], raster["y0"]]) * raster["scale"]).astype(int).T
+        assert spots[row, column].tolist() == list(range(36))
+        covered = (spots >= 0).sum() / (36 * np.sqrt(3) / 2 * (view.pitch * raster["scale"]) ** 2)
+        assert 0.95 < covered < (1.1 if change == "many" else 1.7)
+
+
+def test_layout_is_of_these_spots(data: anndata.AnnData, records: Records) -> None:
+    layout = pd.DataFrame({"barcode": data.obs_names[[3, 30]], "umap_1": [0.5, -2.0], "umap_2": [1.0, 4.0]})
+    maps = map_data(data, section_view(data, None), records.description, layout)
+    assert np.cumsum(unpacked(maps["umap"]["spots"])).tolist() == [3, 30]
+    np.testing.assert_allclose(numbers(maps["umap"]["x"]), [0.5, -2.0], atol=1e-4)
+    with pytest.raises(EfnstError, match="run describe_domains again"):
+        map_data(data, section_view(data, None), records.description, layout.replace("BARCODE3-1", "other"))
 
 
 def test_clustering_without_probabilities_has_no_confidence_map(data: anndata.AnnData, records: Records) -> None:
@@ -191,9 +235,60 @@ def test_scores_without_labels_have_no_ari(records: Records) -> None:
     assert [column["name"] for column in score_table(records.domains)["columns"]] == ["CHAOS", "PAS", "silhouette"]
 
 
-def test_adjacency_is_shaded_by_direction(records: Records) -> None:
+def test_adjacency_is_shaded_by_z_score(records: Records) -> None:
     shades = [[cell["shade"] for cell in row["cells"]] for row in adjacency_table(records.description)]
-    np.testing.assert_allclose(shades, [[1 / 3, -2 / 3], [-2 / 3, 0]])
+    part = np.log(5) / np.log(30)
+    np.testing.assert_allclose(shades, [[1, -part], [-part, 0]])
+
+
+def test_dots_are_scaled_to_the_largest_of_a_gene(records: Records) -> None:
+    plot = dot_plot(records.description)
+    first, second = (row["dots"] for row in plot["rows"])
+    assert (first[0]["colour"], second[0]["colour"]) == (VALUE_COLOURS[-1], VALUE_COLOURS[4])
+    assert first[1]["colour"] == second[1]["colour"] == VALUE_COLOURS[0]  # a gene that is nowhere
+    none = {"dot_plot": {"genes": [], "mean": [[], []], "fraction": [[], []]}}
+    assert dot_plot(records.description | none)["rows"] == []
+
+
+def test_histogram_by_hand() -> None:
+    """0 to 39 once each, and 1000: the axis ends at the 99.5th percentile, and the limit of 8 lies on it."""
+    obs = pd.DataFrame({"total_counts": [*range(40), 1000], "pct_counts_mt": 1.0})
+    (drawn,) = histograms(obs, {"min_counts_per_spot": 8})
+    high = np.quantile(obs["total_counts"], 0.995)
+    assert (drawn["low"], drawn["high"], drawn["median"]) == (0, pytest.approx(high), 20)
+    assert drawn["limit_at"] == pytest.approx(8 / high)
+    assert drawn["bars"][-1] == pytest.approx(1 / drawn["most"], abs=1e-3) and max(drawn["bars"]) == 1
+    assert histograms(obs, {})[0]["limit_at"] is None
+
+
+def test_stains_have_the_colour_of_their_density() -> None:
+    """Density 1 in red alone takes nine tenths of the red away."""
+    macenko = {"stains": [[1.0, 0, 0], [0, 0.5, 0.5]], "concentrations": [1.0, 2.0]}
+    first, second = stain_table({"stain": {"macenko": macenko}})
+    assert (first["name"], first["colour"], second["colour"]) == (
+        "haematoxylin",
+        "rgb(26, 255, 255)",
+        "rgb(255, 26, 26)",
+    )
+    assert stain_table(None) == stain_table({"stain": None}) == stain_table({"stain": {"macenko": None}}) == []
+
+
+def test_a_section_that_breaks_a_rule_fails(records: Records) -> None:
+    """Not like one that only has warnings, and whether the rule is of the section or of its image."""
+    assert section_status(records, []) == "pass"
+    assert section_status(records, ["weak"]) == "warn"
+    assert section_status(replace(records, qc=records.qc | {"qc_status": "fail"}), ["weak"]) == "fail"
+    assert section_status(replace(records, image_qc={"qc_status": "fail"}), []) == "fail"
+
+
+def test_citations_are_of_what_was_done(records: Records) -> None:
+    assert {"EfNST", "Leiden"} <= set(citations(records, False))
+    assert not {"UMAP", "Macenko", "Reinhard", "EfficientNet"} & set(citations(records, False))
+    ran = replace(records, features={"stain_normalisation": "macenko"}, encoder={"encoder": "efficientnet-b0"})
+    assert {"UMAP", "Macenko", "EfficientNet"} <= set(citations(ran, True))
+    how = records.domains["methods"] | {"efnst": {"how": "Gaussian mixture, spatial prior 0.3"}}
+    assert "Spatial prior" not in citations(ran, True)
+    assert "Spatial prior" in citations(replace(ran, domains=records.domains | {"methods": how}), True)
 
 
 def test_training_curve_runs_from_corner_to_corner() -> None:
@@ -274,6 +369,7 @@ def test_stability_and_labels_by_hand() -> None:
     method["confusion"] = {"index": [1, 2], "columns": ["a"], "data": [[1], [3]]}
     domains = {"methods": {"efnst": method}}
     expected = {"n_runs": 3, "stability": 0.8, "alone": pytest.approx(0.5), "spread": pytest.approx(0.1)}
+    expected["runs"] = [0.4, 0.6]
     assert stability_of(domains) == expected
     assert stability_of({"methods": {"efnst": {"n_domains": 2}}}) is None
     (row,) = label_table(domains)
@@ -338,11 +434,12 @@ def test_thumbnail_is_small_and_shows_both_halves(data: anndata.AnnData, tmp_pat
     with_image(data, source="hires", file="noise.png", scale=1.0, width=300, height=300)
     picture = read_picture(data, tmp_path, None)
     view = section_view(data, picture)
-    save_thumbnail(view, divisions(data.obs)[0], picture, tmp_path / "t.webp")
+    codes, colours = data.obs["efnst"].cat.codes.to_numpy(), [domain_colour(1), domain_colour(2)]
+    save_thumbnail(view, codes, colours, picture, tmp_path / "t.webp")
     assert (tmp_path / "t.webp").stat().st_size < 2 * THUMBNAIL_BYTES  # noise is the worst case
     with Image.open(tmp_path / "t.webp") as both:
         width = both.width
-    save_thumbnail(section_view(data, None), divisions(data.obs)[0], None, tmp_path / "t.webp")
+    save_thumbnail(section_view(data, None), codes, colours, None, tmp_path / "t.webp")
     assert (tmp_path / "t.webp").stat().st_size < THUMBNAIL_BYTES
     with Image.open(tmp_path / "t.webp") as one:
         assert one.width < 0.6 * width
@@ -352,6 +449,12 @@ def test_thumbnail_is_small_and_shows_both_halves(data: anndata.AnnData, tmp_pat
         )
     assert blue[2] > blue[0] + 50
     assert orange[0] > orange[2] + 50
+
+
+def rendered(context: dict) -> str:
+    """The report as HTML."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("report.html").render(context)
 
 
 def test_names_from_data_are_escaped(data: anndata.AnnData, records: Records) -> None:
@@ -364,22 +467,19 @@ def test_names_from_data_are_escaped(data: anndata.AnnData, records: Records) ->
     data.obs["label"] = pd.Categorical([EVIL] * 36)
     markers = pd.DataFrame({"domain": ["1"], "gene": [EVIL], "score": [1.0]})
     spatial = pd.DataFrame({"gene": [EVIL], "morans_i": [1.0]})
-    context = report_context(data, records, section_view(data, None), None, markers, spatial)
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    html = environment.get_template("section_report.html").render(context)
+    html = rendered(report_context(data, records, section_view(data, None), None, Tables(markers, spatial)))
     assert "<script>alert" not in html
-    assert html.count("<script>") == html.count("</script>") == 1
-    body = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    assert (html.count("<script>"), html.count("<script type"), html.count("</script>")) == (1, 1, 2)
+    body = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in body
 
 
 def test_report_loads_nothing_from_elsewhere(data: anndata.AnnData, records: Records) -> None:
     tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
-    context = report_context(data, records, section_view(data, None), None, *tables)
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    html = environment.get_template("section_report.html").render(context)
+    html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
     assert not re.search(r"https?://|<link|<script src|@import|url\(", html)
-    for curve in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL):
-        assert ElementTree.fromstring(curve)[0].attrib["points"]
+    drawn = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)]
+    assert {svg[0].tag for svg in drawn} == {"polyline", "rect", "text"}
+    assert all(svg.attrib["aria-label"] for svg in drawn)
     assert "seed 7" in html
     assert "18 labelled spots; 18 spots without a label are left out" in html

@@ -1,12 +1,11 @@
-"""Spatially variable genes: Moran's I by hand, against a dense version and by permutation; adjacency of domains."""
+"""Spatially variable genes: Moran's I by hand, against a dense version and by permutation."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.sparse as sp
 
 from efnst.expression import gene_morans_i
-from efnst.spatial_genes import domain_adjacency, morans_i_moments, rank_spatial_genes, touching_spots
+from efnst.spatial_genes import morans_i_moments, rank_spatial_genes, touching_spots
 
 
 def hexagonal(n_rows: int, n_columns: int) -> np.ndarray:
@@ -86,14 +85,3 @@ def test_spots_without_neighbours_are_no_evidence() -> None:
     table = rank_spatial_genes(sp.csc_matrix(np.eye(9)), np.arange(9).astype(str), graph)
     assert (table["morans_i"] == 0).all()
     assert (table["p_value"] == 1).all()
-
-
-def test_adjacency_by_hand() -> None:
-    """A row of spots 1 1 2 2 3: pairs 11, 12, 22, 23; of 10 possible pairs 1 is 11, 4 are 12, 2 are 13 and so on."""
-    graph = sp.diags([np.ones(4), np.ones(4)], [1, -1]).tocsr()
-    counts, enrichment = domain_adjacency(graph, pd.Categorical(["1", "1", "2", "2", "3"]))
-    assert counts.tolist() == [[1, 1, 0], [1, 1, 1], [0, 1, 0]]
-    expected = 4 * np.array([[1, 4, 2], [4, 1, 2], [2, 2, 0]]) / 10
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.testing.assert_allclose(enrichment, counts / expected)
-    assert np.isnan(enrichment[2, 2])

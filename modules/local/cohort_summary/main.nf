@@ -8,6 +8,7 @@ process COHORT_SUMMARY {
     path sections // sections.json of CHECK_INPUTS
     path summaries, stageAs: 'summaries/?/*' // section_summary.json of each finished section
     path thumbnails, stageAs: 'thumbnails/*'
+    path pseudobulk, stageAs: 'pseudobulk/*' // <sample>_pseudobulk.csv of each described section
     path failures, stageAs: 'failures/?/*' // failure.json of each failed step
     path warnings, stageAs: 'warnings/?/*' // warning.json of each step that a section does without
     path versions, stageAs: 'versions/?/*' // versions.yml of each task
@@ -21,11 +22,12 @@ process COHORT_SUMMARY {
     script:
     """
     # code ${task.ext.code}
-    mkdir -p summaries thumbnails failures warnings versions
+    mkdir -p summaries thumbnails pseudobulk failures warnings versions
     cohort_summary.py \\
         --sections ${sections} \\
         --summaries summaries \\
         --thumbnails thumbnails \\
+        --pseudobulk pseudobulk \\
         --failures failures \\
         --warnings warnings \\
         --versions versions

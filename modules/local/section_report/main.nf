@@ -7,8 +7,8 @@ process SECTION_REPORT {
 
     input:
     // image, image_qc, features and encoder: [] for a section without them
-    tuple val(meta), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*'), path(qc), path(image_qc), path(features), path(encoder), path(training), path(domains), path(domains_json), path(markers), path(spatial_genes), path(description)
-    path template
+    tuple val(meta), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*'), path(qc), path(image_qc), path(features), path(encoder), path(training), path(domains), path(domains_json), path(markers), path(spatial_genes), path(umap), path(description)
+    path template, stageAs: 'template/*' // report.html and what it includes
 
     output:
     tuple val(meta), path("${meta.id}/report.html"), optional: true, emit: report
@@ -33,12 +33,13 @@ process SECTION_REPORT {
         --domains_json ${domains_json} \\
         --markers ${markers} \\
         --spatial_genes ${spatial_genes} \\
+        --umap ${umap} \\
         --description ${description} \\
-        --template ${template} \\
+        --template template/report.html \\
         --outdir '${meta.id}' \\
         --failure failure.json \\
         ${task.ext.args ?: ''}
-    write_versions.py '${task.process}' jinja2 matplotlib > versions.yml
+    write_versions.py '${task.process}' jinja2 pillow > versions.yml
     """
 
     stub:

@@ -1,0 +1,64 @@
+"""Pseudo-bulk profiles of all domains of a cohort: their principal components and their expression of marker genes."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+MIN_GENES = 50  # that all sections have; with fewer the sections are of different kinds
+VARIABLE_GENES = 2000  # that the components are made of
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """log2 of counts per million, plus one, of each domain: float64 [n_profiles, n_genes], and what the rows are."""
+
+    samples: list[str]
+    domains: list[str]
+    genes: np.ndarray
+    expression: np.ndarray
+
+
+def read_profiles(paths: Mapping[str, Path]) -> Profiles | None:
+    """The profiles of <sample>_pseudobulk.csv by sample, in its order, of the genes that all sections have.
+
+    None where these are fewer than `MIN_GENES`.
+    """
+    tables = {}
+    for sample, path in paths.items():
+        table = pd.read_csv(path, index_col="gene", keep_default_na=False)
+        tables[sample] = table / (table.sum().clip(lower=1) / 1e6)  # of all of its genes
+    if not tables:
+        return None
+    joined = pd.concat(tables, axis=1, join="inner")
+    if len(joined) < MIN_GENES:
+        return None
+    samples, domains = (joined.columns.get_level_values(level).astype(str).tolist() for level in (0, 1))
+    return Profiles(samples, domains, joined.index.to_numpy(dtype=str), np.log2(joined.to_numpy().T + 1))
+
+
+def principal_components(profiles: Profiles) -> tuple[np.ndarray, np.ndarray]:
+    """The first two components of the most variable genes, [n_profiles, 2], and their shares of the variance, [2]."""
+    variance = profiles.expression.var(axis=0)
+    chosen = np.argsort(-variance, kind="stable")[:VARIABLE_GENES]
+    centred = profiles.expression[:, chosen] - profiles.expression[:, chosen].mean(axis=0)
+    left, strength, _ = np.linalg.svd(centred, full_matrices=False)
+    left *= np.where(left[np.abs(left).argmax(axis=0), np.arange(left.shape[1])] < 0, -1, 1)  # the sign is arbitrary
+    return left[:, :2] * strength[:2], strength[:2] ** 2 / (np.square(strength).sum() or 1)
+
+
+def marker_scores(profiles: Profiles, top_markers: Sequence[dict[str, list[str]]], n_genes: int) -> pd.DataFrame:
+    """z scores over all profiles of the genes that are named most often as markers, [n_profiles, at most n_genes].
+
+    `top_markers`: for each section its best markers by domain.
+    """
+    named = Counter(gene for of_section in top_markers for genes in of_section.values() for gene in genes)
+    known = set(profiles.genes)
+    chosen = [gene for gene, _ in named.most_common() if gene in known][:n_genes]
+    values = profiles.expression[:, pd.Index(profiles.genes).get_indexer(chosen)]
+    spread = values.std(axis=0)
+    scores = np.divide(values - values.mean(axis=0), spread, out=np.zeros_like(values), where=spread > 0)
+    return pd.DataFrame(scores, columns=chosen)

@@ -1,0 +1,156 @@
+"""The section's report as a person uses it: slider, legend, keyboard, search, download, and nothing from a network."""
+
+import base64
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+from playwright.sync_api import Page, expect
+from tests.browser.conftest import PROJECT, address, small_section
+
+pytestmark = pytest.mark.slow
+
+
+def opened(page: Page, path: Path) -> Page:
+    """The report, drawn."""
+    page.goto(address(path))
+    page.wait_for_selector("body[data-ready=yes]")
+    return page
+
+
+def pixels(page: Page, canvas: str = "big") -> np.ndarray:
+    """What a canvas shows: uint8 [n, 4]."""
+    png = page.evaluate("id => document.getElementById(id).toDataURL('image/png')", canvas)
+    shown = Image.open(io.BytesIO(base64.b64decode(png.partition(",")[2]))).convert("RGBA")
+    return np.asarray(shown).reshape(-1, 4)
+
+
+def test_slider_and_legend_change_the_map(page: Page, report: Path) -> None:
+    opened(page, report)
+    before = pixels(page)
+    slider = page.get_by_label("Opacity of the colours")
+    slider.fill("0")
+    tissue = pixels(page)
+    assert (before != tissue).any(axis=1).mean() > 0.1
+    slider.fill("100")
+    full = pixels(page)
+    blue = (full[:, :3] == [0, 114, 178]).all(axis=1)
+    assert blue.mean() > 0.02
+    first = page.locator("#biglegend button").first
+    expect(first).to_have_attribute("aria-pressed", "true")
+    first.click()
+    expect(first).to_have_attribute("aria-pressed", "false")
+    hidden = pixels(page)
+    assert (hidden[blue] == tissue[blue]).mean() > 0.95  # but for pixels that a neighbouring cell touches
+    assert (hidden[~blue] == full[~blue]).mean() > 0.98
+    first.dblclick()
+    assert page.locator('#biglegend [aria-pressed="true"]').count() == 1
+
+
+def test_keyboard_moves_zooms_and_returns(page: Page, report: Path) -> None:
+    opened(page, report)
+    whole = pixels(page)
+    page.locator("#big").focus()
+    for key in ("+", "ArrowLeft"):
+        before = pixels(page)
+        page.keyboard.press(key)
+        assert (pixels(page) != before).any()
+    page.keyboard.press("0")
+    np.testing.assert_array_equal(pixels(page), whole)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "layer"
+
+
+def test_pointing_at_a_spot_and_finding_one_tell_of_it(page: Page, report: Path) -> None:
+    opened(page, report)
+    box = page.locator("#big").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    lines = page.locator("#tip").inner_text().splitlines()
+    assert re.fullmatch(r"[ACGT]{16}-1", lines[0]) and re.fullmatch(r"EfNST: \d", lines[1])
+    assert any(line.startswith("Counts (UMIs): ") for line in lines) and any("Confidence" in line for line in lines)
+    page.get_by_label("Find a spot").fill(lines[0])
+    page.keyboard.press("Enter")
+    expect(page.locator("#spotinfo")).to_contain_text(lines[1])
+    page.get_by_label("Find a spot").fill("NOWHERE")
+    page.keyboard.press("Enter")
+    expect(page.locator("#spotinfo")).to_have_text("No spot NOWHERE is in this section.")
+
+
+def by_number(name: str) -> list:
+    """RPL4 comes before RPL12."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def test_markers_are_searched_sorted_and_downloaded(
+    page: Page, report: Path, described_section: Path, tmp_path: Path
+) -> None:
+    opened(page, report)
+    with (described_section / "markers.csv").open(newline="") as file:
+        markers = list(csv.DictReader(file))
+    gene = markers[5]["gene"]
+    wanted = [row for row in markers if gene.lower() in row["gene"].lower()]
+    page.get_by_label("Search a marker gene").fill(gene.lower())
+    expect(page.locator("#markers tbody tr")).to_have_count(len(wanted))
+    with page.expect_download() as started:
+        page.locator("#markercsv").click()
+    assert started.value.suggested_filename == "sim_layers_markers.csv"
+    started.value.save_as(tmp_path / "found.csv")
+    with (tmp_path / "found.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [(row["domain"], row["gene"]) for row in found] == [(row["domain"], row["gene"]) for row in wanted]
+    assert float(found[0]["score"]) == pytest.approx(float(wanted[0]["score"]))
+    page.get_by_label("Search a marker gene").fill("")
+    page.locator("#markers th button", has_text="gene").click()
+    expect(page.locator("#markers th", has_text="gene").first).to_have_attribute("aria-sort", "ascending")
+    shown = page.locator("#markers tbody tr td:nth-child(2)").all_inner_texts()
+    assert len(shown) > 100 and shown == sorted(shown, key=by_number)
+
+
+def test_a_gene_is_shown_over_the_tissue_and_the_layout_follows_its_choice(page: Page, report: Path) -> None:
+    opened(page, report)
+    domains, layout = pixels(page), pixels(page, "umap")
+    button = page.locator("#spatial .gene").first
+    name = button.inner_text()
+    button.click()
+    assert page.locator("#layer").evaluate("select => select.selectedOptions[0].textContent").startswith(name)
+    assert (pixels(page) != domains).any()
+    assert page.locator("#big").get_attribute("aria-label").startswith(f"Map of the section, coloured by {name}")
+    page.locator("#umaplayer").select_option("total_counts")
+    assert (pixels(page, "umap") != layout).any()
+
+
+def test_everything_has_a_name_for_those_who_do_not_see_it(page: Page, report: Path) -> None:
+    opened(page, report)
+    nameless = page.evaluate("""() => [...document.querySelectorAll('canvas, svg, input, select, button')].filter(
+        e => !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim())).map(e => e.outerHTML)""")
+    assert nameless == []
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    assert page.locator("#divisions canvas").count() == 4
+
+
+@pytest.mark.parametrize("grid", ["square", "irregular"])
+def test_many_bins_and_cells_are_drawn_as_a_raster(
+    page: Page, tmp_path: Path, grid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A section in quarters: each quarter has its colour up to its edges, and pointing tells which spot it is."""
+    monkeypatch.setattr("efnst.report_maps.DRAWN_SPOTS", 1000)
+    context = small_section(grid, side=40)
+    environment = Environment(
+        loader=FileSystemLoader(PROJECT / "assets" / "section_report"), autoescape=True, undefined=StrictUndefined
+    )
+    (tmp_path / "report.html").write_text(environment.get_template("report.html").render(context))
+    opened(page, tmp_path / "report.html")
+    shown = pixels(page)
+    for colour in ([0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167]):
+        share = (shown[:, :3] == colour).all(axis=1).sum() / (shown[:, :3] != 255).any(axis=1).sum()
+        assert share == pytest.approx(0.25, abs=0.02)
+    assert page.locator("#shape").count() == 0
+    box = page.locator("#big").bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    assert page.locator("#tip").inner_text().startswith("S")

@@ -1,0 +1,102 @@
+"""The simulated cohort with every container engine, here and under Slurm, as root and as an ordinary user."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+USER = "efnst-tester"
+CONFIG_IMAGES = re.findall(r" = '(efnst(?:-multiqc)?:\w+)'", (PROJECT / "conf" / "images.config").read_text())
+SAMPLES = ("sim_layers", "sim_nested")
+RUNS = [
+    ("docker", "root"),
+    ("podman", "root"),
+    ("apptainer", "root"),
+    ("charliecloud", "root"),
+    ("slurm,podman", "root"),
+    ("slurm,apptainer", "root"),
+    ("apptainer", USER),
+    ("podman", USER),
+    ("slurm,apptainer", USER),
+]
+
+
+def run(folder: Path, cohort: Path, *options: object, user: str = "root", efnst: Path = PROJECT) -> Path:
+    """The pipeline with few epochs, started in `folder` by `user`; the folder of its results."""
+    folder.mkdir(exist_ok=True)
+    command = [efnst / "efnst", "run", "--input", cohort / "samplesheet.csv", "--outdir", "results", *options]
+    environment = dict(os.environ)
+    if user != "root":
+        subprocess.run(["chown", user, folder], check=True)
+        environment |= {"HOME": f"/home/{user}", "XDG_RUNTIME_DIR": f"/home/{user}"}
+        command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", *command]
+    started = time.monotonic()
+    ended = subprocess.run([str(part) for part in command], cwd=folder, env=environment, capture_output=True, text=True)
+    (folder / "output.txt").write_text(ended.stdout + ended.stderr)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (folder / "seconds.json").write_text(json.dumps(round(time.monotonic() - started)))
+    return folder / "results"
+
+
+@pytest.fixture(scope="module")
+def local(place: Path, cohort: Path) -> Path:
+    return run(place / "local", cohort, "-profile", "standard,test", "--exports", "loupe,geojson,figures")
+
+
+@pytest.fixture(scope="module")
+def docker_run(place: Path, cohort: Path, images: Path) -> Path:
+    return engine_run(place, cohort, images, "docker", "root", PROJECT)
+
+
+def engine_run(place: Path, cohort: Path, images: Path, profile: str, user: str, efnst: Path) -> Path:
+    by_file = {"apptainer", "charliecloud"} & set(profile.split(","))
+    folder = place / f"{profile.replace(',', '_')}_{user}"
+    options = ["-profile", f"{profile},test", "--exports", "loupe,geojson,figures"]
+    options += ["--image_folder", images] if by_file else []
+    if user != "root":
+        subprocess.run(["useradd", "--create-home", USER], capture_output=True)
+    if (profile, user) == ("podman", USER):
+        give_images_to_user()
+    return run(folder, cohort, *options, user=user, efnst=efnst)
+
+
+def give_images_to_user() -> None:
+    """Podman keeps images for each user apart."""
+    listed = subprocess.run(
+        ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"], capture_output=True, text=True
+    )
+    for name in CONFIG_IMAGES:
+        assert f"localhost/{name}" in listed.stdout
+        load = f"setpriv --reuid={USER} --regid={USER} --init-groups env HOME=/home/{USER} podman load"
+        subprocess.run(f"cd /home/{USER}; podman save localhost/{name} | {load}", shell=True, check=True)
+
+
+@pytest.mark.parametrize(("profile", "user"), RUNS)
+def test_the_cohort_runs_and_its_results_are_the_same(
+    request: pytest.FixtureRequest,
+    place: Path,
+    cohort: Path,
+    images: Path,
+    docker_run: Path,
+    local: Path,
+    profile: str,
+    user: str,
+) -> None:
+    # an ordinary user cannot read root's cache, and runs what was installed for all from the bundle
+    efnst = PROJECT if user == "root" else request.getfixturevalue("bundle")
+    results = docker_run if (profile, user) == RUNS[0] else engine_run(place, cohort, images, profile, user, efnst)
+    assert (results / "multiqc_report.html").stat().st_size > 100_000
+    for sample in SAMPLES:
+        table = (results / sample / "domains.csv").read_bytes()
+        assert table == (docker_run / sample / "domains.csv").read_bytes(), "the same images give the same bytes"
+        here, there = (pd.read_csv(folder / sample / "domains.csv") for folder in (results, local))
+        assert here["domain"].equals(there["domain"]), sample
+        assert (results / sample / "report.html").stat().st_size > 50_000
+    trace = pd.read_csv(results / "pipeline_info" / "execution_trace.txt", sep="\t")
+    assert set(trace["status"]) == {"COMPLETED"}

@@ -1,0 +1,52 @@
+"""A run that asks for what is not there ends before any task starts, with everything that is missing and what to do."""
+
+from pathlib import Path
+
+import pytest
+from tests.pipeline.conftest import Efnst, Run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def refused(efnst: Efnst, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
+    """`refused(options…, command=script…)`: a run whose PATH starts with commands that do what the scripts say."""
+
+    def run(*options: str | Path, **commands: str) -> Run:
+        for name, script in commands.items():
+            command = tmp_path / "commands" / name
+            command.parent.mkdir(exist_ok=True)
+            command.write_text(f"#!/bin/sh\n{script}\n")
+            command.chmod(0o755)
+        with monkeypatch.context() as patch:
+            patch.setenv("PATH", f"{tmp_path}/commands", prepend=":")
+            ended = efnst(tmp_path, *options, "--input", cohort / "samplesheet.csv")
+        assert ended.status == 1 and not list(tmp_path.glob("work/*/*")), ended.output
+        return ended
+
+    return run
+
+
+def test_a_cloud_needs_its_storage_and_a_registry(refused) -> None:  # noqa: ANN001
+    output = refused(
+        "-profile", "k8s"
+    ).output  # the other clouds need plugins, which are not to be had without a network
+    assert "Expected --storage_claim for k8s, found nothing." in output
+    assert "Expected --image_registry for k8s, found nothing." in output
+
+
+def test_slurm_says_which_partitions_and_gpus_there_are(refused, tmp_path: Path) -> None:  # noqa: ANN001
+    options = ("-profile", "slurm,apptainer,gpu", "--queue", "lnog", "--image_folder", tmp_path)
+    output = refused(*options, sbatch="exit 1", sinfo="echo 'long (null)'; echo 'short (null)'").output
+    assert "Expected a partition of Slurm, found `lnog`. There are: long, short." in output
+    assert "Expected nodes with GPUs in partition `lnog`, found none." in output
+    for image in ("efnst-", "efnst-gpu-", "efnst-multiqc-"):
+        assert f"Expected the image {tmp_path}/{image}" in output
+    assert f"./efnst images apptainer --only efnst,efnst-multiqc,efnst-gpu --folder {tmp_path}" in output
+
+
+def test_an_engine_whose_service_is_down_and_a_missing_gpu(refused) -> None:  # noqa: ANN001
+    output = refused("-profile", "docker,gpu", docker="exit 1", **{"nvidia-smi": "exit 9"}).output
+    assert "Expected `docker info` to answer" in output
+    assert "Expected the image efnst:" in output and "./efnst images docker" in output
+    assert "`nvidia-smi -L` lists none" in output
