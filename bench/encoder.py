@@ -13,6 +13,7 @@ neither installed nor downloadable are left out, and said to be.
 
 import argparse
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -147,7 +148,7 @@ def export(name: str, precision: str, files: list[Path], work: Path) -> Path:
     fp32 = work / f"{name}-fp32"
     program("export_encoder.py", "--encoder", name, "--outdir", fp32)
     source = ["--encoder", fp32 / "encoder.onnx", "--record", fp32 / "encoder.json"]
-    program("quantise_encoder.py", *source, *files, "--outdir", folder)
+    program("quantise_encoder.py", *source, *files, "--threads", os.cpu_count(), "--outdir", folder)
     return folder / "encoder.onnx"
 
 

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from efficientnet_pytorch import EfficientNet
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
@@ -105,21 +106,26 @@ def test_networks_name_what_a_photograph_shows(name: str) -> None:
         assert PALACE in encoder(photograph)[0].argsort()[-2:]
 
 
-def test_onnx_equals_torch_on_real_patches(lite0_file: Path, real_section: object, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def real_patches(real_section: object, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
+    """Patches of a real section at three scales."""
     import read_section
     import tile_image
 
-    folder = real_section("her2st_A1")
-    read_section.main(sample="A1", section=folder, outdir=tmp_path)
-    tile_image.main(
-        sample="A1", section=tmp_path / "section.h5ad", folder=folder, patch_um="100,190,380", outdir=tmp_path
-    )
-    encoder = load_encoder("efficientnet-lite0")[0]
-    with h5py.File(tmp_path / "patches.h5") as file:
-        for name in ("patches_100", "patches_190", "patches_380"):
-            patches = file[name][::43]
-            assert len(patches) >= 8 and patches.std() > 5
-            assert compare_with_torch(encoder, lite0_file, patches) <= 1e-4, name
+    folder, outdir = real_section("her2st_A1"), tmp_path_factory.mktemp("real")
+    read_section.main(sample="A1", section=folder, outdir=outdir)
+    tile_image.main(sample="A1", section=outdir / "section.h5ad", folder=folder, patch_um="100,190,380", outdir=outdir)
+    with h5py.File(outdir / "patches.h5") as file:
+        return [file[name][::43] for name in ("patches_100", "patches_190", "patches_380")]
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_onnx_equals_torch_on_real_patches(name: str, real_patches: list[np.ndarray], tmp_path: Path) -> None:
+    encoder = load_encoder(name)[0]
+    export_encoder(encoder, tmp_path / "encoder.onnx")
+    for patches in real_patches:
+        assert len(patches) >= 8 and patches.std() > 5
+        assert compare_with_torch(encoder, tmp_path / "encoder.onnx", patches) <= LARGEST_DIFFERENCE
 
 
 def test_features_of_a_patch_do_not_depend_on_its_batch(lite0_file: Path) -> None:
@@ -150,8 +156,13 @@ def test_b0_with_random_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_b3_with_random_weights(tmp_path: Path) -> None:
-    export_random("efficientnet-b3", tmp_path / "encoder.onnx")
+@pytest.mark.parametrize("name", ENCODERS[4:])
+def test_larger_networks_with_random_weights(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All their layers, for smaller images than they are made for."""
+    from_name = EfficientNet.from_name
+    monkeypatch.setattr(EfficientNet, "from_name", lambda name: from_name(name, image_size=96))
+    monkeypatch.setattr(EfficientNet, "get_image_size", lambda _name: 96)
+    export_random(name, tmp_path / "encoder.onnx")
 
 
 @pytest.mark.parametrize(

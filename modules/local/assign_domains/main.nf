@@ -3,7 +3,7 @@ include { codeDigest } from '../digests'
 process ASSIGN_DOMAINS {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('assign_domains.py') }
+    ext code: { codeDigest('assign_domains.py') }, bytes: { section.size() }
 
     input:
     // folder and image: for the picture in the .h5ad; image_qc, features and encoder: [] for a section without an image

@@ -3,7 +3,7 @@ include { codeDigest } from '../digests'
 process DESCRIBE_DOMAINS {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('describe_domains.py') }
+    ext code: { codeDigest('describe_domains.py') }, bytes: { domains.size() }
 
     input:
     tuple val(meta), path(domains)

@@ -4,7 +4,7 @@ process EMBED_PATCHES {
     tag "${meta.id}"
     label 'process_medium'
     label 'process_gpu'
-    ext code: { codeDigest('embed_patches.py') }
+    ext code: { codeDigest('embed_patches.py') }, bytes: { encoder.size() }
 
     input:
     // image_qc and stain_reference: [] without stain normalisation

@@ -3,7 +3,7 @@ include { codeDigest } from '../digests'
 process EXPORT_DOMAINS {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('export_domains.py') }
+    ext code: { codeDigest('export_domains.py') }, bytes: { domains.size() }
 
     input:
     tuple val(meta), path(domains)

@@ -4,7 +4,7 @@ process LEARN_EMBEDDING {
     tag "${meta.id}"
     label 'process_medium'
     label 'process_gpu'
-    ext code: { codeDigest('learn_embedding.py') }
+    ext code: { codeDigest('learn_embedding.py') }, bytes: { section.size() }
 
     input:
     tuple val(meta), path(section), path(features), val(n_clusters) // features: [] without an image; n_clusters: 0 without deep embedded clustering

@@ -3,7 +3,7 @@ include { codeDigest } from '../digests'
 process READ_SECTION {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('read_section.py') }
+    ext code: { codeDigest('read_section.py') }, bytes: { folder.size() }
 
     input:
     // digest: of the files below the folder, so that a repaired file is read again

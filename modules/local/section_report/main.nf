@@ -3,7 +3,7 @@ include { codeDigest } from '../digests'
 process SECTION_REPORT {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('section_report.py') }
+    ext code: { codeDigest('section_report.py') }, bytes: { domains.size() }
 
     input:
     // image, image_qc, features and encoder: [] for a section without them

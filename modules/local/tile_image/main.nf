@@ -3,7 +3,7 @@ include { codeDigest } from '../digests'
 process TILE_IMAGE {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('tile_image.py') }
+    ext code: { codeDigest('tile_image.py') }, bytes: { image ? image.size().intdiv(10) : 0 }
 
     input:
     tuple val(meta), path(section), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*')
