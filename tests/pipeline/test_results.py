@@ -131,7 +131,9 @@ def test_parameters_of_the_run_are_recorded_with_their_defaults(finished: Run, p
     groups = json.loads((project / "nextflow_schema.json").read_text())["$defs"].values()
     defaults = {name: about.get("default") for group in groups for name, about in group["properties"].items()}
     given = {"input": str(cohort / "samplesheet.csv"), "outdir": "results", "epochs": 20, "n_seeds": 2, "n_genes": 300}
-    assert {name: recorded.get(name) for name in defaults} == defaults | given
+    images = {name: recorded[name] for name in ("image", "gpu_image", "multiqc_image")}  # of conf/images.config
+    assert all(re.fullmatch(r"efnst[\w-]*:\w+", image) for image in images.values())
+    assert {name: recorded.get(name) for name in defaults} == defaults | given | images
 
 
 def test_versions_of_every_step_are_recorded(finished: Run) -> None:
