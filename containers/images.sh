@@ -94,7 +94,7 @@ convert_image() {
   mkdir -p "$folder"
   scratch=$(mktemp -d -p "$folder")
   "$builder" save --output "$scratch/image.tar" "$image"
-  "$command" build --mksquashfs-args "-comp zstd -Xcompression-level 15" "$scratch/image.sif" "docker-archive:$scratch/image.tar"
+  "$command" build --mksquashfs-args "-comp zstd -Xcompression-level 9" "$scratch/image.sif" "docker-archive:$scratch/image.tar"
   mv "$scratch/image.sif" "$file"
   rm -r "$scratch"
   say "wrote $file"

@@ -22,7 +22,7 @@ def test_a_run_killed_ten_times_ends_as_one_that_was_not(place: Path, cohort: Pa
     for kill in range(KILLS):
         started = subprocess.Popen([PROJECT / "efnst", *options], cwd=folder, stdout=subprocess.DEVNULL)
         # the launcher becomes Nextflow: this is its process
-        time.sleep(random.Random(kill).uniform(3, max(6, seconds / 3)))
+        time.sleep(random.Random(kill).uniform(6, max(12, min(25, seconds / 3))))
         started.kill()
         started.wait()
         log = (folder / ".nextflow.log").read_text()
