@@ -201,8 +201,9 @@ def _kind(origin: Origin) -> tuple[str, str]:
     if origin.path.suffix != ".zarr" and origin.path.is_dir():
         count = len(list((origin.path / INFO / "provenance").glob("*.json")))
         return "", f"results of {count} section{'s' * (count != 1)}" if count else "results"
-    found = [(step, kind) for name, step, kind in KINDS if fnmatch(origin.path.name, name)]
-    return found[0] if found else ("", "a result")
+    step, kind = next(((step, kind) for name, step, kind in KINDS if fnmatch(origin.path.name, name)), ("", "a result"))
+    is_quantised = step == "EXPORT_ENCODER" and origin.parameters.get("precision") == "int8"
+    return ("QUANTISE_ENCODER" if is_quantised else step), kind
 
 
 def _inputs(origin: Origin, check: bool) -> list[str]:

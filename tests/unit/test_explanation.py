@@ -67,6 +67,15 @@ def test_results_of_the_whole_cohort(outdir: Path) -> None:
         assert "epochs 20" in text and "./efnst run" in text and "section S1" not in text
 
 
+def test_the_encoder_was_exported_or_quantised(outdir: Path) -> None:
+    (outdir / "models").mkdir()
+    (outdir / "models" / "encoder.onnx").write_bytes(b"")
+    origin = find_origin(outdir / "models" / "encoder.onnx")
+    assert "EXPORT_ENCODER" in explain(origin, SCHEMA)
+    origin.parameters["precision"] = "int8"
+    assert "QUANTISE_ENCODER" in explain(origin, SCHEMA)
+
+
 def test_inputs_are_compared_when_asked(outdir: Path) -> None:
     origin = find_origin(outdir / "S1" / "domains.csv")
     assert explain(origin, SCHEMA, check=True).count("unchanged") == 2
