@@ -31,7 +31,7 @@ def run(folder: Path, cohort: Path, *options: object, user: str = "root", efnst:
     """The pipeline with few epochs, started in `folder` by `user`; the folder of its results."""
     folder.mkdir(exist_ok=True)
     command = [efnst / "efnst", "run", "--input", cohort / "samplesheet.csv", "--outdir", "results", *options]
-    environment = dict(os.environ)
+    environment = dict(os.environ) | {"USER": user}  # as a login sets it; Charliecloud asks for it
     if user != "root":
         subprocess.run(["chown", user, folder], check=True)
         environment |= {"HOME": f"/home/{user}", "XDG_RUNTIME_DIR": f"/home/{user}"}
