@@ -103,6 +103,7 @@ convert_image() {
 # unpack_image NAME:TAG FOLDER: the image's root folder, with its variables where Charliecloud looks for them.
 unpack_image() {
   local image=$1 folder=$2/${1/:/-}.img
+  [[ ! -f $folder ]] || die "Expected $folder to be a folder, found a file, as Apptainer has it: give another --folder."
   [[ ! -e $folder ]] || { say "$folder is there"; return; }
   mkdir -p "$2"
   ch-convert -i "$builder" -o dir "$image" "$folder.part"

@@ -9,6 +9,7 @@ from tests.pipeline.conftest import simulate
 
 PROJECT = Path(__file__).resolve().parents[2]
 LAB = Path(os.environ.get("SLURM_LAB", "/tmp/efnst-lab"))
+UNPACKED = "unpacked_images"  # Charliecloud's, beside the files of Apptainer
 collect_ignore_glob = [] if os.environ.get("EFNST_ENGINES") else ["test_*.py"]
 
 
@@ -47,8 +48,8 @@ def images(installed: None) -> Path:
             text=True,
         ).stdout.strip()
         subprocess.run(["mmdebstrap", "--variant=minbase", include, "trixie", base, mirror], check=True)
-    for engine in ("podman", "apptainer", "charliecloud"):
-        command = [PROJECT / "efnst", "images", engine, "--base", base, "--folder", LAB / "images"]
+    for engine, folder in {"podman": "images", "apptainer": "images", "charliecloud": UNPACKED}.items():
+        command = [PROJECT / "efnst", "images", engine, "--base", base, "--folder", LAB / folder]
         subprocess.run(command, check=True)
     for image in subprocess.run(
         ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=efnst*:????????????"],

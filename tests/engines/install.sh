@@ -43,6 +43,7 @@ END
 }
 command -v apptainer >/dev/null || install_apptainer
 chmod 666 /dev/fuse
+[[ ! -e /dev/net/tun ]] || chmod 666 /dev/net/tun # networks of an ordinary user's Podman
 
 cat > "$lab/containers.conf" <<'END'
 [containers]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.engines.conftest import UNPACKED
 
 PROJECT = Path(__file__).resolve().parents[2]
 USER = "efnst-tester"
@@ -58,7 +59,9 @@ def engine_run(place: Path, cohort: Path, images: Path, profile: str, user: str,
     by_file = {"apptainer", "charliecloud"} & set(profile.split(","))
     folder = place / f"{profile.replace(',', '_')}_{user}"
     options = ["-profile", f"{profile},test", "--exports", "loupe,geojson,figures"]
-    options += ["--image_folder", images] if by_file else []
+    options += (
+        ["--image_folder", images.with_name(UNPACKED) if profile == "charliecloud" else images] if by_file else []
+    )
     if user != "root":
         subprocess.run(["useradd", "--create-home", USER], capture_output=True)
     if (profile, user) == ("podman", USER):
