@@ -11,9 +11,6 @@ what a machine that does nothing else would take. `--folder` keeps the simulated
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,21 +18,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from measured import Figures, measured
 from PIL import Image
 
-BIN = Path(__file__).resolve().parents[1] / "bin"
 ROWS_AT_ONCE = 5000
-MEASURED = """
-import json, os, runpy, sys, time
-target, *sys.argv = sys.argv[1:]
-start = time.perf_counter()
-try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
-finally:
-    peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
-    seconds, cpu = time.perf_counter() - start, time.process_time()
-    json.dump([seconds, cpu, int(peak) * 1024 / 1e9], open(target, "w"))
-"""
 
 
 def write_counts(path: Path, barcodes: np.ndarray, n_genes: int, mean_counts: float, seed: int = 0) -> int:
@@ -113,13 +99,10 @@ def visium_hd(outs: Path) -> str:
     return f"Visium HD, 500,000 × 18,000, {n_entries / 500_000:,.0f} genes a bin"
 
 
-def measure(outs: Path) -> list[float]:
-    """Seconds, CPU seconds and peak memory in GB of read_section.py."""
+def measure(outs: Path) -> Figures:
+    """Figures of read_section.py."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", MEASURED, f"{folder}/measured.json", str(BIN / "read_section.py")]
-        command += ["--sample", "S1", "--section", str(outs), "--outdir", folder]
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(BIN)})
-        return json.loads(Path(folder, "measured.json").read_text())
+        return measured("read_section", "--sample", "S1", "--section", outs, "--outdir", folder)
 
 
 def main() -> None:

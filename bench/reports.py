@@ -22,33 +22,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from measured import measured
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from scipy import sparse
 
 PROJECT = Path(__file__).resolve().parents[1]
-BIN = PROJECT / "bin"
 SAMPLE = "sim_layers"
 N_DOMAINS = 7
-MEASURED = """
-import json, runpy, sys, time
-target, *sys.argv = sys.argv[1:]
-start = time.perf_counter()
-try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
-finally:
-    peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
-    json.dump([time.perf_counter() - start, int(peak) * 1024 / 1e9], open(target, "w"))
-"""
-
-
-def measured(program: str, *arguments: object) -> tuple[float, float]:
-    """Run a program of bin/; its seconds and its largest memory in GB."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", MEASURED, f"{folder}/figures", BIN / f"{program}.py", *arguments]
-        subprocess.run([str(part) for part in command], check=True, stderr=subprocess.DEVNULL)
-        seconds, peak = json.loads(Path(folder, "figures").read_text())
-    return seconds, peak
 
 
 def visium_section(folder: Path, n_spots: int) -> list:
@@ -195,13 +176,18 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             arguments = make(folder, number)
             domains = "--sample", SAMPLE, "--domains", folder / f"{SAMPLE}.h5ad", "--outdir", folder
-            seconds, peak = measured("describe_domains", *domains)
+            seconds, _, peak = measured("describe_domains", *domains)
             print(f"| (describing {number:,} {kind}, with UMAP) | | {seconds:.0f} | {peak:.1f} | | |", flush=True)
-            row(f"section, {number:,} {kind}", folder / "report.html", *measured("section_report", *arguments), True)
+            row(
+                f"section, {number:,} {kind}",
+                folder / "report.html",
+                *measured("section_report", *arguments)[::2],
+                True,
+            )
         for number in given.sections:
             folder = base / f"cohort_{number}"
             shutil.rmtree(folder, ignore_errors=True)
-            seconds, peak = measured("cohort_summary", *cohort(base / "spots", folder, number))
+            seconds, _, peak = measured("cohort_summary", *cohort(base / "spots", folder, number))
             row(f"MultiQC, {number} sections", folder / "multiqc_report.html", seconds + multiqc(folder), peak, False)
 
 
