@@ -7,8 +7,7 @@ import numpy as np
 import pyvips
 
 from efnst.errors import EfnstError
-from efnst.image_file import image_errors, open_image
-from efnst.plain_tiff import PlainTiff
+from efnst.image_file import ReadInPieces, image_errors, open_image
 
 BLOCK_ROWS = 64
 BIT_DEPTHS = (8, 10, 12, 14, 16)  # what cameras and scanners deliver in containers of 16 bits
@@ -72,9 +71,10 @@ class RowReader:
 def is_read_as_it_is(path: Path) -> bool:
     """Whether libvips by itself gives the same picture: 8 bits, all colours on one page, strips that it can hold."""
     image = open_image(path)
+    if isinstance(image, ReadInPieces) or image.format != "uchar":
+        return False
     with image_errors(path):
-        n_bands = pyvips.Image.new_from_file(str(path)).bands
-    return isinstance(image, pyvips.Image) and image.format == "uchar" and image.bands == n_bands
+        return image.bands == pyvips.Image.new_from_file(str(path)).bands
 
 
 def shrunk(path: Path, longest_px: int) -> np.ndarray:
@@ -91,9 +91,9 @@ def shrunk(path: Path, longest_px: int) -> np.ndarray:
     return small
 
 
-def _fetcher(image: pyvips.Image | PlainTiff, depths: list[int]) -> Callable[[int, int], np.ndarray]:
+def _fetcher(image: pyvips.Image | ReadInPieces, depths: list[int]) -> Callable[[int, int], np.ndarray]:
     """A function that gives rows [first, last) of the image as uint8 [last - first, width, 3]."""
-    if isinstance(image, PlainTiff):
+    if isinstance(image, ReadInPieces):
         return lambda first, last: _rgb8(_as_image(image, first, last), depths).numpy()
     region, width = pyvips.Region.new(_rgb8(image, depths)), image.width
 
@@ -104,12 +104,12 @@ def _fetcher(image: pyvips.Image | PlainTiff, depths: list[int]) -> Callable[[in
     return fetch
 
 
-def _as_image(plain: PlainTiff, first: int, last: int) -> pyvips.Image:
-    """Rows [first, last) of a plain page."""
-    return pyvips.Image.new_from_array(plain.rows(first, last), interpretation=plain.interpretation)
+def _as_image(pieces: ReadInPieces, first: int, last: int) -> pyvips.Image:
+    """Rows [first, last) of what libvips does not read."""
+    return pyvips.Image.new_from_array(pieces.rows(first, last), interpretation=pieces.interpretation)
 
 
-def _check_channels(path: Path, image: pyvips.Image | PlainTiff) -> None:
+def _check_channels(path: Path, image: pyvips.Image | ReadInPieces) -> None:
     """Refuse pixels that are no colours."""
     if image.bands > _n_colours(image) + 1:
         raise EfnstError(
@@ -118,23 +118,23 @@ def _check_channels(path: Path, image: pyvips.Image | PlainTiff) -> None:
         )
 
 
-def _n_colours(image: pyvips.Image | PlainTiff) -> int:
+def _n_colours(image: pyvips.Image | ReadInPieces) -> int:
     """Channels without transparency."""
     if image.interpretation == "cmyk":
         return 4
     return 1 if image.bands < 3 else 3
 
 
-def _bit_depths(image: pyvips.Image | PlainTiff) -> list[int]:
+def _bit_depths(image: pyvips.Image | ReadInPieces) -> list[int]:
     """Bit depths of the colours and, where there is one, of the transparency of a 16-bit image, from its values."""
     largest, n_colours = _largest(image), _n_colours(image)
     parts = [part.max() for part in (largest[:n_colours], largest[n_colours:]) if len(part)]
     return [next(depth for depth in BIT_DEPTHS if value < 2**depth) for value in parts]
 
 
-def _largest(image: pyvips.Image | PlainTiff) -> np.ndarray:
+def _largest(image: pyvips.Image | ReadInPieces) -> np.ndarray:
     """The largest value of each band."""
-    if isinstance(image, PlainTiff):
+    if isinstance(image, ReadInPieces):
         starts = range(0, image.height, BLOCK_ROWS)
         pieces = (image.rows(start, min(start + BLOCK_ROWS, image.height)) for start in starts)
         return np.max([piece.max((0, 1)) for piece in pieces], axis=0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyvips
 import tifffile
 
+from efnst.block_tiff import JPEG_2000, BlockTiff, DamagedBlockError, is_readable, needs_blocks
 from efnst.errors import EfnstError
 from efnst.plain_tiff import PlainTiff, is_plain
 
@@ -17,6 +18,7 @@ MAX_PX = 20_000_000_000  # twice 100,000 × 100,000 px, which is a capture area 
 MAX_WHOLE_PX = 150_000_000  # interlaced files are held as a whole while they are decoded, in up to 6 bytes per px
 MAX_BLOCK_BYTES = 512 * 2**20  # a strip, or a row of tiles, is decoded as a whole: 1,700 rows of 100,000 RGB px
 PLAIN_BLOCK_BYTES = 64 * 2**20  # uncompressed strips larger than this are read piece by piece
+MAX_JPEG_2000_BYTES = 64 * 2**20  # a block of it, for which its decoder takes several times as much
 MAX_BLOCKS = 4_000_000  # strips and tiles of a page: 100,000 × 100,000 px in tiles of 64 px are 2.4 million
 MAX_PX_PER_BYTE = 500  # H&E takes at least a byte for 200 px, blank glass included; a decompression bomb much less
 HARMLESS_PX = 50_000_000  # smaller images may be as empty as they like
@@ -26,7 +28,6 @@ SIGNATURES = {
     **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "tiff"),
 }
 NOT_READ = {
-    **dict.fromkeys((33003, 33004, 33005, 34712, 34713), "JPEG 2000"),
     **dict.fromkeys((22610, 34934, 48124), "JPEG XR"),
     **dict.fromkeys((50002, 52546), "JPEG XL"),
 }
@@ -35,20 +36,21 @@ CONVERT = (
     "(Export images, OME-TIFF) or `vips tiffsave --tile`."
 )
 
-UNSIGNED, SEPARATE = 1, 2  # values of the TIFF tags SampleFormat and PlanarConfiguration
+UNSIGNED = 1  # value of the TIFF tag SampleFormat
+ReadInPieces = PlainTiff | BlockTiff  # what libvips does not read, or not within bounds
 
 
 @contextmanager
 def image_errors(path: Path) -> Iterator[None]:
-    """Turn libvips' errors on the image `path` into an `EfnstError`."""
+    """Turn the errors of libvips and `BlockTiff` on the image `path` into an `EfnstError`."""
     try:
         yield
-    except pyvips.Error as error:
+    except (pyvips.Error, DamagedBlockError) as error:
         detail = " ".join(str(error).split())[:300]
         raise _unreadable(path, detail) from error
 
 
-def open_image(path: Path) -> pyvips.Image | PlainTiff:
+def open_image(path: Path) -> pyvips.Image | ReadInPieces:
     """The first page of the image `path`, to be decoded once from top to bottom in memory bounded by the limits above.
 
     TIFF (also BigTIFF, OME-TIFF, SVS, NDPI), JPEG and PNG. Three grey pages that are the channels of one image become
@@ -120,7 +122,7 @@ def _open(path: Path, fail_on: str, page: int = 0) -> pyvips.Image:
     return pyvips.Image.new_from_file(str(path), access="sequential", fail_on=fail_on, **options)
 
 
-def _open_tiff(path: Path) -> pyvips.Image | PlainTiff:
+def _open_tiff(path: Path) -> pyvips.Image | ReadInPieces:
     """The first page of a TIFF, or its first three where they are the channels of one image."""
     try:
         with tifffile.TiffFile(path) as file:
@@ -128,14 +130,15 @@ def _open_tiff(path: Path) -> pyvips.Image | PlainTiff:
             _check_page(path, page)
             if is_plain(page) and _block_bytes(page) > PLAIN_BLOCK_BYTES:
                 return _plain(path, page)
-            description = page.description if page.samplesperpixel == 1 else ""
-    except EfnstError:
+            n_channels = _n_channels(page.description) if page.samplesperpixel == 1 else 1
+            if n_channels not in (1, 3):
+                raise _unreadable(path, f"an image of {n_channels} separate channels, which is no H&E image")
+            if needs_blocks(page):
+                return BlockTiff(path, [file.pages[number] for number in range(n_channels)])
+    except (EfnstError, DamagedBlockError):
         raise
     except Exception as error:  # whatever tifffile stumbles on in a damaged header
         raise _unreadable(path, f"a damaged TIFF header ({type(error).__name__}: {error})"[:300]) from error
-    n_channels = _n_channels(description)
-    if n_channels not in (1, 3):
-        raise _unreadable(path, f"an image of {n_channels} separate channels, which is no H&E image")
     # With fail_on truncated, missing tiles would become black with no more than a warning.
     planes = [_open(path, "warning", page) for page in range(n_channels)]
     return planes[0].bandjoin(planes[1:]).copy(interpretation="srgb") if len(planes) > 1 else planes[0]
@@ -147,8 +150,9 @@ def _check_page(path: Path, page: tifffile.TiffPage) -> None:
     if int(page.compression) in NOT_READ:
         name = NOT_READ[int(page.compression)]
         raise EfnstError(f"Expected `{path.name}` in a compression that is read, found {name}. {CONVERT}")
-    if page.is_tiled and page.planarconfig == SEPARATE and page.samplesperpixel > 1:
-        raise EfnstError(f"Expected `{path.name}` to have the colours of a tile together, found planes. {CONVERT}")
+    if needs_blocks(page) and not is_readable(page):
+        found = f"{page.compression.name}, {page.photometric.name}, {page.bitspersample} bits, {page.planarconfig.name}"
+        raise EfnstError(f"Expected `{path.name}` in a layout that is read, found {found}. {CONVERT}")
     if page.sampleformat != UNSIGNED or page.bitspersample > 16:
         raise EfnstError(
             f"Expected `{path.name}` to have whole numbers of up to 16 bits as pixels, found {page.dtype}. "
@@ -160,12 +164,15 @@ def _check_page(path: Path, page: tifffile.TiffPage) -> None:
         kind = "rows of tiles" if page.is_tiled else "strips"
         found = f"{kind} of {_block_bytes(page) / 1e6:.0f} MB"
         raise _too_much(path, found, f"{MAX_BLOCK_BYTES / 1e6:.0f} MB for what is decoded at once")
+    if int(page.compression) in JPEG_2000 and _block_bytes(page, columns=1) > MAX_JPEG_2000_BYTES:
+        found = f"{_block_bytes(page, columns=1) / 1e6:.0f} MB"
+        raise _too_much(path, found, f"{MAX_JPEG_2000_BYTES / 1e6:.0f} MB for a block of JPEG 2000")
 
 
-def _block_bytes(page: tifffile.TiffPage) -> int:
-    """Decoded bytes of a strip or a row of tiles, all samples together, which is what libvips keeps."""
+def _block_bytes(page: tifffile.TiffPage, columns: int | None = None) -> int:
+    """Decoded bytes of a strip, of `columns` tiles or of a row of tiles, all samples together."""
     n_rows = page.tilelength if page.is_tiled else min(page.rowsperstrip, page.imagelength)
-    width = -(-page.imagewidth // page.tilewidth) * page.tilewidth if page.is_tiled else page.imagewidth
+    width = (columns or -(-page.imagewidth // page.tilewidth)) * page.tilewidth if page.is_tiled else page.imagewidth
     return n_rows * width * page.samplesperpixel * -(-page.bitspersample // 8)
 
 

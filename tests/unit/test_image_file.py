@@ -57,12 +57,15 @@ def jpeg(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def write_tiff(path: Path, blocks: list[bytes], layout: list[tuple[int, str, list[int]]]) -> None:
+def write_tiff(
+    path: Path, blocks: list[bytes], layout: list[tuple[int, str, list[int]]], *, ndpi: bool = False
+) -> None:
     """A little-endian TIFF of one page: its strips or tiles as they are, and tags (code, struct format, values).
 
-    The offsets and lengths of the blocks become the tags 324 and 325 of tiles, or 273 and 279 of strips.
+    The offsets and lengths of the blocks become the tags 324 and 325 of tiles, or 273 and 279 of strips. In NDPI the
+    offsets of directories have eight bytes, and the upper halves of all values follow.
     """
-    offsets = 8 + np.cumsum([0, *map(len, blocks)])
+    offsets = (12 if ndpi else 8) + np.cumsum([0, *map(len, blocks)])
     codes = (324, 325) if any(code == 322 for code, _, _ in layout) else (273, 279)
     places = [(codes[0], "I", offsets[:-1].tolist()), (codes[1], "I", [len(block) for block in blocks])]
     tags = sorted([*layout, *places])
@@ -73,8 +76,8 @@ def write_tiff(path: Path, blocks: list[bytes], layout: list[tuple[int, str, lis
         entries += struct.pack("<HHI", code, {"s": 2, "H": 3, "I": 4}[kind], len(numbers))
         entries += data.ljust(4, b"\0") if len(data) <= 4 else struct.pack("<I", values_at + len(values))
         values += data if len(data) > 4 else b""
-    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
-    header = b"II*\0" + struct.pack("<I", values_at + len(values))
+    directory = struct.pack("<H", len(tags)) + entries + bytes(8 + 4 * len(tags) if ndpi else 4)
+    header = b"II*\0" + struct.pack("<Q" if ndpi else "<I", values_at + len(values))
     path.write_bytes(header + b"".join(blocks) + values + directory)
 
 
@@ -143,13 +146,6 @@ def test_an_ome_tiff_with_a_plane_for_each_colour(layout: str, tmp_path: Path) -
     assert np.array_equal(whole(path), picture())
 
 
-def test_tiles_of_separate_planes_are_refused(tmp_path: Path) -> None:
-    planes = np.moveaxis(picture(), 2, 0)
-    path = tiff("he.tif", tmp_path, planes, photometric="rgb", planarconfig="separate", tile=(64, 64))
-    with pytest.raises(EfnstError, match=r"Expected `he\.tif` to have the colours of a tile together, found planes\."):
-        whole(path)
-
-
 def test_an_imagej_tiff_with_a_page_for_each_colour(tmp_path: Path) -> None:
     planes = np.moveaxis(picture(), 2, 0)
     path = tiff("he.tif", tmp_path, planes, imagej=True, photometric="minisblack", metadata={"axes": "CYX"})
@@ -172,7 +168,7 @@ def test_jpeg_compressed_slides(write: Callable, tmp_path: Path) -> None:
     assert np.abs(found.astype(int) - picture()).max() <= 3
 
 
-@pytest.mark.parametrize(("compression", "name"), [(33003, "JPEG 2000"), (33005, "JPEG 2000"), (50002, "JPEG XL")])
+@pytest.mark.parametrize(("compression", "name"), [(22610, "JPEG XR"), (50002, "JPEG XL")])
 def test_a_compression_that_is_not_read(compression: int, name: str, tmp_path: Path) -> None:
     write_svs(tmp_path / "he.svs", compression)
     message = rf"Expected `he\.svs` in a compression that is read, found {name}\. Convert it to a tiled TIFF"
