@@ -70,7 +70,7 @@ def main(
     embedding_dims: Annotated[
         int, typer.Option("--embedding_dims", help="Columns of the embedding `decoded`.", min=1)
     ] = 25,
-    n_seeds: Annotated[int, typer.Option("--n_seeds", help="Trainings, each with its own seed.", min=1)] = 4,
+    n_seeds: Annotated[int, typer.Option("--n_seeds", help="Trainings, each with its own seed.", min=1)] = 8,
     vary_views: Annotated[
         bool,
         typer.Option(
