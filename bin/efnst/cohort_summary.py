@@ -11,8 +11,9 @@ import pandas as pd
 import yaml
 
 from efnst.program import read_json
+from efnst.qc_rules import STATUSES as OF_RULES
 
-STATUSES = ("pass", "warn", "fail", "error")
+STATUSES = (*OF_RULES, "error")
 ENDED_UNEXPECTEDLY = "ended unexpectedly; see pipeline_info/execution_trace.txt"
 METHODS = {"efnst": "EfNST", "diffused": "diffused", "leiden": "leiden"}
 FIELDS = (

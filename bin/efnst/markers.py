@@ -39,7 +39,7 @@ def rank_markers(expression: sp.csc_matrix, genes: np.ndarray, domains: pd.Categ
     left_out = untestable_domains(domains)
     z = rank_sum_z(expression, members)
     fold_change = _log2_fold_change(expression, members)
-    seen = sp.csc_matrix((np.ones_like(expression.data), expression.indices, expression.indptr), expression.shape)
+    seen = _seen(expression)
     fraction_in, fraction_out = _mean_in_and_out(seen, members)
     tables = []
     for row, domain in enumerate(domains.categories):
@@ -61,7 +61,7 @@ def domain_profile(expression: sp.csc_matrix, domains: pd.Categorical) -> tuple[
     expression: log1p-normalised [n_spots, n_genes]; both are 0 for a domain without spots.
     """
     members = _members(domains)
-    seen = sp.csc_matrix((np.ones_like(expression.data), expression.indices, expression.indptr), expression.shape)
+    seen = _seen(expression)
     return _mean_in_and_out(expression, members)[0], _mean_in_and_out(seen, members)[0]
 
 
@@ -88,8 +88,7 @@ def rank_sum_z(expression: sp.csc_matrix, members: sp.csr_matrix) -> np.ndarray:
     rank_sums, ties = np.zeros((len(sizes), n_genes)), np.zeros(n_genes)
     for start, stop in _gene_chunks(expression.indptr):
         ranks, ties[start:stop] = _ranks_of_nonzeros(expression[:, start:stop], n_zero[start:stop])
-        seen = sp.csc_matrix((np.ones_like(ranks.data), ranks.indices, ranks.indptr), shape=ranks.shape)
-        zeros_in_group = sizes - (members @ seen).toarray()
+        zeros_in_group = sizes - (members @ _seen(ranks)).toarray()
         rank_sums[:, start:stop] = (members @ ranks).toarray() + zeros_in_group * (n_zero[start:stop] + 1) / 2
     tie_factor = 1 - (ties + _tie_term(n_zero)) / _tie_term(np.float64(n_spots))
     variance = np.maximum(tie_factor, 0) * sizes * (n_spots - sizes) * (n_spots + 1) / 12
@@ -145,6 +144,11 @@ def _mean_in_and_out(values: sp.csc_matrix, members: sp.csr_matrix) -> tuple[np.
     inside = (members @ values).toarray()
     outside = np.asarray(values.sum(axis=0)).ravel() - inside
     return inside / np.maximum(sizes, 1), outside / np.maximum(values.shape[0] - sizes, 1)
+
+
+def _seen(values: sp.csc_matrix) -> sp.csc_matrix:
+    """1 where `values` has an entry."""
+    return sp.csc_matrix((np.ones_like(values.data), values.indices, values.indptr), values.shape)
 
 
 def _members(domains: pd.Categorical) -> sp.csr_matrix:

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from scipy.stats import false_discovery_control, norm
 
 from efnst.expression import gene_morans_i
-from efnst.neighbours import pairs_within
+from efnst.neighbours import graph_of_pairs, pairs_within
 
 TOUCHING = 1.5  # pitches: 6 neighbours on a hexagonal grid (the next ring is at 1.73), 8 on a square one
 COLUMNS = ["gene", "morans_i", "p_value", "p_adjusted"]
@@ -17,9 +17,8 @@ def touching_spots(spatial: np.ndarray, pitch_px: float) -> sp.csr_matrix:
 
     spatial: [n_spots, 2] in pixels; pitch_px: centre-to-centre distance of neighbouring spots.
     """
-    rows, columns = pairs_within(spatial, TOUCHING * pitch_px)
-    n_spots = len(spatial)
-    return sp.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n_spots, n_spots))
+    pairs = pairs_within(spatial, TOUCHING * pitch_px)
+    return sp.csr_matrix(graph_of_pairs(pairs, len(spatial)), dtype=np.float64)
 
 
 def morans_i_moments(graph: sp.csr_matrix) -> tuple[float, float]:
