@@ -16,6 +16,7 @@ include { SECTION_REPORT } from './modules/local/section_report'
 include { TILE_IMAGE } from './modules/local/tile_image'
 include { folderDigest } from './modules/local/digests'
 include { platformProblems } from './modules/local/platform'
+include { countBytes } from './modules/local/sizes'
 
 // From sections to domains: each channel element is [meta, files…], meta.id the sample's name.
 workflow FIND_DOMAINS {
@@ -31,7 +32,7 @@ workflow FIND_DOMAINS {
     report_template // jinja2 template of the section's report, with the files it includes
 
     main:
-    READ_SECTION(sections.map { meta, files -> [meta, files.use_image, files.folder, files.bin_um, files.image, files.labels, folderDigest(files.folder)] }, qc_rules)
+    READ_SECTION(sections.map { meta, files -> [meta, files.use_image, files.folder, files.bin_um, files.image, files.labels, folderDigest(files.folder), countBytes(files.folder, files.bin_um)] }, qc_rules)
     read = READ_SECTION.out.section.join(sections).branch { _meta, _section, _qc, files ->
         with_image: files.use_image
         without_image: true

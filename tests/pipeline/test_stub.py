@@ -1,5 +1,6 @@
 """-stub-run goes through the whole workflow without doing the work."""
 
+import os
 import re
 from pathlib import Path
 
@@ -23,3 +24,23 @@ def test_stub_run_goes_through_every_process(
     assert {task["status"] for task in run.tasks} == {"COMPLETED"}
     assert {task["process"] for task in run.tasks} == processes
     assert (run.outdir / "sim_nested" / "report.html").is_file()
+
+
+def test_the_memory_of_reading_grows_with_the_counts(efnst: Efnst, tmp_path: Path) -> None:
+    folders = {"small": "outs", "bins": "binned_outputs/square_008um"}
+    rows = ["sample,section,n_domains"]
+    for sample, size in {"small": 10**6, "bins": 10**8}.items():
+        matrix = tmp_path / sample / folders[sample] / "filtered_feature_bc_matrix.h5"
+        matrix.parent.mkdir(parents=True)
+        matrix.touch()
+        os.truncate(matrix, size)
+        rows.append(f"{sample},{sample},4")
+    (tmp_path / "sheet.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "overlay.config").write_text(
+        "process { withName: '.*:READ_SECTION' {\n"
+        """beforeScript = { "echo ${task.tag} ${task.memory.mega} >> ${launchDir}/table" } } }\n"""
+    )
+    run = efnst(tmp_path, "-c", "overlay.config", "-stub-run", "--use_image", "false", "--input", "sheet.csv")
+    assert run.status == 0, run.output
+    asked = {line.split()[0]: int(line.split()[1]) for line in (tmp_path / "table").read_text().splitlines()}
+    assert asked == {"small": 3092, "bins": 5120}

@@ -3,11 +3,11 @@ include { codeDigest } from '../digests'
 process READ_SECTION {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('read_section.py') }, bytes: { folder.size() }
+    ext code: { codeDigest('read_section.py') }, bytes: { count_bytes }
 
     input:
-    // digest: of the files below the folder, so that a repaired file is read again
-    tuple val(meta), val(use_image), path(folder, stageAs: 'section/*'), val(bin_um), path(image, stageAs: 'image/*'), path(labels, stageAs: 'labels/*'), val(digest)
+    // digest: of the files below the folder, so that a repaired file is read again; count_bytes: what the counts take in them
+    tuple val(meta), val(use_image), path(folder, stageAs: 'section/*'), val(bin_um), path(image, stageAs: 'image/*'), path(labels, stageAs: 'labels/*'), val(digest), val(count_bytes)
     path qc_rules
 
     output:
