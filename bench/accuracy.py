@@ -103,9 +103,9 @@ def simulate(kind: str, work: Path) -> Path:
 
 
 def domains_of(
-    spots: anndata.AnnData, image: dict, n_domains: int, seed: int, threads: int, n_seeds: int, **variant: object
+    spots: anndata.AnnData, image: dict, n_domains: int | None, seed: int, threads: int, n_seeds: int, **variant: object
 ) -> dict:
-    """What `assign_domains` records of EfNST and the baselines: `n_seeds` trainings from `seed`."""
+    """What `assign_domains` records of the section: `n_seeds` trainings from `seed`."""
     given = {
         "seed": seed,
         "n_domains": n_domains,
@@ -119,7 +119,7 @@ def domains_of(
             *(spots, image.get("features"), embedding, training, choose_device("cpu")),
             *(n_seeds, threads, image.get("patch_um", ())),
         )
-    return assign_domains(spots, arrays, options_from(DomainOptions, given))[1]["methods"]
+    return assign_domains(spots, arrays, options_from(DomainOptions, given))[1]
 
 
 def main() -> None:
@@ -150,10 +150,11 @@ def main() -> None:
             run = partial(domains_of, spots, arrays, int(n_domains), threads=options.threads)
             for variant, differs in variants.items():
                 if options.ablation:
-                    values = np.array(run(0, n_seeds=options.seeds, **differs)[DOMAIN]["ari_of_runs"])[:, None]
+                    record = run(0, n_seeds=options.seeds, **differs)
+                    values = np.array(record["methods"][DOMAIN]["ari_of_runs"])[:, None]
                 else:
                     records = [run(seed, n_seeds=N_SEEDS) for seed in range(options.seeds)]
-                    values = np.array([[record[method]["ari"] for method in METHODS] for record in records])
+                    values = np.array([[record["methods"][method]["ari"] for method in METHODS] for record in records])
                 cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(0), values.std(0), strict=True)]
                 shown = [variant, *cells] if options.ablation else cells
                 print(f"| {name} | {n_domains} | {used} | {' | '.join(shown)} |", flush=True)

@@ -16,6 +16,7 @@ from efnst.errors import EfnstError
 
 SPOTS_PER_DOMAIN = 10  # no more domains are tried than leave this many spots to each, on average
 FOLDS = 4
+TRAININGS = 4  # of which embeddings are fitted: the time grows with their number
 BLOCK_SPOTS = 25  # a block is wider than the smoothing of an embedding reaches
 FIT_SPOTS = 2000  # a mixture is fitted to no more spots than these
 STARTS = 3
@@ -37,8 +38,8 @@ def stability_curve(
 ) -> pd.DataFrame:
     """How well each number of domains is found again, one row per candidate of at most n_spots // 10.
 
-    `embeddings` float [n_spots, ·], one per training; `positions` [n_spots, 2]. Each embedding is fitted `FOLDS` times
-    by `clustering.tied_mixture`, with a quarter of the section left out, and each fit assigns all spots.
+    `embeddings` float [n_spots, ·], one per training; `positions` [n_spots, 2]. Each of the first `TRAININGS` is fitted
+    `FOLDS` times by `clustering.tied_mixture`, with a quarter of the section left out, and each fit assigns all spots.
 
     - `n_domains`
     - `stability`, `sd`: mean and standard deviation of the ARI over all pairs of fits (Ben-Hur, Elisseeff and Guyon
@@ -60,7 +61,7 @@ def stability_curve(
             f"Expected at least {2 * SPOTS_PER_DOMAIN} spots and a candidate from 2 to n_spots // {SPOTS_PER_DOMAIN} "
             f"to choose the number of domains, found {n_spots} spots. Give n_domains."
         )
-    partitions, likelihood = _fits(embeddings, positions, [1, *tried], seed)
+    partitions, likelihood = _fits(embeddings[:TRAININGS], positions, [1, *tried], seed)
     pairs = np.stack([agreement(partitions[:, column]) for column in range(1, len(tried) + 1)])
     of_fit = np.stack([squareform(values).sum(0) for values in pairs]) / (len(partitions) - 1)
     gain = likelihood[:, 1:] - likelihood[:, :1]

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""The number of domains chosen where none is given, beside the number of regions there are. Prints a Markdown table.
+
+    ./efnst python bench/number_of_domains.py [--data DATA --sections dlpfc_151673 her2st_H1:none …] [--seed 11]
+
+Sections are simulated with 5 to 9 regions in each of three layouts (1,200 spots). With DATA, the labelled sections in
+it follow; `:none` runs without the image.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from accuracy import domains_of, prepare, program
+
+REGIONS = range(5, 10)
+N_SEEDS = 4  # trainings: stability_curve takes no more
+REAL = ["dlpfc_151673", "dlpfc_151510", "her2st_A1", "her2st_B1:none", "her2st_H1:none"]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--sections", nargs="*", default=REAL)
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    print("| section | regions | chosen | runner-up | stands out |\n|---|---|---|---|---|")
+    within = exact = n_simulated = 0
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        program("export_encoder.py", "--outdir", work)
+        sections = []
+        for number in REGIONS:
+            cohort = work / f"cohort_{number}"
+            given = ["--n_spots", 1200, "--n_regions", number, "--seed", options.seed + number, "--sections", 3]
+            program("simulate_cohort.py", "--outdir", cohort, *given)
+            sections += [(path, "", True) for path in sorted(cohort.glob("sim_*"))]
+        for entry in options.sections if options.data else []:
+            name, _, image = entry.partition(":")
+            sections.append((options.data / name, image, False))
+        for number, (source, image, is_simulated) in enumerate(sections):
+            place = work / str(number)
+            place.mkdir()
+            spots, arrays = prepare(source, image, place, options.threads)
+            record = domains_of(spots, arrays, None, 0, options.threads, N_SEEDS)
+            choice, labels = record["choice"], spots.obs["label"]
+            regions = labels[~labels.isin(["undetermined"])].nunique()
+            cells = (choice["n_domains"], choice["runner_up"], "no" if choice["flat"] else "yes")
+            print(f"| {source.name} | {regions} | {' | '.join(map(str, cells))} |", flush=True)
+            if is_simulated:
+                error = abs(choice["n_domains"] - regions)
+                within, exact, n_simulated = within + (error <= 1), exact + (error == 0), n_simulated + 1
+    print(f"\nSimulated: within one in {within} of {n_simulated}, the same in {exact}.")
+
+
+if __name__ == "__main__":
+    main()
