@@ -99,7 +99,8 @@ def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSess
         )
     except Exception as error:  # each provider raises types of its own
         shutil.rmtree(Path(options.profile_file_prefix).parent)
-        problem = " ".join(str(error).split())[:300]
+        text = " ".join(str(error).split())
+        problem = text[max(text.find("CUDA failure"), 0) :][:300]  # before it stands the C++ it happened in
         if device == CPU:
             raise EfnstError(f"Expected `{path.name}` to be an ONNX graph that runs, found: {problem}") from error
         raise _unusable(device, problem) from error
