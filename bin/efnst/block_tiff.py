@@ -25,6 +25,7 @@ COLOURS = {1: "b-w", 2: "srgb", 5: "cmyk", YCBCR: "srgb"}  # interpretation by t
 SEPARATE = 2  # value of the TIFF tag PlanarConfiguration
 CODESTREAM = b"\xff\x4f\xff\x51"  # the markers SOC and SIZ, with which a JPEG 2000 codestream begins
 SIZE_BYTES = 40  # of a codestream up to its number of components
+HEADER_BYTES = 2**16  # of a compressed block, at most
 JP2_START = b"\0\0\0\x0cjP  "
 
 
@@ -74,6 +75,8 @@ class BlockTiff:
         if len(self._places) != expected:
             raise DamagedBlockError(f"{len(self._places)} of {expected} strips or tiles")
         self._dtype = np.dtype(f"u{page.bitspersample // 8}")
+        block_values = self._block_height * self._block_width * (self.bands // self._n_planes)
+        self._most_bytes = 2 * block_values * self._dtype.itemsize + HEADER_BYTES  # nothing is compressed to more
         self._held, self._band = -1, np.empty(0)
 
     def rows(self, first: int, last: int) -> np.ndarray:
@@ -106,9 +109,11 @@ class BlockTiff:
     def _block(self, file: BinaryIO, number: int) -> np.ndarray:
         """A strip or tile, [height, width, bands of a plane]."""
         offset, n_bytes = self._places[number]
+        if offset < 0 or not 0 < n_bytes <= self._most_bytes:
+            raise DamagedBlockError(f"strip or tile {number} of {n_bytes} bytes at {offset}")
         file.seek(offset)
         data = file.read(n_bytes)
-        if not data or len(data) < n_bytes:
+        if len(data) < n_bytes:
             raise DamagedBlockError(f"{len(data)} of {n_bytes} bytes of strip or tile {number}")
         try:
             if self._compression in JPEG_2000:

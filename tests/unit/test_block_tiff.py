@@ -70,10 +70,11 @@ def test_slides_in_jpeg_2000_whose_chroma_has_half_the_width(tmp_path: Path) -> 
     assert np.abs(corner - picture()[:TILE, :TILE]).max() <= 5
 
 
-def write_ndpi(path: Path) -> np.ndarray:
+def write_ndpi(path: Path, moved: dict[int, int] | None = None) -> np.ndarray:
     """As Hamamatsu writes slides larger than JPEG allows; returns the pixels, uint8 [304, 256, 3].
 
-    One strip, a JPEG stream that does not say its size, with restart markers whose places are listed in the tag 65426.
+    One strip, a JPEG stream that does not say its size, with restart markers whose places are listed in the tag 65426,
+    those in `moved` wrongly.
     """
     pixels = np.pad(picture(), [(0, 4), (0, 0), (0, 0)], mode="edge")[:, :256]
     stream = io.BytesIO()
@@ -84,6 +85,8 @@ def write_ndpi(path: Path) -> np.ndarray:
     scan = data.index(b"\xff\xda")
     scan += 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")
     starts = [scan, *(found.end() for found in re.finditer(rb"\xff[\xd0-\xd7]", data) if found.start() > scan)]
+    for number, place in (moved or {}).items():
+        starts[number] = place
     layout = [*((256, "I", [256]), (257, "I", [304]), (258, "H", [8, 8, 8]), (259, "H", [7]), (262, "H", [6]))]
     layout += [(271, "s", b"Hamamatsu\0"), (277, "H", [3]), (278, "I", [304]), (530, "H", [2, 2])]
     layout += [(65420, "I", [1]), (65421, "I", [20]), (65426, "I", starts)]
@@ -150,7 +153,7 @@ DAMAGED = {
     "zeros": (lambda stream: bytes(len(stream)), r"a JPEG 2000 stream that begins with b'\\x00"),
     "absurd": (lambda stream: stream[:8] + b"\x7f" + stream[9:], r"a codestream of \d{10} × 128 px in 3 bands"),
     "many bands": (lambda stream: stream[:40] + b"\x40" + stream[41:], r"a codestream of .* in 16387 bands"),
-    "nothing": (lambda stream: b"", r"0 of 0 bytes of strip or tile 4"),
+    "nothing": (lambda stream: b"", r"strip or tile 4 of 0 bytes at \d+"),
 }
 
 
@@ -172,6 +175,15 @@ def test_a_block_of_another_size_or_a_file_that_ends_early_is_named(tmp_path: Pa
     write_svs(tmp_path / "he.svs", 33005, codestreams()[:8])
     with pytest.raises(EfnstError, match=r"found: 8 of 9 strips or tiles"):
         whole(tmp_path / "he.svs")
+
+
+def test_a_block_that_would_be_the_rest_of_the_file_is_not_read(tmp_path: Path) -> None:
+    write_svs(tmp_path / "he.svs", 33005, [*codestreams()[:8], bytes(200_000)])
+    with pytest.raises(EfnstError, match=r"found: strip or tile 8 of 200000 bytes at \d+\."):
+        whole(tmp_path / "he.svs")
+    write_ndpi(tmp_path / "he.ndpi", {3: 1})  # the fourth interval begins before the third
+    with pytest.raises(EfnstError, match=r"found: strip or tile 2 of -\d+ bytes at \d+\."):
+        whole(tmp_path / "he.ndpi")
 
 
 def test_blocks_too_large_for_the_decoder_are_refused(tmp_path: Path) -> None:
