@@ -36,6 +36,7 @@ from efnst.training import TrainingOptions, choose_device  # noqa: E402
 SECTIONS = ["dlpfc_151673=7", "dlpfc_151510=7", "her2st_A1=5", "her2st_B1=4:none", "her2st_H1=6:none"]
 SIMULATED = ["sim_image=5", "sim_expression=5", "sim_space=5"]
 METHODS = (DOMAIN, *BASELINES)
+IGNORED = ("undetermined",)  # labels
 N_SEEDS = 8  # trainings to a consensus, as in nextflow.config
 VARIANTS = {  # name: what differs from the defaults
     "default": {},
@@ -110,7 +111,7 @@ def domains_of(
         "seed": seed,
         "n_domains": n_domains,
         "n_clusters": n_domains,
-        "ignore_labels": ("undetermined",),
+        "ignore_labels": IGNORED,
     } | variant
     given |= {"network": options_from(NetworkOptions, given)}
     embedding, training = options_from(EmbeddingOptions, given), options_from(TrainingOptions, given)

@@ -24,6 +24,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+from measured import measured
 from torch import nn
 
 BIN = Path(__file__).resolve().parents[1] / "bin"
@@ -39,15 +40,6 @@ COLUMNS = (
     *("PyTorch batch 1", "ratio", "PyTorch batch 32", "floor", "memory, MB", "on CPU"),
 )
 ONE_BY_ONE = 24  # patches for PyTorch with batch 1 on a CPU
-MEASURED = """
-import os, runpy, sys
-sys.argv = sys.argv[1:]
-sys.path[0] = os.path.dirname(sys.argv[0])
-try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
-finally:
-    print(open("/proc/self/status").read())
-"""
 
 
 def program(name: str, *arguments: object) -> None:
@@ -131,12 +123,7 @@ def pairs(encoder: OpenEncoder, file: h5py.File, patches: np.ndarray, rounds: in
 def peak_memory_mb(encoder: Path, patches: Path, threads: int, device: str, work: Path) -> float:
     """Largest resident memory of embed_patches.py."""
     given = ["--sample", "bench", "--patches", patches, "--encoder", encoder, "--outdir", work / "features"]
-    options = ["--threads", threads, "--device", device]
-    command = [sys.executable, "-c", MEASURED, BIN / "embed_patches.py", *map(str, given + options)]
-    status = Path(work / "status")
-    with status.open("w") as file:
-        subprocess.run(command, check=True, stdout=file, stderr=subprocess.DEVNULL)
-    return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return measured("embed_patches", *given, "--threads", threads, "--device", device).peak * 1e9 / 2**20
 
 
 def export(name: str, precision: str, files: list[Path], work: Path) -> Path:

@@ -178,12 +178,8 @@ def main() -> None:
             domains = "--sample", SAMPLE, "--domains", folder / f"{SAMPLE}.h5ad", "--outdir", folder
             seconds, _, peak = measured("describe_domains", *domains)
             print(f"| (describing {number:,} {kind}, with UMAP) | | {seconds:.0f} | {peak:.1f} | | |", flush=True)
-            row(
-                f"section, {number:,} {kind}",
-                folder / "report.html",
-                *measured("section_report", *arguments)[::2],
-                True,
-            )
+            seconds, _, peak = measured("section_report", *arguments)
+            row(f"section, {number:,} {kind}", folder / "report.html", seconds, peak, True)
         for number in given.sections:
             folder = base / f"cohort_{number}"
             shutil.rmtree(folder, ignore_errors=True)

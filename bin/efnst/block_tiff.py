@@ -16,13 +16,13 @@ import tifffile
 from PIL import Image
 
 from efnst.errors import EfnstError
+from efnst.plain_tiff import FORMATS, SEPARATE
 
 APERIO_YCBCR = 33003
 JPEG_2000 = (APERIO_YCBCR, 33004, 33005, 34712)  # values of the TIFF tag Compression
 PACKED = (1, 5, 8, 32946)  # none, LZW and both kinds of deflate
 YCBCR = 6
 COLOURS = {1: "b-w", 2: "srgb", 5: "cmyk", YCBCR: "srgb"}  # interpretation by the TIFF tag PhotometricInterpretation
-SEPARATE = 2  # value of the TIFF tag PlanarConfiguration
 CODESTREAM = b"\xff\x4f\xff\x51"  # the markers SOC and SIZ, with which a JPEG 2000 codestream begins
 SIZE_BYTES = 40  # of a codestream up to its number of components
 HEADER_BYTES = 2**16  # of a compressed block, at most
@@ -43,7 +43,14 @@ def is_readable(page: tifffile.TiffPage) -> bool:
     """Whether `BlockTiff` knows the page's compression, depth and colours."""
     compression, has_luma = int(page.compression), page.photometric == YCBCR
     is_known = page.jpegheader is not None or compression in JPEG_2000 or (compression in PACKED and not has_luma)
-    return is_known and page.bitspersample in (8, 16) and page.photometric in COLOURS
+    return is_known and page.bitspersample in FORMATS and page.photometric in COLOURS
+
+
+def block_size(page: tifffile.TiffPage) -> tuple[int, int]:
+    """Height and width in px of a page's tiles, or of its strips."""
+    if page.is_tiled:
+        return page.tilelength, page.tilewidth
+    return min(page.rowsperstrip, page.imagelength), page.imagewidth
 
 
 class BlockTiff:
@@ -62,11 +69,10 @@ class BlockTiff:
         self._decode_block, self._per_page = partial(page.decode, **tables), len(page.dataoffsets)
         self.width, self.height = page.imagewidth, page.imagelength
         self.bands = page.samplesperpixel if len(pages) == 1 else len(pages)
-        self.format = {8: "uchar", 16: "ushort"}[page.bitspersample]
+        self.format = FORMATS[page.bitspersample]
         self.interpretation = COLOURS[page.photometric] if len(pages) == 1 else "srgb"
         self._n_planes = self.bands if len(pages) > 1 or page.planarconfig == SEPARATE else 1
-        self._block_height = page.tilelength if page.is_tiled else min(page.rowsperstrip, self.height)
-        self._block_width = page.tilewidth if page.is_tiled else self.width
+        self._block_height, self._block_width = block_size(page)
         self._n_across = -(-self.width // self._block_width)
         self._n_down = -(-self.height // self._block_height)
         # Blocks lie plane by plane, in a page as in pages.
@@ -159,5 +165,5 @@ def _codestream_start(data: bytes) -> int:
 
 def _is_subsampled(data: bytes) -> bool:
     """Whether the second band has fewer columns than the first: OpenJPEG then takes YCbCr for granted, and converts."""
-    second = _codestream_start(data) + SIZE_BYTES + 2 + 3
-    return data[second + 1] > 1
+    bands = _codestream_start(data) + SIZE_BYTES + 2  # depth, step across and step down of each, a byte each
+    return data[bands + 3 + 1] > 1

@@ -1,5 +1,6 @@
 """Opening image files: limits that no sound section reaches, so that a hostile or unsuitable file ends in an error."""
 
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pyvips
 import tifffile
 
-from efnst.block_tiff import JPEG_2000, BlockTiff, DamagedBlockError, is_readable, needs_blocks
+from efnst.block_tiff import JPEG_2000, BlockTiff, DamagedBlockError, block_size, is_readable, needs_blocks
 from efnst.errors import EfnstError
 from efnst.plain_tiff import PlainTiff, is_plain
 
@@ -164,16 +165,21 @@ def _check_page(path: Path, page: tifffile.TiffPage) -> None:
         kind = "rows of tiles" if page.is_tiled else "strips"
         found = f"{kind} of {_block_bytes(page) / 1e6:.0f} MB"
         raise _too_much(path, found, f"{MAX_BLOCK_BYTES / 1e6:.0f} MB for what is decoded at once")
-    if int(page.compression) in JPEG_2000 and _block_bytes(page, columns=1) > MAX_JPEG_2000_BYTES:
-        found = f"{_block_bytes(page, columns=1) / 1e6:.0f} MB"
-        raise _too_much(path, found, f"{MAX_JPEG_2000_BYTES / 1e6:.0f} MB for a block of JPEG 2000")
+    one_block = math.prod(block_size(page)) * _px_bytes(page)
+    if int(page.compression) in JPEG_2000 and one_block > MAX_JPEG_2000_BYTES:
+        limit = f"{MAX_JPEG_2000_BYTES / 1e6:.0f} MB for a block of JPEG 2000"
+        raise _too_much(path, f"{one_block / 1e6:.0f} MB", limit)
 
 
-def _block_bytes(page: tifffile.TiffPage, columns: int | None = None) -> int:
-    """Decoded bytes of a strip, of `columns` tiles or of a row of tiles, all samples together."""
-    n_rows = page.tilelength if page.is_tiled else min(page.rowsperstrip, page.imagelength)
-    width = (columns or -(-page.imagewidth // page.tilewidth)) * page.tilewidth if page.is_tiled else page.imagewidth
-    return n_rows * width * page.samplesperpixel * -(-page.bitspersample // 8)
+def _block_bytes(page: tifffile.TiffPage) -> int:
+    """Decoded bytes of a strip or a row of tiles, all samples together, which is what libvips keeps."""
+    height, width = block_size(page)
+    return height * -(-page.imagewidth // width) * width * _px_bytes(page)
+
+
+def _px_bytes(page: tifffile.TiffPage) -> int:
+    """Decoded bytes of a pixel."""
+    return page.samplesperpixel * -(-page.bitspersample // 8)
 
 
 def _plain(path: Path, page: tifffile.TiffPage) -> PlainTiff:

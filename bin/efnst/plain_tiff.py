@@ -9,11 +9,12 @@ import numpy as np
 import tifffile
 
 UNCOMPRESSED, MINISBLACK, RGB, SEPARATE = 1, 1, 2, 2  # values of TIFF tags
+FORMATS = {8: "uchar", 16: "ushort"}  # libvips' names by bits per sample
 
 
 def is_plain(page: tifffile.TiffPage) -> bool:
     """Whether a page is grey or RGB, of 8 or 16 bits, uncompressed and without tiles, its strips one after another."""
-    is_integer = page.bitspersample in (8, 16) and page.sampleformat == 1 and page.samplesperpixel in (1, 3)
+    is_integer = page.bitspersample in FORMATS and page.sampleformat == 1 and page.samplesperpixel in (1, 3)
     is_colour = page.photometric in (MINISBLACK, RGB)
     return page.compression == UNCOMPRESSED and not page.is_tiled and is_integer and is_colour and page.is_contiguous
 
@@ -24,7 +25,7 @@ class PlainTiff:
     def __init__(self, path: Path, page: tifffile.TiffPage) -> None:
         self.path = path
         self.width, self.height, self.bands = page.imagewidth, page.imagelength, page.samplesperpixel
-        self.format = {8: "uchar", 16: "ushort"}[page.bitspersample]
+        self.format = FORMATS[page.bitspersample]
         self.interpretation = "srgb" if self.bands == 3 else "b-w"
         self._dtype = np.dtype(f"{page.parent.byteorder}u{page.bitspersample // 8}")
         self._start = page.dataoffsets[0]

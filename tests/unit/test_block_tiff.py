@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tests.unit.test_image_file import HEIGHT, WIDTH, picture, rgb_layout, tiff, whole, write_tiff
+from tests.unit.test_image_file import HEIGHT, TILE, WIDTH, picture, tiff, tiles, whole, write_svs, write_tiff
 
 from efnst.block_tiff import BlockTiff, DamagedBlockError, codestream_size
 from efnst.errors import EfnstError
 from efnst.image_file import open_image
 
-TILE = 128
 # The upper left 128 × 128 px of picture(), YCbCr, its colours at half the width: a codestream of `opj_compress`.
 SUBSAMPLED = base64.b85decode(
     "|4;u>051Rl0001h0001h00000000000001h0001h000000000000RdB0S5vB2Lb{AQUDA9000311q1{D0smY86F@*nNKi;fP)JBnNJvmfNKpS|"
@@ -32,21 +31,10 @@ SUBSAMPLED = base64.b85decode(
 
 
 def codestreams(colours: str = "RGB", **options: object) -> list[bytes]:
-    """picture() in lossless JPEG 2000, row by row of tiles; the border fills the last ones."""
-    padded = np.pad(picture(), [(0, -HEIGHT % TILE), (0, -WIDTH % TILE), (0, 0)], mode="edge")
-    pixels = np.asarray(Image.fromarray(padded).convert(colours))
-    rows, columns = range(0, len(pixels), TILE), range(0, pixels.shape[1], TILE)
+    """picture() in tiles of lossless JPEG 2000."""
     given = {"level": 0, "reversible": True, "codecformat": "j2k", "mct": False} | options
-    return [
-        imagecodecs.jpeg2k_encode(pixels[y : y + TILE, x : x + TILE].copy(), **given) for y in rows for x in columns
-    ]
-
-
-def write_svs(path: Path, compression: int, blocks: list[bytes], photometric: int = 2) -> None:
-    """As Aperio writes it."""
-    tiles = [(322, "I", [TILE]), (323, "I", [TILE])]
-    description = b"Aperio Image Library v12.0.15\r\n260x300 (128x128) J2K/KDU Q=70|AppMag = 40|MPP = 0.2522\0"
-    write_tiff(path, blocks, [*rgb_layout(photometric, compression), *tiles, (270, "s", description)])
+    pixels = [np.array(Image.fromarray(tile).convert(colours)) for tile in tiles()]
+    return [imagecodecs.jpeg2k_encode(tile, **given) for tile in pixels]
 
 
 @pytest.mark.parametrize(

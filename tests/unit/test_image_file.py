@@ -20,6 +20,7 @@ from efnst.image import RowReader, shrunk
 
 PROJECT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 300, 260
+TILE = 128
 
 
 def picture() -> np.ndarray:
@@ -44,11 +45,11 @@ def write_pyramid(path: Path, **options: object) -> None:
             file.write(picture()[::factor, ::factor], subfiletype=1, **layout)
 
 
-def jpeg_tiles(tile: int) -> list[bytes]:
-    """The picture as JPEG streams of `tile` × `tile` px, row by row of tiles; the border fills the last ones."""
-    padded = np.pad(picture(), [(0, -HEIGHT % tile), (0, -WIDTH % tile), (0, 0)], mode="edge")
-    rows = range(0, padded.shape[0], tile)
-    return [jpeg(padded[y : y + tile, x : x + tile]) for y in rows for x in range(0, padded.shape[1], tile)]
+def tiles() -> list[np.ndarray]:
+    """The picture in tiles of TILE × TILE px, row by row; the border fills the last ones."""
+    padded = np.pad(picture(), [(0, -HEIGHT % TILE), (0, -WIDTH % TILE), (0, 0)], mode="edge")
+    rows, columns = range(0, padded.shape[0], TILE), range(0, padded.shape[1], TILE)
+    return [padded[y : y + TILE, x : x + TILE] for y in rows for x in columns]
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
@@ -88,12 +89,12 @@ def rgb_layout(photometric: int, compression: int) -> list[tuple[int, str, list[
     ]
 
 
-def write_svs(path: Path, compression: int = 7) -> None:
-    """As Aperio writes it: tiles that are JPEG streams, and a description with the magnification."""
-    tiles = [(322, "I", [128]), (323, "I", [128])]
+def write_svs(path: Path, compression: int = 7, blocks: list[bytes] | None = None, photometric: int = 2) -> None:
+    """As Aperio writes it: tiles that are JPEG streams, or `blocks`, and a description with the magnification."""
+    colours = rgb_layout(photometric if blocks else 6, compression)
+    layout = [*colours, (322, "I", [TILE]), (323, "I", [TILE]), (530, "H", [1, 1])]
     description = b"Aperio Image Library v12.0.15\r\n260x300 (128x128) JPEG/RGB Q=95|AppMag = 40|MPP = 0.2522\0"
-    layout = [*rgb_layout(6, compression), *tiles, (270, "s", description), (530, "H", [1, 1])]
-    write_tiff(path, jpeg_tiles(128), layout)
+    write_tiff(path, blocks or [jpeg(tile) for tile in tiles()], [*layout, (270, "s", description)])
 
 
 def write_ndpi(path: Path) -> None:
