@@ -12,32 +12,33 @@ one seed, without their consensus, which would hide how far they lie apart.
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import anndata
 import numpy as np
+from programs import BIN, program
 from threadpoolctl import threadpool_limits
 
-BIN = Path(__file__).resolve().parents[1] / "bin"
 sys.path.insert(0, str(BIN))
 
-from efnst.constants import BASELINES, DOMAIN  # noqa: E402
-from efnst.domains import DomainOptions, assign_domains  # noqa: E402
-from efnst.embedding import EmbeddingOptions, learn_embeddings  # noqa: E402
-from efnst.model import NetworkOptions  # noqa: E402
-from efnst.program import options_from  # noqa: E402
-from efnst.section_file import read_arrays  # noqa: E402
-from efnst.training import TrainingOptions, choose_device  # noqa: E402
+from efnst.constants import BASELINES, DOMAIN
+from efnst.domains import DomainOptions, assign_domains
+from efnst.embedding import EmbeddingOptions, learn_embeddings
+from efnst.model import NetworkOptions
+from efnst.program import options_from
+from efnst.section_file import read_arrays
+from efnst.training import TrainingOptions, choose_device
 
 SECTIONS = ["dlpfc_151673=7", "dlpfc_151510=7", "her2st_A1=5", "her2st_B1=4:none", "her2st_H1=6:none"]
 SIMULATED = ["sim_image=5", "sim_expression=5", "sim_space=5"]
 METHODS = (DOMAIN, *BASELINES)
 IGNORED = ("undetermined",)  # labels
 N_SEEDS = 8  # trainings to a consensus, as in nextflow.config
+PATCH_UM = "190"  # as in nextflow.config
+OF_IMAGES = {"image_fusion", "patch_um"}  # what variants change only where there is an image
 VARIANTS = {  # name: what differs from the defaults
     "default": {},
     "the same view for all": {"vary_views": False},
@@ -47,6 +48,9 @@ VARIANTS = {  # name: what differs from the defaults
     "no augmentation": {"augmentation": 0.0},
     "augmentation 0.5": {"augmentation": 0.5},
     "8 neighbours lend": {"n_neighbours": 8},
+    "patches of 95 µm": {"patch_um": "95"},
+    "patches of 380 µm": {"patch_um": "380"},
+    "patches of 95 and 380 µm": {"patch_um": "95,380"},
     "1000 genes": {"n_genes": 1000},
     "15 components": {"expression_pcs": 15},
     "50 components": {"expression_pcs": 50},
@@ -76,30 +80,28 @@ VARIANTS = {  # name: what differs from the defaults
 }
 
 
-def program(name: str, *arguments: object) -> None:
-    """Run one of the pipeline's programs."""
-    subprocess.run([sys.executable, BIN / name, *map(str, arguments)], check=True, stderr=subprocess.DEVNULL)
-
-
-def prepare(folder: Path, image: str, work: Path, threads: int) -> tuple[anndata.AnnData, dict]:
+def prepare(
+    folder: Path, image: str, work: Path, threads: int, patch_um: str = PATCH_UM
+) -> tuple[anndata.AnnData, dict]:
     """The section and the arrays of its image features."""
     name, section = folder.name, work / "section.h5ad"
     options = ["--image", image] if image else []
     outs = folder / "outs" if (folder / "outs").exists() else folder
     labels = folder / "labels.csv"
-    program("read_section.py", "--sample", name, "--section", outs, "--labels", labels, "--outdir", work, *options)
+    program("read_section", "--sample", name, "--section", outs, "--labels", labels, "--outdir", work, *options)
     spots = anndata.read_h5ad(section)
     if image:
         return spots, {}
-    program("tile_image.py", "--sample", name, "--section", section, "--folder", outs, "--outdir", work)
+    where = ["--section", section, "--folder", outs, "--outdir", work]
+    program("tile_image", "--sample", name, "--patch_um", patch_um, *where)
     files = ["--patches", work / "patches.h5", "--encoder", work.parent / "encoder.onnx", "--threads", threads]
-    program("embed_patches.py", "--sample", name, "--outdir", work, *files)
+    program("embed_patches", "--sample", name, "--outdir", work, *files)
     return spots, read_arrays(work / "features.npz", spots.obs_names.to_numpy())
 
 
 def simulate(kind: str, work: Path) -> Path:
     """A simulated section in which `kind` alone separates two regions: the layout `mixed`, 1200 spots."""
-    program("simulate_cohort.py", "--outdir", work / kind, "--n_spots", 1200, "--separated_by", kind, "--seed", 3)
+    program("simulate_cohort", "--outdir", work / kind, "--n_spots", 1200, "--separated_by", kind, "--seed", 3)
     return work / kind / "sim_mixed"
 
 
@@ -133,6 +135,8 @@ def main() -> None:
     parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
     options = parser.parse_args()
+    if options.ablation and options.seeds < 2:
+        parser.error("--ablation needs at least two --seeds.")
     variants = {name: VARIANTS[name] for name in options.variants} if options.ablation else {"default": {}}
     columns = ["variant", DOMAIN] if options.ablation else list(METHODS)
     over = f"{options.seeds} trainings" if options.ablation else f"seeds 0 to {options.seeds - 1}"
@@ -140,16 +144,19 @@ def main() -> None:
     print(f"| section | K | image | {' | '.join(columns)} |\n|---|---|---|{'---|' * len(columns)}")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        program("export_encoder.py", "--outdir", work)
+        program("export_encoder", "--outdir", work)
         for entry in options.sections:
             name, _, rest = entry.partition("=")
             n_domains, _, image = rest.partition(":")
             (work / name).mkdir()
             source = simulate(name[4:], work) if name.startswith("sim_") else options.data / name
-            spots, arrays = prepare(source, image, work / name, options.threads)
-            used = image or spots.uns["section"]["image"]["source"]
-            run = partial(domains_of, spots, arrays, int(n_domains), threads=options.threads)
+            prepared = cache(partial(prepare, source, image, work / name, options.threads))
+            used = prepared()[0].uns["section"]["image"]["source"]
             for variant, differs in variants.items():
+                if used == "none" and differs.keys() & OF_IMAGES:
+                    continue
+                given = prepared(differs["patch_um"]) if "patch_um" in differs else prepared()
+                run = partial(domains_of, *given, int(n_domains), threads=options.threads)
                 if options.ablation:
                     record = run(0, n_seeds=options.seeds, **differs)
                     values = np.array(record["methods"][DOMAIN]["ari_of_runs"])[:, None]

@@ -14,7 +14,6 @@ neither installed nor downloadable are left out, and said to be.
 import argparse
 import contextlib
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,29 +23,21 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from measured import measured
+from programs import BIN, ProgramError, measured, program
 from torch import nn
 
-BIN = Path(__file__).resolve().parents[1] / "bin"
 sys.path.insert(0, str(BIN))
 
-from efnst.device import ON_GPU, PROVIDERS, OpenEncoder, open_encoder  # noqa: E402
-from efnst.encoder import ENCODERS, PatchEncoder, load_encoder  # noqa: E402
-from efnst.errors import EfnstError  # noqa: E402
-from efnst.features import LARGEST_BATCH, embed, patch_datasets  # noqa: E402
+from efnst.device import ON_GPU, PROVIDERS, OpenEncoder, open_encoder
+from efnst.encoder import ENCODERS, PatchEncoder, load_encoder
+from efnst.errors import EfnstError
+from efnst.features import LARGEST_BATCH, embed, patch_datasets
 
 COLUMNS = (
     *("encoder", "precision", "threads", "batch", "EMBED_PATCHES, patches/s", "of bare onnxruntime (range)"),
     *("PyTorch batch 1", "ratio", "PyTorch batch 32", "floor", "memory, MB", "on CPU"),
 )
 ONE_BY_ONE = 24  # patches for PyTorch with batch 1 on a CPU
-
-
-def program(name: str, *arguments: object) -> None:
-    """Run one of the pipeline's programs; an `EfnstError` of it becomes one here."""
-    done = subprocess.run([sys.executable, BIN / name, *map(str, arguments)], stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise EfnstError(done.stderr.strip().splitlines()[-1])
 
 
 def rate(n: int, work: Callable[[], object]) -> float:
@@ -130,12 +121,12 @@ def export(name: str, precision: str, files: list[Path], work: Path) -> Path:
     """The encoder `name` in `precision`, calibrated with the patches of `files` for int8."""
     folder = work / f"{name}-{precision}"
     if precision != "int8":
-        program("export_encoder.py", "--encoder", name, "--precision", precision, "--outdir", folder)
+        program("export_encoder", "--encoder", name, "--precision", precision, "--outdir", folder)
         return folder / "encoder.onnx"
     fp32 = work / f"{name}-fp32"
-    program("export_encoder.py", "--encoder", name, "--outdir", fp32)
+    program("export_encoder", "--encoder", name, "--outdir", fp32)
     source = ["--encoder", fp32 / "encoder.onnx", "--record", fp32 / "encoder.json"]
-    program("quantise_encoder.py", *source, *files, "--threads", os.cpu_count(), "--outdir", folder)
+    program("quantise_encoder", *source, *files, "--threads", os.cpu_count(), "--outdir", folder)
     return folder / "encoder.onnx"
 
 
@@ -182,7 +173,7 @@ def main() -> None:
                     try:
                         cells = row(name, precision, threads, options, Path(folder))
                         print(f"| {' | '.join(map(str, cells))} |", flush=True)
-                    except EfnstError as error:
+                    except (EfnstError, ProgramError) as error:
                         print(f"left out: {name} {precision}: {error}", file=sys.stderr, flush=True)
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The number of domains chosen where none is given, beside the number of regions there are. Prints a Markdown table.
 
-    ./efnst python bench/number_of_domains.py [--data DATA --sections dlpfc_151673 her2st_H1:none …] [--seed 11]
+    ./efnst python bench/number_of_domains.py [--n_spots 1800] [--seed 11] [--data DATA --sections her2st_H1:none …]
 
-Sections are simulated with 5 to 9 regions in each of three layouts (1,200 spots). With DATA, the labelled sections in
-it follow; `:none` runs without the image.
+Sections are simulated with 5 to 9 regions in each of three layouts. With DATA, the labelled sections in it follow;
+`:none` runs without the image.
 """
 
 import argparse
@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from accuracy import IGNORED, SECTIONS, domains_of, prepare, program  # puts bin/ on the path
+from accuracy import IGNORED, SECTIONS, domains_of, prepare  # puts bin/ on the path
+from programs import program
 
 from efnst.constants import LABEL
 from efnst.number_of_domains import TRAININGS
@@ -28,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--sections", nargs="*", default=REAL)
+    parser.add_argument("--n_spots", type=int, default=1800)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
@@ -35,12 +37,12 @@ def main() -> None:
     errors = []  # of the simulated sections
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        program("export_encoder.py", "--outdir", work)
+        program("export_encoder", "--outdir", work)
         sections = []
         for number in REGIONS:
             cohort = work / f"cohort_{number}"
-            given = ["--n_spots", 1200, "--n_regions", number, "--seed", options.seed + number, "--sections", 3]
-            program("simulate_cohort.py", "--outdir", cohort, *given)
+            given = ["--n_spots", options.n_spots, "--n_regions", number, "--seed", options.seed + number]
+            program("simulate_cohort", "--outdir", cohort, "--sections", 3, *given)
             sections += [(path, "", True) for path in sorted(cohort.glob("sim_*"))]
         for entry in options.sections if options.data else []:
             name, _, image = entry.partition(":")

@@ -18,8 +18,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-from measured import Figures, measured
 from PIL import Image
+from programs import Figures, measured
 
 ROWS_AT_ONCE = 5000
 

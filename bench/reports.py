@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from measured import measured
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from programs import measured
 from scipy import sparse
 
 PROJECT = Path(__file__).resolve().parents[1]

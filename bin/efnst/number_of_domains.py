@@ -1,4 +1,4 @@
-"""The number of domains where the user gives none: the one whose domains are found again elsewhere in the section."""
+"""The number of domains where the user gives none: beyond it more foretell left-out places little better."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from efnst.clustering import tied_mixture
+from efnst.components import dense_components
 from efnst.consensus import agreement
 from efnst.errors import EfnstError
 
@@ -20,7 +21,8 @@ TRAININGS = 4  # of which embeddings are fitted: the time grows with their numbe
 BLOCK_SPOTS = 25  # a block is wider than the smoothing of an embedding reaches
 FIT_SPOTS = 2000  # a mixture is fitted to no more spots than these
 STARTS = 3
-MOST = 0.85  # of the best gain
+COLUMNS = 12  # principal components of an embedding that are fitted: the last ones add more noise than they tell
+MOST = 5 / 6  # of the best gain
 TOLERANCE = 2  # standard errors
 
 
@@ -39,7 +41,8 @@ def stability_curve(
     """How well each number of domains is found again, one row per candidate of at most n_spots // 10.
 
     `embeddings` float [n_spots, ·], one per training; `positions` [n_spots, 2]. Each of the first `TRAININGS` is fitted
-    `FOLDS` times by `clustering.tied_mixture`, with a quarter of the section left out, and each fit assigns all spots.
+    `FOLDS` times by `clustering.tied_mixture`, with a quarter of the section left out, and each fit assigns all spots;
+    its first `COLUMNS` principal components are fitted.
 
     - `n_domains`
     - `stability`, `sd`: mean and standard deviation of the ARI over all pairs of fits (Ben-Hur, Elisseeff and Guyon
@@ -78,11 +81,10 @@ def stability_curve(
 
 
 def choose_number(curve: pd.DataFrame) -> NumberOfDomains:
-    """The most stable number between the elbow of `gain` and the smallest number with `MOST` of the best gain.
+    """The smallest number with `MOST` of the best gain: further domains tell little more about places left out.
 
-    Below the elbow each further domain still tells much about places that were left out; beyond the other end they tell
-    little more. Where no gain is above 0, the most stable of all is taken. The runner-up is the next most stable of
-    these and of the neighbours of the chosen number.
+    Where no gain is above 0, the most stable of all is taken. The runner-up is the more stable of the numbers before
+    and after it.
 
     `flat` warns that none stands out: the number chosen predicts left-out places no better than a single domain (gain
     below `TOLERANCE` standard errors), or it is the largest of several, or more than half of several are as stable as
@@ -90,32 +92,14 @@ def choose_number(curve: pd.DataFrame) -> NumberOfDomains:
     """
     curve = curve.sort_values("n_domains", ignore_index=True)
     numbers, gain, stability = (curve[name].to_numpy() for name in ("n_domains", "gain", "stability"))
-    between = np.full(len(numbers), True)
-    if gain.max() > 0:
-        elbow, enough = _elbow(numbers, gain), numbers[gain >= MOST * gain.max()].min()
-        between = (numbers >= elbow) & (numbers <= max(elbow, enough))
-    chosen = np.flatnonzero(between)[stability[between].argmax()]
-    rivals = np.flatnonzero((between | (abs(np.arange(len(numbers)) - chosen) == 1)) & (numbers != numbers[chosen]))
-    runner_up = int(numbers[rivals[stability[rivals].argmax()]]) if len(rivals) else None
+    last = len(numbers) - 1
+    chosen = int(np.argmax(gain >= MOST * gain.max()) if gain.max() > 0 else stability.argmax())
+    rivals = [rival for rival in (chosen - 1, chosen + 1) if 0 <= rival <= last]
+    runner_up = int(numbers[max(rivals, key=lambda rival: stability[rival])]) if rivals else None
     as_stable = stability >= stability[chosen] - TOLERANCE * curve["se"][chosen]
-    unclear = len(numbers) > 1 and (chosen == len(numbers) - 1 or as_stable.mean() > 0.5)
+    unclear = last > 0 and (chosen == last or as_stable.mean() > 0.5)
     flat = unclear or gain[chosen] <= TOLERANCE * curve["gain_se"][chosen]
     return NumberOfDomains(int(numbers[chosen]), runner_up, bool(flat))
-
-
-def _elbow(n_domains: np.ndarray, gain: np.ndarray) -> int:
-    """Where two straight lines that meet fit `gain` best by least squares (Salvador and Chan 2004).
-
-    A single domain, with gain 0, is the first point.
-    """
-    x, y = np.r_[1, n_domains], np.r_[0, gain]
-    misfit = [_misfit(x[: k + 1], y[: k + 1]) + _misfit(x[k:], y[k:]) for k in range(1, len(x))]
-    return int(n_domains[np.argmin(np.round(misfit, 12))])
-
-
-def _misfit(x: np.ndarray, y: np.ndarray) -> float:
-    """Sum of squares about the straight line that fits best; none with fewer than 3 points."""
-    return float(np.square(y - np.polyval(np.polyfit(x, y, 1), x)).sum()) if len(x) > 2 else 0.0
 
 
 def _fits(
@@ -129,7 +113,7 @@ def _fits(
         warnings.simplefilter("ignore", ConvergenceWarning)
         for view, embedding in enumerate(embeddings):
             rng = np.random.default_rng([seed, view])
-            values, folds = np.asarray(embedding, np.float64), _folds(positions, rng)
+            values, folds = dense_components(embedding, COLUMNS).astype(np.float64), _folds(positions, rng)
             for fold in range(FOLDS):
                 kept = rng.permutation(np.flatnonzero(folds != fold))[:FIT_SPOTS]
                 for column, number in enumerate(numbers):
