@@ -15,8 +15,8 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "network": "A denoising autoencoder with a variational graph autoencoder inside was trained {n_seeds} times, for "
     "up to {epochs} epochs, on a graph of neighbouring spots (seed {seed}, {device}); the embedding of a training "
     "joins what it decoded to the features diffused over the graph.",
-    "number": "The number of domains was not given; of 2 to {most_domains_tried}, the smallest was taken that foretells "
-    "whole blocks of the section left out with five sixths of the best gain in log-likelihood.",
+    "number": "The number of domains was not given; of 2 to {most_domains_tried}, the smallest was taken that "
+    "foretells whole blocks of the section left out with five sixths of the best gain in log-likelihood.",
     "domains": "Each embedding was divided into {n_domains_asked} domains ({how}), refined over neighbouring "
     "spots in {refinement_rounds} rounds; the domains are the consensus of all trainings.",
     "neighbours": "Domains that touch more or less than by chance were told by {n_permutations} permutations of the "
