@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pyvips
 import tifffile
+from programs import BIN
 
-BIN = Path(__file__).resolve().parents[1] / "bin"
 ONE_CORE = {"VIPS_CONCURRENCY": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(BIN)}
 # Arguments: image, its side, number of spots, µm per px, file for the patches.
 CUT = """
