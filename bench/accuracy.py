@@ -151,12 +151,12 @@ def main() -> None:
             (work / name).mkdir()
             source = simulate(name[4:], work) if name.startswith("sim_") else options.data / name
             prepared = cache(partial(prepare, source, image, work / name, options.threads))
-            used = prepared()[0].uns["section"]["image"]["source"]
+            used = prepared(PATCH_UM)[0].uns["section"]["image"]["source"]
             for variant, differs in variants.items():
                 if used == "none" and differs.keys() & OF_IMAGES:
                     continue
-                given = prepared(differs["patch_um"]) if "patch_um" in differs else prepared()
-                run = partial(domains_of, *given, int(n_domains), threads=options.threads)
+                spots, arrays = prepared(differs.get("patch_um", PATCH_UM))
+                run = partial(domains_of, spots, arrays, int(n_domains), threads=options.threads)
                 if options.ablation:
                     record = run(0, n_seeds=options.seeds, **differs)
                     values = np.array(record["methods"][DOMAIN]["ari_of_runs"])[:, None]

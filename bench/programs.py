@@ -39,13 +39,14 @@ def program(name: str, *arguments: object) -> None:
 
 
 def measured(name: str, *arguments: object) -> Figures:
-    """Run bin/`name`.py, without its messages."""
+    """The same, and what it took."""
     with tempfile.TemporaryDirectory() as folder:
         _run("-c", MEASURED, f"{folder}/figures", BIN / f"{name}.py", *arguments)
         return Figures(*json.loads(Path(folder, "figures").read_text()))
 
 
 def _run(*arguments: object) -> None:
+    """Run Python; of its messages the last one is told where it fails."""
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:

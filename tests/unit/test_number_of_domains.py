@@ -62,10 +62,15 @@ def test_the_smallest_number_with_most_of_the_gain() -> None:
 
 
 def test_columns_that_tell_nothing_do_not_change_the_choice() -> None:
-    """Three regions in 5 columns, and 30 of noise beside them, too narrow to be among the first components."""
+    """Three regions in 5 columns, and 200 of noise beside them, too narrow to be among the first components.
+
+    Fitted all together, the noise would cost more domains a third of the gain.
+    """
     embedding, positions = stripes(3, 0.5)
-    noise = 0.2 * np.random.default_rng(2).standard_normal((len(positions), 30))
-    assert choose_number(stability_curve([np.hstack([noise, embedding])], positions, range(2, 7))).n_domains == 3
+    noise = 0.4 * np.random.default_rng(2).standard_normal((len(positions), 200))
+    found = stability_curve([np.hstack([noise, embedding])], positions, range(2, 7))
+    assert choose_number(found).n_domains == 3
+    assert found["gain"].iloc[-1] > 0.95 * found["gain"].max()
 
 
 def test_flat_curves() -> None:
