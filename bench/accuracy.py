@@ -24,13 +24,14 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(BIN))
 
-from efnst.constants import BASELINES, DOMAIN
-from efnst.domains import DomainOptions, assign_domains
-from efnst.embedding import EmbeddingOptions, learn_embeddings
-from efnst.model import NetworkOptions
-from efnst.program import options_from
-from efnst.section_file import read_arrays
-from efnst.training import TrainingOptions, choose_device
+from efnst.domains.assign import DomainOptions, assign_domains
+from efnst.embedding.learn import learn_embeddings
+from efnst.embedding.network import NetworkOptions
+from efnst.embedding.options import EmbeddingOptions
+from efnst.embedding.training import TrainingOptions, choose_device
+from efnst.names import BASELINES, DOMAIN
+from efnst.program.arrays import read_arrays
+from efnst.program.cli import options_from
 
 SECTIONS = ["dlpfc_151673=7", "dlpfc_151510=7", "her2st_A1=5", "her2st_B1=4:none", "her2st_H1=6:none"]
 SIMULATED = ["sim_image=5", "sim_expression=5", "sim_space=5"]

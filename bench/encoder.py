@@ -28,10 +28,10 @@ from torch import nn
 
 sys.path.insert(0, str(BIN))
 
-from efnst.device import ON_GPU, PROVIDERS, OpenEncoder, open_encoder
-from efnst.encoder import ENCODERS, PatchEncoder, load_encoder
+from efnst.encoder.device import ON_GPU, PROVIDERS, OpenEncoder, open_encoder
+from efnst.encoder.efficientnet import ENCODERS, PatchEncoder, load_encoder
+from efnst.encoder.features import LARGEST_BATCH, embed, patch_datasets
 from efnst.errors import EfnstError
-from efnst.features import LARGEST_BATCH, embed, patch_datasets
 
 COLUMNS = (
     *("encoder", "precision", "threads", "batch", "EMBED_PATCHES, patches/s", "of bare onnxruntime (range)"),

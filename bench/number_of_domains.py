@@ -16,9 +16,9 @@ import numpy as np
 from accuracy import IGNORED, SECTIONS, domains_of, prepare  # puts bin/ on the path
 from programs import program
 
-from efnst.constants import LABEL
-from efnst.number_of_domains import TRAININGS
-from efnst.scores import scored_spots
+from efnst.domains.number import TRAININGS
+from efnst.domains.scores import scored_spots
+from efnst.names import LABEL
 
 REGIONS = range(5, 10)
 REAL = [re.sub(r"=\d+", "", section) for section in SECTIONS]

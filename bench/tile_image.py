@@ -27,7 +27,7 @@ CUT = """
 import json, os, sys, time
 from pathlib import Path
 import numpy as np
-from efnst.patches import window_of, write_patches
+from efnst.image.patches import window_of, write_patches
 
 image, side, n_spots, um_per_px, target = Path(sys.argv[1]), *map(float, sys.argv[2:5]), Path(sys.argv[5])
 if hasattr(os, "sched_setaffinity"):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 
 def main(
@@ -52,12 +52,12 @@ def main(
     """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
     import anndata
 
-    from efnst.constants import PROVENANCE
-    from efnst.domains import DomainOptions, assign_domains, domain_table, final_section
-    from efnst.picture import scanpy_pictures
-    from efnst.program import log, read_json, versions, write_json
-    from efnst.provenance import add_origin, compact
-    from efnst.section_file import read_arrays
+    from efnst.domains.assign import DomainOptions, assign_domains, domain_table, final_section
+    from efnst.image.picture import scanpy_pictures
+    from efnst.names import PROVENANCE
+    from efnst.program.arrays import read_arrays
+    from efnst.program.cli import log, read_json, versions, write_json
+    from efnst.provenance.record import add_origin, compact
 
     spots = anndata.read_h5ad(section)
     arrays = read_arrays(embedding, spots.obs_names.to_numpy())

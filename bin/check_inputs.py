@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from efnst.errors import EfnstError
-from efnst.program import run, write_json
+from efnst.program.cli import run, write_json
 
 log = logging.getLogger("efnst")
 PROJECT = Path(__file__).resolve().parent.parent
@@ -42,8 +42,8 @@ def main(
     All problems are found at once. Whether files exist is not looked at here. Writes sections.json (one entry per
     section, with full paths) and parameters.json (every parameter with its type and default).
     """
-    from efnst.parameters import check_parameters, help_text, markdown_table, read_parameters, read_schema
-    from efnst.samplesheet import absolute_base, read_samplesheet, sections
+    from efnst.inputs.samplesheet import absolute_base, read_samplesheet, sections
+    from efnst.program.parameters import check_parameters, help_text, markdown_table, read_parameters, read_schema
 
     rules = read_schema(schema)
     if help_parameters or markdown:

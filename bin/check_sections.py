@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 log = logging.getLogger("efnst")
 SCHEMA = Path(__file__).resolve().parent.parent / "assets" / "samplesheet_schema.json"
@@ -25,9 +25,9 @@ def main(
     scale factors, images, labels, and whether they fit together. All problems of all rows are told at once.
     """
     from efnst.errors import EfnstError
-    from efnst.parameters import read_schema
-    from efnst.samplesheet import read_samplesheet
-    from efnst.sections_check import check_rows
+    from efnst.inputs.check import check_rows
+    from efnst.inputs.samplesheet import read_samplesheet
+    from efnst.program.parameters import read_schema
 
     checked = check_rows(read_samplesheet(input), read_schema(SCHEMA), str(input.resolve().parent), expression_rep)
     for line in checked.sound:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import read_json, run, write_json
+from efnst.program.cli import read_json, run, write_json
 
 log = logging.getLogger("efnst")
 
@@ -45,8 +45,7 @@ def main(
 
     import yaml
 
-    from efnst.cohort_profiles import read_profiles
-    from efnst.cohort_summary import (
+    from efnst.reports.cohort import (
         files_below,
         merged_versions,
         outcomes,
@@ -54,7 +53,8 @@ def main(
         summary_table,
         write_sections,
     )
-    from efnst.multiqc_content import contents
+    from efnst.reports.multiqc import contents
+    from efnst.reports.profiles import read_profiles
 
     listed = read_json(sections)
     samples = [section["id"] for section in listed]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from efnst.program import run, write_json
+from efnst.program.cli import run, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,10 +50,10 @@ def main(
     import pandas as pd
     import scipy.sparse as sp
 
-    from efnst.constants import DOMAIN, SECTION, SPATIAL
-    from efnst.markers import MIN_SPOTS, log_normalised, pseudobulk, rank_markers, untestable_domains
-    from efnst.neighbourhoods import adjacency_z, domain_adjacency, permutations_of
-    from efnst.spatial_genes import rank_spatial_genes, touching_spots
+    from efnst.domains.neighbourhoods import adjacency_z, domain_adjacency, permutations_of
+    from efnst.genes.markers import MIN_SPOTS, log_normalised, pseudobulk, rank_markers, untestable_domains
+    from efnst.genes.spatial_genes import rank_spatial_genes, touching_spots
+    from efnst.names import DOMAIN, SECTION, SPATIAL
 
     data = anndata.read_h5ad(domains)
     labels = data.obs[DOMAIN].astype("category").cat.remove_unused_categories().array
@@ -100,7 +100,7 @@ def _dot_plot(expression: sp.csc_matrix, genes: np.ndarray, labels: pd.Categoric
     """The best markers of all domains in each domain: mean expression, share of the spots in which they are seen."""
     import pandas as pd
 
-    from efnst.markers import domain_profile
+    from efnst.genes.markers import domain_profile
 
     chosen = list(dict.fromkeys(gene for best in top_markers.values() for gene in best[:DOTS]))
     mean, fraction = domain_profile(expression[:, pd.Index(genes).get_indexer(chosen)], labels)
@@ -112,8 +112,8 @@ def _umap_table(data: AnnData, n_shown: int, seed: int) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from efnst.constants import EMBEDDING
-    from efnst.layout import LEAST_SPOTS, sampled, umap_layout
+    from efnst.domains.layout import LEAST_SPOTS, sampled, umap_layout
+    from efnst.names import EMBEDDING
 
     shown = sampled(data.n_obs, n_shown, seed)
     if len(shown) < LEAST_SPOTS or EMBEDDING not in data.obsm:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 
 def main(
@@ -39,11 +39,11 @@ def main(
     import h5py
     import numpy as np
 
-    from efnst.device import open_encoder
-    from efnst.features import embed, patch_datasets
-    from efnst.program import log, versions, write_json
-    from efnst.section_file import write_arrays
-    from efnst.stain import read_normaliser
+    from efnst.encoder.device import open_encoder
+    from efnst.encoder.features import embed, patch_datasets
+    from efnst.image.stain import read_normaliser
+    from efnst.program.arrays import write_arrays
+    from efnst.program.cli import log, versions, write_json
 
     start = time.perf_counter()
     normalise = read_normaliser(stain_normalisation, stain, stain_reference)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -20,8 +20,8 @@ def main(
     / "nextflow_schema.json",
 ) -> None:
     """Tell how a result was made: inputs, parameters, seed, versions and devices, and the command that repeats it."""
-    from efnst.explanation import explain, find_origin
-    from efnst.parameters import read_schema
+    from efnst.program.parameters import read_schema
+    from efnst.provenance.explain import explain, find_origin
 
     rules = read_schema(schema)
     for path in results:

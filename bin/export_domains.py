@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ def main(
     import anndata
 
     from efnst.errors import EfnstError, check_choice
-    from efnst.exports import section_outlines
+    from efnst.exports.tables import section_outlines
 
     for library in ("fontTools", "spatialdata", "matplotlib"):  # they report each step of their own
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -65,15 +65,15 @@ def main(
 
 def write_loupe(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
     """Categories for Loupe Browser."""
-    from efnst.exports import loupe_table
+    from efnst.exports.tables import loupe_table
 
     loupe_table(section.obs).to_csv(_folder(outdir, "exports") / "loupe.csv", index=False)
 
 
 def write_geojson(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
     """Outlines for QuPath, one file for each image they may be laid on."""
-    from efnst.constants import DOMAIN
-    from efnst.exports import image_scales, outlines_geojson
+    from efnst.exports.tables import image_scales, outlines_geojson
+    from efnst.names import DOMAIN
 
     for image in image_scales(section):
         text = outlines_geojson(section, outlines()[DOMAIN], image)
@@ -82,15 +82,15 @@ def write_geojson(section: AnnData, sample: str, outdir: Path, outlines: Outline
 
 def write_figures(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
     """Figures for papers."""
-    from efnst.figures import draw_figures
+    from efnst.exports.figures import draw_figures
 
     draw_figures(section, sample, outlines(), _folder(outdir, "figures"))
 
 
 def write_spatialdata(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
     """A SpatialData store; importing that library alone takes seconds."""
-    from efnst.constants import DOMAIN
-    from efnst.spatial_data import write_spatial_data
+    from efnst.exports.spatial_data import write_spatial_data
+    from efnst.names import DOMAIN
 
     write_spatial_data(section, sample, outlines()[DOMAIN], _folder(outdir, "exports") / f"{sample}.zarr")
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 
 def main(
@@ -33,13 +33,13 @@ def main(
     outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
 ) -> None:
     """Export an encoder to ONNX, with resize and normalisation inside, and check it against PyTorch."""
-    from efnst.encoder import export_encoder, find_weights, load_encoder, probe_patches
-    from efnst.encoder_cache import cached, sha256
+    from efnst.embedding.reproducible import reproducible_torch
+    from efnst.encoder.cache import cached, sha256
+    from efnst.encoder.efficientnet import export_encoder, find_weights, load_encoder, probe_patches
+    from efnst.encoder.own import export_own_encoder, read_declaration
+    from efnst.encoder.precision import to_fp16
     from efnst.errors import EfnstError, check_choice
-    from efnst.own_encoder import export_own_encoder, read_declaration
-    from efnst.precision import to_fp16
-    from efnst.program import log, versions, write_json
-    from efnst.reproducible import reproducible_torch
+    from efnst.program.cli import log, versions, write_json
 
     check_choice("precision", precision, ("fp32", "fp16"))
     identity = {"precision": precision, "versions": versions("torch", "onnx", "onnxruntime")}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 log = logging.getLogger("efnst")
 
@@ -26,7 +26,7 @@ def main(
     import io
 
     from efnst.errors import EfnstError
-    from efnst.find_sections import find_sections, rows
+    from efnst.inputs.find import find_sections, rows
 
     if output and output.exists():
         raise EfnstError(f"Expected a new file for the samplesheet, found {output}: move it away or name another.")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 
 def main(
@@ -132,12 +132,13 @@ def main(
     import anndata
     from threadpoolctl import threadpool_limits
 
-    from efnst.embedding import EmbeddingOptions, learn_embeddings
-    from efnst.model import NetworkOptions
-    from efnst.program import log, options_from, versions, write_json
-    from efnst.saved_model import save_models
-    from efnst.section_file import read_arrays, write_arrays
-    from efnst.training import TrainingOptions, choose_device
+    from efnst.embedding.learn import learn_embeddings
+    from efnst.embedding.network import NetworkOptions
+    from efnst.embedding.options import EmbeddingOptions
+    from efnst.embedding.saved_model import save_models
+    from efnst.embedding.training import TrainingOptions, choose_device
+    from efnst.program.arrays import read_arrays, write_arrays
+    from efnst.program.cli import log, options_from, versions, write_json
 
     chosen = choose_device(device)
     spots = anndata.read_h5ad(section)

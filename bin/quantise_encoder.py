@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 
 def main(
@@ -31,11 +31,11 @@ def main(
     outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
 ) -> None:
     """Quantise an encoder to int8 with patches of the cohort."""
+    from efnst.encoder.precision import to_int8
+    from efnst.encoder.sample import sample_patches
     from efnst.errors import EfnstError
-    from efnst.patch_sample import sample_patches
-    from efnst.precision import to_int8
-    from efnst.program import log, read_json, versions, write_json
-    from efnst.stain import read_normaliser
+    from efnst.image.stain import read_normaliser
+    from efnst.program.cli import log, read_json, versions, write_json
 
     if device not in ("auto", "cpu"):
         raise EfnstError(

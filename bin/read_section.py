@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run, write_json
+from efnst.program.cli import run, write_json
 
 log = logging.getLogger("efnst")
 RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
@@ -66,11 +66,11 @@ def main(
     """
     import numpy as np
 
-    from efnst.checksums import input_checksums
-    from efnst.constants import QC, SECTION
-    from efnst.qc_rules import apply_rules, read_rules
-    from efnst.section import load_section
-    from efnst.spot_qc import Thresholds, keep_good_spots, qc_record
+    from efnst.inputs.checksums import input_checksums
+    from efnst.inputs.section import load_section
+    from efnst.names import QC, SECTION
+    from efnst.quality.rules import apply_rules, read_rules
+    from efnst.quality.spots import Thresholds, keep_good_spots, qc_record
 
     rules = read_rules(qc_rules, "section_qc")
     loaded, about, warnings = load_section(sample, section, image, labels, bin_um, expression_rep)

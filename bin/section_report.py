@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run, write_json
+from efnst.program.cli import run, write_json
 
 log = logging.getLogger("efnst")
 TEMPLATE = Path(__file__).resolve().parent.parent / "assets" / "section_report" / "report.html"
@@ -54,12 +54,12 @@ def main(
     import pandas as pd
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from efnst.constants import DOMAIN
+    from efnst.names import DOMAIN
     from efnst.palette import domain_colours
-    from efnst.report_maps import read_picture, section_view
-    from efnst.section_records import read_records
-    from efnst.section_report import Tables, report_context
-    from efnst.thumbnail import save_thumbnail
+    from efnst.program.records import read_records
+    from efnst.reports.maps import read_picture, section_view
+    from efnst.reports.section import Tables, report_context
+    from efnst.reports.thumbnail import save_thumbnail
 
     logging.getLogger("pyvips").setLevel(logging.WARNING)  # it reports every step of every thumbnail
     text = {"domain": str, "gene": str}

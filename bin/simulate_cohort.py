@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from efnst.program import read_json, run, write_json
+from efnst.program.cli import read_json, run, write_json
 
 if TYPE_CHECKING:
-    from efnst.simulated_tissue import Recipe
+    from efnst.simulation.tissue import Recipe
 
 log = logging.getLogger("efnst")
 RECORD = "simulation.json"  # how the cohort was made; marks a folder that may be written again
@@ -94,8 +94,8 @@ def main(
     one thing only: image (stain and nuclei), expression (the programme), or space (both are made of the same two kinds
     of spots, 75:25 and 25:75).
     """
-    from efnst.simulated_space_ranger import DAMAGES, DEMO, SMALL, section_name, simulate_section, write_section
-    from efnst.simulated_space_ranger import damage as break_section
+    from efnst.simulation.space_ranger import DAMAGES, DEMO, SMALL, section_name, simulate_section, write_section
+    from efnst.simulation.space_ranger import damage as break_section
 
     if damage == "list":
         print("\n".join(f"{kind}: {description}" for kind, description in DAMAGES.items()))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
 
@@ -31,13 +31,13 @@ def main(
     import anndata
     import numpy as np
 
-    from efnst.constants import SECTION, SPATIAL
     from efnst.errors import EfnstError
-    from efnst.patches import patch_sizes, summarise_patches, window_of, write_patches
-    from efnst.program import log, write_json
-    from efnst.qc_rules import apply_rules, read_rules
-    from efnst.section_image import located
-    from efnst.stain import stain_statistics
+    from efnst.image.patches import patch_sizes, summarise_patches, window_of, write_patches
+    from efnst.image.stain import stain_statistics
+    from efnst.inputs.located import located
+    from efnst.names import SECTION, SPATIAL
+    from efnst.program.cli import log, write_json
+    from efnst.quality.rules import apply_rules, read_rules
 
     rules = read_rules(qc_rules, "image_qc")
     spots = anndata.read_h5ad(section, backed="r")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program import run
+from efnst.program.cli import run
 
 
 def main(
@@ -13,7 +13,7 @@ def main(
     packages: Annotated[list[str] | None, typer.Argument(help="Python packages it uses.")] = None,
 ) -> None:
     """Print the versions that a process ran with, as one entry of versions.yml."""
-    from efnst.program import versions
+    from efnst.program.cli import versions
 
     print(f'"{process}":')
     for name, number in versions(*(packages or [])).items():

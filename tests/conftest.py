@@ -1,6 +1,5 @@
 """What several tests share: a small simulated section taken through the steps, and runs whose memory is measured."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +10,8 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 from scipy import sparse
+from tests.support.places import PROJECT, REAL
 
-PROJECT = Path(__file__).resolve().parents[1]
-REAL = Path(os.environ.get("EFNST_TEST_DATA", PROJECT.parent / "shared" / "data"))
 UM_PER_PX = 0.5  # of the simulated full-resolution images
 # Runs a program and then writes the largest memory it ever had; ru_maxrss will not do, as it counts the parent's.
 MEASURED = """
@@ -46,7 +44,7 @@ def section_of(positions_um: np.ndarray, counts: sparse.csr_matrix, labels: np.n
 @pytest.fixture(scope="session")
 def simulated_section() -> Callable[..., AnnData]:
     """`simulated_section(n_spots, n_genes, n_regions, seed)`: a labelled section of that size, without an image."""
-    from efnst.simulated_tissue import simulate_expression
+    from efnst.simulation.tissue import simulate_expression
 
     def section(n_spots: int, n_genes: int = 100, n_regions: int = 3, seed: int = 0) -> AnnData:
         positions_um, labels, counts = simulate_expression(n_spots, n_genes, n_regions, seed)
@@ -105,7 +103,7 @@ def described_section(
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str]]:
     """`start(main, *arguments)`: status and messages of a program, as from the command line but in this process."""
-    from efnst.program import run
+    from efnst.program.cli import run
 
     def in_this_process(main: Callable[..., None], *arguments: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", [f"{main.__module__}.py", *map(str, arguments)])
@@ -138,7 +136,7 @@ def run_measured(tmp_path: Path) -> Callable[..., float]:
 @pytest.fixture(scope="session")
 def space_ranger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small simulated section with a hires image and labels, not to be changed."""
-    from efnst.simulated_space_ranger import SMALL, simulate_section, write_section
+    from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
 
     folder = tmp_path_factory.mktemp("cohort") / "section"
     write_section(simulate_section(0, 0, SMALL), folder)

@@ -1,4 +1,4 @@
-// Arrays as bin/efnst/packing.py packs them.
+// Arrays as bin/efnst/reports/packing.py packs them.
 const KINDS = { u1: Uint8Array, u2: Uint16Array, i4: Int32Array };
 const NONE = 65535;
 

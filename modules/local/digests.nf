@@ -4,19 +4,25 @@
 
 // Digest of a program in bin/ and of all modules of bin/efnst/ that it imports, directly or through others.
 def codeDigest(program) {
-    def files = withImports([file("${projectDir}/bin/${program}")], ["${projectDir}/bin/efnst/__init__.py"])
-    return files.sort().collect { path -> file(path).text }.join('\u0000').md5().take(16)
+    def files = withImports([file("${projectDir}/bin/${program}")], [file("${projectDir}/bin/efnst/__init__.py")])
+    return files.collect { source -> source.toString() }.sort().collect { path -> file(path).text }.join('\u0000').md5().take(16)
 }
 
-// The paths in `seen` and those of the `open` files with all they import. Imports are always `from efnst.module import …`.
+// The files in `seen` and the `open` ones with all they import. Imports are always `from efnst.package.module import …`.
 def withImports(open, seen) {
     if (!open) {
         return seen
     }
-    def names = open.collectMany { source -> source.readLines() }.collect { line -> (line =~ /^\s*from efnst\.(\w+) import /) }.findAll { found -> found }.collect { found -> found[0][1] }
-    def known = seen + open.collect { source -> source.toString() }
-    def next = names.unique().collect { name -> file("${projectDir}/bin/efnst/${name}.py") }.findAll { source -> source.exists() && !(source.toString() in known) }
+    def known = seen + open
+    def names = open.collectMany { source -> source.readLines() }.collect { line -> (line =~ /^\s*from efnst\.([\w.]+) import /) }.findAll { found -> found }.collect { found -> found[0][1] }
+    def next = names.collectMany { name -> sourcesOf(name.tokenize('.')) }.unique().findAll { source -> source.exists() && !(source in known) }
     return withImports(next, known)
+}
+
+// The file of the module with this dotted name below efnst, and those of the packages it lies in.
+def sourcesOf(parts) {
+    def packages = (1..<parts.size()).collect { depth -> "${parts.take(depth).join('/')}/__init__.py" }
+    return (packages + ["${parts.join('/')}.py"]).collect { path -> file("${projectDir}/bin/efnst/${path}") }
 }
 
 // Digest of the names, sizes and times of all files below a folder, or of one file; links are followed.

@@ -12,11 +12,10 @@ import scipy.sparse as sp
 from anndata import AnnData
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from efnst.report_maps import section_view
-from efnst.section_records import Records
-from efnst.section_report import Tables, report_context
+from efnst.program.records import Records
+from efnst.reports.maps import section_view
+from efnst.reports.section import Tables, report_context
 
-PROJECT = Path(__file__).resolve().parents[2]
 SAMPLE = "sim_layers"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import PROJECT, SAMPLE, address
+from tests.browser.conftest import SAMPLE, address
+from tests.support.places import PROJECT
 
 pytestmark = pytest.mark.slow
 

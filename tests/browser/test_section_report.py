@@ -11,7 +11,8 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import PROJECT, address, small_section
+from tests.browser.conftest import address, small_section
+from tests.support.places import PROJECT
 
 pytestmark = pytest.mark.slow
 
@@ -139,7 +140,7 @@ def test_many_bins_and_cells_are_drawn_as_a_raster(
     page: Page, tmp_path: Path, grid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A section in quarters: each quarter has its colour up to its edges, and pointing tells which spot it is."""
-    monkeypatch.setattr("efnst.report_maps.DRAWN_SPOTS", 1000)
+    monkeypatch.setattr("efnst.reports.maps.DRAWN_SPOTS", 1000)
     context = small_section(grid, side=40)
     environment = Environment(
         loader=FileSystemLoader(PROJECT / "assets" / "section_report"), autoescape=True, undefined=StrictUndefined

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.pipeline.conftest import simulate
+from tests.support.places import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 LAB = Path(os.environ.get("SLURM_LAB", "/tmp/efnst-lab"))
 UNPACKED = "unpacked_images"  # Charliecloud's, beside the files of Apptainer
 collect_ignore_glob = [] if os.environ.get("EFNST_ENGINES") else ["test_*.py"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from tests.engines.conftest import UNPACKED
+from tests.support.places import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 USER = "efnst-tester"
 CONFIG_IMAGES = re.findall(r" = '(efnst(?:-multiqc)?:\w+)'", (PROJECT / "conf" / "images.config").read_text())
 SAMPLES = ("sim_layers", "sim_nested")

@@ -6,7 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.engines.test_engines import PROJECT, SAMPLES, run
+from tests.engines.test_engines import SAMPLES, run
+from tests.support.places import PROJECT
 
 KILLS = 10
 

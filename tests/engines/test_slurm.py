@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.engines.test_engines import PROJECT, run
+from tests.engines.test_engines import run
+from tests.support.places import PROJECT
 
 
 def jobs() -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.places import PROJECT
 
 from efnst import __version__
 
@@ -76,7 +77,7 @@ def test_nextflow_runs_without_network_once_all_is_fetched(efnst: Efnst, tmp_pat
     if not shutil.which("unshare") or subprocess.run([*unshare, "true"], capture_output=True).returncode != 0:
         pytest.skip("this machine does not let us take the network away (unshare)")
     assert efnst("setup").returncode == 0
-    launcher = Path(__file__).resolve().parents[2] / "efnst"
+    launcher = PROJECT / "efnst"
     for statement, status in (("import scipy, sys; print(sys.prefix)", 0), ("raise SystemExit(3)", 1)):
         script = f"process P {{\n output: stdout\n script: \"python -c '{statement}'\"\n}}\nworkflow {{ P() | view }}\n"
         (tmp_path / "main.nf").write_text(script)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.places import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 SLOW_BUILDER = "build() { echo built >> ../builds; touch first; sleep ${SECONDS_OF_WORK:-1}; touch last; }\n"
 OBTAIN = "obtain part 'a part' build /dev/null"
 

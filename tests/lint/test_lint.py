@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.support.places import PROJECT
 
 
 def _lint(project: Path) -> subprocess.CompletedProcess[str]:

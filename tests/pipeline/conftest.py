@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.places import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = ("efnst", "main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "modules")
 QUICK = ("-profile", "standard,test")  # few epochs, few genes
 # Defaults that the test profile leaves out.

@@ -8,9 +8,8 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import PROJECT
+from tests.support.places import BIN, PROJECT
 
-BIN = PROJECT / "bin"
 MODULES = sorted((PROJECT / "modules" / "local").glob("*/main.nf"))
 PROGRAMS = sorted(path.name for path in BIN.glob("*.py"))
 SCRIPT = """
@@ -34,7 +33,14 @@ def imported(path: Path) -> set[Path]:
             names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("efnst."):
             names.add(node.value)  # importlib.import_module("efnst.…")
-    files = {BIN / "efnst" / f"{name.split('.')[1]}.py" for name in names if name.startswith("efnst.")}
+    return {file for name in names for file in sources(name)}
+
+
+def sources(name: str) -> set[Path]:
+    """The file of a dotted name, if it is a module of the library, and the `__init__.py` of each package it lies in."""
+    parts = name.split(".")
+    packages = {BIN.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)}
+    files = packages | {BIN.joinpath(*parts).with_suffix(".py")} if parts[0] == "efnst" else set()
     return {file for file in files if file.exists()}
 
 

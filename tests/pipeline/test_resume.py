@@ -50,14 +50,14 @@ def test_nothing_changed_nothing_is_redone(again: Efnst) -> None:
 
 
 def test_report_code_changed(again: Efnst, project: Path) -> None:
-    with changed(project / "bin" / "efnst" / "section_report.py"):
+    with changed(project / "bin" / "efnst" / "reports" / "section.py"):
         run = again()
     assert run.ended("COMPLETED") == steps("SECTION_REPORT")
     assert len(run.ended("CACHED")) == 2 * 7 + 2
 
 
 def test_clustering_code_changed(again: Efnst, project: Path) -> None:
-    with changed(project / "bin" / "efnst" / "clustering.py"):
+    with changed(project / "bin" / "efnst" / "domains" / "clustering.py"):
         run = again()
     assert run.ended("COMPLETED") == steps("ASSIGN_DOMAINS", "DESCRIBE_DOMAINS", "EXPORT_DOMAINS", "SECTION_REPORT")
     learned = {(step, sample) for step in ("READ_SECTION", "EMBED_PATCHES", "LEARN_EMBEDDING") for sample in SAMPLES}

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import PROJECT, Efnst
+from tests.pipeline.conftest import Efnst
+from tests.support.places import PROJECT
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import pytest
 import assign_domains
 import learn_embedding
 from efnst.errors import EfnstError
-from efnst.section_file import read_arrays, write_arrays
+from efnst.program.arrays import read_arrays, write_arrays
 
 N_DOMAINS = 4
 SCORES = {"ari", "ami", "nmi", "homogeneity", "completeness", "v_measure"}

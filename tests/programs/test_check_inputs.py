@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAM = Path(__file__).resolve().parents[2] / "bin" / "check_inputs.py"
+from tests.support.places import BIN
+
+PROGRAM = BIN / "check_inputs.py"
 
 
 def check(folder: Path, *options: str, params: dict | None = None, sheet: str = "") -> subprocess.CompletedProcess:

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from tests.support.places import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "bin" / "cohort_summary.py"
 GENES = ["MBP", "PLP1", "MOBP", *(f"GENE{number}" for number in range(300))]
 TABLES = ("summary.csv", "summary.parquet", "sections.csv")
@@ -118,7 +118,7 @@ def test_one_row_per_section_and_method_alike_in_csv_and_parquet(tmp_path: Path)
 
 
 def test_every_column_is_explained() -> None:
-    from efnst.cohort_summary import COLUMNS, TYPES
+    from efnst.reports.cohort import COLUMNS, TYPES
 
     text = (PROJECT / "docs" / "output.md").read_text()
     table = text[text.index("## summary.csv") : text.index("## multiqc_report.html")]

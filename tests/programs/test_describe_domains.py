@@ -1,7 +1,6 @@
 """describe_domains.py through its command line."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from tests.support.places import BIN, REAL
 
-PROGRAM = Path(__file__).resolve().parents[2] / "bin" / "describe_domains.py"
-TEST_DATA = Path(os.environ.get("EFNST_TEST_DATA", PROGRAM.parents[2] / "shared" / "data"))
+PROGRAM = BIN / "describe_domains.py"
 
 
 def describe(section: anndata.AnnData, folder: Path, *options: str) -> subprocess.CompletedProcess:
@@ -95,7 +94,7 @@ def test_pseudobulk_and_layout_hold_every_gene_and_spot(section: anndata.AnnData
 
 def test_real_section_with_its_labels_as_domains(tmp_path: Path) -> None:
     """White matter of the cortex is told by myelin genes, which also vary most over the section."""
-    folder = TEST_DATA / "dlpfc_151673"
+    folder = REAL / "dlpfc_151673"
     if not folder.is_dir():
         pytest.skip(f"no {folder}: set EFNST_TEST_DATA")
     import scanpy

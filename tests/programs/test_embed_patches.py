@@ -11,8 +11,8 @@ import pytest
 
 import embed_patches
 from efnst.errors import EfnstError
-from efnst.section_file import read_arrays
-from efnst.stain import fit_reference, normaliser
+from efnst.image.stain import fit_reference, normaliser
+from efnst.program.arrays import read_arrays
 
 
 def barcodes_of(patches: Path) -> np.ndarray:

@@ -64,7 +64,7 @@ def test_loupe_names_every_spot_and_lists_domains_in_order(exported: Path, secti
 
 
 def test_two_digits_of_domains_keep_their_order() -> None:
-    from efnst.exports import loupe_table
+    from efnst.exports.tables import loupe_table
 
     numbers = pd.Categorical([str(n) for n in range(1, 13)])
     table = loupe_table(pd.DataFrame({key: numbers for key in ("efnst", "leiden", "diffused")}))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import export_encoder
-from efnst.encoder import OPSET, load_encoder
+from efnst.encoder.efficientnet import OPSET, load_encoder
 from efnst.errors import EfnstError
 
 Program = Callable[..., subprocess.CompletedProcess]

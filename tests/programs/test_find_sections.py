@@ -10,8 +10,8 @@ import pytest
 
 import check_sections
 import find_sections
-from efnst.simulated_inputs import pack, to_anndata, write_spatialdata, write_visium_hd
-from efnst.simulated_space_ranger import SMALL, damage, simulate_section, write_section
+from efnst.simulation.forms import pack, to_anndata, write_spatialdata, write_visium_hd
+from efnst.simulation.space_ranger import SMALL, damage, simulate_section, write_section
 
 
 @pytest.fixture(scope="module")

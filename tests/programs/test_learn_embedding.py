@@ -11,7 +11,7 @@ import pytest
 
 import learn_embedding
 from efnst.errors import EfnstError
-from efnst.section_file import read_arrays, write_arrays
+from efnst.program.arrays import read_arrays, write_arrays
 
 Program = Callable[..., subprocess.CompletedProcess]
 LARGEST_GB = 8.0

@@ -14,7 +14,7 @@ from torch import nn
 import embed_patches
 import export_encoder
 import quantise_encoder
-from efnst.precision import cosines
+from efnst.encoder.precision import cosines
 
 Start = Callable[..., tuple[int, str]]
 

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,11 +12,12 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from tests.support.places import PROJECT, REAL
 
 import read_section
 from efnst.errors import EfnstError
-from efnst.parameters import properties, read_schema
-from efnst.simulated_space_ranger import (
+from efnst.program.parameters import properties, read_schema
+from efnst.simulation.space_ranger import (
     DAMAGES,
     SMALL,
     damage,
@@ -27,9 +27,7 @@ from efnst.simulated_space_ranger import (
     write_section,
 )
 
-PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / "bin" / "read_section.py"
-REAL = Path(os.environ.get("EFNST_TEST_DATA", PROJECT.parent / "shared" / "data"))
 HARMLESS = ("header_in_list_file", "no_header_in_csv", "antibody_features")
 LIMITS = ("min_counts_per_spot", "min_genes_per_spot", "max_pct_mt", "max_pct_ribo", "max_pct_hb", "qc_mads")
 REASONS = {

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.support.places import BIN
 
-BIN = Path(__file__).resolve().parents[2] / "bin"
 SAMPLE = "sim_layers"
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tests.support.places import BIN
 
-PROGRAM = Path(__file__).parents[2] / "bin" / "simulate_cohort.py"
+PROGRAM = BIN / "simulate_cohort.py"
 
 
 def simulate(outdir: Path, *options: str) -> subprocess.CompletedProcess:

@@ -2,11 +2,11 @@
 
 import hashlib
 import re
-from pathlib import Path
 
 import pytest
+from tests.support.places import PROJECT
 
-CONTAINERS = Path(__file__).resolve().parents[2] / "containers"
+CONTAINERS = PROJECT / "containers"
 TAGS = dict(re.findall(r"= '([\w-]+):(\w+)'", (CONTAINERS.parent / "conf" / "images.config").read_text()))
 
 

@@ -1,0 +1,246 @@
+"""From the embedding to the section's domains, the two baselines beside them, and the scores of all three."""
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+from threadpoolctl import threadpool_limits
+
+from efnst.domains.clustering import Clustering, cluster
+from efnst.domains.consensus import agreement, consensus, match
+from efnst.domains.continuity import chaos, pas
+from efnst.domains.number import choose_number, stability_curve
+from efnst.domains.refinement import refine
+from efnst.domains.scores import best_matches, confusion, label_scores, scored_spots
+from efnst.errors import EfnstError
+from efnst.names import (
+    BASELINES,
+    CONFIDENCE,
+    DIFFUSED,
+    DOMAIN,
+    EMBEDDING,
+    EXPRESSION_PCS,
+    IMAGE_PCS,
+    LABEL,
+    PROVENANCE,
+    SPATIAL,
+)
+from efnst.palette import division_colours
+
+SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
+
+
+@dataclass(frozen=True)
+class DomainOptions:
+    """How domains are found and scored; without `n_domains` their number is chosen, up to `max_domains`."""
+
+    n_domains: int | None = None
+    clustering: str = "mixture"
+    refinement_rounds: int = 2
+    ignore_labels: tuple[str, ...] = ()
+    seed: int = 0
+    max_domains: int = 12
+    spatial_prior: float = 0.3
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Domains 1 … K by falling size int [n_spots], each spot's confidence, the baselines' domains, the embedding shown.
+
+    `confidence` is the share of trainings that agree with the domain (of a single training: the mixture's probability,
+    NaN without one); `embedding` is that of the training that agrees best with the consensus.
+    """
+
+    domains: np.ndarray
+    confidence: np.ndarray
+    baselines: dict[str, np.ndarray]
+    embedding: np.ndarray
+
+
+def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: DomainOptions) -> tuple[Assigned, dict]:
+    """Domains of `section` and the record of domains.json; `arrays` are those of embedding.npz.
+
+    Each training's embedding is clustered and refined by itself; the consensus of these partitions is refined again.
+    The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
+    """
+    embeddings = list(embeddings_of(arrays).values())
+    positions = np.asarray(section.obsm[SPATIAL], float)
+    choice = _choice(embeddings, positions, options) if options.n_domains is None else {}
+    if choice:
+        options = replace(options, n_domains=choice["n_domains"])
+    if options.n_domains > section.n_obs:
+        raise EfnstError(
+            f"Expected n_domains to be at most the number of spots ({section.n_obs}), found {options.n_domains}."
+        )
+    partitions, clustering = _partitions(embeddings, positions, options)
+    labels, votes = consensus(partitions)
+    shown = embeddings[_closest(partitions, labels)]
+    refined = refine(labels, positions, options.refinement_rounds)
+    confidence = _confidence(votes if len(partitions) > 1 else clustering.probabilities, refined)
+    domains = by_size(refined)
+    runs = {"leiden": (arrays["expression"], "leiden"), "diffused": (arrays["diffused"], "mixture")}
+    found = {
+        name: cluster(values, options.n_domains, how, options.seed, positions, options.spatial_prior)
+        for name, (values, how) in runs.items()
+    }
+    baselines = {
+        name: match_numbers(refine(found[name].labels, positions, options.refinement_rounds), domains)
+        for name in BASELINES
+    }
+    spaces = {DOMAIN: (shown, clustering.how)} | {name: (runs[name][0], found[name].how) for name in BASELINES}
+    methods = {
+        name: {"n_domains": len(np.unique(labels)), "how": spaces[name][1]}
+        | {"silhouette": _silhouette(spaces[name][0], labels)}
+        | _scores(section, labels, positions, options)
+        for name, labels in {DOMAIN: domains, **baselines}.items()
+    }
+    methods[DOMAIN] |= _stability(section, partitions, options)
+    record = _record(section, domains, methods, options) | ({"choice": choice} if choice else {})
+    return Assigned(domains, confidence, baselines, shown), record
+
+
+def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The embeddings among `arrays`, one per training, in the order of the trainings."""
+    names = sorted((name for name in arrays if name.startswith("embedding_")), key=lambda name: int(name[10:]))
+    return {name: arrays[name] for name in names}
+
+
+def _choice(embeddings: list[np.ndarray], positions: np.ndarray, options: DomainOptions) -> dict:
+    """The number of domains chosen, the runner-up, whether none stands out, and the curve it was read from."""
+    curve = stability_curve(embeddings, positions, range(2, options.max_domains + 1), options.seed)
+    return asdict(choose_number(curve)) | {"curve": curve.to_dict("list")}
+
+
+def _partitions(
+    embeddings: list[np.ndarray], positions: np.ndarray, options: DomainOptions
+) -> tuple[np.ndarray, Clustering]:
+    """The refined labels of each embedding, int [n_trainings, n_spots], and the first one's clustering."""
+    found = [
+        cluster(
+            *(embedding, options.n_domains, options.clustering, (options.seed + number) % 2**32),
+            *(positions, options.spatial_prior),
+        )
+        for number, embedding in enumerate(embeddings)
+    ]
+    return np.stack([refine(c.labels, positions, options.refinement_rounds) for c in found]), found[0]
+
+
+def _closest(partitions: np.ndarray, labels: np.ndarray) -> int:
+    """The partition that agrees best with `labels`."""
+    return int(np.argmax([adjusted_rand_score(labels, partition) for partition in partitions]))
+
+
+def _stability(section: AnnData, partitions: np.ndarray, options: DomainOptions) -> dict:
+    """How much the trainings agree with each other and, where labels were given, each with the labels."""
+    if len(partitions) == 1:
+        return {}
+    record = {"n_runs": len(partitions), "stability": float(agreement(partitions).mean())}
+    if LABEL in section.obs:
+        single = [label_scores(labels, section.obs[LABEL], list(options.ignore_labels)) for labels in partitions]
+        record["ari_of_runs"] = [scores["ari"] for scores in single if scores]
+    return record
+
+
+def _record(section: AnnData, domains: np.ndarray, methods: dict, options: DomainOptions) -> dict:
+    """What domains.json says, without the sample's name."""
+    labels, sizes = np.unique(domains, return_counts=True)
+    labelled = scored_spots(section.obs[LABEL], list(options.ignore_labels)) if LABEL in section.obs else np.zeros(1)
+    return {
+        "n_domains_asked": options.n_domains,
+        "n_domains_found": len(labels),
+        "clustering": options.clustering,
+        "spatial_prior": options.spatial_prior,
+        "refinement_rounds": options.refinement_rounds,
+        "refined": options.refinement_rounds > 0,
+        "seed": options.seed,
+        "sizes": {str(label): int(size) for label, size in zip(labels, sizes, strict=True)},
+        "n_labelled": int(labelled.sum()),
+        "ignore_labels": list(options.ignore_labels),
+        "methods": methods,
+    }
+
+
+def _scores(section: AnnData, labels: np.ndarray, positions: np.ndarray, options: DomainOptions) -> dict:
+    """Continuity and, where labels were given, agreement."""
+    record = {"chaos": chaos(labels, positions), "pas": pas(labels, positions)}
+    if LABEL not in section.obs:
+        return record
+    given, ignored = section.obs[LABEL], list(options.ignore_labels)
+    scores = label_scores(labels, given, ignored)
+    if not scores:
+        return record
+    matches, table = best_matches(labels, given, ignored), confusion(labels, given, ignored)
+    return record | scores | {"best_matches": matches.to_dict("records"), "confusion": table.to_dict("split")}
+
+
+def _silhouette(values: np.ndarray, labels: np.ndarray) -> float | None:
+    """Mean silhouette of `labels` in the space they were found in; None with a single domain."""
+    n_domains = len(np.unique(labels))
+    if not 2 <= n_domains < len(labels):
+        return None
+    sample = SILHOUETTE_SPOTS if len(labels) > SILHOUETTE_SPOTS else None
+    with threadpool_limits(1):
+        return float(silhouette_score(values, labels, sample_size=sample, random_state=0))
+
+
+def _confidence(shares: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
+    """What `shares` [n_spots, n_labels] say of each spot's label after refinement; NaN for methods without them."""
+    if shares is None:
+        return np.full(len(labels), np.nan)
+    return shares[np.arange(len(labels)), labels]
+
+
+def by_size(labels: np.ndarray) -> np.ndarray:
+    """Labels renumbered 1 … K by falling size, equal sizes by first spot."""
+    values, first, codes, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    rank = np.empty(len(values), int)
+    rank[np.lexsort((first, -sizes))] = np.arange(1, len(values) + 1)
+    return rank[codes]
+
+
+def match_numbers(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Labels renumbered 1 … n so that as many spots as possible carry the number they have in `reference`."""
+    return match(by_size(labels) - 1, reference - 1) + 1
+
+
+def domain_table(barcodes: pd.Index, assigned: Assigned) -> pd.DataFrame:
+    """The table of domains.csv."""
+    table = {"barcode": barcodes, "domain": assigned.domains, "confidence": assigned.confidence.round(4)}
+    return pd.DataFrame(table | assigned.baselines)
+
+
+def final_section(section: AnnData, arrays: dict, assigned: Assigned, training: dict, record: dict) -> AnnData:
+    """`section` with domains, embeddings and how they were made."""
+    section.obs[DOMAIN] = _categories(assigned.domains)
+    section.obs[CONFIDENCE] = assigned.confidence
+    for name, labels in assigned.baselines.items():
+        section.obs[name] = _categories(labels)
+    for key in (DOMAIN, *BASELINES, LABEL):
+        if key in section.obs:
+            groups = section.obs[key].astype("category").array
+            colours = division_colours(groups, section.obs[DOMAIN].array, is_numbered=key != LABEL)
+            section.uns[f"{key}_colors"] = np.array(colours, dtype=object)
+    section.obsm[EMBEDDING] = assigned.embedding
+    for name, key in {"diffused": DIFFUSED, "expression": EXPRESSION_PCS, "image_pcs": IMAGE_PCS}.items():
+        if name in arrays:
+            section.obsm[key] = arrays[name]
+    loss = {name: np.asarray(values) for name, values in training["loss"].items()}
+    section.uns[PROVENANCE] = {
+        "parameters": training["parameters"]
+        | {"n_domains": record["n_domains_asked"]}
+        | {key: record[key] for key in ("clustering", "spatial_prior")},
+        "versions": training["versions"],
+        "seed": record["seed"],
+        "training": {"device": training["device"], "seconds": training["seconds"], "loss": loss},
+        "domains": {key: value for key, value in record.items() if key not in ("methods", "ignore_labels", "choice")},
+    }
+    if "choice" in record:
+        section.uns[PROVENANCE]["number_of_domains"] = pd.DataFrame(record["choice"]["curve"])
+    return section
+
+
+def _categories(labels: np.ndarray) -> pd.Categorical:
+    """Labels as categories `1` … `K` in numeric order."""
+    return pd.Categorical(labels.astype(str), [str(label) for label in np.unique(labels)])

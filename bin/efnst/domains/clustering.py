@@ -1,0 +1,129 @@
+"""From an embedding to domains: Gaussian mixture, k-means, or Leiden at the resolution that gives K domains."""
+
+from dataclasses import dataclass
+
+import igraph
+import leidenalg
+import numpy as np
+from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
+
+from efnst.domains.spatial_mixture import spatial_probabilities
+from efnst.errors import check_choice
+from efnst.geometry.neighbours import neighbour_graph
+
+STARTS = 10
+LEIDEN_NEIGHBOURS = 15
+LEIDEN_RUNS = 12
+PRIOR_NEIGHBOURS = 6
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Labels int [n_spots] (0 … n-1), how they were found, and the mixture's probabilities [n_spots, n]."""
+
+    labels: np.ndarray
+    how: str
+    probabilities: np.ndarray | None = None
+
+
+def cluster(
+    embedding: np.ndarray,
+    n_domains: int,
+    method: str,
+    seed: int,
+    positions: np.ndarray | None = None,
+    spatial_prior: float = 0.0,
+) -> Clustering:
+    """Cluster the rows of `embedding` into `n_domains` by `method` (`mixture`, `kmeans` or `leiden`).
+
+    With `positions` [n_spots, 2] the mixture's components prefer neighbouring spots: each of a spot's 6 nearest spots
+    adds `spatial_prior` to the logarithm of the odds of its component. `kmeans` and `leiden` have no such prior.
+    """
+    methods = {"mixture": mixture, "kmeans": kmeans, "leiden": leiden}
+    check_choice("clustering", method, methods)
+    values = np.asarray(embedding, np.float64)
+    with threadpool_limits(1):  # the matrices are small: more threads make this 20 times slower
+        found = methods[method](values, n_domains, seed)
+        if method != "mixture" or positions is None or not spatial_prior or len(values) < 2:
+            return found
+        graph = neighbour_graph(positions, PRIOR_NEIGHBOURS)
+        probabilities = spatial_probabilities(values, found.probabilities, graph, spatial_prior)
+    return Clustering(probabilities.argmax(1), f"{found.how}, spatial prior {spatial_prior:g}", probabilities)
+
+
+def mixture(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
+    """Gaussian mixture with one covariance for all components, best of `STARTS` k-means starts."""
+    model = tied_mixture(n_domains, STARTS, seed)
+    labels = model.fit_predict(embedding)
+    how = f"Gaussian mixture, tied covariance, {STARTS} starts"
+    return Clustering(labels, how, model.predict_proba(embedding))
+
+
+def tied_mixture(n_domains: int, n_starts: int, seed: int) -> GaussianMixture:
+    """The mixture to be fitted: one covariance for all components (mclust's EEE), best of `n_starts` k-means starts."""
+    return GaussianMixture(n_domains, covariance_type="tied", n_init=n_starts, random_state=seed, reg_covar=1e-6)
+
+
+def kmeans(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
+    """k-means, best of `STARTS` starts."""
+    labels = KMeans(n_domains, n_init=STARTS, random_state=seed).fit_predict(embedding)
+    return Clustering(labels, f"k-means, {STARTS} starts")
+
+
+def leiden(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
+    """Leiden on the 15-nearest-neighbour graph, at a resolution found by bisection that gives `n_domains`.
+
+    Where no resolution tried gives exactly `n_domains`, the smallest partition above it is merged down by joining the
+    domain with the closest centres, and `how` says so.
+    """
+    graph = _igraph(neighbour_graph(embedding, LEIDEN_NEIGHBOURS))
+    low, high, above = 0.0, 2.0, None
+    resolution = 1.0
+    for _ in range(LEIDEN_RUNS):
+        labels = _leiden(graph, resolution, seed)
+        found = labels.max() + 1
+        if found == n_domains:
+            return Clustering(labels, f"Leiden, resolution {resolution:.4g}")
+        if found > n_domains:
+            high, above = resolution, labels
+        else:
+            low = resolution
+            if above is None:
+                high = 2 * high
+        resolution = (low + high) / 2
+    if above is None:
+        return Clustering(labels, f"Leiden, resolution {resolution:.4g}: {found} domains")
+    how = f"Leiden, resolution {high:.4g}: {above.max() + 1} domains, merged to {n_domains}"
+    return Clustering(_merge(above, embedding, n_domains), how)
+
+
+def _igraph(graph: sparse.csr_array) -> igraph.Graph:
+    """The undirected igraph of a symmetric sparse graph."""
+    upper = sparse.triu(graph, 1).tocoo()
+    return igraph.Graph(n=graph.shape[0], edges=np.column_stack(upper.coords))
+
+
+def _leiden(graph: igraph.Graph, resolution: float, seed: int) -> np.ndarray:
+    """One Leiden partition, labels by falling size."""
+    partition = leidenalg.find_partition(
+        graph, leidenalg.RBConfigurationVertexPartition, resolution_parameter=resolution, seed=seed, n_iterations=2
+    )
+    return np.asarray(partition.membership)
+
+
+def _merge(labels: np.ndarray, embedding: np.ndarray, n_domains: int) -> np.ndarray:
+    """Join the two domains with the closest centres (Ward's cost) until `n_domains` are left."""
+    labels = labels.copy()
+    while labels.max() + 1 > n_domains:
+        sizes = np.bincount(labels)
+        centres = np.stack([embedding[labels == label].mean(0) for label in range(len(sizes))])
+        squared = ((centres[:, None] - centres[None]) ** 2).sum(2)
+        cost = squared * sizes[:, None] * sizes[None] / (sizes[:, None] + sizes[None])
+        np.fill_diagonal(cost, np.inf)
+        first, second = sorted(np.unravel_index(cost.argmin(), cost.shape))
+        labels[labels == second] = first
+        labels = np.unique(labels, return_inverse=True)[1]
+    return labels

@@ -1,0 +1,111 @@
+"""What all trainings of a section share: counts, genes, graphs and image components."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from anndata import AnnData
+from scipy import sparse
+
+from efnst.embedding.augmentation import augment
+from efnst.embedding.diffusion import count_precision
+from efnst.embedding.image_fusion import shows_texture, structured_components
+from efnst.embedding.options import EmbeddingOptions
+from efnst.errors import EfnstError
+from efnst.genes.components import dense_components, unit_scale
+from efnst.genes.expression import log_normalise, principal_components, spatially_variable_genes
+from efnst.geometry.neighbours import graph_of_pairs, neighbour_graph, pairs_within
+from efnst.names import SECTION, SPATIAL
+
+BASELINE_NEIGHBOURS = 6
+FEWEST_SPOTS = 10
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all trainings of a section share; the graphs are symmetric 0/1 [n_spots, n_spots].
+
+    `genes` are indices by falling Moran's I; `precision` [n_spots] says how well a spot's expression is known; `image`
+    [n_spots, ·] are the image components, `features` [n_spots, n_features] what they were made of, and `structured`
+    those that become inputs and targets, weighted; `given` [n_spots, ·] are the features that take the place of
+    components of the expression, where there are any.
+    """
+
+    positions: np.ndarray
+    pitch: float
+    counts: sparse.csr_array
+    normalised: sparse.csr_array
+    genes: np.ndarray
+    precision: np.ndarray
+    nearest_graph: sparse.csr_array
+    graph: sparse.csr_array
+    image: np.ndarray | None
+    structured: np.ndarray | None
+    features: np.ndarray | None
+    given: np.ndarray | None = None
+
+    def expression(self, genes: np.ndarray, n_components: int, seed: int) -> np.ndarray:
+        """Components of the expression of `genes`, or of the features given, float32 [n_spots, ≤ n_components]."""
+        if self.given is not None:
+            return dense_components(self.given, n_components)
+        return principal_components(self.normalised[:, genes], n_components, seed)
+
+    def augmented(
+        self, weights: sparse.csr_array, strength: float, genes: np.ndarray, n_components: int, seed: int
+    ) -> np.ndarray:
+        """The same after every spot was augmented by its neighbours."""
+        if self.given is not None:
+            return dense_components(self.given + strength * (weights @ self.given), n_components)
+        counts = augment(self.counts, weights, strength)
+        return principal_components(log_normalise(counts)[:, genes], n_components, seed)
+
+
+def prepare(
+    section: AnnData, features: np.ndarray | None, patch_um: Sequence[float], options: EmbeddingOptions
+) -> Prepared:
+    """What all trainings share; raises an error where there is too little to learn from."""
+    if section.n_obs < FEWEST_SPOTS:
+        raise EfnstError(f"Expected at least {FEWEST_SPOTS} spots to learn from, found {section.n_obs}.")
+    positions = np.asarray(section.obsm[SPATIAL], float)
+    pitch = float(section.uns[SECTION]["pitch_px"])
+    counts = sparse.csr_array(section.X)
+    nearest = neighbour_graph(positions, BASELINE_NEIGHBOURS)
+    normalised = log_normalise(counts)
+    genes = spatially_variable_genes(normalised, nearest, options.n_genes, options.min_spots_per_gene)
+    if len(genes) < 2:
+        raise EfnstError(
+            f"Expected at least 2 genes seen in {options.min_spots_per_gene} or more spots, found {len(genes)}. "
+            "Lower min_spots_per_gene, or look at the section's counts."
+        )
+    if options.graph == "radius":
+        graph = graph_of_pairs(pairs_within(positions, options.graph_radius * pitch), section.n_obs)
+        if graph.nnz == 0:
+            raise EfnstError(
+                f"Expected spots closer than {options.graph_radius:g} pitches, found none. "
+                "Choose a larger graph_radius."
+            )
+    else:
+        graph = neighbour_graph(positions, options.graph_neighbours)
+    use_image = features is not None and options.image_fusion != "none"
+    image = dense_components(features, options.image_pcs) if use_image else None
+    structured = None
+    if image is not None and options.image_fusion == "late" and shows_texture(section, min(patch_um)):
+        patch = max(patch_um) / float(section.uns[SECTION]["um_per_px"])
+        structured = structured_components(image, positions, pitch, patch) * options.image_weight
+    elif image is not None and options.image_fusion == "concatenate":
+        structured = unit_scale(image) * options.image_weight
+    precision = count_precision(counts.sum(1)) if options.weigh_by_counts else np.ones(section.n_obs)
+    given = _given_features(section, options.expression_rep) if options.expression_rep else None
+    return Prepared(
+        *(positions, pitch, counts, normalised, genes, precision, nearest, graph, image, structured, features, given)
+    )
+
+
+def _given_features(section: AnnData, name: str) -> np.ndarray:
+    """Features that were computed before and kept beside the counts, float32 [n_spots, ·]."""
+    if name not in section.obsm:
+        raise EfnstError(
+            f"Expected the features {name} in obsm of section.h5ad, found {', '.join(section.obsm)}: read the section "
+            "with the same expression_rep."
+        )
+    return np.asarray(section.obsm[name], np.float32)

@@ -1,0 +1,89 @@
+"""Results in the form of other tools: a table for Loupe Browser, outlines for QuPath."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import shapely
+from anndata import AnnData
+
+from efnst.geometry.outlines import joined_cells, scaled, spot_cells
+from efnst.image.picture import plain
+from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, PROVENANCE, SECTION, SPATIAL
+from efnst.palette import division_colours
+from efnst.provenance.record import compact
+
+TITLES = {DOMAIN: "EfNST", "diffused": "diffused", "leiden": "leiden", LABEL: "label"}
+
+
+def division_keys(obs: pd.DataFrame) -> list[str]:
+    """The columns of `obs` that divide the spots: domains, baselines and, where some are given, labels."""
+    return [key for key in TITLES if key in obs and obs[key].notna().any()]
+
+
+def colours_of(obs: pd.DataFrame, key: str) -> list[str]:
+    """Colours of the categories of `obs[key]`, those of the report."""
+    return division_colours(obs[key].astype("category").array, obs[DOMAIN].astype("category").array, key != LABEL)
+
+
+def loupe_table(obs: pd.DataFrame) -> pd.DataFrame:
+    """One row per spot: `Barcode`, then a category for each division, as Loupe Browser imports them.
+
+    Numbers become `Domain 01`, so that Loupe, which sorts names as text, lists them in order.
+    """
+    table = pd.DataFrame({"Barcode": obs.index})
+    for key in (DOMAIN, *reversed(BASELINES)):
+        numbers = obs[key].astype(str)
+        width = numbers.str.len().max()
+        table[TITLES[key]] = ("Domain " + numbers.str.zfill(width)).to_numpy()
+    return table
+
+
+def section_outlines(section: AnnData) -> dict[str, np.ndarray]:
+    """For each division of the spots the outlines of its categories, in full-resolution px."""
+    facts = plain(section.uns[SECTION])
+    cells = spot_cells(np.asarray(section.obsm[SPATIAL], float), facts["pitch_px"], facts["grid"])
+    found = {}
+    for key in division_keys(section.obs):
+        groups = section.obs[key].astype("category").cat
+        found[key] = joined_cells(cells, groups.codes.to_numpy(), len(groups.categories), facts["pitch_px"])
+    return found
+
+
+def image_scales(section: AnnData) -> dict[str, float]:
+    """The images whose px outlines are given in, the full one and the one used, with px per full-resolution px."""
+    image = plain(section.uns[SECTION])["image"]
+    used = {} if image["source"] in ("none", "fullres") else {image["source"]: float(image["scale"])}
+    return {"fullres": 1.0} | used
+
+
+def outlines_geojson(section: AnnData, outlines: np.ndarray, image: str) -> str:
+    """The domains' `outlines` as GeoJSON that QuPath imports, in px of `image`, a key of `image_scales`.
+
+    One annotation per domain, with class and colour, its spots, area and mean confidence as measurements. How they
+    were made is the member `efnst`, which GeoJSON allows and QuPath passes over.
+    """
+    facts, scale = plain(section.uns[SECTION]), image_scales(section)[image]
+    domains, colours = section.obs[DOMAIN].astype("category").cat, colours_of(section.obs, DOMAIN)
+    shapes = scaled(outlines, scale, facts["pitch_px"])
+    features = []
+    for code, (name, colour, shape, outline) in enumerate(
+        zip(domains.categories, colours, shapes, outlines, strict=True)
+    ):
+        inside = domains.codes.to_numpy() == code
+        measured = {"Spots": int(inside.sum()), "Area µm^2": round(outline.area * facts["um_per_px"] ** 2, 1)}
+        confidence = section.obs[CONFIDENCE].to_numpy(float)[inside]
+        if np.isfinite(confidence).any():
+            measured["Mean confidence"] = round(float(np.nanmean(confidence)), 4)
+        features.append(_annotation(f"Domain {name}", colour, shape, measured))
+    origin = compact(section.uns[PROVENANCE]) | {"sample": facts["sample"], "image_of_coordinates": image}
+    return json.dumps({"type": "FeatureCollection", "efnst": origin, "features": features})
+
+
+def _annotation(name: str, colour: str, shape: shapely.Geometry, measurements: dict[str, float]) -> dict:
+    """One annotation of QuPath; versions before 0.4 read the colour as one number."""
+    channels = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+    classification = {"name": name, "color": channels, "colorRGB": int(colour[1:], 16) - 2**24}
+    properties = {"objectType": "annotation", "name": name, "classification": classification, "isLocked": True}
+    geometry = shapely.geometry.mapping(shape)
+    return {"type": "Feature", "geometry": geometry, "properties": properties | {"measurements": measurements}}

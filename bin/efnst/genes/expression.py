@@ -1,0 +1,102 @@
+"""Expression features: normalisation, choice of genes and principal components, on sparse matrices throughout."""
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, svds
+
+from efnst.geometry.neighbours import laplacian
+
+GENES_AT_ONCE = 200  # few, since each block is copied several times
+
+
+def log_normalise(counts: sparse.csr_array, totals: np.ndarray | None = None) -> sparse.csr_array:
+    """log(1 + counts · median total / total) of each spot, float32 [n_spots, n_genes].
+
+    `totals` [n_spots] are the library sizes, where `counts` holds only a part of the genes.
+    """
+    totals = np.asarray(counts.sum(1)).ravel() if totals is None else np.asarray(totals, float)
+    factor = np.median(totals) / np.maximum(totals, 1e-12)
+    scaled = sparse.csr_array(sparse.diags_array(factor) @ counts, dtype=np.float32)
+    scaled.data = np.log1p(scaled.data)
+    return scaled
+
+
+def gene_morans_i(values: sparse.csr_array | sparse.csc_array, graph: sparse.csr_array) -> np.ndarray:
+    """Moran's I of each gene over a symmetric graph, [n_genes]; 0 for a constant gene or a graph without edges.
+
+    I = N / W · Σ_ij w_ij z_i z_j / Σ_i z_i², z = x - mean (Moran 1950). With the Laplacian L = D - A,
+    Σ_ij w_ij z_i z_j = Σ_i d_i z_i² - zᵀLz, and zᵀLz = xᵀLx, so that z never has to be formed.
+    """
+    degree = np.asarray(graph.sum(1)).ravel().astype(float)
+    operator = laplacian(graph).astype(np.float64)
+    values = values.tocsc()
+    if values.shape[1] == 0 or degree.sum() == 0:
+        return np.zeros(values.shape[1])
+    return np.concatenate(
+        [
+            _morans_i(values[:, first : first + GENES_AT_ONCE].astype(np.float64), operator, degree)
+            for first in range(0, values.shape[1], GENES_AT_ONCE)
+        ]
+    )
+
+
+def _morans_i(x: sparse.csc_array, operator: sparse.csr_array, degree: np.ndarray) -> np.ndarray:
+    """Moran's I of the columns of `x`."""
+    n_spots = x.shape[0]
+    squared = x.multiply(x)
+    mean = np.asarray(x.sum(0)).ravel() / n_spots
+    variation = np.asarray(squared.sum(0)).ravel() - n_spots * mean**2
+    weighted = degree @ squared - 2 * mean * (degree @ x) + mean**2 * degree.sum()
+    roughness = np.asarray(x.multiply(operator @ x).sum(0)).ravel()
+    constant = variation <= 1e-12 * np.maximum(np.asarray(squared.sum(0)).ravel(), 1e-300)
+    index = n_spots / degree.sum() * (weighted - roughness) / np.where(constant, 1, variation)
+    return np.where(constant, 0, index)
+
+
+def spatially_variable_genes(
+    values: sparse.csr_array, graph: sparse.csr_array, n_genes: int, min_spots: int
+) -> np.ndarray:
+    """Indices of the `n_genes` genes with the largest Moran's I, largest first, of those seen in `min_spots` spots."""
+    seen = np.bincount(values.indices, minlength=values.shape[1])
+    candidates = np.flatnonzero(seen >= min_spots)
+    index = gene_morans_i(values.tocsc()[:, candidates], graph)
+    return candidates[np.argsort(-index, kind="stable")[:n_genes]]
+
+
+def principal_components(values: sparse.csr_array, n_components: int, seed: int) -> np.ndarray:
+    """Principal component scores of the centred and scaled columns, float32 [n_spots, ≤ n_components].
+
+    Centring and scaling happen inside the linear operator of the truncated SVD, so that `values` stays sparse. The sign
+    of a component is fixed by its largest entry. Constant columns are left out.
+    """
+    mean, std = _mean_std(values)
+    values = values[:, std > 0].astype(np.float64)
+    mean, std = mean[std > 0], std[std > 0]
+    n_components = min(n_components, min(values.shape) - 1)
+    if n_components < 1:
+        raise ValueError(f"Expected at least 2 spots and 2 varying genes, found {values.shape}.")
+    transposed = values.T
+
+    def times(v: np.ndarray) -> np.ndarray:
+        scaled = v.ravel() / std
+        return values @ scaled - mean @ scaled
+
+    def transposed_times(v: np.ndarray) -> np.ndarray:
+        return (transposed @ v.ravel() - mean * v.sum()) / std
+
+    operator = LinearOperator(values.shape, matvec=times, rmatvec=transposed_times, dtype=np.float64)
+    start = np.random.default_rng(seed).standard_normal(min(values.shape))
+    u, s, _ = svds(operator, n_components, v0=start, solver="arpack")
+    order = np.argsort(-s)
+    scores = u[:, order] * s[order]
+    signs = np.sign(scores[np.abs(scores).argmax(0), np.arange(scores.shape[1])])
+    return (scores * np.where(signs == 0, 1, signs)).astype(np.float32)
+
+
+def _mean_std(values: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the columns of a sparse matrix."""
+    n_spots = values.shape[0]
+    mean = np.asarray(values.sum(0)).ravel() / n_spots
+    square = np.asarray(values.multiply(values).sum(0)).ravel() / n_spots
+    variance = square - mean**2
+    return mean, np.sqrt(np.where(variance > 1e-10 * np.maximum(square, 1e-300), variance, 0))

@@ -1,0 +1,99 @@
+"""The small picture of a section: its H&E image shrunk while it is decoded, and where the spots lie in it."""
+
+from pathlib import Path
+
+import numpy as np
+import pyvips
+from anndata import AnnData
+from PIL import Image
+
+from efnst.errors import EfnstError
+from efnst.image.open import image_errors
+from efnst.image.rows import is_read_as_it_is, shrunk
+from efnst.inputs.located import located
+from efnst.names import SECTION, SPATIAL
+
+HIRES_PX, LOWRES_PX = 2000, 600  # longest sides of the two pictures that Space Ranger writes
+BLANK_PX = 100  # longest side of the white picture of a section without an image
+NO_PICTURE = "none"
+MAX_IMAGE_PX = 1200  # longest side of the one in the report
+
+
+def scanpy_pictures(section: AnnData, folder: Path | None, image: Path | None) -> dict:
+    """What scanpy and squidpy look for in uns["spatial"][sample]: `images`, `scalefactors` and `metadata`.
+
+    `hires` is the image that the section was used with, whatever it was called, at most 2000 px a side, `lowres` the
+    same at most 600 px: both tools draw `hires` unless told otherwise. They draw nothing without one, so that it is
+    white for a section without an image, or without its `folder`; `metadata` has its true name as `source`, or `none`.
+    The scale factors are px of the picture per full-resolution px; the spot diameter is that of the spot itself (55 µm
+    on Visium), not the wider one that Space Ranger writes.
+    """
+    facts = plain(section.uns[SECTION])
+    path = image_path(facts, folder, image) if folder else None
+    if path is None:
+        full_width, full_height = section.obsm[SPATIAL].max(axis=0) + facts["pitch_px"]
+        shrink = BLANK_PX / max(full_width, full_height)
+        hires = Image.new("RGB", (round(full_width * shrink), round(full_height * shrink)), "white")
+    else:
+        hires = small_image(path, facts, HIRES_PX)
+        full_width = facts["image"]["width"] / facts["image"]["scale"]
+    lowres = hires.copy()
+    lowres.thumbnail((LOWRES_PX, LOWRES_PX))
+    pictures = {"hires": hires, "lowres": lowres}
+    factors = {f"tissue_{name}_scalef": float(picture.width / full_width) for name, picture in pictures.items()}
+    return {
+        "images": {name: np.asarray(picture) for name, picture in pictures.items()},
+        "scalefactors": factors | {"spot_diameter_fullres": float(facts["spot_diameter_px"])},
+        "metadata": {"source": facts["image"]["source"] if path else NO_PICTURE},
+    }
+
+
+def stored_picture(section: AnnData, sample: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """The pictures in `section`, uint8 [height, width, 3] by name, and their scale factors; none if white."""
+    stored = section.uns.get("spatial", {}).get(sample)
+    if stored is None or str(stored["metadata"]["source"]) == NO_PICTURE:
+        return {}, {}
+    return stored["images"], {name: float(stored["scalefactors"][f"tissue_{name}_scalef"]) for name in stored["images"]}
+
+
+def image_path(section: dict, folder: Path, image: Path | None) -> Path | None:
+    """Where the image of the section lies; None if it has none. `section`: uns["section"]."""
+    source, file = section["image"]["source"], section["image"]["file"]
+    if source == "none":
+        return None
+    if source == "fullres":
+        if image is None:
+            raise EfnstError("Expected the full-resolution image of this section, found none: give it with --image.")
+        return image
+    return located(folder, file)
+
+
+def small_image(path: Path, section: dict, longest_px: int = MAX_IMAGE_PX) -> Image.Image:
+    """The image as RGB, shrunk to at most `longest_px` a side while it is decoded, so that memory stays bounded."""
+    with image_errors(path):
+        found = pyvips.Image.new_from_file(str(path))
+        expected = int(section["image"]["width"]), int(section["image"]["height"])
+        if (found.width, found.height) != expected:
+            raise EfnstError(
+                f"Expected `{path.name}` to have {expected[0]} x {expected[1]} px as when the section was read, "
+                f"found {found.width} x {found.height}: give the same image, or run the section again."
+            )
+        if not is_read_as_it_is(path):
+            small = Image.fromarray(shrunk(path, longest_px))
+            small.thumbnail((longest_px, longest_px))
+            return small
+        # Without no_rotate an EXIF orientation would turn the image away from the spots.
+        small = pyvips.Image.thumbnail(str(path), longest_px, height=longest_px, size="down", no_rotate=True)
+        if small.hasalpha():
+            small = small.flatten(background=[255 if small.format == "uchar" else 65535])
+        small = small.colourspace("srgb").cast("uchar")
+        return Image.frombytes("RGB", (small.width, small.height), small.write_to_memory())
+
+
+def plain(value: object) -> object:
+    """What anndata read back as numpy types, as plain Python."""
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, np.ndarray):
+        return [plain(inner) for inner in value.tolist()]
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,112 @@
+"""What .h5ad files and the tables of SpatialData have in common: where counts, genes, positions and features may be."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from efnst.errors import EfnstError
+from efnst.inputs.feature_matrix import EXPRESSION, Matrix, as_counts, require_unique
+from efnst.inputs.positions import NO_ARRAY, POSITION_COLUMNS
+
+LAYERS = ("counts", "raw_counts", "raw", "umi")  # names that raw counts are given, in the order they are looked for
+SYMBOLS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "symbol", "SYMBOL")
+IDS = ("gene_ids", "gene_id", "ensembl_id", "feature_id")
+TYPES = ("feature_types", "feature_type")
+ARRAY_COLUMNS = ("array_row", "array_col")
+
+
+def choose_counts(samples: Mapping[str, Callable[[], np.ndarray]], name: str) -> str:
+    """The first of the places that holds whole counts; `samples` gives some values of each place."""
+    seen = []
+    for place, sample in samples.items():
+        values = np.asarray(sample())
+        is_number = values.dtype.kind in "fiub"
+        if is_number and np.isfinite(values).all() and (values >= 0).all() and (values == np.rint(values)).all():
+            return place
+        shown = next((value for value in values if not is_number or value != np.rint(value) or value < 0), "no numbers")
+        seen.append(f"{place} (with {shown:.4g})" if is_number else f"{place} (with {shown})")
+    raise EfnstError(
+        f"Expected raw counts in {name}, found values that are none in {', '.join(seen) or 'no matrix'}: "
+        "put the raw counts into X, a layer named counts, or .raw."
+    )
+
+
+def matrix_of(counts: csr_matrix, obs: pd.DataFrame, var: pd.DataFrame, name: str) -> Matrix:
+    """Counts of the genes, with barcodes, gene ids and symbols, of what is annotated by `obs` and `var`."""
+    if counts.shape != (len(obs), len(var)):
+        raise EfnstError(
+            f"Expected counts for {len(obs)} × {len(var)} spots and genes in {name}, found {counts.shape}."
+        )
+    barcodes = obs.index.to_numpy(str).astype(object)
+    require_unique(barcodes, name)
+    types = _column(var, TYPES)
+    is_gene = np.ones(len(var), bool) if types is None else np.asarray(types == EXPRESSION)
+    if not is_gene.any():
+        raise EfnstError(
+            f"Expected features of type {EXPRESSION} in {name}, found {', '.join(sorted(set(types))[:8])}."
+        )
+    index = var.index.to_numpy(str).astype(object)
+    symbols, ids = _column(var, SYMBOLS), _column(var, IDS)
+    symbols, ids = (index if column is None else column for column in (symbols, ids))
+    return Matrix(barcodes, ids[is_gene], symbols[is_gene], as_counts(counts[:, is_gene], name))
+
+
+def positions_of(obs: pd.DataFrame, xy: np.ndarray, name: str) -> pd.DataFrame:
+    """Positions by barcode from float [n, 2] x and y; array and tissue as `obs` has them, else none, in tissue."""
+    xy = np.asarray(xy)
+    if xy.ndim != 2 or xy.shape[1] < 2 or xy.dtype.kind not in "fiu" or len(xy) != len(obs):
+        raise EfnstError(
+            f"Expected x and y of {len(obs)} spots in {name}, obsm['spatial'], found an array of {xy.shape} {xy.dtype}."
+        )
+    xy = xy[:, :2].astype(float)
+    if not np.isfinite(xy).all():
+        wrong = int((~np.isfinite(xy)).any(axis=1).sum())
+        raise EfnstError(f"Expected numbers in {name}, obsm['spatial'], found {wrong} spots without: leave them out.")
+    table = pd.DataFrame(index=pd.Index(obs.index.to_numpy(str), name="barcode"))
+    table["in_tissue"] = _whole(obs, "in_tissue", 1)
+    for column in ARRAY_COLUMNS:
+        table[column] = _whole(obs, column, NO_ARRAY)
+    table["pxl_row_in_fullres"], table["pxl_col_in_fullres"] = xy[:, 1], xy[:, 0]
+    return table[POSITION_COLUMNS[1:]]
+
+
+def is_on_array(obs: pd.DataFrame) -> bool:
+    """Whether the places of the spots on the array are known."""
+    return all(column in obs for column in ARRAY_COLUMNS)
+
+
+def features_of(obsm: Mapping[str, object], name: str, n_spots: int) -> np.ndarray:
+    """Features that were computed before, float32 [n_spots, ·], by their name in `obsm`."""
+    if name not in obsm:
+        found = ", ".join(list(obsm)[:8]) or "nothing"
+        raise EfnstError(f"Expected the features {name} in obsm, found {found}: correct expression_rep.")
+    features = obsm[name]
+    features = np.asarray(features.todense() if hasattr(features, "todense") else features)
+    if features.ndim != 2 or len(features) != n_spots or features.dtype.kind not in "fiu" or not features.shape[1]:
+        raise EfnstError(
+            f"Expected one row of numbers for each of {n_spots} spots in obsm[{name!r}], found an array of "
+            f"{features.shape} {features.dtype}: correct expression_rep."
+        )
+    if not np.isfinite(features).all():
+        raise EfnstError(f"Expected numbers in obsm[{name!r}], found NaN or infinity: compute these features again.")
+    return features.astype(np.float32)
+
+
+def _column(table: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray | None:
+    """The first of the columns that is there, as text."""
+    for name in names:
+        if name in table:
+            return table[name].astype(str).to_numpy(object)
+    return None
+
+
+def _whole(obs: pd.DataFrame, name: str, absent: int) -> np.ndarray:
+    """A column of whole numbers, `absent` everywhere where there is none."""
+    if name not in obs:
+        return np.full(len(obs), absent)
+    values = pd.to_numeric(obs[name].astype(str).replace({"True": "1", "False": "0"}), errors="coerce").to_numpy(float)
+    if not np.isfinite(values).all() or (np.abs(values) > np.iinfo(np.int32).max).any():
+        raise EfnstError(f"Expected whole numbers in the column {name} of obs, found others: correct or remove it.")
+    return values.astype(np.int64)

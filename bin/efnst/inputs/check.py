@@ -1,0 +1,66 @@
+"""A samplesheet checked together with the files that it names."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from efnst.errors import EfnstError
+from efnst.inputs.image_choice import NO_IMAGE
+from efnst.inputs.samplesheet import URI, Samplesheet, sections
+from efnst.inputs.section import load_section
+from efnst.names import SECTION
+
+
+@dataclass
+class Checked:
+    """What was found: one line for each sound section, for each oddity, and for each problem."""
+
+    sound: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def check_rows(sheet: Samplesheet, schema: dict, base: str, expression_rep: str = "") -> Checked:
+    """Check the form of a samplesheet, and open the files of every row that is sound by itself; see `sections`."""
+    _, problems = sections(sheet, schema, {}, base)
+    checked = Checked(problems=problems)
+    for row in sheet.rows:
+        alone, wrong = sections(replace(sheet, rows=[row], problems=[]), schema, {}, base)
+        if not wrong:
+            _check_files(alone[0], f"{row.place} ({row.cells['sample']})", expression_rep, checked)
+    return checked
+
+
+def _check_files(section: dict, where: str, expression_rep: str, checked: Checked) -> None:
+    """Open the files of one section."""
+    paths = {name: section[name] for name in ("section", "image", "labels") if section[name] not in ("", NO_IMAGE)}
+    away = [name for name, path in paths.items() if URI.match(path)]
+    missing = [name for name, path in paths.items() if name not in away and not Path(path).exists()]
+    checked.problems += [
+        f"{where}, column {name}: found nothing at {paths[name]}; correct the path" for name in missing
+    ]
+    checked.warnings += [f"{where}, column {name}: {paths[name]} was not looked at" for name in away]
+    if "section" in away + missing:
+        return
+    image = section["image"] if "image" not in away + missing else NO_IMAGE
+    labels = section["labels"] if "labels" not in away + missing else ""
+    try:
+        read, about, warnings = load_section(
+            section["id"], Path(section["section"]), image, labels, section["bin_um"], expression_rep, with_counts=False
+        )
+    except EfnstError as error:
+        checked.problems.append(f"{where}: {error}")
+        return
+    checked.warnings += [f"{where}: {warning}" for warning in warnings]
+    if not missing:
+        checked.sound.append(f"{where}: {_in_words(read.uns[SECTION], read.shape, about['n_spots_in_matrix'])}")
+
+
+def _in_words(facts: dict, shape: tuple[int, int], n_in_matrix: int) -> str:
+    """What was read of a section."""
+    image = facts["image"]
+    shown = f"{image['source']} image of {image['width']} × {image['height']} px" if image["scale"] else "no image"
+    kind = f"bins of {facts['bin_um']} µm" if facts["bin_um"] else f"{facts['grid']} grid"
+    return (
+        f"{shape[0]} spots in tissue of {n_in_matrix} in the matrix, {shape[1]} genes, {kind}, "
+        f"{facts['um_per_px']:.3g} µm per px, {shown}"
+    )

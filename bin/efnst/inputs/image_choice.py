@@ -1,0 +1,185 @@
+"""The image that a section is used with: which one, and whether its spots lie in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from efnst.errors import EfnstError, reading
+from efnst.geometry.grid import (
+    Grid,
+)
+from efnst.inputs.located import located
+from efnst.inputs.positions import scale_of
+from efnst.inputs.source import Source
+
+NO_IMAGE = "none"
+MAX_OUTSIDE = 0.05  # share of spots that may lie outside the image
+MIN_EXTENT = 0.25  # of the image's width or height, below which its scale is doubtful
+SIZE_TOLERANCE = 0.02
+DECODED_PX = 50_000_000  # images up to this size are decoded as a whole, to find damage before the work begins
+WHOLE_SLIDE = (".tif", ".tiff", ".btf", ".svs", ".ndpi", ".scn", ".qptiff")
+
+
+@dataclass(frozen=True)
+class ImageChoice:
+    """The image that a section is used with; `scale` is image px per full-resolution px, 0 without an image."""
+
+    source: str
+    file: str
+    scale: float
+    width: int
+    height: int
+
+
+def choose_image(image: str, source: Source) -> tuple[ImageChoice, list[str]]:
+    """The image to use: none, the full-resolution file given, or hires before lowres of the section itself."""
+    if image.lower() == NO_IMAGE:
+        return ImageChoice(NO_IMAGE, "", 0.0, 0, 0), []
+    if image:
+        width, height = image_size(Path(image))
+        return ImageChoice("fullres", "", 1.0, width, height), _check_full_resolution(width, height, source)
+    if not source.images:
+        raise EfnstError(
+            f"Expected tissue_hires_image.png or tissue_lowres_image.png in {source.path.name}, found neither"
+            f"{_lost_links(source.path)}: give the full-resolution file in the column image, or image: none to run on "
+            "expression and position only."
+        )
+    sizes = {kind: image_size(located(source.path, name)) for kind, name in source.images.items()}
+    kind = "hires" if "hires" in sizes else "lowres"
+    scale = scale_of(source.factors, f"tissue_{kind}_scalef")
+    return ImageChoice(kind, source.images[kind], scale, *sizes[kind]), _check_two_images(sizes, source.factors)
+
+
+def _lost_links(path: Path) -> str:
+    """Links to images that lead nowhere, for a message."""
+    links = [link for link in path.glob("**/tissue_*_image.png") if link.is_symlink()] if path.is_dir() else []
+    return f" ({links[0].name} is a link that leads nowhere: copy with cp -L)" if links else ""
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in px. Small images are decoded, so that a damaged one is refused here and not hours later."""
+    from PIL import Image
+
+    if not path.is_file():
+        raise EfnstError(f"Expected an image, found no file {path}: check the column image.")
+    if path.suffix.lower() in WHOLE_SLIDE:
+        return _tiff_size(path)
+    Image.MAX_IMAGE_PIXELS = None  # histology images are larger than what Pillow takes for an attack
+    with reading(path), Image.open(path) as picture:
+        if picture.width * picture.height <= DECODED_PX:
+            picture.load()
+        return picture.size
+
+
+def check_spots_in_image(xy: np.ndarray, image: ImageChoice, grid: Grid, factors: dict[str, float]) -> list[str]:
+    """Refuse an image that more than `MAX_OUTSIDE` of the spots lie outside of.
+
+    `xy`: float64 [n_spots, 2] in full-resolution px. Returns a warning where the spots fill so little
+    of the image that its scale is doubtful.
+    """
+    if image.source == NO_IMAGE:
+        return []
+    size, tolerance = np.array([image.width, image.height]), grid.spot_diameter_px
+    outside = _share_outside(xy, image.scale, size, tolerance)
+    (left, top), (right, bottom) = xy.min(axis=0) * image.scale, xy.max(axis=0) * image.scale
+    name = "1 (full resolution)" if image.source == "fullres" else f"tissue_{image.source}_scalef {image.scale:.5g}"
+    spans = f"scaled by {name} they span x {left:.0f} to {right:.0f} and y {top:.0f} to {bottom:.0f} px"
+    if outside > MAX_OUTSIDE:
+        raise EfnstError(
+            f"Expected the spots inside the {image.source} image of {image.width} × {image.height} px, found "
+            f"{outside:.0%} of them outside: {spans}. {_likely_cause(xy, image, size, tolerance, factors)}"
+        )
+    if _fills_little(xy, image.scale, size):
+        return [
+            f"The spots fill little of the {image.source} image of {image.width} × {image.height} px: {spans}. "
+            "If that is not so on the slide, image or scale factor is the wrong one."
+        ]
+    return []
+
+
+def _tiff_size(path: Path) -> tuple[int, int]:
+    """Width and height of the largest level of a TIFF, which must hold all the bytes its header promises."""
+    import tifffile
+
+    with reading(path):
+        try:
+            with tifffile.TiffFile(path) as file:
+                page = file.series[0].levels[0].keyframe
+        except Exception as error:  # tifffile stumbles over a damaged header in many ways
+            raise ValueError(f"damaged TIFF header, {type(error).__name__}: {error}") from error
+        end = max((start + n for start, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
+        if end > path.stat().st_size:
+            raise ValueError(f"it ends after {path.stat().st_size} of at least {end} bytes")
+        if not page.imagewidth * page.imagelength:
+            raise ValueError(f"an image of {page.imagewidth} × {page.imagelength} px")
+        return int(page.imagewidth), int(page.imagelength)
+
+
+def _check_full_resolution(width: int, height: int, section: Source) -> list[str]:
+    """A warning where the hires or lowres image says that Space Ranger had an image of another size."""
+    for source, name in section.images.items():
+        scale = section.factors.get(f"tissue_{source}_scalef")
+        if scale is None:
+            continue
+        expected = [round(side / scale) for side in image_size(located(section.path, name))]
+        if any(abs(side / want - 1) > SIZE_TOLERANCE for side, want in zip((width, height), expected, strict=True)):
+            return [
+                f"The image given has {width} × {height} px, but by the {source} image Space Ranger had one of about "
+                f"{expected[0]} × {expected[1]} px: make sure that it is the same image."
+            ]
+        return []
+    return []
+
+
+def _check_two_images(sizes: dict[str, tuple[int, int]], factors: dict[str, float]) -> list[str]:
+    """Warnings: only lowres, or hires and lowres whose sizes and scale factors contradict each other."""
+    if "hires" not in sizes:
+        return [
+            f"Only the lowres image of {' × '.join(map(str, sizes['lowres']))} px was found: "
+            "its features will be weak. Give the full-resolution file in the column image, "
+            "or add tissue_hires_image.png."
+        ]
+    hires, lowres = factors.get("tissue_hires_scalef"), factors.get("tissue_lowres_scalef")
+    if "lowres" not in sizes or hires is None or lowres is None:
+        return []
+    by_size, by_factor = sizes["hires"][0] / sizes["lowres"][0], hires / lowres
+    if abs(by_size / by_factor - 1) <= SIZE_TOLERANCE:
+        return []
+    return [
+        f"The hires image is {by_size:.2f} times as wide as the lowres one, but tissue_hires_scalef is "
+        f"{by_factor:.2f} times tissue_lowres_scalef: one of the scale factors or images is the wrong one."
+    ]
+
+
+def _share_outside(xy: np.ndarray, scale: float, size: np.ndarray, tolerance_px: float) -> float:
+    """Share of spots outside an image of `size` (width, height); the tolerance is in full-resolution px."""
+    scaled, margin = xy * scale, tolerance_px * scale
+    return float(((scaled < -margin) | (scaled > size + margin)).any(axis=1).mean())
+
+
+def _likely_cause(
+    xy: np.ndarray, image: ImageChoice, size: np.ndarray, tolerance_px: float, factors: dict[str, float]
+) -> str:
+    """What to check: the scale factor that would fit best, exchanged axes, or the image itself."""
+    if _share_outside(xy[:, ::-1], image.scale, size, tolerance_px) <= MAX_OUTSIDE:
+        return "With x and y exchanged they fit: check the order of the last two columns of the positions."
+    others = {name: factors[name] for name in ("tissue_hires_scalef", "tissue_lowres_scalef") if name in factors}
+    others["1 (full resolution)"] = 1.0
+    fitting = {
+        name: value
+        for name, value in others.items()
+        if value != image.scale
+        and _share_outside(xy, value, size, tolerance_px) <= MAX_OUTSIDE
+        and not _fills_little(xy, value, size)
+    }
+    if fitting:
+        name = max(fitting, key=fitting.get)
+        shown = name if fitting[name] == 1 else f"{name} {fitting[name]:.5g}"
+        return f"Scaled by {shown} they fit: scale factors or images have been exchanged; take both from the same run."
+    return "No scale factor of the section fits: it is wrong, or image and positions are of different sections."
+
+
+def _fills_little(xy: np.ndarray, scale: float, size: np.ndarray) -> bool:
+    """Whether the spots span less than `MIN_EXTENT` of the image in both directions, as with a scale far too small."""
+    return bool((np.ptp(xy, axis=0) * scale < MIN_EXTENT * size).all())

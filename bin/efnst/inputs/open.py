@@ -1,0 +1,56 @@
+"""Opening a section: which reader its kind of file needs."""
+
+from pathlib import Path
+
+from efnst.errors import EfnstError
+from efnst.inputs.archive import is_archive, unpack_section
+from efnst.inputs.feature_matrix import read_matrix
+from efnst.inputs.metrics import read_metrics
+from efnst.inputs.positions import read_positions, read_scales
+from efnst.inputs.source import Source
+from efnst.inputs.space_ranger import find_files
+
+
+def open_source(path: Path, bin_um: str = "", expression_rep: str = "", with_counts: bool = True) -> Source:
+    """Read a section from a Space Ranger folder or an archive of one, an .h5ad file or a SpatialData zarr.
+
+    `expression_rep` names features computed before, which only the last two can hold. Without `with_counts` the counts
+    themselves are left unread, for a quick look.
+    """
+    if path.name.lower().endswith(".h5ad"):
+        from efnst.inputs.h5ad import read_h5ad_section
+
+        return read_h5ad_section(path, bin_um, expression_rep, with_counts)
+    if path.name.lower().endswith(".zarr"):
+        from efnst.inputs.spatialdata import read_spatialdata
+
+        return read_spatialdata(path, bin_um, expression_rep, with_counts)
+    if expression_rep:
+        raise EfnstError(
+            f"Expected a section with the features {expression_rep}, found {path.name}: only .h5ad files and "
+            "SpatialData hold any; leave out expression_rep."
+        )
+    if is_archive(path):
+        root, outs = unpack_section(path, bin_um)
+        return read_folder(root, outs, bin_um, with_counts)
+    return read_folder(path, path, bin_um, with_counts)
+
+
+def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool) -> Source:
+    """Read a Space Ranger folder at or below `root`, which names of images start from."""
+    files = find_files(folder, bin_um)
+    matrix = read_matrix(files.matrix, with_counts)
+    positions, form = read_positions(files.positions)
+    return Source(
+        path=root,
+        matrix=matrix,
+        is_filtered=files.is_filtered,
+        positions=positions,
+        factors=read_scales(files.scale_factors),
+        images={source: path.relative_to(root).as_posix() for source, path in files.images.items()},
+        layout=f"{files.matrix.name}, {files.positions.name} {form}",
+        bin_um=files.bin_um,
+        is_on_array=files.positions.suffix != ".geojson",
+        metrics=read_metrics(files.metrics) if files.metrics else None,
+        warnings=files.warnings,
+    )

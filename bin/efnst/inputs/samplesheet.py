@@ -1,0 +1,206 @@
+"""The samplesheet: one row per section, read from CSV, TSV or YAML, with every problem of every row found at once."""
+
+import csv
+import io
+import os
+import posixpath
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from efnst.errors import EfnstError
+from efnst.program.parameters import coerce, errors_by_name, expectation, found_and_expected, show, suggestion
+
+NO_IMAGE = "none"
+URI = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
+PATH_FORMATS = ("file-path", "directory-path")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: `place` says where it stands in the file, `cells` holds what is not empty, by column."""
+
+    place: str
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Samplesheet:
+    """The rows of a samplesheet, its columns, and what was wrong with its form."""
+
+    columns: list[str]
+    rows: list[Row]
+    problems: list[str]
+
+
+def read_samplesheet(path: Path) -> Samplesheet:
+    """Read CSV, TSV or YAML; raises EfnstError where the file cannot be read as any table."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise EfnstError(f"Expected UTF-8 text in the samplesheet, found {error}: save it as CSV UTF-8.") from error
+    except OSError as error:
+        raise EfnstError(f"Expected a samplesheet, found no readable file ({error}): check --input.") from error
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return _from_yaml(text)
+    return _from_table(text)
+
+
+def sections(sheet: Samplesheet, schema: dict, parameters: dict, base: str) -> tuple[list[dict], list[str]]:
+    """The sections of a samplesheet, and one line for every problem; with problems the sections are not to be used.
+
+    `parameters` are coerced and have their defaults; `base` is the folder or URI that relative paths start from.
+    """
+    about = schema["items"]["properties"]
+    problems = sheet.problems + _column_problems(sheet, about, schema["items"]["required"])
+    rows = [Row(row.place, coerce(row.cells, about)) for row in sheet.rows]
+    absent = {name for name in schema["items"]["required"] if name not in sheet.columns}
+    problems += [line for row in rows for line in _row_problems(row, schema["items"], parameters, absent)]
+    problems += _repeated_samples(rows)
+    return [_section(row.cells, about, parameters, base) for row in rows] if not problems else [], problems
+
+
+def absolute_base(base: str) -> str:
+    """`base` as an absolute path, or the URI it is."""
+    return base if URI.match(base) else os.path.abspath(base)
+
+
+def join(base: str, value: str) -> str:
+    """`value` as it is if it is a URI or an absolute path, otherwise joined as text onto `base`, a folder or a URI."""
+    if URI.match(value):
+        return value
+    if value.startswith("/"):
+        return posixpath.normpath(value)
+    uri = URI.match(base)
+    scheme, folder = uri.groups() if uri else ("", base)
+    return scheme + posixpath.normpath(posixpath.join(folder, value))
+
+
+def _from_table(text: str) -> Samplesheet:
+    """A table whose first row that is not empty names the columns, separated by `,`, `;` or tab."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(",\t;", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != "\t")
+    columns, rows, problems = [], [], []
+    try:
+        for fields in reader:
+            cells = [field.strip() for field in fields]
+            if not any(cells):
+                continue
+            if not columns:
+                columns = [cell.lower() for cell in cells]
+                continue
+            place = f"row {reader.line_num}"
+            if any(cells[len(columns) :]):
+                problems.append(
+                    f"{place}: found {len(cells)} values, expected {len(columns)} as in the first row; "
+                    "put quotes around a value that holds the separator"
+                )
+            rows.append(Row(place, {name: cell for name, cell in zip(columns, cells, strict=False) if cell}))
+    except csv.Error as error:
+        problems.append(f"row {reader.line_num}: found {error}, expected values separated by {delimiter!r}")
+    return _checked_form(columns, rows, problems)
+
+
+def _from_yaml(text: str) -> Samplesheet:
+    """A YAML list with one mapping per section; all values stay text, as in a table."""
+    try:
+        entries = yaml.load(text, Loader=yaml.BaseLoader) or []
+    except yaml.YAMLError as error:
+        message = " ".join(str(error).split())
+        raise EfnstError(f"Expected YAML in the samplesheet, found {message}: correct that line.") from error
+    if not isinstance(entries, list):
+        raise EfnstError(f"Expected a YAML list of sections (`- sample: …`), found {show(entries)}: add the dashes.")
+    columns, rows, problems = [], [], []
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict) or any(not isinstance(value, str) for value in entry.values()):
+            problems.append(f"entry {number}: found {show(entry)}, expected `column: value` lines; correct the entry")
+            continue
+        cells = {str(name).strip().lower(): value.strip() for name, value in entry.items()}
+        columns += [name for name in cells if name not in columns]
+        given = {name: value for name, value in cells.items() if value.lower() not in ("", "~", "null")}
+        rows.append(Row(f"entry {number}", given))
+    return _checked_form(columns, rows, problems)
+
+
+def _checked_form(columns: list[str], rows: list[Row], problems: list[str]) -> Samplesheet:
+    """The samplesheet, with problems of its form added: no rows, columns named twice or not at all."""
+    named = [name for name in columns if name]
+    wrong = [
+        f"column {name}: named {named.count(name)} times, expected once; remove one"
+        for name in sorted(set(named))
+        if named.count(name) > 1
+    ]
+    wrong += [
+        f"{row.place}: found {show(row.cells[''])} in a column without a name, expected a name; give it one"
+        for row in rows
+        if "" in row.cells
+    ]
+    wrong += problems
+    if not rows and not wrong:
+        wrong = ["found no rows, expected one row per section below the column names; add them"]
+    return Samplesheet(named, [Row(row.place, {k: v for k, v in row.cells.items() if k}) for row in rows], wrong)
+
+
+def _column_problems(sheet: Samplesheet, about: dict, required: list[str]) -> list[str]:
+    """Unknown and missing columns, once for the whole samplesheet."""
+    unknown = [name for name in dict.fromkeys(sheet.columns) if name not in about]
+    problems = [f"column {name}: not known{suggestion(name, list(about))}" for name in unknown]
+    if sheet.rows:
+        missing = [name for name in required if name not in sheet.columns]
+        problems += [f"column {name}: missing, expected in every samplesheet; add it" for name in missing]
+    return problems
+
+
+def _row_problems(row: Row, schema: dict, parameters: dict, absent: set[str]) -> list[str]:
+    """Problems of one row; columns in `absent` have been reported for the whole samplesheet."""
+    where = f"{row.place} ({row.cells['sample']})" if "sample" in row.cells else row.place
+    about = schema["properties"]
+    problems = [
+        f"{where}, column {name}: empty, {expectation(about[name])}"
+        for name in schema["required"]
+        if name not in row.cells and name not in absent
+    ]
+    wrong = errors_by_name(row.cells, {"properties": about})
+    for name, errors in wrong.items():
+        problems.append(f"{where}, column {name}: {found_and_expected(row.cells[name], about[name], errors)}")
+    for name, value in row.cells.items():
+        if about.get(name, {}).get("format") in PATH_FORMATS and str(value).startswith("~"):
+            problems.append(f"{where}, column {name}: found {show(value)}, expected a path without ~; write it in full")
+    if parameters.get("dec_epochs") and "n_domains" not in row.cells and "n_domains" not in parameters:
+        problems.append(
+            f"{where}, column n_domains: empty, {expectation(about['n_domains'])} with --dec_epochs; "
+            "fill it in or give --n_domains for all sections"
+        )
+    return problems
+
+
+def _repeated_samples(rows: list[Row]) -> list[str]:
+    """Sample names that stand in more than one row. Case is ignored: some file systems do not tell `A1` from `a1`."""
+    places = {}
+    for row in rows:
+        if "sample" in row.cells:
+            places.setdefault(row.cells["sample"].lower(), []).append(row)
+    return [
+        f"{' and '.join(row.place for row in same)}, column sample: found "
+        f"{' and '.join(dict.fromkeys(show(row.cells['sample']) for row in same))} in {len(same)} rows, "
+        "expected a name of its own for every section (upper and lower case count as the same); rename them"
+        for same in places.values()
+        if len(same) > 1
+    ]
+
+
+def _section(cells: dict, about: dict, parameters: dict, base: str) -> dict:
+    """One member of sections.json."""
+    paths = {
+        name: join(base, cells[name]) if name in cells else ""
+        for name, column in about.items()
+        if column.get("format") in PATH_FORMATS
+    }
+    if cells.get("image", "").lower() == NO_IMAGE or parameters.get("use_image") is False:
+        paths["image"] = NO_IMAGE
+    n_domains = cells.get("n_domains", parameters.get("n_domains"))
+    given = {name: cells.get(name, "") for name in ("group", "bin_um")}
+    return {"id": cells["sample"]} | paths | {"n_domains": n_domains} | given

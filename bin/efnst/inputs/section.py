@@ -1,0 +1,139 @@
+"""One section: counts, positions, scale, image and labels put together, and whatever does not fit together refused."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from anndata.utils import make_index_unique
+
+from efnst.errors import EfnstError
+from efnst.geometry.grid import (
+    Grid,
+    check_order,
+    check_spot_diameter,
+    check_um_per_px,
+    compare_with_declared,
+    irregular_grid,
+    measure_grid,
+)
+from efnst.inputs.image_choice import check_spots_in_image, choose_image
+from efnst.inputs.labels import match_labels, read_labels
+from efnst.inputs.open import open_source
+from efnst.inputs.positions import scale_of
+from efnst.inputs.source import Source
+from efnst.names import LABEL, SECTION, SPATIAL
+
+MIN_SHARED = 0.5  # share of barcodes below which matrix and positions are taken to be of different sections
+
+
+def load_section(
+    sample: str,
+    path: Path,
+    image: str,
+    labels: str,
+    bin_um: str = "",
+    expression_rep: str = "",
+    with_counts: bool = True,
+) -> tuple[AnnData, dict, list[str]]:
+    """Read a section before quality control: the spots in tissue, facts about its files for the record, and warnings.
+
+    `path`, `bin_um`, `expression_rep` and `with_counts` as in `open_source`; `image` is a full-resolution file, `none`,
+    or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of the matrix.
+    """
+    source = open_source(path, bin_um, expression_rep, with_counts)
+    rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
+    section = _assemble(source, rows)
+    grid, geometry, grid_warnings = _geometry(source)
+    choice, image_warnings = choose_image(image, source)
+    warnings += [*source.warnings, *grid_warnings, *image_warnings]
+    warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
+    if labels:
+        section.obs[LABEL], label_warnings = match_labels(section.obs_names, read_labels(Path(labels)))
+        warnings += label_warnings
+    facts = {"sample": sample} | asdict(grid) | {"space_ranger": source.layout, "image": asdict(choice)}
+    section.uns[SECTION] = facts | {"bin_um": source.bin_um}
+    about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry}
+    about |= {"repeated_symbols": _repeated(source.matrix.gene_names), "metrics_summary": source.metrics or {}}
+    return section, about, warnings
+
+
+def _geometry(source: Source) -> tuple[Grid, dict, list[str]]:
+    """The grid as measured, the same beside what the files declare, for the record, and warnings where they differ."""
+    positions, factors = source.positions, source.factors
+    xy = positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
+    if not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um:
+        grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
+        return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
+    grid = measure_grid(xy, source.bin_um)
+    declared, warnings = {}, check_order(xy)
+    if source.is_on_array:
+        array = positions[["array_row", "array_col"]].to_numpy(np.int64)
+        declared, more = compare_with_declared(grid, array, xy) if not source.bin_um else ({}, [])
+        warnings += more
+    if "spot_diameter_fullres" in factors:
+        declared["spot_diameter_px"] = factors["spot_diameter_fullres"]
+        warnings += check_spot_diameter(grid, factors["spot_diameter_fullres"], source.bin_um)
+    if source.bin_um and "microns_per_pixel" in factors:
+        declared["um_per_px"] = factors["microns_per_pixel"]
+        warnings += check_um_per_px(grid, factors["microns_per_pixel"], source.bin_um)
+    return grid, {"measured": asdict(grid), "declared": declared}, warnings
+
+
+def rows_in_tissue(barcodes: np.ndarray, positions: pd.DataFrame, is_filtered: bool) -> tuple[np.ndarray, list[str]]:
+    """Rows of the matrix that are spots in tissue, in the order of the matrix, and warnings; joined on the barcode.
+
+    All Visium slides share their barcodes, so the files of two sections can only be told apart by which spots are in
+    tissue: a filtered matrix must hold those and no others.
+    """
+    places = positions.index.get_indexer(pd.Index(barcodes))
+    n_shared = int((places >= 0).sum())
+    if n_shared < MIN_SHARED * len(barcodes):
+        raise EfnstError(
+            f"Expected the barcodes of the matrix among the positions, found {n_shared} of {len(barcodes)} "
+            f"(matrix {barcodes[0]}, positions {positions.index[0]}): the two files are of different sections."
+        )
+    in_tissue = (places >= 0) & (positions["in_tissue"].to_numpy()[places] == 1)
+    n_tissue = int((positions["in_tissue"] == 1).sum())
+    if not in_tissue.any():
+        raise EfnstError(
+            f"Expected spots in tissue, found none: {n_tissue} of {len(positions)} positions are in tissue and none of "
+            "them is in the matrix. Detect the tissue again in Space Ranger or Loupe Browser."
+        )
+    n_kept = int(in_tissue.sum())
+    if is_filtered and n_kept < MIN_SHARED * len(barcodes):
+        raise EfnstError(
+            f"Expected the barcodes of the filtered matrix to be in tissue, found {n_kept} of {len(barcodes)}: "
+            "matrix and positions are of different sections."
+        )
+    warnings = []
+    if n_shared < len(barcodes):
+        warnings.append(f"{len(barcodes) - n_shared} of {len(barcodes)} barcodes of the matrix have no position.")
+    if is_filtered and n_kept < n_shared:
+        warnings.append(f"{n_shared - n_kept} of {len(barcodes)} barcodes of the filtered matrix are not in tissue.")
+    if n_kept < n_tissue:
+        warnings.append(f"{n_tissue - n_kept} of {n_tissue} spots in tissue are not in the matrix.")
+    return np.flatnonzero(in_tissue), warnings
+
+
+def _assemble(source: Source, rows: np.ndarray) -> AnnData:
+    """Counts, array position and pixel position (x, y) of the spots in `rows` of the matrix."""
+    matrix = source.matrix
+    at = source.positions.loc[matrix.barcodes[rows]]
+    section = AnnData(
+        X=matrix.counts if len(rows) == matrix.counts.shape[0] else matrix.counts[rows],
+        obs=pd.DataFrame(at[["array_row", "array_col"]].astype(np.int64), index=pd.Index(at.index, name=None)),
+        var=pd.DataFrame({"gene_ids": matrix.gene_ids}, index=make_index_unique(pd.Index(matrix.gene_names))),
+    )
+    section.obsm[SPATIAL] = at[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(np.float64)
+    for name, features in source.representations.items():
+        section.obsm[name] = features[rows]
+    return section
+
+
+def _repeated(names: np.ndarray) -> dict[str, int | list[str]]:
+    """How many gene symbols stand more than once, and the first of them."""
+    symbols = pd.Series(names, dtype=object)
+    repeated = symbols[symbols.duplicated()].unique()
+    return {"n": len(repeated), "first": [str(symbol) for symbol in repeated[:10]]}

@@ -1,0 +1,33 @@
+"""A section as its files say, before anything is joined or compared; the same for all kinds of files."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from efnst.inputs.feature_matrix import Matrix
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was read of a section.
+
+    `positions` as `read_positions` gives them; `factors` are the scale factors, as far as there are any; `images` are
+    the names within `path` of the images hires and lowres; `bin_um` is 0 where spots lie on an array of Visium;
+    `is_filtered`: all barcodes of the matrix should be in tissue; `representations` [n_barcodes, ·] are features that
+    were computed before, by name; `layout` says in words what was read.
+    """
+
+    path: Path
+    matrix: Matrix
+    is_filtered: bool
+    positions: pd.DataFrame
+    factors: dict[str, float]
+    images: dict[str, str]
+    layout: str
+    bin_um: int = 0
+    is_on_array: bool = True
+    metrics: dict[str, float | str] | None = None
+    representations: dict[str, np.ndarray] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

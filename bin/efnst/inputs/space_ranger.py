@@ -1,0 +1,169 @@
+"""Files of a Space Ranger folder: where they are in each version, on Visium, on Visium HD and with segmented cells."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from efnst.errors import EfnstError
+from efnst.inputs.feature_matrix import listing
+from efnst.inputs.positions import SCALE_FACTORS
+
+POSITION_FILES = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
+MATRIX_NAMES = ("filtered_feature_bc_matrix.h5", "filtered_feature_bc_matrix")
+RAW_MATRIX_NAMES = ("raw_feature_bc_matrix.h5", "raw_feature_bc_matrix")
+CELL_MATRIX_NAMES = ("filtered_feature_cell_matrix.h5", "filtered_feature_cell_matrix")
+CELL_OUTLINES = ("cell_segmentations.geojson", "graphclust_annotated_cell_segmentations.geojson")
+METRICS = "metrics_summary.csv"
+CELLS = "cells"  # in the place of a bin size: the cells of segmented_outputs
+DEFAULT_BIN_UM = 8  # what 10x recommends to start from
+BIN_FOLDER = re.compile(r"square_([0-9]{3})um")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the files of one section lie.
+
+    `images` has the keys hires and lowres, as far as there are such files. `bin_um` is 0 where spots lie on the array
+    of Visium. `metrics` is None where there is no metrics_summary.csv.
+    """
+
+    outs: Path
+    matrix: Path
+    is_filtered: bool
+    positions: Path
+    scale_factors: Path
+    images: dict[str, Path]
+    bin_um: int = 0
+    metrics: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def find_files(folder: Path, bin_um: str = "") -> Files:
+    """The files of a section in `folder`, which is an outs folder or holds one.
+
+    `bin_um`: on Visium HD the size of the bins, `cells`, or empty for `DEFAULT_BIN_UM`.
+    """
+    outs = find_outs(folder)
+    part, bins, warnings = _part(outs, bin_um)
+    spatial = part / "spatial"
+    if bin_um == CELLS:
+        matrix, is_filtered, positions = *_find_matrix(part, (CELL_MATRIX_NAMES,)), _first(part, CELL_OUTLINES)
+    else:
+        matrix, is_filtered = _find_matrix(part, (MATRIX_NAMES, RAW_MATRIX_NAMES))
+        positions = _first(spatial, POSITION_FILES)
+    return Files(
+        outs=outs,
+        matrix=matrix,
+        is_filtered=is_filtered,
+        positions=positions,
+        scale_factors=_first(spatial, (SCALE_FACTORS,)),
+        images=_find_images([spatial, outs / "spatial"]),
+        bin_um=bins,
+        metrics=next((path for path in (part / METRICS, outs / METRICS) if path.is_file()), None),
+        warnings=tuple(warnings),
+    )
+
+
+def find_outs(folder: Path) -> Path:
+    """`folder` or its sub-folder outs, whichever holds the folder spatial, or the bins or cells of Visium HD."""
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise EfnstError(f"Expected a Space Ranger outs folder, found {found} at {folder}: check the column section.")
+    for outs in (folder, folder / "outs"):
+        if is_outs(outs):
+            return outs
+    raise EfnstError(
+        f"Expected a Space Ranger outs folder, found no folder spatial in {folder}{listing(folder)}: "
+        "give the folder that holds spatial and filtered_feature_bc_matrix.h5, or its parent."
+    )
+
+
+def is_outs(folder: Path) -> bool:
+    """Whether a folder is one that Space Ranger wrote a section to."""
+    return any((folder / name).is_dir() for name in ("spatial", "binned_outputs", "segmented_outputs"))
+
+
+def _part(outs: Path, bin_um: str) -> tuple[Path, int, list[str]]:
+    """The folder of the spots, bins or cells asked for, the size of the bins (0 without any), and warnings."""
+    own_bins = BIN_FOLDER.fullmatch(outs.resolve().name) if (outs / "spatial").is_dir() else None
+    if bin_um == CELLS:
+        if (outs / "segmented_outputs").is_dir():
+            return outs / "segmented_outputs", 0, []
+        if any((outs / name).exists() for name in CELL_MATRIX_NAMES):
+            return outs, 0, []
+        raise EfnstError(f"Expected segmented_outputs in {outs}, found none{listing(outs)}: give a bin size instead.")
+    if not (outs / "binned_outputs").is_dir():
+        return outs, *_bins_of_a_plain_folder(outs, int(own_bins[1]) if own_bins else 0, bin_um)
+    sizes = {
+        int(found[1]): path
+        for path in (outs / "binned_outputs").iterdir()
+        if (found := BIN_FOLDER.fullmatch(path.name))
+    }
+    chosen = int(bin_um) if bin_um else DEFAULT_BIN_UM
+    if chosen not in sizes:
+        found = ", ".join(map(str, sorted(sizes))) or "none"
+        raise EfnstError(
+            f"Expected bins of {chosen} µm in {outs / 'binned_outputs'}, found {found}: give one of these as bin_um."
+        )
+    said = [] if bin_um else [f"No bin_um was given: the bins of {DEFAULT_BIN_UM} µm were taken."]
+    return sizes[chosen], chosen, said if len(sizes) > 1 else []
+
+
+def _bins_of_a_plain_folder(outs: Path, own: int, bin_um: str) -> tuple[int, list[str]]:
+    """Size of the bins of a folder with spatial in it, 0 where it holds spots; `own`: the size its name says, or 0."""
+    has_bins = own or (outs / "spatial" / "tissue_positions.parquet").is_file()
+    if bin_um and (not has_bins or (own and own != int(bin_um))):
+        found = f"bins of {own} µm" if own else "spots"
+        raise EfnstError(f"Expected bins of {bin_um} µm, found {found} in {outs}: correct bin_um or leave it empty.")
+    if has_bins and not (own or bin_um):
+        raise EfnstError(
+            f"Expected the size of the bins in {outs}, found a folder of Visium HD that does not say it: give bin_um."
+        )
+    return own or int(bin_um or 0), []
+
+
+def _find_matrix(outs: Path, choices: tuple[tuple[str, ...], ...]) -> tuple[Path, bool]:
+    """The first matrix of `choices` and whether it is the filtered one; a prefix of the name is accepted."""
+    for names in choices:
+        for name in names:
+            is_filtered = names is not RAW_MATRIX_NAMES
+            if (outs / name).exists():
+                return outs / name, is_filtered
+            prefixed = sorted(outs.glob(f"*[._-]{name}"))
+            if len(prefixed) > 1:
+                found = ", ".join(path.name for path in prefixed)
+                raise EfnstError(
+                    f"Expected one {name} in {outs}, found {found}: give each section a folder of its own."
+                )
+            if prefixed:
+                return prefixed[0], is_filtered
+    other = " (or the folder of that name, or the raw matrix)" if RAW_MATRIX_NAMES in choices else ""
+    raise EfnstError(
+        f"Expected {choices[0][0]}{other} in {outs}, found neither{listing(outs)}: copy it from the Space Ranger run."
+    )
+
+
+def _first(folder: Path, names: tuple[str, ...]) -> Path:
+    """The first of the files `names` that is in `folder`."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    expected = " or ".join(names if len(names) < 3 else names[:2])
+    raise EfnstError(
+        f"Expected {expected} in {folder}, found {'neither' if len(names) > 1 else 'none'}{listing(folder)}: "
+        "copy it from the Space Ranger run."
+    )
+
+
+def _find_images(folders: list[Path]) -> dict[str, Path]:
+    """The hires and lowres images, each in the first folder that has it.
+
+    In the folders of bins they are often links to those of outs/spatial, which lead nowhere after a careless copy.
+    """
+    found = {}
+    for source in ("hires", "lowres"):
+        paths = [folder / f"tissue_{source}_image.png" for folder in folders]
+        present = [path for path in paths if path.is_file()]
+        if present:
+            found[source] = present[0]
+    return found

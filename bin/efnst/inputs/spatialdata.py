@@ -1,0 +1,165 @@
+"""Sections in SpatialData zarr folders: a table of counts, the shapes it is about, and images in their coordinates."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from efnst.errors import EfnstError, reading
+from efnst.inputs.annotated import LAYERS, choose_counts, features_of, is_on_array, matrix_of, positions_of
+from efnst.inputs.source import Source
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from geopandas import GeoDataFrame
+    from spatialdata import SpatialData
+
+TABLE_ATTRIBUTES = "spatialdata_attrs"
+AXES = ("x", "y")
+STRAIGHT = 1e-3  # part of the scale by which an image may be turned or stretched
+SHIFT_PX = 1.0
+METADATA = (".zarray", "zarr.json", ".zmetadata", "zmetadata")
+PICKLE = (b'"pickle"', b'"msgpack2"')  # codecs that run or hide code; SpatialData never uses them
+
+
+def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: bool) -> Source:
+    """Read a section from a SpatialData zarr; see `open_source`. Positions are those of the shapes of the table."""
+    if bin_um and not bin_um.isdigit():
+        raise EfnstError(f"Expected a bin size or nothing as bin_um of {path.name}, found {bin_um}: leave it empty.")
+    data = _open(path)
+    name = _choose_table(data, path, bin_um)
+    table, shapes = data.tables[name], _shapes_of(data, name, path)
+    places = _places(table)
+    place = choose_counts({key: lambda values=values: _sample(values) for key, values in places.items()}, path.name)
+    var = table.raw.var if place == "raw.X" else table.var
+    counts = csr_matrix(places[place]) if with_counts else csr_matrix((table.n_obs, len(var)), dtype=np.int32)
+    keys = table.obs[table.uns[TABLE_ATTRIBUTES]["instance_key"]]
+    if not keys.isin(shapes.index).all() or not shapes.index.is_unique:
+        raise EfnstError(
+            f"Expected a shape for each of the {table.n_obs} spots of the table {name} in {path.name}, found "
+            f"{int(keys.isin(shapes.index).sum())}: write the object again."
+        )
+    centres = shapes.geometry.loc[keys].centroid
+    xy = np.column_stack([centres.x, centres.y])
+    factors, images = _images(data, shapes)
+    if "radius" in shapes:
+        factors["spot_diameter_fullres"] = float(2 * shapes["radius"].median())
+    features = {expression_rep: features_of(table.obsm, expression_rep, table.n_obs)} if expression_rep else {}
+    return Source(
+        path=path,
+        matrix=matrix_of(counts, table.obs, var, path.name),
+        is_filtered="in_tissue" not in table.obs,
+        positions=positions_of(table.obs, xy, path.name),
+        factors=factors,
+        images=images,
+        layout=f"{path.name}, counts in {place} of the table {name}",
+        bin_um=int(bin_um or 0),
+        is_on_array=is_on_array(table.obs),
+        representations=features,
+    )
+
+
+def read_image(path: Path, name: str) -> np.ndarray:
+    """The image `name` at its finest scale, [height, width, channels]."""
+    images = _open(path).images
+    if name not in images:
+        raise EfnstError(f"Expected the image {name} in {path.name}, found {', '.join(images) or 'none'}.")
+    with reading(path):
+        return np.asarray(_finest(images[name]).transpose("y", "x", "c").data)
+
+
+def _open(path: Path) -> "SpatialData":
+    """The object, none of whose arrays may be stored in a way that runs code when it is read."""
+    if not path.is_dir():
+        raise EfnstError(f"Expected a SpatialData zarr folder, found none at {path}: check the column section.")
+    for file in path.rglob("*"):
+        if file.name in METADATA and any(codec in file.read_bytes() for codec in PICKLE):
+            raise EfnstError(
+                f"Expected arrays that are safe to read in {path.name}, found pickled ones in "
+                f"{file.parent.relative_to(path)}: do not use this file."
+            )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about formats to come
+        from spatialdata import read_zarr
+
+        logging.getLogger("ome_zarr").setLevel(logging.ERROR)  # it reports every array
+        with reading(path):
+            return read_zarr(path, selection=("images", "shapes", "tables"))
+
+
+def _choose_table(data: "SpatialData", path: Path, bin_um: str) -> str:
+    """The table of the section: the only one, or that of the bins asked for."""
+    names = [name for name, table in data.tables.items() if TABLE_ATTRIBUTES in table.uns]
+    chosen = [name for name in names if name.endswith(f"square_{int(bin_um):03d}um")] if bin_um else names
+    if not chosen and len(names) == 1:
+        chosen = names
+    if len(chosen) != 1:
+        found = ", ".join(names) or "none"
+        raise EfnstError(
+            f"Expected one table about shapes in {path.name}, found {found}: give bin_um where there are several."
+        )
+    return chosen[0]
+
+
+def _shapes_of(data: "SpatialData", name: str, path: Path) -> "GeoDataFrame":
+    """The shapes that a table is about."""
+    region = data.tables[name].uns[TABLE_ATTRIBUTES]["region"]
+    regions = [region] if isinstance(region, str) else list(region or [])
+    if len(regions) != 1 or regions[0] not in data.shapes:
+        raise EfnstError(
+            f"Expected the table {name} of {path.name} to be about the shapes of one section, found "
+            f"{', '.join(map(str, regions)) or 'none'}: write each section to an object of its own."
+        )
+    return data.shapes[regions[0]]
+
+
+def _places(table: "AnnData") -> dict[str, object]:
+    """Matrices that may hold counts, in the order they are looked at."""
+    layers = sorted(table.layers, key=lambda name: LAYERS.index(name) if name in LAYERS else len(LAYERS))
+    places = {"X": table.X} if table.X is not None else {}
+    places |= {f"layers.{name}": table.layers[name] for name in layers}
+    return places | ({"raw.X": table.raw.X} if table.raw is not None else {})
+
+
+def _sample(matrix: object) -> np.ndarray:
+    """Some values of a matrix, sparse or dense."""
+    return matrix.data[:10_000] if hasattr(matrix, "indptr") else np.asarray(matrix)[:100].ravel()
+
+
+def _images(data: "SpatialData", shapes: "GeoDataFrame") -> tuple[dict[str, float], dict[str, str]]:
+    """Scale factors and names of the images: the finest counts as hires, another one as lowres."""
+    from spatialdata.transformations import get_transformation
+
+    of_shapes = {space: _matrix(how) for space, how in get_transformation(shapes, get_all=True).items()}
+    scales = {}
+    for name, image in data.images.items():
+        for space, how in get_transformation(image, get_all=True).items():
+            scale = _scale(np.linalg.inv(_matrix(how)) @ of_shapes[space]) if space in of_shapes else None
+            if scale:
+                scales[name] = scale
+    ordered = sorted(scales, key=scales.get, reverse=True)
+    kinds = dict(zip(("hires", "lowres"), ordered, strict=False))
+    if len(ordered) == 1 and "lowres" in ordered[0]:
+        kinds = {"lowres": ordered[0]}
+    return {f"tissue_{kind}_scalef": scales[name] for kind, name in kinds.items()}, kinds
+
+
+def _matrix(transformation: object) -> np.ndarray:
+    """A transformation as an affine matrix [3, 3] of x and y."""
+    return np.asarray(transformation.to_affine_matrix(AXES, AXES), float)
+
+
+def _scale(matrix: np.ndarray) -> float | None:
+    """The scale of a transformation that only scales; None for any other, which an image is not used with."""
+    scale = float(matrix[0, 0])
+    rest = np.abs(matrix[:2, :2] - scale * np.eye(2)).max()
+    is_straight = scale > 0 and rest <= STRAIGHT * scale and np.abs(matrix[:2, 2]).max() <= SHIFT_PX
+    return scale if is_straight else None
+
+
+def _finest(image: object) -> object:
+    """The largest scale of an image, which may have several."""
+    return next(iter(image["scale0"].data_vars.values())) if hasattr(image, "keys") and "scale0" in image else image

@@ -1,0 +1,256 @@
+"""From a result file back to how it was made: its record, the run's records, and the command that repeats it."""
+
+import csv
+import io
+import json
+import shlex
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from efnst.errors import EfnstError
+from efnst.inputs.checksums import file_checksum
+from efnst.program.cli import read_json
+from efnst.program.parameters import properties
+
+INFO = "pipeline_info"
+DEEPEST = 6  # folders between a result and the output folder
+KINDS = (  # name of the file, the step that makes it, what it is
+    ("*.h5ad", "ASSIGN_DOMAINS", "counts, domains and embeddings"),
+    ("domains.csv", "ASSIGN_DOMAINS", "barcode, domain, confidence and the baselines' domains of each spot"),
+    ("markers.csv", "DESCRIBE_DOMAINS", "marker genes of each domain"),
+    ("spatial_genes.csv", "DESCRIBE_DOMAINS", "genes by their spatial pattern"),
+    ("report.html", "SECTION_REPORT", "the section's report"),
+    ("loupe.csv", "EXPORT_DOMAINS", "categories for Loupe Browser"),
+    ("*.geojson", "EXPORT_DOMAINS", "outlines of the domains for QuPath"),
+    ("*.zarr", "EXPORT_DOMAINS", "the section as SpatialData"),
+    ("domains.*", "EXPORT_DOMAINS", "figure of the domains"),
+    ("comparison.*", "EXPORT_DOMAINS", "figure of EfNST beside the baselines"),
+    ("model.pt", "LEARN_EMBEDDING", "the fitted network"),
+    ("encoder.*", "EXPORT_ENCODER", "the encoder of the patches"),
+    ("summary.*", "COHORT_SUMMARY", "all figures, one row per section and method"),
+    ("sections.csv", "COHORT_SUMMARY", "one row per section"),
+    ("multiqc_report*", "MULTIQC", "the whole cohort on one page"),
+)
+PER_SECTION = ("n_domains", "use_image", "batch_size", "stain_normalisation", "encoder", "encoder_output", "precision")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known of how a result was made; empty where it is not known.
+
+    `section` is the content of provenance.json, `parameters`, `run` and `row` those of pipeline_info (`row`: the one
+    of the section in the samplesheet). `outdir` is the run's output folder, None for a file by itself.
+    """
+
+    path: Path
+    outdir: Path | None
+    sample: str
+    section: dict = field(default_factory=dict)
+    parameters: dict = field(default_factory=dict)
+    run: dict = field(default_factory=dict)
+    row: dict = field(default_factory=dict)
+
+
+def find_origin(path: Path) -> Origin:
+    """Where `path`, a result or a folder of them, comes from: by its own content and by the run's folder around it."""
+    if not path.exists():
+        raise EfnstError(f"Expected a result of efnst, found no file or folder `{path}`.")
+    outdir = _outdir(path.resolve())
+    own = _own_record(path)
+    sample = own.get("sample", "") or _sample(path.resolve(), outdir)
+    info = outdir / INFO if outdir else None
+    section = own or (_json(info / "provenance" / f"{sample}.json") if info and sample else {})
+    if not section and outdir is None:
+        raise EfnstError(
+            f"Expected `{path.name}` in the output folder of a run, beside its {INFO}, found none there: a .h5ad and a "
+            ".geojson carry their own record, any other result is explained by the folder around it."
+        )
+    if info is None:
+        return Origin(path, None, sample, section)
+    rows = {row["id"]: row for row in _json(info / "sections.json") or []}
+    return Origin(
+        path, outdir, sample, section, _json(info / "parameters.json"), _json(info / "run.json"), rows.get(sample, {})
+    )
+
+
+def explain(origin: Origin, schema: dict, check: bool = False) -> str:
+    """The origin as text; `schema` is that of the parameters. With `check` the inputs are read again and compared."""
+    step, kind = _kind(origin)
+    section = origin.section
+    versions = section.get("versions", {})
+    lines = [("what", f"{kind}{f' of section {origin.sample}' if origin.sample else ''}")]
+    made = [step, f"efnst {versions.get('efnst') or origin.run.get('efnst', '?')}"]
+    made += [f"Nextflow {origin.run['nextflow']}, run of {origin.run['started']}"] if origin.run else []
+    lines.append(("made by", ", ".join(part for part in made if part)))
+    lines += [("input", text) for text in _inputs(origin, check)]
+    lines += [(name, text) for name, text in _section_lines(section)]
+    lines += [("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))] if versions else []
+    changed = changed_parameters(origin, schema)
+    ran = ", ".join(f"{name} {_shown(value)}" for name, value in changed.items() if name not in ("input", "outdir"))
+    lines.append(("parameters", f"{ran or 'none'} (all others have their defaults)"))
+    lines += [("doubt", text) for text in disagreements(origin)]
+    lines += [("repeat", text) for text in repeat(origin, changed)]
+    width = max(len(name) for name, _ in lines)
+    shown = [
+        f"{name if position == 0 or lines[position - 1][0] != name else '':<{width}}  {text}"
+        for position, (name, text) in enumerate(lines)
+    ]
+    return "\n".join([str(origin.path), *shown]) + "\n"
+
+
+def changed_parameters(origin: Origin, schema: dict) -> dict:
+    """The parameters whose values were not the defaults; of a file by itself those that its record knows."""
+    about = properties(schema)
+    known = origin.section.get("parameters", {})
+    ran = origin.parameters or {name: value for name, value in known.items() if name != "batch_size"}  # of no effect
+    return {
+        name: value
+        for name, value in ran.items()
+        if name in about and value not in (None, "") and value != about[name].get("default")
+    }
+
+
+def disagreements(origin: Origin) -> list[str]:
+    """Where the section was made with other parameters than the folder's last run: the folder holds results of both."""
+    if not origin.parameters or not origin.section:
+        return []
+    ran = origin.section["parameters"]
+    shared = [name for name in ran if name in origin.parameters and name not in PER_SECTION]
+    return [
+        f"this section was made with {name} {_shown(ran[name])}, the last run into this folder had "
+        f"{_shown(origin.parameters[name])}: repeat with the former"
+        for name in shared
+        if ran[name] != origin.parameters[name] and origin.parameters[name] is not None
+    ]
+
+
+def repeat(origin: Origin, changed: dict) -> list[str]:
+    """The command that makes the result again, and for one section the samplesheet that it needs."""
+    given = dict(changed)
+    if origin.section and not origin.parameters:
+        given["n_domains"] = origin.section["parameters"]["n_domains"]
+    sheet = str(given.pop("input", "samplesheet.csv"))
+    launched = Path(origin.run.get("launch_dir", "."))
+    if origin.run and "://" not in sheet:
+        sheet = str(launched / sheet)
+    given.pop("outdir", None)
+    ran = origin.section.get("parameters", {})
+    given |= {name: ran[name] for name in given if name in ran and name not in PER_SECTION}
+    options = [part for name, value in given.items() for part in (f"--{name}", _shown(value))]
+    command = shlex.join(["./efnst", "run", "--input", sheet, "--outdir", "repeated", *options])
+    lines = [command]
+    if origin.row:
+        named = {name: value for name, value in origin.row.items() if value not in (None, "")}
+        named = {"sample" if name == "id" else name: value for name, value in named.items()}
+        lines += ["for this section alone, with a samplesheet of these two lines:"]
+        written = io.StringIO()
+        csv.writer(written, lineterminator="\n").writerows([list(named), list(named.values())])
+        lines += written.getvalue().splitlines()
+    elif not origin.parameters:
+        inputs = ", ".join(row["file"] for row in origin.section.get("inputs", []))
+        lines.append(f"where samplesheet.csv names {origin.sample} and the folder with {inputs or 'its files'}")
+    return lines
+
+
+def _outdir(path: Path) -> Path | None:
+    """The output folder that `path` lies in, None if it lies in none."""
+    candidates = [path, *path.parents][: DEEPEST + 1]
+    return next((folder for folder in candidates if (folder / INFO / "parameters.json").is_file()), None)
+
+
+def _sample(path: Path, outdir: Path | None) -> str:
+    """The section that a result within `outdir` is of; empty for one of the whole cohort."""
+    if outdir is None or path == outdir:
+        return ""
+    first = path.relative_to(outdir).parts[0]
+    if first == INFO:
+        return path.stem if path.parent.name == "provenance" else ""
+    return first if (outdir / INFO / "provenance" / f"{first}.json").is_file() else ""
+
+
+def _own_record(path: Path) -> dict:
+    """The record that a .h5ad or .geojson carries; empty for other files."""
+    if path.suffix == ".h5ad":
+        import h5py
+        from anndata.io import read_elem
+
+        from efnst.provenance.record import compact
+
+        try:
+            with h5py.File(path) as file:
+                record, facts = read_elem(file["uns/efnst"]), read_elem(file["uns/section"])
+        except (OSError, KeyError) as error:
+            raise EfnstError(f"Expected a result of efnst in `{path.name}`, found none: {error}.") from error
+        return {"sample": str(facts["sample"])} | compact(record)
+    if path.suffix == ".geojson":
+        return _json(path).get("efnst", {})
+    return {}
+
+
+def _json(path: Path) -> dict:
+    """A JSON file, empty where there is none."""
+    try:
+        return read_json(path) if path.is_file() else {}
+    except json.JSONDecodeError as error:
+        raise EfnstError(f"Expected JSON in `{path.name}`, found {error}: the file is damaged.") from error
+
+
+def _kind(origin: Origin) -> tuple[str, str]:
+    """The step that made a result, and what it is."""
+    if origin.path.suffix != ".zarr" and origin.path.is_dir():
+        count = len(list((origin.path / INFO / "provenance").glob("*.json")))
+        return "", f"results of {count} section{'s' * (count != 1)}" if count else "results"
+    step, kind = next(((step, kind) for name, step, kind in KINDS if fnmatch(origin.path.name, name)), ("", "a result"))
+    is_quantised = step == "EXPORT_ENCODER" and origin.parameters.get("precision") == "int8"
+    return ("QUANTISE_ENCODER" if is_quantised else step), kind
+
+
+def _inputs(origin: Origin, check: bool) -> list[str]:
+    """One line for each input file; with `check` whether it is still what it was."""
+    lines = []
+    for row in origin.section.get("inputs", []):
+        text = f"{row['role']}: {row['file']}, {row['bytes']:,} bytes, {row['method']} {row['checksum']}"
+        lines.append(f"{text}{f' – {_state(origin, row)}' if check else ''}")
+    return lines
+
+
+def _state(origin: Origin, row: dict) -> str:
+    """Whether an input is still what it was."""
+    places = [Path(origin.row["section"]) / row["file"]] if origin.row else []
+    places += [
+        Path(origin.row[name]) for name in ("image", "labels") if Path(origin.row.get(name) or ".").name == row["file"]
+    ]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        return "NOT FOUND" if origin.row else "not looked for: the record does not say in which folder"
+    return "unchanged" if file_checksum(path)["checksum"] == row["checksum"] else "CHANGED"
+
+
+def _section_lines(section: dict) -> list[tuple[str, str]]:
+    """Image, encoder, domains, seed and devices."""
+    if not section:
+        return []
+    image, domains = section.get("image", {}), section["domains"]
+    lines = []
+    if image:
+        size = f", {image['width']} × {image['height']} px" if image["source"] != "none" else ""
+        lines.append(("image", f"{image['source']}{size}"))
+    if "encoder" in section:
+        used = section["encoder"]
+        lines.append(
+            (
+                "encoder",
+                f"{used['encoder']}, weights {used.get('weights_file', '')} sha256 {used.get('weights_sha256', '?')}",
+            )
+        )
+    lines.append(("domains", f"{domains['n_domains_found']} found, {domains['n_domains_asked']} asked for or chosen"))
+    lines.append(("seed", str(section["seed"])))
+    devices = section.get("devices", {})
+    lines.append(("device", ", ".join(f"{name}: {device}" for name, device in sorted(devices.items())) or "?"))
+    return lines
+
+
+def _shown(value: object) -> str:
+    """A value as on the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

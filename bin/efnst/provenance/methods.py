@@ -1,0 +1,102 @@
+"""The methods of a section as text, with the values that really ran, and what to cite."""
+
+from efnst.names import DOMAIN
+from efnst.program.records import Records
+
+METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
+    "quality": "Spots with at least {min_counts_per_spot} counts and {min_genes_per_spot} genes, and at most "
+    "{max_pct_mt} % mitochondrial counts were kept.",
+    "image": "Square patches of {patch_um} µm around each spot were taken from the {image_source} image; {encoder} "
+    "described them, run in {precision} on {encoder_device}, reduced to at most {image_pcs} principal components.",
+    "expression": "Counts were normalised by library size and log-transformed; the {n_genes_used} most spatially "
+    "variable genes were reduced to at most {expression_pcs} principal components.",
+    "augmentation": "Each spot borrowed expression from its {n_neighbours} most similar neighbours (weight "
+    "{augmentation}).",
+    "network": "A denoising autoencoder with a variational graph autoencoder inside was trained {n_seeds} times, for "
+    "up to {epochs} epochs, on a graph of neighbouring spots (seed {seed}, {device}); the embedding of a training "
+    "joins what it decoded to the features diffused over the graph.",
+    "number": "The number of domains was not given; of 2 to {most_domains_tried}, the smallest was taken that "
+    "foretells whole blocks of the section left out with five sixths of the best gain in log-likelihood.",
+    "domains": "Each embedding was divided into {n_domains_asked} domains ({how}), refined over neighbouring "
+    "spots in {refinement_rounds} rounds; the domains are the consensus of all trainings.",
+    "neighbours": "Domains that touch more or less than by chance were told by {n_permutations} permutations of the "
+    "domains over the spots.",
+    "genes": "Marker genes: Wilcoxon rank-sum test of each domain against all other spots, tie-corrected, on "
+    "log-normalised counts. Spatially variable genes: Moran's I over touching spots. p values were adjusted by "
+    "Benjamini and Hochberg; the domains were found in the same counts, so the markers' p values serve to rank genes.",
+}
+CITATIONS = {
+    "EfNST": "Zhao Y, et al. EfNST: a composite scaling network of EfficientNet for improving spatial domain "
+    "identification performance. Communications Biology 2024 (bioRxiv 2023.12.03.569798).",
+    "EfficientNet": "Tan M, Le QV. EfficientNet: rethinking model scaling for CNNs. ICML 2019.",
+    "Macenko": "Macenko M, et al. A method for normalizing histology slides for quantitative analysis. ISBI 2009.",
+    "Reinhard": "Reinhard E, et al. Color transfer between images. IEEE Comput Graph Appl 2001; 21: 34.",
+    "Leiden": "Traag VA, Waltman L, van Eck NJ. From Louvain to Leiden: guaranteeing well-connected communities. "
+    "Scientific Reports 2019; 9: 5233.",
+    "Spatial prior": "Zhang Y, Brady M, Smith S. Segmentation of brain MR images through a hidden Markov random field "
+    "model and the expectation-maximization algorithm. IEEE Trans Med Imaging 2001; 20: 45.",
+    "CHAOS and PAS": "Shang L, Zhou X. Spatially aware dimension reduction for spatial transcriptomics. "
+    "Nature Communications 2022; 13: 7203.",
+    "Moran's I": "Moran PAP. Notes on continuous stochastic phenomena. Biometrika 1950; 37: 17.",
+    "Neighbouring domains": "Palla G, et al. Squidpy: a scalable framework for spatial omics analysis. "
+    "Nature Methods 2022; 19: 171.",
+    "False discovery rate": "Benjamini Y, Hochberg Y. Controlling the false discovery rate. "
+    "Journal of the Royal Statistical Society B 1995; 57: 289.",
+    "UMAP": "McInnes L, Healy J, Melville J. UMAP: uniform manifold approximation and projection. arXiv 1802.03426.",
+    "scanpy": "Wolf FA, Angerer P, Theis FJ. SCANPY: large-scale single-cell gene expression data analysis. "
+    "Genome Biology 2018; 19: 15.",
+    "Nextflow": "Di Tommaso P, et al. Nextflow enables reproducible computational workflows. "
+    "Nature Biotechnology 2017; 35: 316.",
+}
+
+
+def methods_text(records: Records, parameters: dict, image_source: str) -> dict[str, str]:
+    """The methods as one sentence per topic, with the values that really ran; left out where a value is unknown."""
+    training, domains = records.training, records.domains
+    given = parameters | {"image_source": image_source} | records.qc.get("thresholds", {})
+    given |= {key: training[key] for key in ("seed", "device", "epochs", "n_genes_used")}
+    given |= {key: domains[key] for key in ("refinement_rounds", "n_domains_asked")}
+    given["how"] = domains["methods"][DOMAIN]["how"]
+    if "choice" in domains:
+        given["most_domains_tried"] = max(domains["choice"]["curve"]["n_domains"])
+    given["n_permutations"] = records.description["adjacency"]["n_permutations"]
+    if records.image_qc:
+        given["patch_um"] = ", ".join(f"{patch['patch_um']:g}" for patch in records.image_qc["patches"])
+    if records.encoder:
+        given |= {"encoder": _encoder_named(records.encoder), "encoder_device": _device_named(records.features)}
+        given["precision"] = records.features["precision"]
+    sentences = METHODS_TEXT | ({"image": "No image was used."} if image_source == "none" else {})
+    return {topic: text for topic, sentence in sentences.items() if (text := _filled(sentence, given))}
+
+
+def _encoder_named(encoder: dict) -> str:
+    """The encoder and its weights."""
+    weights = "ImageNet weights" if "output" in encoder else f"the weights of {encoder['weights']['file']}"
+    return f"{encoder['encoder']} with {weights}"
+
+
+def _device_named(features: dict) -> str:
+    """Where the encoder ran, and what of it that device left to the CPU."""
+    left = ", ".join(f"{count} {kind}" for kind, count in features["operators_on_cpu"].items())
+    return f"{features['device']} ({features['provider']}{f'; left to the CPU: {left}' if left else ''})"
+
+
+def _filled(sentence: str, given: dict) -> str | None:
+    """`sentence` with its values, None if one of them is not known."""
+    try:
+        return sentence.format_map(given)
+    except KeyError:
+        return None
+
+
+def citations(records: Records, has_layout: bool) -> dict[str, str]:
+    """What to cite for this section: the methods that had a part in it."""
+    stain = (records.features or {}).get("stain_normalisation", "none")
+    left_out = {
+        "EfficientNet": not (records.encoder or {}).get("encoder", "").startswith("efficientnet"),
+        "Macenko": stain != "macenko",
+        "Reinhard": stain != "reinhard",
+        "Spatial prior": "spatial prior" not in records.domains["methods"][DOMAIN]["how"],
+        "UMAP": not has_layout,
+    }
+    return {name: text for name, text in CITATIONS.items() if not left_out.get(name)}

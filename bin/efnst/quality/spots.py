@@ -1,0 +1,128 @@
+"""Quality of spots: what is measured, which spots are left out, and what is reported about it."""
+
+import re
+from dataclasses import asdict, dataclass, fields, replace
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy.sparse import csr_matrix
+
+from efnst.errors import EfnstError
+from efnst.geometry.grid import n_isolated
+from efnst.names import SPATIAL
+
+REFERENCE = r"^(?:GRCH\d+|GRCM\d+|HG\d+|MM\d+)_+"  # in front of symbols where two genomes were mixed
+# Symbols in capitals, of human and mouse. Not RPS6KA1 (a kinase), nor HBEGF and HBS1L.
+GENES = {
+    "mt": re.compile(r"MT-.+"),
+    "ribo": re.compile(r"RP[SL](?!6K).+"),
+    "hb": re.compile(r"HB[ABDEGMQZ](\d+[A-Z]?|-[A-Z0-9]+)?"),
+}
+PERCENTAGES = tuple(f"pct_counts_{kind}" for kind in GENES)
+METRICS = ("total_counts", "n_genes_by_counts", *PERCENTAGES)
+MAD_TO_SD = 1.4826  # of a normal distribution
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Limits a spot has to keep to; the names are those of the parameters."""
+
+    min_counts_per_spot: float = 1
+    min_genes_per_spot: float = 1
+    max_pct_mt: float = 100
+    max_pct_ribo: float = 100
+    max_pct_hb: float = 100
+
+
+LIMITED = dict(zip((field.name for field in fields(Thresholds)), METRICS, strict=True))
+
+
+def spot_metrics(counts: csr_matrix, gene_names: np.ndarray) -> pd.DataFrame:
+    """Total counts, genes detected, and percentage of mitochondrial, ribosomal and haemoglobin counts of each spot.
+
+    `counts`: int32 CSR [n_spots, n_genes] without stored zeros. A spot without counts has 0 %.
+    """
+    symbols = [re.sub(REFERENCE, "", str(name).upper()) for name in gene_names]
+    is_one = [[pattern.fullmatch(symbol) is not None for symbol in symbols] for pattern in GENES.values()]
+    sums = counts @ np.array([np.ones(len(symbols)), *is_one], np.int64).T  # all of them in one pass over the counts
+    columns = [sums[:, 0], np.diff(counts.indptr).astype(np.int64), *(100 * sums[:, 1:].T / np.maximum(sums[:, 0], 1))]
+    return pd.DataFrame(dict(zip(METRICS, columns, strict=True)))
+
+
+def with_mads(thresholds: Thresholds, metrics: pd.DataFrame, mads: float) -> Thresholds:
+    """`thresholds` made tighter where `mads` scaled MADs from the median of the section ask for it.
+
+    Counts and genes are looked at on a logarithmic scale and from below, percentages from above; 0 changes nothing.
+    """
+    if not mads:
+        return thresholds
+    found = {}
+    for name, metric in LIMITED.items():
+        is_least = name.startswith("min")
+        values = np.log1p(metrics[metric]) if is_least else metrics[metric]
+        median = float(np.median(values))
+        spread = mads * MAD_TO_SD * float(np.median(np.abs(values - median)))
+        limit = getattr(thresholds, name)
+        if is_least:
+            found[name] = max(limit, round(float(np.expm1(median - spread)), 3))
+        elif spread:  # more than half of the spots may have none at all: that limits nothing
+            found[name] = min(limit, round(median + spread, 3))
+    return replace(thresholds, **found)
+
+
+def spots_lost(metrics: pd.DataFrame, thresholds: Thresholds) -> dict[str, np.ndarray]:
+    """For each threshold the spots it takes, bool [n_spots]; a spot counts for the first threshold that takes it."""
+    lost, gone = {}, np.zeros(len(metrics), bool)
+    for name, metric in LIMITED.items():
+        limit, values = getattr(thresholds, name), metrics[metric].to_numpy()
+        lost[name] = (values < limit if name.startswith("min") else values > limit) & ~gone
+        gone |= lost[name]
+    return lost
+
+
+def keep_good_spots(
+    section: AnnData, thresholds: Thresholds, mads: float = 0
+) -> tuple[AnnData, dict[str, int], Thresholds]:
+    """The spots of `section` (raw counts) that keep to the thresholds, with their metrics in `obs`.
+
+    Also the spots that each threshold took, and the thresholds that were used, which `mads` may make tighter. Raises
+    EfnstError, with what each threshold took, when no spot is left.
+    """
+    metrics = spot_metrics(section.X, section.var_names.to_numpy())
+    metrics.index = section.obs_names
+    used = with_mads(thresholds, metrics, mads)
+    lost = spots_lost(metrics, used)
+    keep = ~np.any(list(lost.values()), axis=0)
+    counts = {name: int(taken.sum()) for name, taken in lost.items()}
+    if not keep.any():
+        limits = asdict(used)
+        took = ", ".join(f"{name} {limits[name]:g} took {count}" for name, count in counts.items())
+        middle = ", ".join(f"{name} {metrics[name].median():g}" for name in METRICS)
+        raise EfnstError(
+            f"Expected spots to be left after quality control, found none of {section.n_obs} ({took}; medians before: "
+            f"{middle}): loosen these parameters or leave the section out."
+        )
+    section.obs[list(METRICS)] = metrics
+    return (section if keep.all() else section[keep].copy()), counts, used
+
+
+def qc_record(section: AnnData, lost: dict[str, int], pitch_px: float) -> dict:
+    """What section_qc.json holds about the spots kept in `section`, which `keep_good_spots` returned."""
+    obs = section.obs
+    isolated = n_isolated(np.asarray(section.obsm[SPATIAL]), pitch_px)
+    n_in_tissue = section.n_obs + sum(lost.values())
+    return {
+        "n_spots_in_tissue": n_in_tissue,
+        "n_spots_kept": section.n_obs,
+        "share_kept": section.n_obs / n_in_tissue,
+        "lost": lost,
+        "n_isolated_spots": isolated,
+        "share_isolated": isolated / section.n_obs,
+        "median_counts": float(obs["total_counts"].median()),
+        "median_genes": float(obs["n_genes_by_counts"].median()),
+        **{f"median_pct_{kind}": float(obs[f"pct_counts_{kind}"].median()) for kind in GENES},
+        "quantiles": {
+            name: [float(value) for value in np.quantile(obs[name], [0, 0.25, 0.5, 0.75, 1])] for name in METRICS
+        },
+    }

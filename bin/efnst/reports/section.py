@@ -1,0 +1,284 @@
+"""What the report of one section shows beside its maps: tables, curves and figures, by the names the template knows."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import anndata
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from efnst.image.picture import plain
+from efnst.names import CONFIDENCE, DOMAIN, PROVENANCE, SECTION
+from efnst.palette import MISSING, VALUE_COLOURS, domain_colours
+from efnst.program.records import Records
+from efnst.provenance.methods import citations
+from efnst.quality.spots import LIMITED
+from efnst.reports.maps import QC_LAYERS, View, map_data
+from efnst.reports.summary import section_summary
+
+SPATIAL_GENES = 200  # rows of that table; all are in spatial_genes.csv
+METHODS = {
+    DOMAIN: ("EfNST", "expression, image and position, learned embedding"),
+    "diffused": ("diffused", "baseline: expression PCs smoothed over neighbouring spots; nothing learned, no image"),
+    "leiden": ("leiden", "baseline: Leiden on expression PCs; no position, no image"),
+}
+SCORES = {  # key: name, whether higher is better, what it says
+    "chaos": (
+        "CHAOS",
+        False,
+        "mean distance to the nearest spot of the same domain, axes scaled to standard deviation 1",
+    ),
+    "pas": ("PAS", False, "share of spots with 6 or more of their 10 nearest spots in other domains"),
+    "silhouette": ("silhouette", True, "separation of the domains in the embedding"),
+    "ari": ("ARI", True, "adjusted Rand index with the given labels"),
+    "ami": ("AMI", True, "adjusted mutual information with the given labels"),
+    "nmi": ("NMI", True, "normalised mutual information with the given labels"),
+    "homogeneity": ("homogeneity", True, "each domain holds one label"),
+    "completeness": ("completeness", True, "each label lies in one domain"),
+    "v_measure": ("V", True, "harmonic mean of homogeneity and completeness"),
+}
+BINS = 40  # of a histogram
+SHOWN_MARKERS = 5  # of each domain in the table of domains
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What describe_domains wrote: markers.csv, spatial_genes.csv, umap.csv."""
+
+    markers: pd.DataFrame
+    spatial_genes: pd.DataFrame
+    layout: pd.DataFrame | None = None
+
+
+def report_context(
+    data: anndata.AnnData, records: Records, view: View, image: Image.Image | None, tables: Tables
+) -> dict:
+    """All that the template of the report shows, by the names it knows."""
+    geometry, provenance = plain(data.uns[SECTION]), plain(data.uns[PROVENANCE])
+    parameters = records.training["parameters"] | provenance["parameters"]
+    summary = section_summary(data, records, parameters)
+    maps = map_data(data, view, records.description, tables.layout)
+    return {
+        "sample": summary["sample"],
+        "summary": summary,
+        "page": {
+            "sample": summary["sample"],
+            "maps": maps,
+            "image": jpeg_uri(image) if image else "",
+            "ramp": VALUE_COLOURS,
+            "missing": MISSING,
+            "markers": _table_rows(tables.markers),
+            "spatialGenes": _table_rows(tables.spatial_genes.head(SPATIAL_GENES)),
+        },
+        "has_image": image is not None,
+        "has_umap": maps["umap"] is not None,
+        "n_umap": 0 if tables.layout is None else len(tables.layout),
+        "geometry": geometry,
+        "qc": records.qc,
+        "image_qc": records.image_qc,
+        "stains": stain_table(records.image_qc),
+        "encoder": records.encoder,
+        "domains": records.domains,
+        "training": records.training,
+        "description": records.description,
+        "histograms": histograms(data.obs, records.qc.get("thresholds", {})),
+        "domain_rows": domain_table(data.obs, records.description),
+        "dots": dot_plot(records.description),
+        "adjacency": adjacency_table(records.description),
+        "scores": score_table(records.domains),
+        "stability": stability_of(records.domains),
+        "label_rows": label_table(records.domains),
+        "curves": training_curves(records.training),
+        "choice": records.domains.get("choice"),
+        "number_curves": number_curves(records.domains),
+        "n_spatial_genes": min(len(tables.spatial_genes), SPATIAL_GENES),
+        "parameters": parameters,
+        "versions": provenance["versions"] | (records.features or {}).get("versions", {}),
+        "citations": citations(records, maps["umap"] is not None),
+    }
+
+
+def _table_rows(table: pd.DataFrame) -> dict:
+    """A table as JSON: its columns and its rows."""
+    return {"columns": list(table.columns), "rows": table.to_numpy(dtype=object).tolist()}
+
+
+def histograms(obs: pd.DataFrame, thresholds: dict) -> list[dict]:
+    """One histogram per map of quality: heights from 0 to 1, the ends of the axis, median, and a limit on the axis.
+
+    The axis ends at the 99.5th percentile; what lies beyond is counted in the last bar.
+    """
+    limits = {column: thresholds[name] for name, column in LIMITED.items() if name in thresholds}
+    drawn = []
+    for key, title in QC_LAYERS.items():
+        values = obs[key].dropna().to_numpy(dtype=float) if key in obs else np.empty(0)
+        if len(np.unique(values)) < 2:
+            continue
+        low, high = float(values.min()), float(np.quantile(values, 0.995))
+        high = high if high > low else float(values.max())
+        counts, _ = np.histogram(np.minimum(values, high), BINS, (low, high))
+        bars = [round(float(count / counts.max()), 4) for count in counts]
+        limit = limits.get(key)
+        place = (limit - low) / (high - low) if limit is not None and low <= limit <= high else None
+        row = {"key": key, "title": title, "bars": bars, "low": low, "high": high, "median": float(np.median(values))}
+        drawn.append(row | {"most": int(counts.max()), "limit": limit, "limit_at": place})
+    return drawn
+
+
+def stain_table(image_qc: dict | None) -> list[dict]:
+    """The two stains, each with its density in red, green and blue, its strength and the colour of that much of it."""
+    macenko = ((image_qc or {}).get("stain") or {}).get("macenko")
+    if not macenko:
+        return []
+    rows = []
+    for name, vector, strength in zip(
+        ("haematoxylin", "eosin"), macenko["stains"], macenko["concentrations"], strict=True
+    ):
+        colour = np.round(255 * 10 ** (-np.array(vector) * strength)).astype(int).tolist()
+        rows.append(
+            {"name": name, "density": vector, "strength": strength, "colour": "rgb({}, {}, {})".format(*colour)}
+        )
+    return rows
+
+
+def domain_table(obs: pd.DataFrame, description: dict) -> list[dict]:
+    """One row per domain: name, colour, spots, share, mean confidence, medians of quality, top markers."""
+    domains = obs[DOMAIN].astype("category")
+    colours = domain_colours(len(domains.cat.categories))
+    rows = []
+    for name, colour in zip(domains.cat.categories, colours, strict=True):
+        member = (domains == name).to_numpy()
+        confidence = obs.loc[member, CONFIDENCE].mean()  # nan for a clustering without probabilities
+        medians = {key: float(obs.loc[member, key].median()) for key in QC_LAYERS if key in obs and key != CONFIDENCE}
+        markers = description["top_markers"].get(str(name), [])[:SHOWN_MARKERS]
+        spots = int(member.sum())
+        row = {"name": str(name), "colour": colour, "spots": spots, "share": spots / len(obs), "medians": medians}
+        rows.append(row | {"confidence": float(confidence) if pd.notna(confidence) else None, "markers": markers})
+    return rows
+
+
+def dot_plot(description: dict) -> dict:
+    """Genes, and each domain's dots: fraction of spots, mean, and the colour of the mean over the gene's largest."""
+    plot = description["dot_plot"]
+    if not plot["genes"]:
+        return {"genes": [], "rows": []}
+    mean = np.array(plot["mean"], dtype=float)
+    top = mean.max(axis=0, initial=0)
+    scaled = np.divide(mean, top, out=np.zeros_like(mean), where=top > 0)
+    rows = []
+    for name, shares, values, levels in zip(
+        description["adjacency"]["domains"], plot["fraction"], plot["mean"], scaled, strict=True
+    ):
+        dots = [
+            {"fraction": share, "mean": value, "colour": VALUE_COLOURS[round(level * (len(VALUE_COLOURS) - 1))]}
+            for share, value, level in zip(shares, values, levels, strict=True)
+        ]
+        rows.append({"domain": name, "dots": dots})
+    return {"genes": plot["genes"], "rows": rows}
+
+
+def adjacency_table(description: dict) -> list[dict]:
+    """Rows of the domain x domain table: pairs, enrichment, z score, and a shade from -1 (avoided) to 1 (sought)."""
+    adjacency = description["adjacency"]
+    columns = [adjacency[key] for key in ("pairs", "enrichment", "z_score")]
+    rows = []
+    for name, *values in zip(adjacency["domains"], *columns, strict=True):
+        cells = [
+            {"pairs": pairs, "enrichment": enrichment, "z": z, "shade": _shade(z)}
+            for pairs, enrichment, z in zip(*values, strict=True)
+        ]
+        rows.append({"name": name, "cells": cells})
+    return rows
+
+
+def _shade(z: float | None) -> float:
+    """A z score as -1…1: nothing within ±2, in full from ±30, by the logarithm between."""
+    if z is None or abs(z) < 2:
+        return 0.0
+    return float(np.sign(z) * min(np.log(abs(z)) / np.log(30), 1))
+
+
+def score_table(domains: dict) -> dict:
+    """Scores of the three methods, and which is best in each column."""
+    methods = {key: domains["methods"][key] for key in METHODS if key in domains["methods"]}
+    shown = [key for key in SCORES if any(method.get(key) is not None for method in methods.values())]
+    best = {}
+    for score in shown:
+        values = {key: method[score] for key, method in methods.items() if method.get(score) is not None}
+        choose = max if SCORES[score][1] else min
+        top = choose(values.values())
+        best[score] = [key for key, value in values.items() if value == top and len(set(values.values())) > 1]
+    return {
+        "columns": [dict(zip(("name", "up", "help"), SCORES[key], strict=True)) for key in shown],
+        "rows": [
+            {"name": METHODS[key][0], "what": METHODS[key][1], "key": key, "n_domains": method["n_domains"]}
+            | {"how": method["how"]}
+            | {"scores": [{"value": method.get(score), "best": key in best[score]} for score in shown]}
+            for key, method in methods.items()
+        ],
+    }
+
+
+def stability_of(domains: dict) -> dict | None:
+    """How well several trainings agree, and mean and standard deviation of each one's ARI; None for one training."""
+    method = domains["methods"][DOMAIN]
+    if "stability" not in method:
+        return None
+    alone = method.get("ari_of_runs") or None
+    figures = {"n_runs": method["n_runs"], "stability": method["stability"], "runs": alone}
+    return figures | {"alone": float(np.mean(alone)) if alone else None, "spread": float(np.std(alone)) if alone else 0}
+
+
+def label_table(domains: dict) -> list[dict]:
+    """One row per label: its best match, and its spots in each EfNST domain with their share of the label."""
+    method = domains["methods"][DOMAIN]
+    if "confusion" not in method:
+        return []
+    counts = np.array(method["confusion"]["data"])
+    rows = []
+    for match, spots in zip(method["best_matches"], counts.T, strict=True):
+        total = max(int(spots.sum()), 1)
+        rows.append(match | {"cells": [{"spots": int(n), "share": float(n / total)} for n in spots]})
+    return rows
+
+
+def training_curves(training: dict, width: int = 260, height: int = 110) -> list[dict]:
+    """One small line chart per part of the loss."""
+    return [
+        {"part": part, "epochs": len(values)} | _line(values, 0, width, height)
+        for part, values in training["loss"].items()
+    ]
+
+
+def number_curves(domains: dict) -> list[dict]:
+    """Two small line charts over the numbers of domains tried, `mark` at the one chosen; none where it was given."""
+    if "choice" not in domains:
+        return []
+    curve = domains["choice"]["curve"]
+    numbers = curve["n_domains"]
+    position = numbers.index(domains["choice"]["n_domains"])
+    parts = {"Stability (ARI between fits)": "stability", "Gain on places left out (log-likelihood a spot)": "gain"}
+    return [
+        {"part": part, "tried": numbers, "chosen": curve[column][position]} | _line(curve[column], position)
+        for part, column in parts.items()
+    ]
+
+
+def _line(values: list[float], position: int = 0, width: int = 260, height: int = 110) -> dict:
+    """A line chart: its SVG points, the ends of its axis, and x and y of the value at `position` as `mark`."""
+    values = np.asarray(values, dtype=float)
+    low, high = float(values.min()), float(values.max())
+    x = np.linspace(0, width, len(values)) if len(values) > 1 else np.full(len(values), width / 2)
+    y = height - (values - low) / ((high - low) or 1) * height
+    points = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)]
+    mark = points[position].split(",")
+    return {"points": " ".join(points), "low": low, "high": high, "last": float(values[-1]), "mark": mark}
+
+
+def jpeg_uri(image: Image.Image) -> str:
+    """The image as a data URI."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,457 @@
+"""Learning an embedding: what it is made of, what it refuses, and that training does what it should."""
+
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from anndata import AnnData
+
+from efnst.embedding.diffusion import diffuse
+from efnst.embedding.image_fusion import structured_components
+from efnst.embedding.learn import learn_embeddings
+from efnst.embedding.network import CONVOLUTIONS, LARGEST_LOG_STD, SMALLEST_LOG_STD, EfnstNetwork, NetworkOptions
+from efnst.embedding.options import EMBEDDINGS, EmbeddingOptions
+from efnst.embedding.prepare import prepare
+from efnst.embedding.reproducible import reproducible_torch
+from efnst.embedding.training import TrainingOptions, choose_device, train
+from efnst.embedding.views import DIFFUSION_FACTORS, GENE_SHARES, PC_SHARES, view_of
+from efnst.errors import EfnstError
+from efnst.genes.components import dense_components, standardise, unit_scale, widest_to_one
+from efnst.geometry.neighbours import neighbour_graph
+
+CPU = torch.device("cpu")
+H, MU = slice(0, 20), slice(20, 28)  # columns of the network's latent
+
+
+@pytest.fixture(scope="module")
+def section(simulated_section: Callable[..., AnnData]) -> AnnData:
+    return simulated_section(300, 120)
+
+
+@pytest.fixture(scope="module")
+def features(section: AnnData) -> np.ndarray:
+    """Image features that say the region, and noise."""
+    region = section.obs["label"].cat.codes.to_numpy()
+    noise = np.random.default_rng(0).standard_normal((section.n_obs, 40))
+    return (noise + 3 * (region[:, None] == np.arange(40))).astype(np.float32)
+
+
+def learn(
+    section: AnnData,
+    features: np.ndarray | None = None,
+    epochs: int = 20,
+    seed: int = 0,
+    n_seeds: int = 1,
+    threads: int = 1,
+    **options: object,
+) -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays and record, with options of any kind."""
+    kinds = {kind: {} for kind in (EmbeddingOptions, TrainingOptions, NetworkOptions)}
+    for name, value in options.items():
+        next(found for kind, found in kinds.items() if name in kind.__dataclass_fields__)[name] = value
+    network = NetworkOptions(**kinds[NetworkOptions])
+    training = TrainingOptions(epochs=epochs, seed=seed, network=network, **kinds[TrainingOptions])
+    return learn_embeddings(
+        section, features, EmbeddingOptions(**kinds[EmbeddingOptions]), training, CPU, n_seeds, threads, [190.0]
+    )
+
+
+def test_arrays_without_an_image(section: AnnData) -> None:
+    arrays, record = learn(section)
+    shapes = {"embedding_0": (300, 25), "diffused": (300, 30), "expression": (300, 30)}
+    assert {name: values.shape for name, values in arrays.items()} == shapes
+    assert all(values.dtype == np.float32 and np.isfinite(values).all() for values in arrays.values())
+    assert record["image"] is False and record["epochs"] == 20 and record["seed"] == 0
+    assert record["n_genes_used"] <= 120
+    assert {name: len(values) for name, values in record["loss"].items()} == {
+        "reconstruction": 20,
+        "graph": 20,
+        "kl": 20,
+    }
+    assert record["parameters"]["n_neighbours"] == 4 and record["parameters"]["epochs"] == 20
+
+
+def test_the_baseline_is_diffused_without_weights(section: AnnData) -> None:
+    arrays, _ = learn(section)
+    expected = diffuse(arrays["expression"], neighbour_graph(section.obsm["spatial"], 6))
+    assert np.allclose(arrays["diffused"], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("embedding", "width"), [("decoded", 25), ("latent", 28), ("latent_skip", 30 + 28)])
+def test_what_is_kept_of_a_training(section: AnnData, embedding: str, width: int) -> None:
+    arrays, _ = learn(section, embedding=embedding, vary_views=False)
+    assert arrays["embedding_0"].shape == (300, width)
+    if embedding == "latent_skip":
+        arrays_diffused = learn(section, vary_views=False, weigh_by_counts=False, embedding=embedding)[0]
+        expected = standardise(arrays_diffused["diffused"])
+        assert np.allclose(arrays_diffused["embedding_0"][:, :30], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("target", ["diffused", "inputs"])
+def test_what_the_network_decodes(section: AnnData, target: str) -> None:
+    """Without augmentation the inputs are the components of the expression itself."""
+    options = {"augmentation": 0.0, "vary_views": False, "weigh_by_counts": False, "embedding": "latent_skip"}
+    arrays, _ = learn(section, epochs=1, target=target, **options)
+    expected = standardise(arrays["diffused" if target == "diffused" else "expression"])
+    assert np.allclose(arrays["embedding_0"][:, :30], expected, atol=1e-3)
+
+
+def test_weights_by_counts_matter_where_a_spot_has_few_counts(section: AnnData) -> None:
+    poor = section.copy()
+    poor.X = poor.X.astype(np.int32)
+    rows = poor.X.tolil()
+    rows[7] = np.minimum(rows[7].toarray(), 1)
+    poor.X = rows.tocsr()
+    neighbours = neighbour_graph(section.obsm["spatial"], 6)[[7]].nonzero()[1]
+    far = {}
+    for weigh in (True, False):
+        target = learn(poor, epochs=1, weigh_by_counts=weigh, vary_views=False, embedding="latent_skip")[0]
+        values = target["embedding_0"][:, :5]
+        far[weigh] = np.linalg.norm(values[7] - values[neighbours].mean(0))
+    assert far[True] < 0.7 * far[False]
+
+
+def test_views_are_drawn_from_the_documented_sets() -> None:
+    options = EmbeddingOptions()
+    assert view_of(EmbeddingOptions(vary_views=False), 3) == EmbeddingOptions(vary_views=False)
+    views = [view_of(options, seed) for seed in range(60)]
+    assert {view.n_genes for view in views} == {round(3000 * share) for share in GENE_SHARES}
+    assert {view.expression_pcs for view in views} == {round(30 * share) for share in PC_SHARES}
+    assert {view.diffusion for view in views} == {0.5 * factor for factor in DIFFUSION_FACTORS}
+    assert view_of(options, 3) == view_of(options, 3)
+
+
+def test_trainings_have_seeds_of_their_own_and_do_not_depend_on_threads(section: AnnData) -> None:
+    alone, record = learn(section, n_seeds=3, epochs=3)
+    assert len({run["seed"] for run in record["runs"]}) == 3
+    assert [name for name in alone if name.startswith("embedding")] == ["embedding_0", "embedding_1", "embedding_2"]
+    together, _ = learn(section, n_seeds=3, epochs=3, threads=2)
+    for name, values in alone.items():
+        assert values.tobytes() == together[name].tobytes(), name
+    fewer, _ = learn(section, n_seeds=2, epochs=3)
+    assert np.array_equal(fewer["embedding_1"], alone["embedding_1"]), "a further training changes no other"
+
+
+@pytest.mark.slow
+def test_workers_that_are_started_anew_train_alike(section: AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are where PyTorch sees a GPU that it is not to use, because it cannot be forked then."""
+    forked, _ = learn(section, n_seeds=2, epochs=3, threads=2)
+    monkeypatch.setattr("efnst.embedding.learn._start_method", lambda: "spawn")
+    spawned, _ = learn(section, n_seeds=2, epochs=3, threads=2)
+    for name, values in forked.items():
+        assert values.tobytes() == spawned[name].tobytes(), name
+
+
+def test_structured_components_leave_out_noise_and_what_only_overlap_makes_alike() -> None:
+    side = 40
+    positions = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2).astype(float)
+    random = np.random.default_rng(0)
+    smooth = np.sin(positions[:, 0] / 6)
+    noise = random.standard_normal(side * side)
+    white = random.standard_normal((side, side))
+    overlap = sum(np.roll(white, shift, (0, 1)) for shift in np.ndindex(5, 5))  # patches 5 wide share this
+    image = np.column_stack([noise, smooth, overlap.ravel()]).astype(np.float32)
+    found = structured_components(image, positions, 1.0, 4.9)
+    assert found.shape == (side * side, 1)
+    assert abs(np.corrcoef(found[:, 0], smooth)[0, 1]) > 0.999
+    assert 0.5 < found.std() < 1, "standard deviation is Moran's I"
+    assert structured_components(image, positions, 1.0, 0.0).shape[1] == 2, "patches that do not overlap"
+
+
+def test_where_the_image_comes_in(section: AnnData, features: np.ndarray) -> None:
+    def prepared(scale: float = 1.0, **options: object) -> object:
+        given = section.copy()
+        given.uns["section"]["image"]["scale"] = scale
+        return prepare(given, features, [190.0], EmbeddingOptions(**options))
+
+    late = prepared()
+    assert late.image.shape == (300, 40) and 0 < late.structured.shape[1] < 10
+    coarse = prepared(scale=31.9 / 380)  # patches of 190 µm have 380 px at scale 1
+    assert coarse.structured is None and coarse.image is not None
+    assert prepared(scale=32.1 / 380).structured is not None
+    assert prepared(image_fusion="weights").structured is None
+    assert prepared(image_fusion="concatenate").structured.shape == (300, 40)
+    assert prepared(image_fusion="none").image is None
+    assert np.allclose(prepared(image_weight=0.5).structured, late.structured / 2)
+
+
+def test_which_inputs_the_image_reaches(section: AnnData, features: np.ndarray) -> None:
+    """The augmented expression, through the neighbour weights, and columns beside it."""
+
+    def inputs(features: np.ndarray | None, fusion: str) -> np.ndarray:
+        options = {"vary_views": False, "target": "inputs", "embedding": "latent_skip"}
+        return learn(section, features, epochs=1, image_fusion=fusion, **options)[0]["embedding_0"][:, :-28]
+
+    late, weights, concatenated, none = (
+        inputs(features, fusion) for fusion in ("late", "weights", "concatenate", "none")
+    )
+    structured = prepare(section, features, [190.0], EmbeddingOptions()).structured
+    assert np.array_equal(none, inputs(None, "late"))
+    assert weights.shape == (300, 30) and not np.allclose(weights, none, atol=0.1)
+    assert np.allclose(late, np.hstack([weights, standardise(structured)]), atol=1e-5)
+    assert np.allclose(concatenated[:, :30], none, atol=1e-5) and concatenated.shape == (300, 30 + 40)
+
+
+def test_an_image_without_structure_leaves_the_inputs_alone(section: AnnData) -> None:
+    noise = np.random.default_rng(0).standard_normal((section.n_obs, 40)).astype(np.float32)
+    arrays, record = learn(section, noise, epochs=1, embedding="latent_skip", vary_views=False)
+    assert record["n_image_components_fused"] == 0 and record["image"] is True
+    assert arrays["embedding_0"].shape == (300, 30 + 28)
+
+
+def test_the_graph_of_a_radius_joins_what_lies_within(section: AnnData) -> None:
+    """In a hexagonal grid the six spots one pitch away touch; the next ones are √3 pitches away."""
+    positions, pitch = section.obsm["spatial"], section.uns["section"]["pitch_px"]
+    distance = np.linalg.norm(positions[:, None] - positions[None], axis=2) / pitch
+    for radius, reach in ((1.5, 1.0), (1.8, 3**0.5)):
+        graph = prepare(section, None, [], EmbeddingOptions(graph="radius", graph_radius=radius)).graph
+        assert np.array_equal(graph.toarray() == 1, (distance > 0) & (distance < reach + 0.01))
+    assert np.diff(prepare(section, None, [], EmbeddingOptions(graph="radius")).graph.indptr).max() == 6
+    with pytest.raises(EfnstError, match=r"Expected spots closer than 0\.9 pitches, found none\. Choose a larger"):
+        learn(section, graph="radius", graph_radius=0.9)
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+def test_every_convolution_learns(section: AnnData, convolution: str) -> None:
+    loss = learn(section, epochs=60, convolution=convolution, tolerance=0.0)[1]["loss"]["reconstruction"]
+    assert np.mean(loss[-5:]) < 0.8 * np.mean(loss[:3])
+
+
+def test_a_sigmoid_decoder_stays_between_0_and_1() -> None:
+    network = EfnstNetwork(6, 4, NetworkOptions(decoder="sigmoid")).eval()
+    decoded = network(100 * torch.randn(30, 6), torch.randint(30, (2, 90))).decoded
+    assert decoded.shape == (30, 4) and decoded.min() >= 0 and decoded.max() <= 1
+
+
+def test_a_training_ends_when_its_loss_no_longer_falls(section: AnnData) -> None:
+    assert learn(section, epochs=50, tolerance=0.0)[1]["epochs"] == 50
+    assert learn(section, epochs=50, tolerance=0.99)[1]["epochs"] == 40, "after two windows of 20 epochs"
+
+
+def test_deep_embedded_clustering_pulls_spots_to_centres(section: AnnData) -> None:
+    _, record = learn(section, epochs=40, dec_epochs=40, n_clusters=3)
+    clustering = np.array(record["loss"]["clustering"])
+    assert len(clustering) == 80 and (clustering[:40] == 0).all()
+    assert clustering[55:60].mean() < 0.9 * clustering[40:42].mean(), "before the next target distribution"
+
+
+@pytest.mark.parametrize("n_clusters", [0, 1, 301])
+def test_deep_embedded_clustering_needs_a_number_of_domains(section: AnnData, n_clusters: int) -> None:
+    message = rf"Expected the number of domains \(2 to 300, the spots\) for deep embedded .* found {n_clusters}\."
+    with pytest.raises(EfnstError, match=message):
+        learn(section, epochs=1, dec_epochs=1, n_clusters=n_clusters)
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        *(("image_fusion", "late"), ("graph", "radius"), ("target", "diffused"), ("embedding", EMBEDDINGS[0])),
+        *(("convolution", "gated"), ("decoder", "linear")),
+    ],
+)
+def test_unknown_choices_are_errors(section: AnnData, name: str, allowed: str) -> None:
+    with pytest.raises(EfnstError, match=f"Expected {name} to be one of .*{allowed}.*, found `something`"):
+        learn(section, epochs=1, **{name: "something"})
+
+
+def test_an_image_changes_the_embedding_and_adds_its_components(section: AnnData, features: np.ndarray) -> None:
+    without, _ = learn(section)
+    arrays, record = learn(section, features)
+    assert record["image"] is True
+    assert arrays["image_pcs"].shape == (300, 40), "no more components than features"
+    assert np.array_equal(arrays["expression"], without["expression"])
+    assert not np.allclose(arrays["embedding_0"], without["embedding_0"], atol=1e-2)
+    assert learn(section, features, image_pcs=7)[0]["image_pcs"].shape == (300, 7)
+
+
+def test_one_seed_gives_one_embedding(section: AnnData, features: np.ndarray) -> None:
+    (first, _), (second, _), (other, _) = (learn(section, features, seed=seed) for seed in (5, 5, 6))
+    for name, values in first.items():
+        assert values.tobytes() == second[name].tobytes(), name
+    assert not np.allclose(first["embedding_0"], other["embedding_0"], atol=0.1)
+
+
+@pytest.mark.parametrize("graph_loss", ["repaired", "published"])
+def test_the_loss_falls(section: AnnData, graph_loss: str) -> None:
+    _, record = learn(section, epochs=100, graph_loss=graph_loss, tolerance=0.0)
+    loss = {name: np.array(values) for name, values in record["loss"].items()}
+    assert np.isfinite(np.concatenate(list(loss.values()))).all()
+    assert loss["reconstruction"][-10:].mean() < 0.7 * loss["reconstruction"][:3].mean()
+    if graph_loss == "repaired":
+        assert loss["graph"][-10:].mean() < 0.95 * loss["graph"][:3].mean()
+    assert record["parameters"]["graph_loss"] == graph_loss
+
+
+def test_an_unknown_graph_loss(section: AnnData) -> None:
+    with pytest.raises(EfnstError, match="Expected graph_loss to be one of repaired, published, found `mended`"):
+        learn(section, graph_loss="mended")
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_short_training_gives_an_embedding_that_can_be_used(section: AnnData, epochs: int) -> None:
+    """With running statistics that follow slowly, evaluation after few epochs would use those of no data at all."""
+    arrays, _ = learn(section, epochs=epochs, embedding="latent")
+    latent = arrays["embedding_0"]
+    assert np.isfinite(latent).all() and (latent.std(0) > 1e-3).all()
+
+
+def test_few_epochs_give_nearly_the_same_in_evaluation_as_in_training() -> None:
+    """After 30 epochs the running statistics of the batch norms are close to those of the section."""
+    torch.manual_seed(0)
+    inputs, edges = 3 + 5 * torch.randn(200, 10), torch.randint(200, (2, 900))
+    network = EfnstNetwork(10, 10, NetworkOptions())
+    for _ in range(30):
+        network(inputs, edges)
+    norm = network.encoder[0][1]
+    hidden = network.encoder[0][0](inputs).detach()
+    assert torch.allclose(norm.running_mean, hidden.mean(0), atol=0.2 * float(hidden.std()))
+    assert torch.allclose(norm.running_var, hidden.var(0), rtol=0.1)
+
+
+def test_evaluation_takes_the_mean_and_training_a_sample() -> None:
+    torch.manual_seed(0)
+    inputs, edges = torch.randn(50, 10), torch.randint(50, (2, 200))
+    network = EfnstNetwork(10, 10, NetworkOptions()).eval()
+    with torch.no_grad():
+        first, second = network(inputs, edges), network(inputs, edges)
+        assert torch.equal(first.latent, second.latent) and torch.equal(first.latent[:, MU], first.mean)
+        assert first.latent.shape == (50, 28) and first.decoded.shape == (50, 10)
+        assert not torch.equal(network.train()(inputs, edges).latent, network(inputs, edges).latent)
+        wild = network.eval()(1e6 * inputs, edges)
+    assert wild.log_std.min() >= SMALLEST_LOG_STD and wild.log_std.max() <= LARGEST_LOG_STD
+
+
+def test_the_graph_reaches_the_mean_but_not_h() -> None:
+    torch.manual_seed(0)
+    inputs, edges = torch.randn(30, 6), torch.tensor([[0, 1], [1, 0]])
+    network = EfnstNetwork(6, 6, NetworkOptions()).eval()
+    with torch.no_grad():
+        joined, alone = network(inputs, edges).latent, network(inputs, edges[:, :0]).latent
+    assert torch.equal(joined[:, H], alone[:, H])
+    changed = (joined[:, MU] - alone[:, MU]).abs().amax(1) > 1e-6
+    assert changed.nonzero().ravel().tolist() == [0, 1]
+
+
+def test_more_components_asked_for_than_there_are_spots(section: AnnData) -> None:
+    few = section[:12].copy()
+    arrays, _ = learn(few, np.random.default_rng(0).standard_normal((12, 30)).astype(np.float32))
+    assert {name: values.shape[1] for name, values in arrays.items()} == {
+        "embedding_0": 11,
+        "diffused": 11,
+        "expression": 11,
+        "image_pcs": 11,
+    }
+    assert all(np.isfinite(values).all() for values in arrays.values())
+
+
+def test_fewer_than_ten_spots_are_refused(section: AnnData) -> None:
+    assert learn(section[:10].copy())[0]["embedding_0"].shape[0] == 10
+    with pytest.raises(EfnstError, match="Expected at least 10 spots to learn from, found 9"):
+        learn(section[:9].copy())
+
+
+def test_genes_seen_too_seldom_are_refused(section: AnnData) -> None:
+    with pytest.raises(EfnstError, match="Expected at least 2 genes seen in 301 or more spots, found 0"):
+        learn(section, min_spots_per_gene=301)
+
+
+def test_the_number_of_genes_is_kept(section: AnnData) -> None:
+    assert learn(section, n_genes=50)[1]["n_genes_used"] == 50
+
+
+def test_spots_without_neighbours_are_counted(section: AnnData) -> None:
+    assert learn(section)[1]["n_spots_without_neighbours"] == 0
+    apart = section.copy()
+    apart.obsm["spatial"][[3, 70]] += [[1e6, 0], [0, 1e6]]
+    arrays, record = learn(apart)
+    assert record["n_spots_without_neighbours"] == 2
+    assert np.isfinite(arrays["embedding_0"]).all()
+
+
+def test_without_augmentation_no_spot_misses_neighbours(section: AnnData) -> None:
+    assert learn(section, n_neighbours=0)[1]["n_spots_without_neighbours"] == 0
+
+
+def test_augmentation_makes_a_difference(section: AnnData) -> None:
+    with_neighbours, without = learn(section)[0], learn(section, augmentation=0.0)[0]
+    assert np.array_equal(with_neighbours["diffused"], without["diffused"])
+    assert not np.allclose(with_neighbours["embedding_0"], without["embedding_0"], atol=1e-2)
+
+
+def test_counts_stay_as_they_were(section: AnnData) -> None:
+    before = section.X.copy()
+    learn(section)
+    assert (before != section.X).nnz == 0 and section.X.dtype == np.int32
+
+
+def test_a_loss_that_is_no_number_is_an_error(section: AnnData) -> None:
+    with pytest.raises(EfnstError, match=r"The loss became .*nan.* in epoch \d+\. Choose a smaller learning_rate"):
+        learn(section, epochs=50, learning_rate=1e30)
+
+
+def test_noise_hides_inputs_and_dropping_all_of_them_leaves_nothing_to_learn() -> None:
+    random = np.random.default_rng(0)
+    inputs = random.standard_normal((200, 5)).astype(np.float32)
+    graph = neighbour_graph(random.uniform(0, 1, (200, 2)), 6)
+    final = {}
+    for noise in (0.1, 1.0):
+        options = TrainingOptions(epochs=100, tolerance=0, input_noise=noise, graph_weight=0.0, kl_weight=0.0)
+        with reproducible_torch(1, 0):
+            final[noise] = train(inputs, inputs, graph, options, CPU).loss["reconstruction"][-1]
+    assert final[1.0] > 0.9 > 2 * final[0.1]
+
+
+def test_memory_stays_far_below_one_byte_for_each_pair_of_spots(simulated_section: Callable[..., AnnData]) -> None:
+    """What numpy and scipy allocate; PyTorch's part is measured with the whole program, on a larger section."""
+    section = simulated_section(20_000, 100)
+    features = np.zeros((section.n_obs, 60), np.float32)
+    features[:, :3] = section.obs["label"].cat.codes.to_numpy()[:, None] == np.arange(3)
+    tracemalloc.start()
+    try:
+        learn(section, features, epochs=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.75 * section.n_obs**2
+
+
+def test_dense_components_equal_the_svd() -> None:
+    values = np.random.default_rng(0).standard_normal((30, 8)) * np.arange(1, 9)
+    u, s, _ = np.linalg.svd(values - values.mean(0), full_matrices=False)
+    found = dense_components(values.astype(np.float32), 3)
+    assert found.dtype == np.float32
+    assert np.allclose(np.abs(found), np.abs(u[:, :3] * s[:3]), atol=1e-3)
+
+
+def test_scales_by_hand() -> None:
+    values = np.array([[2.0, 1.0], [-2.0, 1.0]])
+    assert unit_scale(values).tolist() == [[1.0, 0.5], [-1.0, 0.5]]
+    assert widest_to_one(4 * values).tolist() == [[1.0, 0.5], [-1.0, 0.5]]
+    assert standardise(values).tolist() == [[1.0, 0.0], [-1.0, 0.0]]
+
+
+def test_devices() -> None:
+    assert choose_device("cpu") == CPU
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(EfnstError, match="Expected device to be one of auto, cpu, cuda, found `gpu`"):
+        choose_device("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(EfnstError, match="found no GPU that PyTorch can use"):
+            choose_device("cuda")
+
+
+def test_features_computed_before_take_the_place_of_expression(section: AnnData, features: np.ndarray) -> None:
+    given = section.copy()
+    given.obsm["X_other"] = features
+    arrays, record = learn(given, expression_rep="X_other", expression_pcs=10)
+    assert np.allclose(arrays["expression"], dense_components(features, 10))
+    assert record["parameters"]["expression_rep"] == "X_other"
+    plain, _ = learn(given, expression_pcs=10)
+    assert not np.allclose(arrays["embedding_0"], plain["embedding_0"])
+    given.X = given.X[np.random.default_rng(0).permutation(given.n_obs)]
+    again, _ = learn(given, expression_rep="X_other", expression_pcs=10, weigh_by_counts=False, augmentation=0.0)
+    assert np.allclose(again["expression"], arrays["expression"]), "the counts of a spot have no part in it"
+    with pytest.raises(EfnstError, match=r"Expected the features X_none in obsm of section.h5ad, found spatial"):
+        learn(given, expression_rep="X_none")

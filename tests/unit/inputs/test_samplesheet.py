@@ -1,0 +1,213 @@
+"""Samplesheets as people write them, and every problem told with its row and column."""
+
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from tests.support.places import PROJECT
+
+from efnst.errors import EfnstError
+from efnst.inputs.samplesheet import join, read_samplesheet, sections
+from efnst.program.parameters import read_schema, show
+
+SCHEMA = read_schema(PROJECT / "assets" / "samplesheet_schema.json")
+HEADER = "sample,section,image,labels,n_domains,group\n"
+
+
+def check(
+    folder: Path, content: str | bytes, name: str = "sheet.csv", base: str = "/data", **parameters: object
+) -> tuple[list[dict], list[str]]:
+    """Sections and problems of a samplesheet with this content."""
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return sections(read_samplesheet(path), SCHEMA, parameters, base)
+
+
+def test_the_schema_is_a_schema() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_one_section_in_full(tmp_path: Path) -> None:
+    found, problems = check(tmp_path, HEADER + "A1,a1/outs,a1/he.tif,../labels/a1.csv,7,donor 1\n", n_domains=5)
+    assert problems == []
+    assert found == [
+        {
+            "id": "A1",
+            "section": "/data/a1/outs",
+            "image": "/data/a1/he.tif",
+            "labels": "/labels/a1.csv",
+            "n_domains": 7,
+            "group": "donor 1",
+            "bin_um": "",
+        }
+    ]
+
+
+def test_what_a_row_leaves_out(tmp_path: Path) -> None:
+    found, problems = check(tmp_path, "sample,section\nA1,a1\n", n_domains=5)
+    assert problems == []
+    rest = {"image": "", "labels": "", "n_domains": 5, "group": "", "bin_um": ""}
+    assert found == [{"id": "A1", "section": "/data/a1"} | rest]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("s.csv", "sample,section,image,n_domains\nA1,a1,none,3\nB1,b 1,he.tif,4\n"),
+        ("s.csv", b"\xef\xbb\xbfsample,section,image,n_domains\r\n\r\nA1,a1,none,3\r\n,,,\r\nB1,b 1,he.tif,4\r\n\r\n"),
+        ("s.csv", ' Sample , "section" ,IMAGE,n_domains\n A1 , a1 , None ,3\n"B1","b 1",he.tif, 4 \n'),
+        ("s.csv", "sample;section;image;n_domains\nA1;a1;none;3\nB1;b 1;he.tif;4\n"),
+        ("s.csv", "section,n_domains,sample,image,\na1,3,A1,none,\nb 1,4.0,B1,he.tif,\n"),
+        ("s.tsv", "sample\tsection\timage\tn_domains\nA1\ta1\tnone\t3\nB1\tb 1\the.tif\t4"),
+        ("s.yaml", "- sample: A1\n  section: a1\n  image: none\n  n_domains: 3\n"
+                   "- {sample: B1, section: b 1, image: he.tif, n_domains: 4, labels: null, group: ~}\n"),
+        ("s.yml", "- {sample: A1, section: a1, image: NONE, n_domains: 3}\n"
+                  "- {n_domains: '4', sample: B1, section: b 1, image: he.tif}"),
+    ],
+    ids=["plain", "bom-crlf-blank", "spaces-quotes-case", "semicolon", "order-trailing", "tsv", "yaml", "yml"],
+)  # fmt: skip
+def test_every_way_to_write_the_same_two_sections(tmp_path: Path, name: str, content: str | bytes) -> None:
+    found, problems = check(tmp_path, content, name)
+    assert problems == []
+    assert [(row["id"], row["section"], row["image"], row["n_domains"]) for row in found] == [
+        ("A1", "/data/a1", "none", 3),
+        ("B1", "/data/b 1", "/data/he.tif", 4),
+    ]
+
+
+def test_a_quoted_path_may_hold_the_separator(tmp_path: Path) -> None:
+    found, problems = check(tmp_path, 'sample,section\nA1,"a, b/outs"\n', n_domains=2)
+    assert problems == [] and found[0]["section"] == "/data/a, b/outs"
+
+
+def test_names_that_yaml_would_change_stay_text(tmp_path: Path) -> None:
+    found, problems = check(
+        tmp_path, "- {sample: 007, section: no}\n- {sample: no, section: 1e3}", "s.yaml", n_domains=2
+    )
+    assert problems == [] and [row["id"] for row in found] == ["007", "no"]
+
+
+@pytest.mark.parametrize(
+    ("base", "value", "expected"),
+    [
+        ("/data", "a/outs", "/data/a/outs"),
+        ("/data/", "./a/../b", "/data/b"),
+        ("/data", "/other/a/", "/other/a"),
+        ("/data", "s3://bucket/a/", "s3://bucket/a/"),
+        ("s3://bucket/run", "a/outs", "s3://bucket/run/a/outs"),
+        ("s3://bucket/run/", "../a", "s3://bucket/a"),
+        ("gs://bucket", "a b/outs", "gs://bucket/a b/outs"),
+        ("s3://bucket", "/data/a", "/data/a"),
+    ],
+)
+def test_paths_are_joined_as_text(base: str, value: str, expected: str) -> None:
+    assert join(base, value) == expected
+
+
+def test_without_images_every_section_runs_without(tmp_path: Path) -> None:
+    found, _ = check(tmp_path, "sample,section,image\nA1,a1,\nB1,b1,he.tif\n", n_domains=2, use_image=False)
+    assert [row["image"] for row in found] == ["none", "none"]
+
+
+HOSTILE_NAMES = ("..", "$(x)", "`x`", "a\tb", "a" * 101, "Pipeline_info", "multiqc_report_data")
+
+
+@pytest.mark.parametrize("sample", ["a b", ".hidden", "-option", "a/b", "a'b", "ä", "a;b", *HOSTILE_NAMES])
+def test_sample_names_that_cannot_be_file_names_are_refused(tmp_path: Path, sample: str) -> None:
+    found, problems = check(tmp_path, f'sample,section\n"{sample}",a1\n', n_domains=2)
+    assert found == [] and len(problems) == 1
+    assert problems[0].startswith(f"row 2 ({sample}), column sample: found {show(sample)}, expected letters")
+
+
+def test_a_repeated_sample_names_both_rows(tmp_path: Path) -> None:
+    _, problems = check(tmp_path, "sample,section\nA1,a\nB1,b\n\na1,c\n", n_domains=2)
+    assert len(problems) == 1
+    assert problems[0].startswith('row 2 and row 5, column sample: found "A1" and "a1" in 2 rows')
+
+
+def test_every_problem_of_every_row_at_once(tmp_path: Path) -> None:
+    content = "sample,section,n_domain,n_domains,bin_um\nA 1,a.h5,,1,\nB1,,,,8.5\n"
+    content += "C1,c.zip,,x,\nD1,~/d,,3,\nE1,e,,3,,extra\n"
+    found, problems = check(tmp_path, content)
+    assert found == []
+    assert sorted(line.split(":")[0] for line in problems) == sorted(
+        [
+            "column n_domain",
+            "row 2 (A 1), column sample",
+            "row 2 (A 1), column section",
+            "row 2 (A 1), column n_domains",
+            "row 3 (B1), column section",
+            "row 3 (B1), column bin_um",
+            "row 4 (C1), column section",
+            "row 4 (C1), column n_domains",
+            "row 5 (D1), column section",
+            "row 6",
+        ]
+    )
+    text = "\n".join(problems)
+    assert "column n_domain: not known; did you mean n_domains?" in text
+    assert 'found "8.5", expected a bin size in whole µm such as 2, 8 or 16, or cells' in text
+    assert text.count("expected a Space Ranger outs folder, a .tar.gz of it, an .h5ad file or a SpatialData .zarr") == 3
+    assert "row 6: found 6 values, expected 5" in text
+
+
+@pytest.mark.parametrize("value", ["1", "101", "2.5", "seven", "-3"])
+def test_numbers_of_domains_out_of_range(tmp_path: Path, value: str) -> None:
+    _, problems = check(tmp_path, f"sample,section,n_domains\nA1,a,{value}\n", n_domains=5)
+    assert len(problems) == 1 and "column n_domains" in problems[0] and "from 2 to 100" in problems[0]
+
+
+def test_a_section_without_number_of_domains(tmp_path: Path) -> None:
+    """The number is chosen later, but deep embedded clustering has to know it."""
+    sheet = "sample,section,n_domains\nA1,a,3\nB1,b,\n"
+    found, problems = check(tmp_path, sheet, dec_epochs=0)
+    assert problems == [] and [row["n_domains"] for row in found] == [3, None]
+    _, problems = check(tmp_path, sheet, dec_epochs=10)
+    assert len(problems) == 1
+    assert problems[0].startswith("row 3 (B1), column n_domains: empty") and "--n_domains" in problems[0]
+
+
+def test_a_missing_column_is_one_problem(tmp_path: Path) -> None:
+    _, problems = check(tmp_path, "sample,sections\nA1,a\nB1,b\n", n_domains=2)
+    assert problems == [
+        "column sections: not known; did you mean section?",
+        "column section: missing, expected in every samplesheet; add it",
+    ]
+
+
+@pytest.mark.parametrize(("name", "content"), [("s.csv", ""), ("s.csv", "sample,section\n\n"), ("s.yaml", "")])
+def test_a_samplesheet_without_rows(tmp_path: Path, name: str, content: str) -> None:
+    assert "found no rows" in check(tmp_path, content, name)[1][0]
+
+
+def test_a_column_named_twice(tmp_path: Path) -> None:
+    _, problems = check(tmp_path, "sample,section,image,image\nA1,a,x,y\n", n_domains=2)
+    assert problems == ["column image: named 2 times, expected once; remove one"]
+
+
+def test_a_value_below_no_column_name(tmp_path: Path) -> None:
+    _, problems = check(tmp_path, "sample,section,\nA1,a,x\n", n_domains=2)
+    assert len(problems) == 1 and problems[0].startswith('row 2: found "x" in a column without a name')
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("s.csv", "sample,section\n".encode("utf-16"), "UTF-8"),
+        ("s.yaml", b"- sample: [A1", "YAML"),
+        ("s.yaml", b"sample: A1\nsection: a", "YAML list"),
+    ],
+)
+def test_files_that_are_no_samplesheet(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    with pytest.raises(EfnstError, match=said):
+        check(tmp_path, content, name)
+
+
+def test_a_yaml_entry_that_is_no_mapping(tmp_path: Path) -> None:
+    _, problems = check(tmp_path, "- A1\n- {sample: B1, section: b}", "s.yaml", n_domains=2)
+    assert len(problems) == 1 and problems[0].startswith('entry 1: found "A1"')
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(EfnstError, match="no readable file"):
+        read_samplesheet(tmp_path / "absent.csv")

@@ -1,0 +1,114 @@
+"""`efnst explain`: from any result to its record and to the command that repeats it."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from tests.support.places import PROJECT
+
+from efnst.errors import EfnstError
+from efnst.inputs.checksums import file_checksum
+from efnst.program.parameters import defaults, read_schema
+from efnst.provenance.explain import changed_parameters, disagreements, explain, find_origin
+
+SCHEMA = read_schema(PROJECT / "nextflow_schema.json")
+
+
+@pytest.fixture
+def outdir(tmp_path: Path) -> Path:
+    """The output folder of a run with one section S1 and other than the default values of three parameters."""
+    outs, info = tmp_path / "data, raw" / "outs", tmp_path / "results" / "pipeline_info"
+    (info / "provenance").mkdir(parents=True)
+    outs.mkdir(parents=True)
+    (outs / "matrix.h5").write_bytes(b"counts")
+    (outs.parent / "labels.csv").write_text("barcode,label\n")
+    files = {"counts": outs / "matrix.h5", "labels": outs.parent / "labels.csv"}
+    inputs = [{"role": role, "file": path.name} | file_checksum(path) for role, path in files.items()]
+    parameters = defaults(SCHEMA) | {"input": "sheet.csv", "epochs": 20, "ignore_labels": "a b,c", "vary_views": False}
+    ran = {name: parameters[name] for name in ("epochs", "ignore_labels", "vary_views", "n_seeds")} | {"n_domains": 7}
+    section = {"sample": "S1", "parameters": ran, "seed": 3, "versions": {"efnst": "0.1.0"}, "inputs": inputs}
+    section |= {"domains": {"n_domains_found": 6, "n_domains_asked": 7}, "devices": {"network": "cuda:0"}}
+    section["image"] = {"source": "hires", "width": 20, "height": 10}
+    row = {"id": "S1", "section": str(outs), "image": "", "labels": str(files["labels"]), "n_domains": 7}
+    run = {"nextflow": "24.10.0", "started": "today", "launch_dir": "/somewhere", "efnst": "0.1.0"}
+    contents = {"parameters": parameters, "run": run, "sections": [row], "provenance/S1": section}
+    for name, content in contents.items():
+        (info / f"{name}.json").write_text(json.dumps(content))
+    (info.parent / "S1" / "figures").mkdir(parents=True)
+    for name in ("domains.csv", "figures/domains.svg", "../summary.csv"):
+        (info.parent / "S1" / name).write_text("")
+    (info.parent / "S1" / "domains_hires.geojson").write_text(json.dumps({"efnst": section}))
+    return info.parent
+
+
+@pytest.mark.parametrize("name", ["domains.csv", "figures/domains.svg", "figures", "domains_hires.geojson"])
+def test_any_result_of_a_section_leads_to_its_record(outdir: Path, name: str) -> None:
+    text = explain(find_origin(outdir / "S1" / name), SCHEMA)
+    for part in ("section S1", "cuda:0", "hires, 20 × 10 px", "6 found, 7 asked", "counts: matrix.h5, 6 bytes"):
+        assert part in text
+    assert "epochs 20" in text and "n_seeds" not in text
+
+
+def test_the_command_has_what_is_not_the_default_and_survives_the_shell(outdir: Path) -> None:
+    text = explain(find_origin(outdir / "S1" / "domains.csv"), SCHEMA)
+    command = shlex.split(next(line for line in text.splitlines() if "./efnst run" in line))[1:]
+    options = dict(zip(command[2::2], command[3::2], strict=True))
+    expected = {"--epochs": "20", "--ignore_labels": "a b,c", "--vary_views": "false"}
+    assert options == {"--input": "/somewhere/sheet.csv", "--outdir": "repeated"} | expected
+    lines = text.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.strip() == "sample,section,labels,n_domains")
+    assert lines[at + 1].strip().startswith('S1,"') and lines[at + 1].strip().endswith(",7")
+
+
+def test_results_of_the_whole_cohort(outdir: Path) -> None:
+    for path in (outdir, outdir / "summary.csv", outdir / "pipeline_info" / "run.json"):
+        text = explain(find_origin(path), SCHEMA)
+        assert "epochs 20" in text and "./efnst run" in text and "section S1" not in text
+
+
+def test_the_encoder_was_exported_or_quantised(outdir: Path) -> None:
+    (outdir / "models").mkdir()
+    (outdir / "models" / "encoder.onnx").write_bytes(b"")
+    origin = find_origin(outdir / "models" / "encoder.onnx")
+    assert "EXPORT_ENCODER" in explain(origin, SCHEMA)
+    origin.parameters["precision"] = "int8"
+    assert "QUANTISE_ENCODER" in explain(origin, SCHEMA)
+
+
+def test_inputs_are_compared_when_asked(outdir: Path) -> None:
+    origin = find_origin(outdir / "S1" / "domains.csv")
+    assert explain(origin, SCHEMA, check=True).count("unchanged") == 2
+    (outdir.parent / "data, raw" / "outs" / "matrix.h5").write_bytes(b"other")
+    (outdir.parent / "data, raw" / "labels.csv").unlink()
+    text = explain(origin, SCHEMA, check=True)
+    assert (text.count("unchanged"), text.count("CHANGED"), text.count("NOT FOUND")) == (0, 1, 1)
+
+
+def test_a_file_that_left_its_folder_explains_itself(outdir: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "mailed" / "domains_hires.geojson"
+    alone.parent.mkdir()
+    (outdir / "S1" / "domains_hires.geojson").rename(alone)
+    text = explain(find_origin(alone), SCHEMA)
+    assert "section S1" in text and "--epochs 20" in text and "--n_domains 7" in text
+    (outdir / "S1" / "domains.csv").rename(alone.with_name("domains.csv"))
+    with pytest.raises(EfnstError, match="carry their own record"):
+        find_origin(alone.with_name("domains.csv"))
+
+
+def test_results_of_two_runs_in_one_folder_are_told(outdir: Path) -> None:
+    assert disagreements(find_origin(outdir / "S1")) == []
+    path = outdir / "pipeline_info" / "parameters.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"epochs": 50}))
+    origin = find_origin(outdir / "S1" / "domains.csv")
+    assert "made with epochs 20, the last run into this folder had 50" in disagreements(origin)[0]
+    assert "--epochs 20" in explain(origin, SCHEMA)
+    assert changed_parameters(origin, SCHEMA)["epochs"] == 50
+
+
+@pytest.mark.parametrize("content", ["no HDF5", None])
+def test_what_is_no_result_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content:
+        (tmp_path / "S1.h5ad").write_text(content)
+    with pytest.raises(EfnstError, match="Expected a result of efnst"):
+        find_origin(tmp_path / "S1.h5ad")

@@ -1,0 +1,82 @@
+"""Profiles of domains: counts per million by hand, components that separate tissues, genes named most often."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from efnst.reports.cohort import outcomes
+from efnst.reports.multiqc import contents
+from efnst.reports.profiles import MIN_GENES, Profiles, marker_scores, principal_components, read_profiles
+
+N_GENES = 200
+
+
+def write_sums(folder: Path, sample: str, tissues: list[int], extra: str = "") -> Path:
+    """Sums of one section: tissue t has ten times the counts in its own twenty genes; `extra`: a gene only it has."""
+    rng = np.random.default_rng(len(sample))
+    values = rng.poisson(1000, (N_GENES, len(tissues)))
+    for column, tissue in enumerate(tissues):
+        values[20 * tissue : 20 * tissue + 20, column] *= 10
+    genes = [f"G{number}" for number in range(N_GENES)]
+    table = pd.DataFrame(values, index=pd.Index(genes, name="gene"), columns=[str(n + 1) for n in range(len(tissues))])
+    if extra:
+        table.loc[extra] = 7
+    table.to_csv(folder / f"{sample}_pseudobulk.csv")
+    return folder / f"{sample}_pseudobulk.csv"
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> Profiles:
+    paths = {"a": write_sums(tmp_path, "a", [0, 1, 2], "ONLY_A"), "bb": write_sums(tmp_path, "bb", [2, 0])}
+    return read_profiles(paths)
+
+
+def test_counts_per_million_by_hand(tmp_path: Path) -> None:
+    table = pd.DataFrame({"1": [3] + [0] * (MIN_GENES - 1), "2": [1] * MIN_GENES})
+    table.index = pd.Index(["NA", *(f"G{number}" for number in range(1, MIN_GENES))], name="gene")
+    table.to_csv(tmp_path / "s.csv")
+    found = read_profiles({"s": tmp_path / "s.csv"})
+    assert found.genes[0] == "NA" and (found.samples, found.domains) == (["s", "s"], ["1", "2"])
+    np.testing.assert_allclose(found.expression[:, 0], np.log2([1e6 + 1, 1e6 / MIN_GENES + 1]))
+    table.iloc[: MIN_GENES - 1].to_csv(tmp_path / "few.csv")
+    assert read_profiles({"s": tmp_path / "s.csv", "few": tmp_path / "few.csv"}) is None
+    assert read_profiles({}) is None
+
+
+def test_the_same_tissue_lies_together(profiles: Profiles) -> None:
+    assert "ONLY_A" not in profiles.genes and profiles.expression.shape == (5, N_GENES)
+    places, share = principal_components(profiles)
+    tissues = np.array([0, 1, 2, 2, 0])
+    distance = np.hypot(*(places[:, None] - places).transpose(2, 0, 1))
+    same = tissues[:, None] == tissues
+    assert distance[same].max() < 0.2 * distance[~same].min()
+    assert 0.9 < share.sum() <= 1
+    left, strength, _ = np.linalg.svd(profiles.expression - profiles.expression.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(places), np.abs(left * strength)[:, :2], atol=1e-6)
+    np.testing.assert_allclose(share, strength[:2] ** 2 / (strength**2).sum())
+
+
+def test_marker_scores_are_of_the_genes_named_most_often(profiles: Profiles) -> None:
+    named = [{"1": ["G0", "G1"], "2": ["G20"]}, {"1": ["G20", "UNKNOWN"], "2": ["G0"]}]
+    scores = marker_scores(profiles, named, 2)
+    assert list(scores.columns) == ["G0", "G20"]
+    assert scores["G0"].round().tolist() == [1, -1, -1, -1, 1]
+    np.testing.assert_allclose(scores.mean(), 0, atol=1e-9)
+
+
+def test_points_and_rows_of_the_report(profiles: Profiles) -> None:
+    """Sections of one group share a colour; without groups each section has its own; one section has no scatter."""
+    summary = {"status": "pass", "warnings": [], "top_markers": {"1": ["G0"], "2": ["G20"]}, "lost": {}, "loss": {}}
+    summary |= {"quantiles": {"total_counts": [1] * 5, "n_genes_by_counts": [1] * 5}, "composition": {"1": 1.0}}
+    summary["adjacency"] = {"domains": ["1"], "pairs": [[4]]}
+    ended = outcomes(["a", "bb"], [summary | {"sample": name, "methods_text": {}} for name in ("a", "bb")], [])
+    made = contents(ended, {}, profiles)
+    assert list(made["efnst_marker_map"]["data"]) == ["a 1", "a 2", "a 3", "bb 1", "bb 2"]
+    colours = [point["color"] for point in made["efnst_profiles"]["data"].values()]
+    assert [colours.count(colour) for colour in dict.fromkeys(colours)] == [3, 2]
+    grouped = contents(ended, {}, profiles, {"a": "donor", "bb": "donor"})["efnst_profiles"]["data"]
+    assert {(point["color"], point["group"]) for point in grouped.values()} == {(colours[0], "donor")}
+    alone = Profiles(["a"] * 5, profiles.domains, profiles.genes, profiles.expression)
+    assert "efnst_profiles" not in contents(ended, {}, alone)

@@ -1,0 +1,414 @@
+"""Simulated Space Ranger folders: layouts, scale, image, and every damage."""
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+from PIL import Image, UnidentifiedImageError
+from scipy.spatial import cKDTree
+
+from efnst.errors import EfnstError
+from efnst.simulation.space_ranger import (
+    CSV_FILE,
+    DAMAGES,
+    LIST_FILE,
+    POSITION_COLUMNS,
+    SMALL,
+    SimulatedSection,
+    damage,
+    random_barcodes,
+    read_matrix,
+    scale_factors,
+    section_name,
+    simulate_section,
+    write_section,
+)
+from efnst.simulation.tissue import Recipe
+
+MATRIX = "filtered_feature_bc_matrix.h5"
+HIRES = Path("spatial") / "tissue_hires_image.png"
+SCALE = Path("spatial") / "scalefactors_json.json"
+
+
+def positions_of(outs: Path) -> pd.DataFrame:
+    """The positions table by barcode, whichever version wrote it."""
+    path = next((outs / "spatial").glob("tissue_positions*.csv"))
+    header = None if path.name == LIST_FILE else 0
+    return pd.read_csv(path, header=header, names=POSITION_COLUMNS, index_col="barcode")
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohort")
+    for number in range(3):
+        write_section(simulate_section(number, 0, SMALL), folder / section_name(number))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def as_mtx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """sim_layers with its matrix as a folder."""
+    folder = tmp_path_factory.mktemp("mtx") / "sim_layers"
+    write_section(simulate_section(0, 0, SMALL), folder, matrix="mtx")
+    return folder
+
+
+@pytest.fixture(params=["sim_layers", "sim_nested", "sim_mixed"])
+def section(cohort: Path, request: pytest.FixtureRequest) -> Path:
+    return cohort / request.param
+
+
+@pytest.fixture
+def outs(cohort: Path, tmp_path: Path) -> Path:
+    """A copy of sim_layers that a test may break."""
+    shutil.copytree(cohort / "sim_layers" / "outs", tmp_path / "outs")
+    return tmp_path / "outs"
+
+
+def test_names_of_sections() -> None:
+    assert [section_name(number) for number in (0, 2, 3, 7)] == [
+        "sim_layers",
+        "sim_mixed",
+        "sim_layers_2",
+        "sim_nested_3",
+    ]
+
+
+def test_barcodes_are_unlike_and_of_sixteen_letters() -> None:
+    barcodes = random_barcodes(5000, np.random.default_rng(0))
+    assert len(set(barcodes)) == 5000
+    assert all(len(code) == 18 and code.endswith("-1") and set(code[:16]) <= set("ACGT") for code in barcodes)
+
+
+def test_files_of_the_three_versions(cohort: Path) -> None:
+    files = {
+        name: {path.relative_to(cohort / name).as_posix() for path in (cohort / name).rglob("*") if path.is_file()}
+        for name in ("sim_layers", "sim_nested", "sim_mixed")
+    }
+    common = {"labels.csv", f"outs/{MATRIX}", f"outs/{HIRES}", "outs/spatial/tissue_lowres_image.png", f"outs/{SCALE}"}
+    assert files["sim_layers"] == common | {f"outs/spatial/{LIST_FILE}"}
+    assert files["sim_nested"] == common | {f"outs/spatial/{CSV_FILE}"}
+    assert files["sim_mixed"] == common | {f"outs/spatial/{CSV_FILE}", "outs/metrics_summary.csv"}
+
+
+def test_headers_follow_the_version(cohort: Path) -> None:
+    def first_cell(name: str, file: str) -> str:
+        return (cohort / name / "outs" / "spatial" / file).read_text().split(",", 1)[0]
+
+    assert len(first_cell("sim_layers", LIST_FILE)) == 18
+    assert first_cell("sim_nested", CSV_FILE) == first_cell("sim_mixed", CSV_FILE) == "barcode"
+
+
+def test_scanpy_reads_the_matrix(section: Path) -> None:
+    adata = sc.read_10x_h5(section / "outs" / MATRIX)
+    assert adata.shape == (250, 400)
+    assert set(adata.var["feature_types"]) == {"Gene Expression"}
+    assert adata.var["gene_ids"].is_unique
+    assert adata.var_names.duplicated().sum() == 2
+    assert adata.X.min() == 0
+    assert np.array_equal(adata.X.data, np.rint(adata.X.data))
+
+
+def test_matrix_has_the_tissue_spots_in_an_order_of_its_own(section: Path) -> None:
+    adata = sc.read_10x_h5(section / "outs" / MATRIX)
+    positions = positions_of(section / "outs")
+    inside = positions.index[positions["in_tissue"] == 1]
+    assert set(adata.obs_names) == set(inside)
+    assert list(adata.obs_names) != list(inside)
+    assert set(positions["in_tissue"]) == {0, 1}
+
+
+def test_h5_has_every_part_of_the_10x_layout(section: Path) -> None:
+    with h5py.File(section / "outs" / MATRIX) as file:
+        assert set(file["matrix"]) == {"barcodes", "data", "indices", "indptr", "shape", "features"}
+        assert set(file["matrix/features"]) == {"id", "name", "feature_type", "genome", "_all_tag_keys"}
+        assert file["matrix/data"].dtype == np.int32
+        assert file["matrix/shape"][:].tolist() == [400, 250]
+        assert file.attrs["filetype"] == "matrix"
+
+
+def test_mtx_folder_holds_the_same_counts(cohort: Path, as_mtx: Path) -> None:
+    from_mtx = sc.read_10x_mtx(as_mtx / "outs" / "filtered_feature_bc_matrix", var_names="gene_ids")
+    from_h5 = sc.read_10x_h5(cohort / "sim_layers" / "outs" / MATRIX)
+    assert list(from_mtx.obs_names) == list(from_h5.obs_names)
+    assert list(from_mtx.var_names) == list(from_h5.var["gene_ids"])
+    assert (from_mtx.X != from_h5.X).nnz == 0
+
+
+def test_pitch_and_spot_diameter_fit_each_other(section: Path) -> None:
+    positions = positions_of(section / "outs")
+    scale = json.loads((section / "outs" / SCALE).read_text())
+    pixels = positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
+    distance = cKDTree(pixels).query(pixels, k=2)[0][:, 1]
+    assert np.median(distance) == pytest.approx(200, abs=2)  # 100 µm at 0.5 µm per px
+    assert scale["spot_diameter_fullres"] == 110  # 55 µm
+    x_of_col = np.corrcoef(positions["array_col"], positions["pxl_col_in_fullres"])[0, 1]
+    y_of_row = np.corrcoef(positions["array_row"], positions["pxl_row_in_fullres"])[0, 1]
+    assert min(x_of_col, y_of_row) > 0.99
+
+
+@pytest.mark.parametrize("image", ["hires", "lowres"])
+def test_spots_fall_on_tissue_and_tissue_is_darker_than_glass(section: Path, image: str) -> None:
+    outs = section / "outs"
+    pixels = np.asarray(Image.open(outs / "spatial" / f"tissue_{image}_image.png").convert("L")).astype(float)
+    scale = json.loads((outs / SCALE).read_text())[f"tissue_{image}_scalef"]
+    positions = positions_of(outs)
+    x, y = (positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float) * scale).T
+    assert x.min() > 0 and y.min() > 0 and x.max() < pixels.shape[1] and y.max() < pixels.shape[0]
+    reach = round(30 * 2 * scale)  # 30 µm
+    brightness = np.array(
+        [
+            pixels[max(0, int(b) - reach) : int(b) + reach + 1, max(0, int(a) - reach) : int(a) + reach + 1].mean()
+            for a, b in zip(x, y, strict=True)
+        ]
+    )
+    inside = positions["in_tissue"].to_numpy() == 1
+    assert np.percentile(brightness[inside], 95) < 220
+    assert np.percentile(brightness[~inside], 25) > 235
+
+
+def test_images_have_the_size_that_the_scales_say(section: Path) -> None:
+    scale = json.loads((section / "outs" / SCALE).read_text())
+    hires = Image.open(section / "outs" / HIRES).size
+    lowres = Image.open(section / "outs" / "spatial" / "tissue_lowres_image.png").size
+    assert scale["tissue_lowres_scalef"] / scale["tissue_hires_scalef"] == pytest.approx(0.3)
+    np.testing.assert_allclose(np.array(lowres) / hires, 0.3, atol=0.002)
+
+
+@pytest.mark.slow
+def test_a_section_larger_than_8_mm_has_images_of_2000_and_600_px() -> None:
+    section = simulate_section(0, 0, Recipe(n_spots=5500, n_genes=100))
+    width, height = section.specimen.appearance.frame.size_um
+    long_fullres_px = max(width, height) / 0.5
+    assert long_fullres_px * scale_factors(section)["tissue_hires_scalef"] == pytest.approx(2000)
+    assert long_fullres_px * scale_factors(section)["tissue_lowres_scalef"] == pytest.approx(600)
+
+
+def test_regions_look_different(section: Path) -> None:
+    """Mean redness lost under the spots of a region: spread between regions against the error of each mean."""
+    outs = section / "outs"
+    red = np.asarray(Image.open(outs / HIRES))[..., 0].astype(float)
+    scale = json.loads((outs / SCALE).read_text())["tissue_hires_scalef"]
+    labels = pd.read_csv(section / "labels.csv", index_col="barcode")["label"]
+    positions = positions_of(outs).loc[labels.index]
+    x, y = (positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float) * scale).astype(int).T
+    stain = pd.Series(
+        [255 - red[b - 12 : b + 13, a - 12 : a + 13].mean() for a, b in zip(x, y, strict=True)], labels.index
+    )
+    by_region = stain.groupby(labels)
+    between, error = by_region.mean().std(), (by_region.std() / np.sqrt(by_region.size())).mean()
+    assert between > 3 * error
+
+
+def test_labels_name_every_tissue_spot(section: Path) -> None:
+    labels = pd.read_csv(section / "labels.csv")
+    positions = positions_of(section / "outs")
+    assert list(labels.columns) == ["barcode", "label"]
+    assert list(labels["barcode"]) == list(positions.index[positions["in_tissue"] == 1])
+    assert labels["label"].nunique() == {"sim_layers": 7, "sim_nested": 4, "sim_mixed": 5}[section.name]
+
+
+def test_metrics_summary_agrees_with_the_matrix(cohort: Path) -> None:
+    metrics = pd.read_csv(cohort / "sim_mixed" / "outs" / "metrics_summary.csv")
+    adata = sc.read_10x_h5(cohort / "sim_mixed" / "outs" / MATRIX)
+    assert metrics.loc[0, "Number of Spots Under Tissue"] == adata.n_obs
+    assert metrics.loc[0, "Median UMI Counts per Spot"] == np.median(np.asarray(adata.X.sum(axis=1)))
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("tiff", ".tif"), ("jpeg", ".jpg")])
+def test_full_resolution_image_is_the_hires_image_in_fine(tmp_path: Path, kind: str, suffix: str) -> None:
+    recipe = replace(SMALL, um_per_px=2.0)
+    path = write_section(simulate_section(0, 0, recipe), tmp_path / "fine", fullres=kind)
+    assert path is not None and path.suffix == suffix
+    fullres, hires = Image.open(path), Image.open(tmp_path / "fine" / "outs" / HIRES)
+    if kind == "tiff":
+        assert 322 in fullres.tag_v2  # TileWidth
+    assert json.loads((tmp_path / "fine" / "outs" / SCALE).read_text())["tissue_hires_scalef"] == pytest.approx(0.5)
+    shrunk = fullres.resize(hires.size, Image.Resampling.BOX)
+    difference = np.asarray(shrunk).astype(float) - np.asarray(hires)
+    assert np.corrcoef(np.asarray(shrunk).ravel(), np.asarray(hires).ravel())[0, 1] > 0.9
+    assert np.abs(difference).mean() < 8
+
+
+def test_too_large_full_resolution_image_is_refused(tmp_path: Path) -> None:
+    section = simulate_section(0, 0, replace(SMALL, um_per_px=0.1))
+    with pytest.raises(EfnstError, match="at most 150 megapixels"):
+        write_section(section, tmp_path / "huge", fullres="tiff")
+
+
+def test_repeated_layout_is_the_same_tissue_in_another_shape() -> None:
+    first, again = simulate_section(0, 0, SMALL), simulate_section(3, 0, SMALL)
+    assert not np.array_equal(first.specimen.tissue.spot_region, again.specimen.tissue.spot_region)
+
+    def profile(section: SimulatedSection) -> pd.DataFrame:
+        counts = section.specimen.counts.toarray()
+        usual = counts.sum(axis=1) > 500
+        logs = np.log1p(1e4 * counts[usual] / counts[usual].sum(axis=1, keepdims=True))
+        return pd.DataFrame(logs - logs.mean(axis=0)).groupby(section.labels["label"].to_numpy()[usual]).mean()
+
+    own, other = profile(first), profile(again)
+    likeness = np.corrcoef(own, other)[: len(own), len(own) :]
+    assert np.array_equal(likeness.argmax(axis=1), np.arange(len(own)))
+
+
+def test_a_pair_is_named_beside_the_labels(tmp_path: Path) -> None:
+    recipe = replace(SMALL, separated_by="space")
+    write_section(simulate_section(2, 0, recipe), tmp_path / "sim_mixed")
+    assert json.loads((tmp_path / "sim_mixed" / "pair.json").read_text()) == {
+        "separated_by": "space",
+        "labels": ["layer_2", "layer_3"],
+    }
+    sizes = pd.read_csv(tmp_path / "sim_mixed" / "labels.csv")["label"].value_counts()
+    assert sizes["layer_2"] + sizes["layer_3"] > 0.4 * 250
+    assert simulate_section(5, 0, recipe).pair["labels"] == ["layer_2", "layer_3"]
+
+
+def test_damage_needs_a_known_kind_and_a_section(outs: Path, tmp_path: Path) -> None:
+    with pytest.raises(EfnstError, match="found `burnt`"):
+        damage(outs, "burnt")
+    with pytest.raises(EfnstError, match="Expected a Space Ranger folder"):
+        damage(tmp_path / "nothing", "empty_matrix")
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("name", ["sim_layers", "sim_mixed"])
+def test_every_damage_changes_the_folder_it_is_given(cohort: Path, tmp_path: Path, kind: str, name: str) -> None:
+    shutil.copytree(cohort / name / "outs", tmp_path / "outs")
+
+    def content() -> dict[str, bytes]:
+        return {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    before = content()
+    damage(tmp_path / "outs", kind)
+    assert content() != before
+
+
+def test_missing_files(outs: Path) -> None:
+    damage(outs, "missing_matrix")
+    damage(outs, "missing_positions")
+    damage(outs, "missing_scalefactors")
+    damage(outs, "missing_images")
+    assert [path for path in outs.rglob("*") if path.is_file()] == []
+
+
+def test_truncated_h5_cannot_be_opened(outs: Path) -> None:
+    damage(outs, "truncated_h5")
+    with pytest.raises(OSError):
+        h5py.File(outs / MATRIX)
+
+
+def test_empty_matrix_has_spots_and_genes_but_no_count(outs: Path) -> None:
+    damage(outs, "empty_matrix")
+    adata = sc.read_10x_h5(outs / MATRIX)
+    assert adata.shape == (250, 400)
+    assert adata.X.sum() == 0
+
+
+def test_no_spots_in_tissue(outs: Path) -> None:
+    before = positions_of(outs)
+    damage(outs, "no_spots_in_tissue")
+    after = positions_of(outs)
+    assert set(after["in_tissue"]) == {0}
+    pd.testing.assert_frame_equal(after.drop(columns="in_tissue"), before.drop(columns="in_tissue"))
+
+
+def test_corrupt_image_has_a_header_but_no_end(outs: Path) -> None:
+    damage(outs, "corrupt_image")
+    image = Image.open(outs / HIRES)
+    with pytest.raises((OSError, UnidentifiedImageError, SyntaxError)):
+        image.load()
+    Image.open(outs / "spatial" / "tissue_lowres_image.png").load()
+
+
+def test_wrong_scale_puts_spots_outside_the_image(outs: Path) -> None:
+    damage(outs, "wrong_scale")
+    width, height = Image.open(outs / HIRES).size
+    scale = json.loads((outs / SCALE).read_text())["tissue_hires_scalef"]
+    positions = positions_of(outs)
+    positions = positions[positions["in_tissue"] == 1]
+    outside = (positions["pxl_col_in_fullres"] * scale > width) | (positions["pxl_row_in_fullres"] * scale > height)
+    assert outside.mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        ("negative_counts", lambda data: data < 0),
+        ("fractional_counts", lambda data: data != np.rint(data)),
+        ("nan_counts", np.isnan),
+    ],
+)
+@pytest.mark.parametrize("matrix", ["h5", "mtx"])
+def test_wrong_numbers_in_either_kind_of_matrix(
+    cohort: Path, as_mtx: Path, tmp_path: Path, kind: str, wrong: Callable[[np.ndarray], np.ndarray], matrix: str
+) -> None:
+    outs = tmp_path / "outs"
+    shutil.copytree((as_mtx if matrix == "mtx" else cohort / "sim_layers") / "outs", outs)
+    assert not wrong(read_matrix(outs)[0].counts.data).any()
+    damage(outs, kind)
+    if matrix == "h5":
+        data = sc.read_10x_h5(outs / MATRIX).X.data
+    else:
+        data = sc.read_10x_mtx(outs / "filtered_feature_bc_matrix").X.data
+    assert wrong(data).sum() > 10
+
+
+def test_foreign_barcodes_are_in_no_position(outs: Path) -> None:
+    damage(outs, "foreign_barcodes")
+    adata = sc.read_10x_h5(outs / MATRIX)
+    assert adata.n_obs == 250
+    assert adata.obs_names.is_unique
+    assert not adata.obs_names.isin(positions_of(outs).index).any()
+
+
+def test_duplicate_barcodes(outs: Path) -> None:
+    damage(outs, "duplicate_barcodes")
+    assert sc.read_10x_h5(outs / MATRIX).obs_names.duplicated().sum() == 1
+
+
+@pytest.mark.parametrize("name", ["sim_layers", "sim_nested"])
+@pytest.mark.parametrize(
+    ("kind", "file", "header"), [("header_in_list_file", LIST_FILE, 0), ("no_header_in_csv", CSV_FILE, None)]
+)
+def test_headers_against_the_name(
+    cohort: Path, tmp_path: Path, name: str, kind: str, file: str, header: int | None
+) -> None:
+    shutil.copytree(cohort / name / "outs", tmp_path / "outs")
+    before = positions_of(tmp_path / "outs")
+    damage(tmp_path / "outs", kind)
+    assert [path.name for path in (tmp_path / "outs" / "spatial").glob("tissue_positions*")] == [file]
+    first = (tmp_path / "outs" / "spatial" / file).read_text().split(",", 1)[0]
+    assert (first == "barcode") == (header == 0)
+    after = pd.read_csv(
+        tmp_path / "outs" / "spatial" / file, header=header, names=POSITION_COLUMNS, index_col="barcode"
+    )
+    pd.testing.assert_frame_equal(after, before)
+
+
+def test_antibody_features_leave_the_genes_alone(cohort: Path, outs: Path) -> None:
+    damage(outs, "antibody_features")
+    everything = sc.read_10x_h5(outs / MATRIX, gex_only=False)
+    assert (everything.var["feature_types"] == "Antibody Capture").sum() == 10
+    genes = sc.read_10x_h5(outs / MATRIX)
+    assert (genes.X != sc.read_10x_h5(cohort / "sim_layers" / "outs" / MATRIX).X).nnz == 0
+
+
+def test_truncated_mtx_ends_early(outs: Path) -> None:
+    damage(outs, "truncated_mtx_gz")
+    assert not (outs / MATRIX).exists()
+    with pytest.raises(EOFError):
+        gzip.decompress((outs / "filtered_feature_bc_matrix" / "matrix.mtx.gz").read_bytes())
+
+
+def test_invalid_scalefactors(outs: Path) -> None:
+    damage(outs, "invalid_scalefactors_json")
+    with pytest.raises(json.JSONDecodeError):
+        json.loads((outs / SCALE).read_text())
