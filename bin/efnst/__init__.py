@@ -1,3 +1,3 @@
-"""The library that efnst's programs share."""
+"""Spatial domains of Visium sections with EfNST."""
 
-__version__ = "0.1.0"
+__version__ = "0.1.0"  # written by `./efnst generate`
