@@ -1,3 +1,3 @@
-"""Spatial domains of Visium sections with EfNST."""
+"""The library that efnst's programs share."""
 
-__version__ = "0.1.0"  # written by `./efnst generate`
+__version__ = "0.1.0"  # written by `./efnst generate` from manifest.version in nextflow.config

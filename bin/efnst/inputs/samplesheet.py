@@ -57,7 +57,7 @@ def sections(sheet: Samplesheet, schema: dict, parameters: dict, base: str) -> t
     problems = sheet.problems + _column_problems(sheet, about, schema["items"]["required"])
     rows = [Row(row.place, coerce(row.cells, about)) for row in sheet.rows]
     absent = {name for name in schema["items"]["required"] if name not in sheet.columns}
-    problems += [line for row in rows for line in _row_problems(row, schema["items"], parameters, absent)]
+    problems += [line for row in rows for line in _row_problems(row, schema["items"], absent)]
     problems += _repeated_samples(rows)
     return [_section(row.cells, about, parameters, base) for row in rows] if not problems else [], problems
 
@@ -154,7 +154,7 @@ def _column_problems(sheet: Samplesheet, about: dict, required: list[str]) -> li
     return problems
 
 
-def _row_problems(row: Row, schema: dict, parameters: dict, absent: set[str]) -> list[str]:
+def _row_problems(row: Row, schema: dict, absent: set[str]) -> list[str]:
     """Problems of one row; columns in `absent` have been reported for the whole samplesheet."""
     where = f"{row.place} ({row.cells['sample']})" if "sample" in row.cells else row.place
     about = schema["properties"]
@@ -169,11 +169,6 @@ def _row_problems(row: Row, schema: dict, parameters: dict, absent: set[str]) ->
     for name, value in row.cells.items():
         if about.get(name, {}).get("format") in PATH_FORMATS and str(value).startswith("~"):
             problems.append(f"{where}, column {name}: found {show(value)}, expected a path without ~; write it in full")
-    if parameters.get("dec_epochs") and "n_domains" not in row.cells and "n_domains" not in parameters:
-        problems.append(
-            f"{where}, column n_domains: empty, {expectation(about['n_domains'])} with --dec_epochs; "
-            "fill it in or give --n_domains for all sections"
-        )
     return problems
 
 

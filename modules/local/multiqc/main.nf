@@ -1,10 +1,12 @@
+include { options } from '../shell'
+
 process MULTIQC {
     label 'process_single'
 
     input:
     path content, stageAs: 'content/*' // *_mqc files of COHORT_SUMMARY
     path config
-    val title
+    val title // text, or null
 
     output:
     path 'multiqc_report.html', emit: report
@@ -12,8 +14,10 @@ process MULTIQC {
     path 'versions.yml', emit: versions
 
     script:
+    // MultiQC puts the title into its page as it is
+    def shown = title?.toString()?.replace('&', '&amp;')?.replace('<', '&lt;')?.replace('>', '&gt;')?.replace('"', '&quot;')
     """
-    multiqc --force --config ${config} --filename multiqc_report.html ${title ? "--title '${title}'" : ''} ${task.ext.args ?: ''} content
+    multiqc --force ${options([config: config, title: shown])} --filename multiqc_report.html ${task.ext.args ?: ''} content
     write_versions.py '${task.process}' multiqc > versions.yml
     """
 
