@@ -192,7 +192,7 @@ workflow {
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
     )
-    MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title)
+    MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: [])
 
     workflow.onComplete = {
         if (workflow.success) {
@@ -241,11 +241,11 @@ def sectionFiles(row) {
     def found = paths.collectEntries { column, path -> [column, file(path, glob: false)] }
     return [
         source: found.section,
-        bin_um: row.bin_um ?: null, // READ_SECTION takes 8 where there are bins
+        bin_um: row.bin_um ?: [], // READ_SECTION takes 8 where there are bins
         image: found.image ?: [],
         labels: found.labels ?: [],
         use_image: use_image,
-        n_domains: row.n_domains ?: null, // ASSIGN_DOMAINS chooses
+        n_domains: row.n_domains ?: [], // ASSIGN_DOMAINS chooses
         missing: paths.findAll { column, _path -> !found[column].exists() },
     ]
 }

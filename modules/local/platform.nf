@@ -20,7 +20,9 @@ def fileProblems(settings) {
     def names = ['encoder_weights', 'encoder_onnx', 'qc_rules'].findAll { name -> settings[name] }
     def paths = names.collectEntries { name -> [name, file(settings[name], glob: false).toAbsolutePath().toString()] }
     def wrong = paths.findAll { _name, path -> path =~ /[$*?\[\]{}\p{Cntrl}]/ }
-    return wrong.collect { name, path -> "parameter --${name}: found `${path}`, expected a path without any of \\$*?[]{}; rename it" }
+    return wrong.collect { name, path ->
+        "parameter --${name}: found `${path}`, expected a path without " + 'any of $*?[]{} and control characters; rename it'
+    }
 }
 
 def engineProblems(settings) {

@@ -7,7 +7,7 @@ process ASSIGN_DOMAINS {
     ext code: { codeDigest('assign_domains.py') }, bytes: { section.size() }
 
     input:
-    // n_domains: null where it is to be chosen; source and image: for the picture in the .h5ad; image_qc, features and
+    // n_domains: [] where it is to be chosen; source and image: for the picture in the .h5ad; image_qc, features and
     // encoder: [] for a section without an image
     tuple val(meta),
         path(section),

@@ -6,7 +6,7 @@ process MULTIQC {
     input:
     path content, stageAs: 'content/*' // *_mqc files of COHORT_SUMMARY
     path config
-    val title // text, or null
+    val title // text, or []
 
     output:
     path 'multiqc_report.html', emit: report
@@ -14,8 +14,9 @@ process MULTIQC {
     path 'versions.yml', emit: versions
 
     script:
-    // MultiQC puts the title into its page as it is
-    def shown = title?.toString()?.replace('&', '&amp;')?.replace('<', '&lt;')?.replace('>', '&gt;')?.replace('"', '&quot;')
+    // MultiQC puts the title into its page as it is.
+    def marks = ['&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;']
+    def shown = title ? title.toString().collectReplacements { mark -> marks[mark] } : []
     """
     multiqc --force ${options([config: config, title: shown])} --filename multiqc_report.html ${task.ext.args ?: ''} content
     write_versions.py '${task.process}' multiqc > versions.yml
