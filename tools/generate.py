@@ -24,7 +24,7 @@ VERSION = '''"""The library that efnst's programs share."""
 
 __version__ = "{number}"  # written by `./efnst generate` from manifest.version in nextflow.config
 '''
-CONFIG = """// Written by `./efnst generate` from nextflow_schema.json: all defaults, and what each process gives its program.
+CONFIG = """// Written by `./efnst generate` from nextflow_schema.json: all defaults, and what each program is given.
 params {{
 {params}
 }}

@@ -11,7 +11,7 @@ def platformProblems(settings, work) {
 // Parameters of text that the schema does not allow: some reach the scripts around the tasks before CHECK_INPUTS sees them.
 def textProblems(settings) {
     def rules = describedParameters().findAll { _name, about -> about.pattern }
-    def wrong = rules.findAll { name, about -> settings[name] != null && !(settings[name].toString() =~ about.pattern) }
+    def wrong = rules.findAll { name, about -> settings[name] != null && !(settings[name].toString() ==~ about.pattern) }
     return wrong.collect { name, about -> "parameter --${name}: found `${settings[name]}`, ${about.errorMessage}" }
 }
 

@@ -23,6 +23,17 @@ def test_the_version_follows_the_manifest(tmp_path: Path) -> None:
     assert '__version__ = "7.8.9"' in generate.version(tmp_path)
 
 
+def test_values_as_nextflow_writes_them() -> None:
+    values = [None, True, 3, 0.5, "it's \\ $x"]
+    assert [generate.groovy(value) for value in values] == ["null", "true", "3", "0.5", "'it\\'s \\\\ $x'"]
+
+
+def test_what_a_section_has_of_its_own_is_not_given_to_all() -> None:
+    given = generate.process_parameters(PROJECT)
+    assert "max_domains" in given["ASSIGN_DOMAINS"] and "n_domains" not in given["ASSIGN_DOMAINS"]
+    assert given["TILE_IMAGE"] == ["patch_um"] and "FIT_STAIN" not in given
+
+
 def test_text_between_two_lines_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- table: made -->\nold\n<!-- end of table -->\nafter\n")

@@ -40,7 +40,8 @@ def learn_embeddings(
 
     `features` float32 [n_spots, n_features] are the image features of patches `patch_um` wide, where there is an image.
     The network is trained `training.n_seeds` times, with seeds that follow from `training.seed`; on the CPU several
-    trainings run at once, one per thread. With `options.save_model` the record has `models`, one per training (saved_model.py).
+    trainings run at once, one per thread. With `options.save_model` the record has `models`, one per training
+    (saved_model.py).
     """
     shared = prepare(section, features, patch_um, options)
     seeds = np.random.SeedSequence(training.seed).generate_state(training.n_seeds)
