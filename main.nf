@@ -70,7 +70,7 @@ workflow DESCRIBE_PATCHES {
 // From sections to domains and their reports.
 workflow FIND_DOMAINS {
     take:
-    sections // [meta, files]: files = [source, bin_um, image, labels, use_image, n_domains], [] for a file that is not given
+    sections // [meta, files]: files = [source, bin_um, image, labels, use_image, n_domains], [] for what is not given
     encoder_weights // file with the weights of the encoder, or []
     own_encoder // [file, declaration] of an encoder of one's own, or []
     qc_rules // file of the rules for pass, warn and fail
@@ -237,7 +237,8 @@ def runRecord() {
 // The files of one row of the samplesheet; `missing` lists those that do not exist.
 def sectionFiles(row) {
     def use_image = row.image != 'none' && isTrue(params.use_image)
-    def paths = [section: row.section, image: use_image ? row.image : '', labels: row.labels].findAll { _column, path -> path }
+    def given = [section: row.section, image: use_image ? row.image : '', labels: row.labels]
+    def paths = given.findAll { _column, path -> path }
     def found = paths.collectEntries { column, path -> [column, file(path, glob: false)] }
     return [
         source: found.section,
@@ -268,7 +269,8 @@ def accepted(failure) {
     return isTrue(params.strict) ? error(new groovy.json.JsonSlurper().parse(failure).reason) : failure
 }
 
-// All files of a channel in one list whose order does not depend on which task ended first, so that -resume finds it again.
+// All files of a channel in one list whose order does not depend on which task ended first, so that -resume finds it
+// again.
 def inOrder(files) {
     return files.toSortedList { file -> file.toString() }
 }

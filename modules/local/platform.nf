@@ -8,10 +8,12 @@ def platformProblems(settings, work) {
     return problems + cloudProblems(settings, work) + gpuProblems(settings)
 }
 
-// Parameters of text that the schema does not allow: some reach the scripts around the tasks before CHECK_INPUTS sees them.
+// Parameters of text that the schema does not allow: some reach the scripts around the tasks before CHECK_INPUTS sees
+// them.
 def textProblems(settings) {
     def rules = describedParameters().findAll { _name, about -> about.pattern }
-    def wrong = rules.findAll { name, about -> settings[name] != null && !(settings[name].toString() ==~ about.pattern) }
+    def given = rules.findAll { name, _about -> settings[name] != null }
+    def wrong = given.findAll { name, about -> !(settings[name].toString() ==~ about.pattern) }
     return wrong.collect { name, about -> "parameter --${name}: found `${settings[name]}`, ${about.errorMessage}" }
 }
 
@@ -21,7 +23,8 @@ def fileProblems(settings) {
     def paths = names.collectEntries { name -> [name, file(settings[name], glob: false).toAbsolutePath().toString()] }
     def wrong = paths.findAll { _name, path -> path =~ /[$*?\[\]{}\p{Cntrl}]/ }
     return wrong.collect { name, path ->
-        "parameter --${name}: found `${path}`, expected a path without " + 'any of $*?[]{} and control characters; rename it'
+        "parameter --${name}: found `${path}`, expected a path " +
+            'without any of $*?[]{} and control characters; rename it'
     }
 }
 
@@ -38,14 +41,16 @@ def engineProblems(settings) {
         ]
     }
     def answers = !(command in ['docker', 'podman']) || answer([command, 'info']) != null
-    return answers
-        ? []
-        : ["Expected `${command} info` to answer, found that it fails. Start its service, or ask to be allowed to use it."]
+    return answers ? [] : [
+        "Expected `${command} info` to answer, found that it fails. " +
+            'Start its service, or ask to be allowed to use it.'
+    ]
 }
 
 def imageProblems(settings) {
     def images = [settings.image, settings.multiqc_image] + (isTrue(settings.use_gpu) ? [settings.gpu_image] : [])
-    def make = "./efnst images ${settings.engine} --only ${images.collect { image -> image.tokenize(':').first() }.join(',')}"
+    def names = images.collect { image -> image.tokenize(':').first() }
+    def make = "./efnst images ${settings.engine} --only ${names.join(',')}"
     if (settings.engine in ['apptainer', 'singularity', 'charliecloud']) {
         return fileImageProblems(settings, images, make)
     }
@@ -55,12 +60,14 @@ def imageProblems(settings) {
                 "found it with ${settings.engine}, which takes images by name."
         ]
     }
-    if (!(settings.engine in ['docker', 'podman']) || settings.scheduler || settings.image_registry || !onPath(settings.engine)) {
+    def elsewhere = settings.scheduler || settings.image_registry
+    if (!(settings.engine in ['docker', 'podman']) || elsewhere || !onPath(settings.engine)) {
         return []
     }
     def missing = images.findAll { image -> answer([settings.engine, 'image', 'inspect', image]) == null }
     return missing.collect { image ->
-        "Expected the image ${image} on this machine, found none. Make it with `${make}`, or say where to pull it from with --image_registry."
+        "Expected the image ${image} on this machine, found none. Make it with `${make}`, " +
+            'or say where to pull it from with --image_registry.'
     }
 }
 
@@ -68,14 +75,17 @@ def imageProblems(settings) {
 def fileImageProblems(settings, images, make) {
     if (!settings.image_folder) {
         def engine = settings.engine
-        return settings.image_registry
-            ? []
-            : ["Expected --image_folder or --image_registry for -profile ${engine}, found neither. `${make}` makes the images."]
+        return settings.image_registry ? [] : [
+            "Expected --image_folder or --image_registry for -profile ${engine}, found neither. " +
+                "`${make}` makes the images."
+        ]
     }
     def paths = images.collect { image -> "${settings.image_folder}/${image.replace(':', '-')}.img" }
     return paths
         .findAll { path -> !file(path).exists() }
-        .collect { path -> "Expected the image ${path}, found none. `${make} --folder ${settings.image_folder}` makes it." }
+        .collect { path ->
+            "Expected the image ${path}, found none. `${make} --folder ${settings.image_folder}` makes it."
+        }
 }
 
 def clusterProblems(settings) {
@@ -101,7 +111,9 @@ def slurmProblems(settings) {
     def names = partitions.collect { row -> row[0] }.unique()
     def asked = [settings.queue] + (isTrue(settings.use_gpu) ? [settings.gpu_queue] : [])
     def unknown = asked.findAll { queue -> queue && !queue.tokenize(',').every { name -> name in names } }
-    def problems = unknown.collect { queue -> "Expected a partition of Slurm, found `${queue}`. There are: ${names.join(', ')}." }
+    def problems = unknown.collect { name ->
+        "Expected a partition of Slurm, found `${name}`. There are: ${names.join(', ')}."
+    }
     def queue = settings.gpu_queue ?: settings.queue
     def gpus = partitions.any { row -> row[1]?.contains('gpu') && (!queue || row[0] in queue.tokenize(',')) }
     if (!isTrue(settings.use_gpu) || gpus) {

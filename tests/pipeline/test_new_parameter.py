@@ -1,4 +1,4 @@
-"""A new parameter is three edits and `./efnst generate`: the schema, a field of the options, the kernel that uses it."""
+"""A new parameter is three edits and a command: schema, field of the options, kernel, `./efnst generate`."""
 
 import json
 import subprocess

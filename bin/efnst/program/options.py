@@ -70,11 +70,17 @@ def _check(instance: object) -> None:
         if field.type is float and type(value) is int:
             object.__setattr__(instance, field.name, float(value))
     values = {name: getattr(instance, name) for name in parameters_of(type(instance))}
-    _refuse({name: value for name, value in values.items() if value is not None})
+    _refuse({name: value for name, value in values.items() if value is not None and not _is_default(name, value)})
+
+
+def _is_default(name: str, value: object) -> bool:
+    """Whether `value` is the schema's own, which need not be checked: that keeps `--help` instant."""
+    default = known_parameters()[name].get("default")
+    return value == default and isinstance(value, bool) == isinstance(default, bool)
 
 
 def _refuse(values: dict[str, object]) -> None:
     """Raise an `EfnstError` that lists the values which the schema does not allow."""
-    problems = value_problems(values, known_parameters())
+    problems = value_problems(values, known_parameters()) if values else []
     if problems:
         raise EfnstError(problem_list(problems, "the options"))

@@ -18,7 +18,8 @@ process MULTIQC {
     def marks = ['&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;']
     def shown = title ? title.toString().collectReplacements { mark -> marks[mark] } : []
     """
-    multiqc --force ${options([config: config, title: shown])} --filename multiqc_report.html ${task.ext.args ?: ''} content
+    multiqc --force ${options([config: config, title: shown])} --filename multiqc_report.html \\
+        ${task.ext.args ?: ''} content
     write_versions.py '${task.process}' multiqc > versions.yml
     """
 
