@@ -24,6 +24,8 @@ VERSION = '''"""The library that efnst's programs share."""
 
 __version__ = "{number}"  # written by `./efnst generate` from manifest.version in nextflow.config
 '''
+# so that 190 and "190", or false and "false", are the same to -resume
+AS_TEXT = ".collectEntries { name, value -> [name, value?.toString()] }"
 CONFIG = """// Written by `./efnst generate` from nextflow_schema.json: all defaults, and what each program is given.
 params {{
 {params}
@@ -53,7 +55,7 @@ def parameters_config(project: Path) -> str:
     preset = defaults(schema)
     lines = [f"    {name} = {groovy(preset.get(name))}" for group in groups(schema) for name in group["properties"]]
     blocks = [
-        f"    withName: {process} {{\n        ext.parameters = {{ params.subMap({groovy(names)}) }}\n    }}\n"
+        f"    withName: {process} {{\n        ext.parameters = {{ params.subMap({groovy(names)}){AS_TEXT} }}\n    }}\n"
         for process, names in process_parameters(project).items()
     ]
     return CONFIG.format(params="\n".join(lines), blocks="\n".join(blocks))
