@@ -15,39 +15,30 @@ include { READ_SECTION } from './modules/local/read_section'
 include { SECTION_REPORT } from './modules/local/section_report'
 include { TILE_IMAGE } from './modules/local/tile_image'
 include { folderDigest } from './modules/local/digests'
-include { platformProblems } from './modules/local/platform'
+include { fileProblems ; platformProblems ; textProblems } from './modules/local/platform'
 include { countBytes } from './modules/local/sizes'
+include { isTrue } from './modules/local/values'
 
-// From sections to domains: each channel element is [meta, files…], meta.id the sample's name.
-workflow FIND_DOMAINS {
+// From the images of sections to features: each channel element is [meta, files…], meta.id the sample's name.
+workflow DESCRIBE_PATCHES {
     take:
-    sections // [meta, files]: files = [folder, bin_um, image, labels, use_image, n_domains, n_clusters], [] for a file that is not given
-    encoder // name of the encoder
-    encoder_weights // file with its weights, or []
+    sections // [meta, section, source, image] of the sections with an image
+    encoder_weights // file with the weights of the encoder, or []
     own_encoder // [file, declaration] of an encoder of one's own, or []
     qc_rules // file of the rules for pass, warn and fail
     quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
-    exports // whether domains are exported for other tools
-    report_template // jinja2 template of the section's report, with the files it includes
 
     main:
-    READ_SECTION(sections.map { meta, files -> [meta, files.use_image, files.folder, files.bin_um, files.image, files.labels, folderDigest(files.folder), countBytes(files.folder, files.bin_um)] }, qc_rules)
-    read = READ_SECTION.out.section.join(sections).branch { _meta, _section, _qc, files ->
-        with_image: files.use_image
-        without_image: true
-    }
-
-    EXPORT_ENCODER(read.with_image.first().map { _first -> encoder }, encoder_weights, own_encoder)
-    TILE_IMAGE(read.with_image.map { meta, section, _qc, files -> [meta, section, files.folder, files.image] }, qc_rules)
-    tiled = TILE_IMAGE.out.patches
+    EXPORT_ENCODER(sections.first().map { _first -> true }, encoder_weights, own_encoder)
+    TILE_IMAGE(sections, qc_rules)
     if (normalise_stain) {
         FIT_STAIN(inOrder(TILE_IMAGE.out.qc.map { _meta, qc -> qc }).filter { all -> all.size() > 0 })
-        stained = tiled.join(TILE_IMAGE.out.qc).combine(FIT_STAIN.out.reference)
+        stained = TILE_IMAGE.out.patches.join(TILE_IMAGE.out.qc).combine(FIT_STAIN.out.reference)
         stain_versions = FIT_STAIN.out.versions
     }
     else {
-        stained = tiled.map { meta, patches -> [meta, patches, [], []] }
+        stained = TILE_IMAGE.out.patches.map { meta, patches -> [meta, patches, [], []] }
         stain_versions = channel.empty()
     }
     if (quantise) {
@@ -58,35 +49,71 @@ workflow FIND_DOMAINS {
             sample.map { all -> all.collectMany { element -> element[2] ? [element[2]] : [] } },
             sample.map { all -> all[0][3] },
         )
-        ready_encoder = QUANTISE_ENCODER.out.encoder
+        encoder = QUANTISE_ENCODER.out.encoder
         quantise_versions = QUANTISE_ENCODER.out.versions
     }
     else {
-        ready_encoder = EXPORT_ENCODER.out.encoder
+        encoder = EXPORT_ENCODER.out.encoder
         quantise_versions = channel.empty()
     }
-    EMBED_PATCHES(stained.combine(ready_encoder))
+    EMBED_PATCHES(stained.combine(encoder))
 
-    with_features = read.with_image.map { meta, section, _qc, _files -> [meta, section] }.join(EMBED_PATCHES.out.features)
-    without_features = read.without_image.map { meta, section, _qc, _files -> [meta, section, []] }
-    LEARN_EMBEDDING(with_features.mix(without_features).join(sections.map { meta, files -> [meta, files.n_clusters] }))
+    emit:
+    features = EMBED_PATCHES.out.features // [meta, features.npz]
+    // [meta, image_qc.json, features.json, encoder.json]
+    records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder.map { _encoder, record -> record })
+    failures = TILE_IMAGE.out.failure.mix(EMBED_PATCHES.out.failure)
+    versions = EXPORT_ENCODER.out.versions
+        .mix(TILE_IMAGE.out.versions, stain_versions, quantise_versions, EMBED_PATCHES.out.versions)
+}
 
-    encoder_record = ready_encoder.map { _encoder, record -> record }
-    image_records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder_record)
+// From sections to domains and their reports.
+workflow FIND_DOMAINS {
+    take:
+    sections // [meta, files]: files = [source, bin_um, image, labels, use_image, n_domains], [] for what is not given
+    encoder_weights // file with the weights of the encoder, or []
+    own_encoder // [file, declaration] of an encoder of one's own, or []
+    qc_rules // file of the rules for pass, warn and fail
+    quantise // whether the encoder computes in int8
+    normalise_stain // whether the patches are brought to a common stain before the encoder
+    exports // whether domains are exported for other tools
+    report_template // jinja2 template of the section's report, with the files it includes
+
+    main:
+    READ_SECTION(sections.map { meta, files -> [meta] + toRead(files) }, qc_rules)
+    read = READ_SECTION.out.section.join(sections).branch { _meta, _section, _qc, files ->
+        with_image: files.use_image
+        without_image: true
+    }
+    DESCRIBE_PATCHES(
+        read.with_image.map { meta, section, _qc, files -> [meta, section, files.source, files.image] },
+        encoder_weights,
+        own_encoder,
+        qc_rules,
+        quantise,
+        normalise_stain,
+    )
+    with_features = read.with_image
+        .map { meta, section, _qc, _files -> [meta, section] }
+        .join(DESCRIBE_PATCHES.out.features)
+    LEARN_EMBEDDING(with_features.mix(read.without_image.map { meta, section, _qc, _files -> [meta, section, []] }))
+
+    image_records = DESCRIBE_PATCHES.out.records
         .mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], [], []] })
     ASSIGN_DOMAINS(
         READ_SECTION.out.section
             .map { meta, section, _qc -> [meta, section] }
             .join(LEARN_EMBEDDING.out.embedding)
-            .join(sections.map { meta, files -> [meta, files.n_domains, files.folder, files.image] })
+            .join(sections.map { meta, files -> [meta, files.n_domains, files.source, files.image] })
             .join(image_records)
     )
-    DESCRIBE_DOMAINS(ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, _record -> [meta, domains] })
-    EXPORT_DOMAINS(ASSIGN_DOMAINS.out.domains.filter { _result -> exports }.map { meta, domains, _table, _record -> [meta, domains] })
+    final_sections = ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, _record -> [meta, domains] }
+    DESCRIBE_DOMAINS(final_sections)
+    EXPORT_DOMAINS(final_sections.filter { _section -> exports })
 
     SECTION_REPORT(
         sections
-            .map { meta, files -> [meta, files.folder, files.image] }
+            .map { meta, files -> [meta, files.source, files.image] }
             .join(READ_SECTION.out.section.map { meta, _section, qc -> [meta, qc] })
             .join(image_records)
             .join(LEARN_EMBEDDING.out.embedding.map { meta, _embedding, training -> [meta, training] })
@@ -100,29 +127,36 @@ workflow FIND_DOMAINS {
     thumbnails = SECTION_REPORT.out.thumbnail
     pseudobulk = DESCRIBE_DOMAINS.out.pseudobulk
     warnings = EXPORT_DOMAINS.out.warning
-    failures = READ_SECTION.out.failure.mix(TILE_IMAGE.out.failure, EMBED_PATCHES.out.failure, LEARN_EMBEDDING.out.failure, ASSIGN_DOMAINS.out.failure, DESCRIBE_DOMAINS.out.failure, SECTION_REPORT.out.failure)
-    versions = READ_SECTION.out.versions.mix(EXPORT_ENCODER.out.versions, TILE_IMAGE.out.versions, stain_versions, quantise_versions, EMBED_PATCHES.out.versions, LEARN_EMBEDDING.out.versions, ASSIGN_DOMAINS.out.versions, DESCRIBE_DOMAINS.out.versions, EXPORT_DOMAINS.out.versions, SECTION_REPORT.out.versions)
+    failures = READ_SECTION.out.failure.mix(
+        DESCRIBE_PATCHES.out.failures,
+        LEARN_EMBEDDING.out.failure,
+        ASSIGN_DOMAINS.out.failure,
+        DESCRIBE_DOMAINS.out.failure,
+        SECTION_REPORT.out.failure,
+    )
+    versions = READ_SECTION.out.versions.mix(
+        DESCRIBE_PATCHES.out.versions,
+        LEARN_EMBEDDING.out.versions,
+        ASSIGN_DOMAINS.out.versions,
+        DESCRIBE_DOMAINS.out.versions,
+        EXPORT_DOMAINS.out.versions,
+        SECTION_REPORT.out.versions,
+    )
 }
 
 workflow {
     if (isTrue(params.help)) {
-        println(helpText())
+        println(file("${projectDir}/assets/help.txt").text)
         exit(0)
     }
     if (isTrue(params.version)) {
         println("efnst ${workflow.manifest.version}")
         exit(0)
     }
-    if (!params.input || !file(params.input).exists()) {
-        error("Expected --input to name a samplesheet, found ${params.input ? "`${params.input}`, which does not exist" : 'nothing'}. `--help` lists the parameters.")
-    }
-    refusals = workflow.stubRun ? [] : platformProblems(params, workflow.workDir.toUriString())
-    if (refusals) {
-        error((['This run could not do what it was asked to:'] + refusals).join('\n  '))
-    }
-    sheet = file(params.input)
+    refuse(params, workflow.workDir.toUriString(), workflow.stubRun)
+    sheet = file(params.input, glob: false)
     CHECK_INPUTS(
-        sheet,
+        channel.of(sheet).collectFile(name: sheet.name ==~ /(?i).+\.ya?ml/ ? 'samplesheet.yaml' : 'samplesheet.csv'),
         sheet.toAbsolutePath().parent.toUriString(),
         channel.of(groovy.json.JsonOutput.toJson(params)).collectFile(name: 'parameters.json'),
         [file("${projectDir}/nextflow_schema.json"), file("${projectDir}/assets/samplesheet_schema.json")],
@@ -139,10 +173,9 @@ workflow {
 
     FIND_DOMAINS(
         checked.found,
-        params.encoder,
-        params.encoder_weights ? file(params.encoder_weights, checkIfExists: true) : [],
+        params.encoder_weights ? file(params.encoder_weights, glob: false, checkIfExists: true) : [],
         params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
-        file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", checkIfExists: true),
+        file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", glob: false, checkIfExists: true),
         params.precision == 'int8',
         params.stain_normalisation != 'none',
         params.exports != 'none',
@@ -159,7 +192,7 @@ workflow {
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
     )
-    MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: '')
+    MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: [])
 
     workflow.onComplete = {
         if (workflow.success) {
@@ -168,27 +201,22 @@ workflow {
     }
 }
 
-// Booleans arrive as text from the command line under the strict parser.
-def isTrue(value) {
-    return value.toString() == 'true'
+// Ends the run where a look at the parameters and at this machine already says that it cannot be done.
+def refuse(settings, work, is_stub) {
+    if (!settings.input || !file(settings.input, glob: false).exists()) {
+        def found = settings.input ? "`${settings.input}`, which does not exist" : 'nothing'
+        error("Expected --input to name a samplesheet, found ${found}. `--help` lists the parameters.")
+    }
+    def problems = textProblems(settings) + fileProblems(settings) + (is_stub ? [] : platformProblems(settings, work))
+    if (problems) {
+        error((['This run could not do what it was asked to:'] + problems).join('\n  '))
+    }
 }
 
 // The file of an encoder of one's own and, beside it, the JSON file that declares its input.
 def withDeclaration(encoder) {
-    return [encoder, encoder.replaceFirst(/\.[^.\/]+$/, '') + '.json'].collect { name -> file(name, checkIfExists: true) }
-}
-
-// The text of --help, made from the parameters' schema.
-def helpText() {
-    def groups = new groovy.json.JsonSlurper().parse(file("${projectDir}/nextflow_schema.json")).get('$defs').values()
-    def lines = groups.collectMany { group ->
-        def entries = group.properties.findAll { _name, entry -> !entry.hidden }.collect { name, entry ->
-            def preset = entry.default == null || entry.default == '' ? '' : " [${entry.default}]"
-            "  --${name.padRight(20)} ${entry.description}${preset}"
-        }
-        ["\n${group.title}"] + entries
-    }
-    return (['Usage: nextflow run main.nf --input samplesheet.csv --outdir results [options]'] + lines).join('\n')
+    def names = [encoder, encoder.replaceFirst(/\.[^.\/]+$/, '') + '.json']
+    return names.collect { name -> file(name, glob: false, checkIfExists: true) }
 }
 
 // What only Nextflow knows of this run, as JSON, for `efnst explain`.
@@ -209,19 +237,24 @@ def runRecord() {
 // The files of one row of the samplesheet; `missing` lists those that do not exist.
 def sectionFiles(row) {
     def use_image = row.image != 'none' && isTrue(params.use_image)
-    def paths = [section: row.section, image: use_image ? row.image : '', labels: row.labels]
-    def missing = paths.findAll { _column, path -> path && !file(path).exists() }
+    def given = [section: row.section, image: use_image ? row.image : '', labels: row.labels]
+    def paths = given.findAll { _column, path -> path }
+    def found = paths.collectEntries { column, path -> [column, file(path, glob: false)] }
     return [
-        folder: file(row.section),
-        bin_um: row.bin_um ?: '', // empty: READ_SECTION takes 8 where there are bins
-        image: paths.image ? file(paths.image) : [],
-        labels: paths.labels ? file(paths.labels) : [],
+        source: found.section,
+        bin_um: row.bin_um ?: [], // READ_SECTION takes 8 where there are bins
+        image: found.image ?: [],
+        labels: found.labels ?: [],
         use_image: use_image,
-        n_domains: row.n_domains ?: '', // empty: ASSIGN_DOMAINS chooses
-        // The network knows the number of domains in deep embedded clustering only: another number needs no other training.
-        n_clusters: params.dec_epochs.toInteger() > 0 ? row.n_domains : 0,
-        missing: missing,
+        n_domains: row.n_domains ?: [], // ASSIGN_DOMAINS chooses
+        missing: paths.findAll { column, _path -> !found[column].exists() },
     ]
+}
+
+// What READ_SECTION takes of a section's files.
+def toRead(files) {
+    def given = [files.use_image, files.source, files.bin_um, files.image, files.labels]
+    return given + [folderDigest(files.source), countBytes(files.source, files.bin_um)]
 }
 
 // The record of a section that names files which do not exist.
@@ -236,7 +269,8 @@ def accepted(failure) {
     return isTrue(params.strict) ? error(new groovy.json.JsonSlurper().parse(failure).reason) : failure
 }
 
-// All files of a channel in one list whose order does not depend on which task ended first, so that -resume finds it again.
+// All files of a channel in one list whose order does not depend on which task ended first, so that -resume finds it
+// again.
 def inOrder(files) {
     return files.toSortedList { file -> file.toString() }
 }

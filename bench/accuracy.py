@@ -14,6 +14,7 @@ one seed, without their consensus, which would hide how far they lie apart.
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -24,28 +25,28 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(BIN))
 
-from efnst.domains.assign import DomainOptions, assign_domains
+from efnst.domains.assign import assign_domains
+from efnst.domains.options import DomainOptions
 from efnst.embedding.learn import learn_embeddings
-from efnst.embedding.network import NetworkOptions
-from efnst.embedding.options import EmbeddingOptions
-from efnst.embedding.training import TrainingOptions, choose_device
+from efnst.embedding.options import EmbeddingOptions, NetworkOptions, TrainingOptions
+from efnst.embedding.training import choose_device
+from efnst.image.options import PatchOptions
 from efnst.names import BASELINES, DOMAIN
 from efnst.program.arrays import read_arrays
-from efnst.program.cli import options_from
+from efnst.program.options import parameters_of
 
 SECTIONS = ["dlpfc_151673=7", "dlpfc_151510=7", "her2st_A1=5", "her2st_B1=4:none", "her2st_H1=6:none"]
 SIMULATED = ["sim_image=5", "sim_expression=5", "sim_space=5"]
 METHODS = (DOMAIN, *BASELINES)
 IGNORED = ("undetermined",)  # labels
-N_SEEDS = 8  # trainings to a consensus, as in nextflow.config
-PATCH_UM = "190"  # as in nextflow.config
+N_SEEDS = TrainingOptions().n_seeds  # trainings to a consensus
+PATCH_UM = PatchOptions().patch_um
 OF_IMAGES = {"image_fusion", "patch_um"}  # what variants change only where there is an image
 VARIANTS = {  # name: what differs from the defaults
     "default": {},
     "the same view for all": {"vary_views": False},
     "no image": {"image_fusion": "none"},
     "image in the weights only": {"image_fusion": "weights"},
-    "image concatenated": {"image_fusion": "concatenate"},
     "no augmentation": {"augmentation": 0.0},
     "augmentation 0.5": {"augmentation": 0.5},
     "8 neighbours lend": {"n_neighbours": 8},
@@ -57,7 +58,6 @@ VARIANTS = {  # name: what differs from the defaults
     "50 components": {"expression_pcs": 50},
     "counts not weighed": {"weigh_by_counts": False},
     "inputs as target": {"target": "inputs"},
-    "latent space and target": {"embedding": "latent_skip"},
     "latent space alone": {"embedding": "latent"},
     "15 dimensions": {"embedding_dims": 15},
     "40 dimensions": {"embedding_dims": 40},
@@ -65,15 +65,10 @@ VARIANTS = {  # name: what differs from the defaults
     "published graph loss": {"graph_loss": "published"},
     "no graph loss": {"graph_weight": 0.0},
     "no KL": {"kl_weight": 0.0},
-    "half of the latent from the graph": {"encoded_dims": 14, "graph_dims": 14},
-    "GCN": {"convolution": "gcn"},
-    "GAT": {"convolution": "gat"},
     "12 neighbours in the graph": {"graph_neighbours": 12},
-    "touching spots in the graph": {"graph": "radius"},
     "no noise": {"input_noise": 0.0},
     "60 epochs": {"epochs": 60, "tolerance": 0.0},
     "400 epochs": {"tolerance": 0.0},
-    "deep embedded clustering": {"dec_epochs": 100},
     "no spatial prior": {"spatial_prior": 0.0},
     "k-means": {"clustering": "kmeans"},
     "Leiden": {"clustering": "leiden"},
@@ -89,11 +84,11 @@ def prepare(
     options = ["--image", image] if image else []
     outs = folder / "outs" if (folder / "outs").exists() else folder
     labels = folder / "labels.csv"
-    program("read_section", "--sample", name, "--section", outs, "--labels", labels, "--outdir", work, *options)
+    program("read_section", "--sample", name, "--source", outs, "--labels", labels, "--outdir", work, *options)
     spots = anndata.read_h5ad(section)
     if image:
         return spots, {}
-    where = ["--section", section, "--folder", outs, "--outdir", work]
+    where = ["--section", section, "--source", outs, "--outdir", work]
     program("tile_image", "--sample", name, "--patch_um", patch_um, *where)
     files = ["--patches", work / "patches.h5", "--encoder", work.parent / "encoder.onnx", "--threads", threads]
     program("embed_patches", "--sample", name, "--outdir", work, *files)
@@ -110,20 +105,20 @@ def domains_of(
     spots: anndata.AnnData, image: dict, n_domains: int | None, seed: int, threads: int, n_seeds: int, **variant: object
 ) -> dict:
     """What `assign_domains` records of the section: `n_seeds` trainings from `seed`."""
-    given = {
-        "seed": seed,
-        "n_domains": n_domains,
-        "n_clusters": n_domains,
-        "ignore_labels": IGNORED,
-    } | variant
-    given |= {"network": options_from(NetworkOptions, given)}
-    embedding, training = options_from(EmbeddingOptions, given), options_from(TrainingOptions, given)
+    given = {"seed": seed, "n_domains": n_domains, "ignore_labels": ",".join(IGNORED), "n_seeds": n_seeds} | variant
+    embedding, network = options_with(EmbeddingOptions, given), options_with(NetworkOptions, given)
+    training = replace(options_with(TrainingOptions, given), network=network)
     with threadpool_limits(threads):
         arrays, _ = learn_embeddings(
             *(spots, image.get("features"), embedding, training, choose_device("cpu")),
-            *(n_seeds, threads, image.get("patch_um", ())),
+            *(threads, image.get("patch_um", ())),
         )
-    return assign_domains(spots, arrays, options_from(DomainOptions, given))[1]
+    return assign_domains(spots, arrays, options_with(DomainOptions, given))[1]
+
+
+def options_with(kind: type, given: dict) -> object:
+    """The options `kind` with those of the parameters `given` that are theirs."""
+    return kind(**{name: given[name] for name in parameters_of(kind) if name in given})
 
 
 def main() -> None:

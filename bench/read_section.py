@@ -102,7 +102,7 @@ def visium_hd(outs: Path) -> str:
 def measure(outs: Path) -> Figures:
     """Figures of read_section.py."""
     with tempfile.TemporaryDirectory() as folder:
-        return measured("read_section", "--sample", "S1", "--section", outs, "--outdir", folder)
+        return measured("read_section", "--sample", "S1", "--source", outs, "--outdir", folder)
 
 
 def main() -> None:

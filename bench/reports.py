@@ -37,12 +37,12 @@ def visium_section(folder: Path, n_spots: int) -> list:
     measured("simulate_cohort", "--outdir", folder, "--sections", 1, "--n_spots", n_spots)
     outs, named = folder / SAMPLE / "outs", ("--sample", SAMPLE, "--outdir", folder)
     section = "--section", folder / "section.h5ad"
-    measured("read_section", *named, "--section", outs, "--labels", folder / SAMPLE / "labels.csv")
-    measured("tile_image", *named, *section, "--folder", outs)
+    measured("read_section", *named, "--source", outs, "--labels", folder / SAMPLE / "labels.csv")
+    measured("tile_image", *named, *section, "--source", outs)
     measured("learn_embedding", *named, *section, "--n_seeds", 2, "--epochs", 30)
     learned = "--embedding", folder / "embedding.npz", "--training", folder / "training.json"
     measured("assign_domains", *named, *section, *learned, "--n_domains", N_DOMAINS)
-    return [*options(folder), "--qc", folder / "section_qc.json", "--section", outs]
+    return [*options(folder), "--qc", folder / "section_qc.json", "--source", outs]
 
 
 def hd_section(folder: Path, n_bins: int) -> list:
@@ -82,7 +82,7 @@ def hd_section(folder: Path, n_bins: int) -> list:
     }
     for name, record in records.items():
         (folder / f"{name}.json").write_text(json.dumps(record))
-    return [*options(folder), "--qc", folder / "section_qc.json", "--section", folder]
+    return [*options(folder), "--qc", folder / "section_qc.json", "--source", folder]
 
 
 def options(folder: Path) -> list:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from efnst.domains.options import DomainOptions
 from efnst.program.cli import run
 
 
@@ -14,25 +15,8 @@ def main(
     section: Annotated[Path, typer.Option(help="section.h5ad of read_section.py.")],
     embedding: Annotated[Path, typer.Option(help="embedding.npz of learn_embedding.py.")],
     training: Annotated[Path, typer.Option(help="training.json of learn_embedding.py.")],
-    n_domains: Annotated[
-        int | None, typer.Option("--n_domains", help="Number of domains; without: chosen by the data.", min=2)
-    ] = None,
-    max_domains: Annotated[
-        int, typer.Option("--max_domains", help="Largest number of domains tried where none is given.", min=2)
-    ] = 12,
-    clustering: Annotated[str, typer.Option(help="mixture, leiden or kmeans.")] = "mixture",
-    spatial_prior: Annotated[
-        float, typer.Option("--spatial_prior", help="How much the mixture prefers domains of neighbours.", min=0)
-    ] = 0.3,
-    refinement_rounds: Annotated[
-        int, typer.Option("--refinement_rounds", help="Rounds of majority vote among 6 neighbours.", min=0)
-    ] = 2,
-    ignore_labels: Annotated[
-        str, typer.Option("--ignore_labels", help="Labels left out of the scores, separated by commas.")
-    ] = "",
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    folder: Annotated[
-        Path | None, typer.Option(help="The Space Ranger folder of the section, for the picture in the .h5ad.")
+    source: Annotated[
+        Path | None, typer.Option(help="What section.h5ad was read from, for the picture in the .h5ad.")
     ] = None,
     image: Annotated[Path | None, typer.Option(help="Its full-resolution image, where one was used.")] = None,
     image_qc: Annotated[Path | None, typer.Option("--image_qc", help="image_qc.json of tile_image.py.")] = None,
@@ -48,11 +32,12 @@ def main(
     failure: Annotated[
         Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
     ] = None,
+    options: DomainOptions = DomainOptions(),
 ) -> None:
     """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
     import anndata
 
-    from efnst.domains.assign import DomainOptions, assign_domains, domain_table, final_section
+    from efnst.domains.assign import assign_domains, domain_table, final_section
     from efnst.image.picture import scanpy_pictures
     from efnst.names import PROVENANCE
     from efnst.program.arrays import read_arrays
@@ -61,23 +46,21 @@ def main(
 
     spots = anndata.read_h5ad(section)
     arrays = read_arrays(embedding, spots.obs_names.to_numpy())
-    ignore = [label.strip() for label in ignore_labels.split(",") if label.strip()]
-    options = DomainOptions(n_domains, clustering, refinement_rounds, tuple(ignore), seed, max_domains, spatial_prior)
     assigned, record = assign_domains(spots, arrays, options)
     record = {"sample": sample} | record
-    outdir.mkdir(parents=True, exist_ok=True)
     domain_table(spots.obs_names, assigned).to_csv(outdir / "domains.csv", index=False)
     write_json(outdir / "domains.json", record)
     used = read_json(training)
     used["versions"] |= versions("scikit-learn", "leidenalg", "anndata")
     final = final_section(spots, arrays, assigned, used, record)
-    final.uns["spatial"] = {sample: scanpy_pictures(final, folder, image)}
-    given = {"max_domains": max_domains, "refinement_rounds": refinement_rounds, "ignore_labels": ",".join(ignore)}
+    final.uns["spatial"] = {sample: scanpy_pictures(final, source, image)}
+    given = {"max_domains": options.max_domains, "refinement_rounds": options.refinement_rounds}
+    given["ignore_labels"] = ",".join(options.ignored)
     paths = {"image_qc": image_qc, "features": features_json, "encoder": encoder_json}
     add_origin(final, given, {name: read_json(path) if path else None for name, path in paths.items()})
     final.write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
     write_json(outdir / "provenance.json", {"sample": sample} | compact(final.uns[PROVENANCE]))
-    how = "asked" if n_domains else "chosen"
+    how = "asked" if options.n_domains else "chosen"
     log.info("%s: %d domains (%d %s)", sample, record["n_domains_found"], record["n_domains_asked"], how)
 
 

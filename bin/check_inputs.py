@@ -30,12 +30,6 @@ def main(
         Path | None,
         typer.Option("--problems", help="Write problems to this file and exit 0, instead of printing them and exit 2."),
     ] = None,
-    help_parameters: Annotated[
-        bool, typer.Option("--help_parameters", help="Show all parameters of the pipeline and stop.")
-    ] = False,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Show all parameters as Markdown tables and stop.")
-    ] = False,
 ) -> None:
     """Check the parameters against nextflow_schema.json and the samplesheet against its own schema.
 
@@ -43,15 +37,10 @@ def main(
     section, with full paths) and parameters.json (every parameter with its type and default).
     """
     from efnst.inputs.samplesheet import absolute_base, read_samplesheet, sections
-    from efnst.program.parameters import check_parameters, help_text, markdown_table, read_parameters, read_schema
-
-    rules = read_schema(schema)
-    if help_parameters or markdown:
-        typer.echo(markdown_table(rules) if markdown else help_text(rules), nl=False)
-        return
+    from efnst.program.parameters import check_parameters, problem_list, read_parameters, read_schema
 
     given = read_parameters(params) if params else {"input": str(input or ""), "outdir": str(outdir)}
-    parameters, found = check_parameters(given, rules)
+    parameters, found = check_parameters(given, read_schema(schema))
     listed = []
     sheet_name = Path(str(parameters.get("input", input))).name
     if input:
@@ -62,7 +51,7 @@ def main(
         except EfnstError as error:
             found.append(f"{sheet_name}: {error}")
 
-    message = _message(found)
+    message = problem_list(found, "the parameters and the samplesheet")
     if message and problems is None:
         raise EfnstError(message)
     if problems is not None:
@@ -70,15 +59,6 @@ def main(
     write_json(outdir / "sections.json", [] if message else listed)
     write_json(outdir / "parameters.json", parameters)
     log.info("%d sections, %d problems", len(listed), len(found))
-
-
-def _message(problems: list[str]) -> str:
-    """All problems as one message that can be shown by itself; empty if there are none."""
-    if not problems:
-        return ""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    lines = [f"Found {count} in the parameters and the samplesheet; nothing was run:"]
-    return "\n".join([*lines, *(f"  - {problem}" for problem in problems)]) + "\n"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from efnst.inputs.options import SourceOptions
 from efnst.program.cli import run
 
 log = logging.getLogger("efnst")
@@ -15,9 +16,7 @@ SCHEMA = Path(__file__).resolve().parent.parent / "assets" / "samplesheet_schema
 
 def main(
     input: Annotated[Path, typer.Argument(help="Samplesheet (CSV, TSV or YAML).")],
-    expression_rep: Annotated[
-        str, typer.Option("--expression_rep", help="Features in obsm that every section must have.")
-    ] = "",
+    options: SourceOptions = SourceOptions(),
 ) -> None:
     """Check a samplesheet and open every file that it names: seconds for a cohort, and nothing is run.
 
@@ -27,17 +26,16 @@ def main(
     from efnst.errors import EfnstError
     from efnst.inputs.check import check_rows
     from efnst.inputs.samplesheet import read_samplesheet
-    from efnst.program.parameters import read_schema
+    from efnst.program.parameters import problem_list, read_schema
 
-    checked = check_rows(read_samplesheet(input), read_schema(SCHEMA), str(input.resolve().parent), expression_rep)
+    base, expression_rep = str(input.resolve().parent), options.expression_rep or ""
+    checked = check_rows(read_samplesheet(input), read_schema(SCHEMA), base, expression_rep)
     for line in checked.sound:
         log.info("%s", line)
     for line in checked.warnings:
         log.warning("%s", line)
     if checked.problems:
-        count = "1 problem" if len(checked.problems) == 1 else f"{len(checked.problems)} problems"
-        lines = [f"Found {count} in {input.name} and its files; nothing was run:"]
-        raise EfnstError("\n".join([*lines, *(f"  - {problem}" for problem in checked.problems)]))
+        raise EfnstError(problem_list(checked.problems, f"{input.name} and its files"))
     log.info("%s: %d sections, no problems", input.name, len(checked.sound))
 
 

@@ -61,7 +61,6 @@ def main(
     ended = outcomes(samples, read_all(summaries), read_all(failures), read_all(warnings))
     pictures = {path.name.removesuffix("_thumbnail.webp"): path for path in files_below(thumbnails, ".webp")}
 
-    outdir.mkdir(parents=True, exist_ok=True)
     write_sections(ended, outdir / "sections.csv")
     groups = {section["id"]: section.get("group", "") for section in listed}
     table = summary_table(ended, groups)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from efnst.domains.options import DescriptionOptions
 from efnst.program.cli import run, write_json
 
 if TYPE_CHECKING:
@@ -30,14 +31,10 @@ def main(
     outdir: Annotated[
         Path, typer.Option("--outdir", help="Folder for markers.csv, spatial_genes.csv, description.json.")
     ] = Path(),
-    n_markers: Annotated[int, typer.Option("--n_markers", min=1, help="Marker genes kept per domain.")] = 50,
-    umap_spots: Annotated[
-        int, typer.Option("--umap_spots", min=0, help="Spots laid out by UMAP; more are sampled, 0: none.")
-    ] = 50_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of UMAP and of the permutations.")] = 0,
     failure: Annotated[
         Path | None, typer.Option("--failure", help="Write a failure of this section here and exit with 0.")
     ] = None,
+    options: DescriptionOptions = DescriptionOptions(),
 ) -> None:
     """Describe the domains of one section.
 
@@ -62,20 +59,19 @@ def main(
     expression = log_normalised(counts)[:, np.flatnonzero(tested)]
     genes = data.var_names.to_numpy(dtype=str)[tested]
 
-    markers = rank_markers(expression, genes, labels, n_markers)
+    markers = rank_markers(expression, genes, labels, options.n_markers)
     graph = touching_spots(np.asarray(data.obsm[SPATIAL]), float(data.uns[SECTION]["pitch_px"]))
     spatial_genes = rank_spatial_genes(expression, genes, graph)
     pairs, enrichment = domain_adjacency(graph, labels)
     adjacency = {"domains": labels.categories.astype(str).tolist(), "pairs": pairs.tolist()}
     adjacency |= {"enrichment": _rounded(enrichment), "n_permutations": permutations_of(graph)}
-    adjacency["z_score"] = _rounded(adjacency_z(graph, labels, seed, adjacency["n_permutations"]))
+    adjacency["z_score"] = _rounded(adjacency_z(graph, labels, options.seed, adjacency["n_permutations"]))
     sums = pd.DataFrame(pseudobulk(counts, labels).T, data.var_names.rename("gene"), labels.categories.astype(str))
 
-    outdir.mkdir(parents=True, exist_ok=True)
     markers.to_csv(outdir / "markers.csv", index=False, float_format="%.6g")
     spatial_genes.to_csv(outdir / "spatial_genes.csv", index=False, float_format="%.6g")
     sums.to_csv(outdir / f"{sample}_pseudobulk.csv")
-    _umap_table(data, umap_spots, seed).to_csv(outdir / "umap.csv", index=False, float_format="%.4f")
+    _umap_table(data, options.umap_spots, options.seed).to_csv(outdir / "umap.csv", index=False, float_format="%.4f")
     top_markers = _top_markers(markers, labels)
     content = {
         "sample": sample,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from efnst.encoder.options import FeatureOptions
 from efnst.program.cli import run
 
 
@@ -13,25 +14,16 @@ def main(
     sample: Annotated[str, typer.Option(help="Name of the sample.")],
     patches: Annotated[Path, typer.Option(help="patches.h5 of tile_image.py.")],
     encoder: Annotated[Path, typer.Option(help="encoder.onnx of export_encoder.py.")],
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            "--batch_size", help="Patches given to the encoder at once; without: 8, or what a GPU holds.", min=1
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, tensorrt or openvino.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     stain: Annotated[Path | None, typer.Option(help="image_qc.json of tile_image.py, for the normalisation.")] = None,
     stain_reference: Annotated[
         Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.py.")
     ] = None,
-    stain_normalisation: Annotated[
-        str, typer.Option("--stain_normalisation", help="none, macenko or reinhard.")
-    ] = "none",
     outdir: Annotated[Path, typer.Option(help="Folder for features.npz and features.json.")] = Path("."),
     failure: Annotated[
         Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
     ] = None,
+    options: FeatureOptions = FeatureOptions(),
 ) -> None:
     """Turn each patch into image features with the exported encoder, run by onnxruntime."""
     import time
@@ -46,17 +38,16 @@ def main(
     from efnst.program.cli import log, versions, write_json
 
     start = time.perf_counter()
-    normalise = read_normaliser(stain_normalisation, stain, stain_reference)
-    if stain_normalisation != "none" and normalise is None:
+    normalise = read_normaliser(options.stain_normalisation, stain, stain_reference)
+    if options.stain_normalisation != "none" and normalise is None:
         log.warning("%s: no statistics of its stains, its patches stay as they are", sample)
-    opened = open_encoder(encoder, device, threads)
+    opened = open_encoder(encoder, options.device, threads)
     log.info("%s: device %s, %s", sample, opened.device, opened.reason)
-    outdir.mkdir(parents=True, exist_ok=True)
     with h5py.File(patches) as file:
         barcodes = file["barcodes"].asstr()[:]
         loop = time.perf_counter()
         patch_um = [float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)]
-        embedded = embed(opened, file, batch_size, normalise)
+        embedded = embed(opened, file, options.batch_size, normalise)
         seconds = time.perf_counter() - loop
     write_arrays(outdir / "features.npz", barcodes, features=embedded.features, patch_um=np.array(patch_um))
     write_json(
@@ -70,7 +61,7 @@ def main(
             "operators": opened.operators,
             "operators_on_cpu": opened.on_cpu,
             "threads": threads,
-            "stain_normalisation": stain_normalisation if normalise else "none",
+            "stain_normalisation": options.stain_normalisation if normalise else "none",
             "batch_size": embedded.batch_size,
             "n_spots": len(barcodes),
             "n_features": embedded.features.shape[1],

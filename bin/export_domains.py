@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from efnst.exports.options import ExportOptions
 from efnst.program.cli import run
 
 if TYPE_CHECKING:
@@ -26,13 +27,11 @@ def main(
     domains: Annotated[
         Path, typer.Option("--domains", help="The sample's .h5ad with its domains, from assign_domains.")
     ],
-    exports: Annotated[
-        str, typer.Option("--exports", help="loupe, geojson, figures, spatialdata; several with commas, or all.")
-    ] = "loupe,geojson,figures",
     outdir: Annotated[Path, typer.Option("--outdir", help="Folder for exports/ and figures/.")] = Path(),
     failure: Annotated[
         Path | None, typer.Option("--failure", help="Write what could not be exported to this file and exit 0.")
     ] = None,
+    options: ExportOptions = ExportOptions(),
 ) -> None:
     """Export the domains of one section.
 
@@ -41,18 +40,16 @@ def main(
     """
     import anndata
 
-    from efnst.errors import EfnstError, check_choice
+    from efnst.errors import EfnstError
     from efnst.exports.tables import section_outlines
 
     for library in ("fontTools", "spatialdata", "matplotlib"):  # they report each step of their own
         logging.getLogger(library).setLevel(logging.WARNING)
-    asked = [name.strip() for name in exports.split(",") if name.strip()]
-    for name in asked:
-        check_choice("exports", name, (*WRITERS, "all"))
+    asked = {"all": list(WRITERS), "none": []}.get(options.exports, options.forms)
     section = anndata.read_h5ad(domains)
     outlines = cache(lambda: section_outlines(section))
     wrong = []
-    for name in WRITERS if "all" in asked else asked:
+    for name in asked:
         try:
             WRITERS[name](section, sample, outdir, outlines)
             log.info("%s: %s written", sample, name)

@@ -6,13 +6,11 @@ from typing import Annotated
 
 import typer
 
+from efnst.encoder.options import EncoderOptions
 from efnst.program.cli import run
 
 
 def main(
-    encoder: Annotated[
-        str, typer.Option(help="efficientnet-lite0 to -lite2 (weights installed) or efficientnet-b0 to -b7.")
-    ] = "efficientnet-lite0",
     weights: Annotated[
         Path | None,
         typer.Option(help="Weights of the encoder (a PyTorch state dict); without: installed or downloaded."),
@@ -24,27 +22,27 @@ def main(
     declaration: Annotated[
         Path | None, typer.Option(help="JSON that declares it; without: the file beside it that ends in .json.")
     ] = None,
-    encoder_output: Annotated[
-        str, typer.Option("--encoder_output", help="pooled features, or logits (class scores, as published).")
-    ] = "pooled",
-    precision: Annotated[str, typer.Option(help="fp32, or fp16 for a GPU.")] = "fp32",
-    cache: Annotated[Path | None, typer.Option(help="Folder of exported encoders that runs share.")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
+    options: EncoderOptions = EncoderOptions(),
 ) -> None:
-    """Export an encoder to ONNX, with resize and normalisation inside, and check it against PyTorch."""
+    """Export an encoder to ONNX, with resize and normalisation inside, and check it against PyTorch.
+
+    With precision int8 it is exported in fp32, which quantise_encoder.py starts from.
+    """
     from efnst.embedding.reproducible import reproducible_torch
     from efnst.encoder.cache import cached, sha256
     from efnst.encoder.efficientnet import export_encoder, find_weights, load_encoder, probe_patches
     from efnst.encoder.own import export_own_encoder, read_declaration
     from efnst.encoder.precision import to_fp16
-    from efnst.errors import EfnstError, check_choice
+    from efnst.errors import EfnstError
     from efnst.program.cli import log, versions, write_json
 
-    check_choice("precision", precision, ("fp32", "fp16"))
+    encoder, output = options.encoder, options.encoder_output
+    precision = "fp16" if options.precision == "fp16" else "fp32"
     identity = {"precision": precision, "versions": versions("torch", "onnx", "onnxruntime")}
     if encoder_onnx is not None:
-        if weights is not None or encoder_output != "pooled":
+        if weights is not None or output != "pooled":
             raise EfnstError("Expected --encoder_onnx alone, found it with --weights or --encoder_output logits.")
         declared = read_declaration(declaration or encoder_onnx.with_suffix(".json"), encoder_onnx)
         source = {"file": encoder_onnx.name, "sha256": sha256(encoder_onnx)}
@@ -52,7 +50,7 @@ def main(
     else:
         declared = None
         weights, source = find_weights(encoder, weights)
-        identity |= {"encoder": encoder, "output": encoder_output, "weights": source}
+        identity |= {"encoder": encoder, "output": output, "weights": source}
 
     def export(folder: Path) -> None:
         path = folder / "encoder.onnx"
@@ -64,7 +62,7 @@ def main(
                     "n_features": export_own_encoder(encoder_onnx, declared, path),
                 }
             else:
-                network, input_px, _ = load_encoder(encoder, weights, output=encoder_output)
+                network, input_px, _ = load_encoder(encoder, weights, output=output)
                 folder.mkdir(parents=True, exist_ok=True)
                 difference, n_features = export_encoder(network, path)
                 figures = {"input_px": input_px, "n_features": n_features, "max_relative_difference": difference}
@@ -73,10 +71,10 @@ def main(
         write_json(folder / "encoder.json", identity | figures)
         log.info("%s exported in %s: %d features", identity["encoder"], precision, figures["n_features"])
 
-    if cache is None:
+    if options.encoder_cache is None:
         export(outdir)
-    elif cached(cache, identity, export, outdir):
-        log.info("%s taken from %s", identity["encoder"], cache)
+    elif cached(Path(options.encoder_cache), identity, export, outdir):
+        log.info("%s taken from %s", identity["encoder"], options.encoder_cache)
 
 
 if __name__ == "__main__":

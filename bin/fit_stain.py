@@ -18,7 +18,6 @@ def main(
     from efnst.program.cli import log, read_json, write_json
 
     reference = fit_reference([read_json(path)["stain"] for path in image_qc])
-    outdir.mkdir(parents=True, exist_ok=True)
     write_json(outdir / "stain_reference.json", reference)
     for method in METHODS[1:]:
         if reference[method] is None:

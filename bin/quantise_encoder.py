@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from efnst.encoder.options import QuantisationOptions
 from efnst.program.cli import run
 
 
@@ -16,19 +17,12 @@ def main(
     stain_reference: Annotated[
         Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.py.")
     ] = None,
-    stain_normalisation: Annotated[
-        str,
-        typer.Option(
-            "--stain_normalisation", help="none, macenko or reinhard; needs image_qc.json beside each patches.h5."
-        ),
-    ] = "none",
     n_patches: Annotated[
         int, typer.Option("--n_patches", help="Patches drawn; one half calibrates, the other is held out.", min=2)
     ] = 256,
-    device: Annotated[str, typer.Option(help="auto or cpu: int8 runs on a CPU only.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
+    options: QuantisationOptions = QuantisationOptions(),
 ) -> None:
     """Quantise an encoder to int8 with patches of the cohort."""
     from efnst.encoder.precision import to_int8
@@ -37,18 +31,17 @@ def main(
     from efnst.image.stain import read_normaliser
     from efnst.program.cli import log, read_json, versions, write_json
 
-    if device not in ("auto", "cpu"):
+    if options.device not in ("auto", "cpu"):
         raise EfnstError(
-            f"Expected --device auto or cpu for --precision int8, which runs on a CPU only, found {device}. Choose "
-            "--precision fp16 for a GPU."
+            f"Expected --device auto or cpu for --precision int8, which runs on a CPU only, found {options.device}. "
+            "Choose --precision fp16 for a GPU."
         )
     sections = [
-        (path, read_normaliser(stain_normalisation, path.with_name("image_qc.json"), stain_reference))
+        (path, read_normaliser(options.stain_normalisation, path.with_name("image_qc.json"), stain_reference))
         for path in patches
     ]
-    drawn = sample_patches(sections, n_patches, seed)
-    outdir.mkdir(parents=True, exist_ok=True)
-    figures = to_int8(encoder, outdir / "encoder.onnx", drawn, threads, seed)
+    drawn = sample_patches(sections, n_patches, options.seed)
+    figures = to_int8(encoder, outdir / "encoder.onnx", drawn, threads, options.seed)
     exported = read_json(record)
     ours = versions("onnx", "onnxruntime")
     write_json(

@@ -2,13 +2,15 @@
 """Read one section from a Space Ranger folder, an archive of one, an .h5ad file or a SpatialData zarr."""
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from efnst.inputs.options import SourceOptions
 from efnst.program.cli import run, write_json
+from efnst.quality.options import QualityOptions
 
 log = logging.getLogger("efnst")
 RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
@@ -16,8 +18,8 @@ RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
 
 def main(
     sample: Annotated[str, typer.Option("--sample", help="Name of the section.")],
-    section: Annotated[
-        Path, typer.Option("--section", help="Space Ranger outs folder or its parent, .tar.gz, .h5ad or zarr.")
+    source: Annotated[
+        Path, typer.Option("--source", help="Space Ranger outs folder or its parent, .tar.gz, .h5ad or zarr.")
     ],
     image: Annotated[
         str, typer.Option("--image", help="Full-resolution image; `none` for no image; empty for that of the folder.")
@@ -26,30 +28,6 @@ def main(
         str, typer.Option("--labels", help="CSV with the columns barcode and label, for scores only.")
     ] = "",
     bin_um: Annotated[str, typer.Option("--bin_um", help="Visium HD: bin size in µm, or `cells`; empty for 8.")] = "",
-    expression_rep: Annotated[
-        str, typer.Option("--expression_rep", help="Features in obsm to keep beside the counts, by name.")
-    ] = "",
-    min_counts_per_spot: Annotated[
-        int, typer.Option("--min_counts_per_spot", min=0, help="Leave out spots with fewer counts.")
-    ] = 1,
-    min_genes_per_spot: Annotated[
-        int, typer.Option("--min_genes_per_spot", min=0, help="Leave out spots with fewer genes detected.")
-    ] = 1,
-    max_pct_mt: Annotated[
-        float,
-        typer.Option("--max_pct_mt", min=0, max=100, help="Leave out spots with a higher % of mitochondrial counts."),
-    ] = 100.0,
-    max_pct_ribo: Annotated[
-        float,
-        typer.Option("--max_pct_ribo", min=0, max=100, help="Leave out spots with a higher % of ribosomal counts."),
-    ] = 100.0,
-    max_pct_hb: Annotated[
-        float,
-        typer.Option("--max_pct_hb", min=0, max=100, help="Leave out spots with a higher % of haemoglobin counts."),
-    ] = 100.0,
-    qc_mads: Annotated[
-        float, typer.Option("--qc_mads", min=0, help="Also leave out spots this many MADs from the median; 0: none.")
-    ] = 0.0,
     qc_rules: Annotated[
         Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)
     ] = RULES,
@@ -57,6 +35,8 @@ def main(
     failure: Annotated[
         Path | None, typer.Option("--failure", help="Write what is wrong with the section to this file and exit 0.")
     ] = None,
+    options: SourceOptions = SourceOptions(),
+    quality: QualityOptions = QualityOptions(),
 ) -> None:
     """Read one section, check that its files fit together, and leave out spots of poor quality.
 
@@ -73,12 +53,12 @@ def main(
     from efnst.quality.spots import Thresholds, keep_good_spots, qc_record
 
     rules = read_rules(qc_rules, "section_qc")
-    loaded, about, warnings = load_section(sample, section, image, labels, bin_um, expression_rep)
-    thresholds = Thresholds(min_counts_per_spot, min_genes_per_spot, max_pct_mt, max_pct_ribo, max_pct_hb)
-    kept, lost, used = keep_good_spots(loaded, thresholds, qc_mads)
+    loaded, about, warnings = load_section(sample, source, image, labels, bin_um, options.expression_rep or "")
+    thresholds = Thresholds(**{field.name: getattr(quality, field.name) for field in fields(Thresholds)})
+    kept, lost, used = keep_good_spots(loaded, thresholds, quality.qc_mads)
     record = {"sample": sample} | about | qc_record(kept, lost, float(kept.uns[SECTION]["pitch_px"]))
-    record |= {"thresholds": asdict(used), "qc_mads": qc_mads}
-    record["inputs"] = input_checksums(section, image, labels, bin_um)
+    record |= {"thresholds": asdict(used), "qc_mads": quality.qc_mads}
+    record["inputs"] = input_checksums(source, image, labels, bin_um)
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] = warnings + [finding["text"] for finding in record["qc_findings"]]
     stored = {name: value for name, value in record.items() if name not in ("metrics_summary", "qc_findings")}

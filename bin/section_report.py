@@ -23,7 +23,7 @@ def main(
     markers: Annotated[Path, typer.Option("--markers", help="markers.csv of describe_domains.")],
     spatial_genes: Annotated[Path, typer.Option("--spatial_genes", help="spatial_genes.csv of describe_domains.")],
     umap: Annotated[Path, typer.Option("--umap", help="umap.csv of describe_domains.")],
-    section: Annotated[Path, typer.Option("--section", help="The Space Ranger folder of the section.")],
+    source: Annotated[Path, typer.Option("--source", help="What the section was read from, for its picture.")],
     image: Annotated[
         Path | None, typer.Option("--image", help="Its full-resolution image, where one was used.")
     ] = None,
@@ -69,14 +69,13 @@ def main(
     # A gene may be called NA.
     tables = [pd.read_csv(path, dtype=text, keep_default_na=False) for path in (markers, spatial_genes)]
     layout = pd.read_csv(umap, dtype={"barcode": str}, keep_default_na=False)
-    picture = read_picture(data, section, image)
+    picture = read_picture(data, source, image)
     view = section_view(data, picture)
     context = report_context(data, records, view, picture, Tables(*tables, layout))
 
     environment = Environment(loader=FileSystemLoader(template.parent), autoescape=True, undefined=StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # JSON has no NaN, and the page would stay empty
     html = environment.get_template(template.name).render(context)
-    outdir.mkdir(parents=True, exist_ok=True)
     (outdir / "report.html").write_text(html, encoding="utf-8")
     found = data.obs[DOMAIN].astype("category").cat
     colours = domain_colours(len(found.categories))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from efnst.image.options import PatchOptions
 from efnst.program.cli import run
 
 RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
@@ -14,11 +15,8 @@ RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
 def main(
     sample: Annotated[str, typer.Option(help="Name of the sample.")],
     section: Annotated[Path, typer.Option(help="section.h5ad of read_section.py.")],
-    folder: Annotated[Path, typer.Option(help="What section.h5ad was read from: folder, archive, .h5ad or zarr.")],
+    source: Annotated[Path, typer.Option(help="What section.h5ad was read from: folder, archive, .h5ad or zarr.")],
     image: Annotated[Path | None, typer.Option(help="The full-resolution image, where there is one.")] = None,
-    patch_um: Annotated[
-        str, typer.Option("--patch_um", help="Width of the patches in µm; several, separated by commas.")
-    ] = "190",
     qc_rules: Annotated[
         Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)
     ] = RULES,
@@ -26,6 +24,7 @@ def main(
     failure: Annotated[
         Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
     ] = None,
+    options: PatchOptions = PatchOptions(),
 ) -> None:
     """Cut a square patch of the H&E image around each spot into one file for the section."""
     import anndata
@@ -41,36 +40,35 @@ def main(
 
     rules = read_rules(qc_rules, "image_qc")
     spots = anndata.read_h5ad(section, backed="r")
-    source = spots.uns[SECTION]["image"]
-    if source["source"] == "none":
+    chosen = spots.uns[SECTION]["image"]
+    if chosen["source"] == "none":
         raise EfnstError(
             f"Expected a section with an image, found `{section.name}` read without one. Read the section again with "
             "an image, or leave out this step: learn_embedding.py works without features."
         )
-    if source["source"] == "fullres" and image is None:
+    if chosen["source"] == "fullres" and image is None:
         raise EfnstError(
             f"Expected --image, because `{section.name}` was read with a full-resolution image, found none. "
             "Give the image that read_section.py was given."
         )
-    scale = float(source["scale"])
+    scale = float(chosen["scale"])
     um_per_px = float(spots.uns[SECTION]["um_per_px"]) / scale
-    windows = [window_of(size, um_per_px) for size in patch_sizes(patch_um)]
-    outdir.mkdir(parents=True, exist_ok=True)
+    windows = [window_of(size, um_per_px) for size in patch_sizes(options.patch_um)]
     figures = write_patches(
         outdir / "patches.h5",
-        image if source["source"] == "fullres" else located(folder, source["file"]),
+        image if chosen["source"] == "fullres" else located(source, chosen["file"]),
         spots.obs_names.to_numpy(),
         np.asarray(spots.obsm[SPATIAL]) * scale,
         windows,
         um_per_px,
     )
-    record = {"sample": sample, "source": source["source"], "um_per_px": um_per_px}
+    record = {"sample": sample, "source": chosen["source"], "um_per_px": um_per_px}
     record |= summarise_patches(figures, windows)
     record["stain"], warnings = stain_statistics(figures["tissue_px"])
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] += warnings + [finding["text"] for finding in record["qc_findings"]]
     write_json(outdir / "image_qc.json", record)
-    log.info("%s: %d patches from the %s image, %.3g µm per px", sample, spots.n_obs, source["source"], um_per_px)
+    log.info("%s: %d patches from the %s image, %.3g µm per px", sample, spots.n_obs, chosen["source"], um_per_px)
 
 
 if __name__ == "__main__":

@@ -90,9 +90,9 @@ def described_section(
 
     outs, named = folder / "sim_layers", ("--sample", "sim_layers")
     step("simulate_cohort", "--sections", 1, "--small")
-    step("read_section", *named, "--section", outs, "--labels", outs / "labels.csv")
+    step("read_section", *named, "--source", outs, "--labels", outs / "labels.csv")
     section = "--section", folder / "section.h5ad"
-    step("tile_image", *named, *section, "--folder", outs)
+    step("tile_image", *named, *section, "--source", outs)
     step("learn_embedding", *named, *section, "--n_seeds", 2, "--epochs", 5)
     learned = "--embedding", folder / "embedding.npz", "--training", folder / "training.json"
     step("assign_domains", *named, *section, *learned, "--n_domains", 4)
@@ -150,7 +150,7 @@ def section_file(space_ranger_folder: Path, tmp_path_factory: pytest.TempPathFac
 
     outdir = tmp_path_factory.mktemp("read")
     labels = str(space_ranger_folder / "labels.csv")
-    read_section.main(sample="S1", section=space_ranger_folder, labels=labels, outdir=outdir)
+    read_section.main(sample="S1", source=space_ranger_folder, labels=labels, outdir=outdir)
     return outdir / "section.h5ad"
 
 
@@ -160,7 +160,7 @@ def patches_file(section_file: Path, space_ranger_folder: Path, tmp_path_factory
     import tile_image
 
     outdir = tmp_path_factory.mktemp("tiled")
-    tile_image.main(sample="S1", section=section_file, folder=space_ranger_folder, outdir=outdir)
+    tile_image.main(sample="S1", section=section_file, source=space_ranger_folder, outdir=outdir)
     return outdir / "patches.h5"
 
 
@@ -178,9 +178,12 @@ def lite0_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def features_file(patches_file: Path, lite0_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """features.npz of that section, with features.json beside it."""
     import embed_patches
+    from efnst.encoder.options import FeatureOptions
 
     outdir = tmp_path_factory.mktemp("embedded")
-    embed_patches.main(sample="S1", patches=patches_file, encoder=lite0_file, device="cpu", outdir=outdir)
+    embed_patches.main(
+        sample="S1", patches=patches_file, encoder=lite0_file, outdir=outdir, options=FeatureOptions(device="cpu")
+    )
     return outdir / "features.npz"
 
 
@@ -188,11 +191,11 @@ def features_file(patches_file: Path, lite0_file: Path, tmp_path_factory: pytest
 def embedding_file(section_file: Path, features_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """embedding.npz of that section after two trainings of 30 epochs, with training.json beside it."""
     import learn_embedding
+    from efnst.embedding.options import DeviceOptions, TrainingOptions
 
     outdir = tmp_path_factory.mktemp("learned")
-    learn_embedding.main(
-        sample="S1", section=section_file, features=features_file, n_seeds=2, epochs=30, device="cpu", outdir=outdir
-    )
+    options = {"training": TrainingOptions(n_seeds=2, epochs=30), "where": DeviceOptions(device="cpu")}
+    learn_embedding.main(sample="S1", section=section_file, features=features_file, outdir=outdir, **options)
     return outdir / "embedding.npz"
 
 

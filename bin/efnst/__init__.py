@@ -1,3 +1,3 @@
 """The library that efnst's programs share."""
 
-__version__ = "0.1.0"
+__version__ = "0.1.0"  # written by `./efnst generate` from manifest.version in nextflow.config

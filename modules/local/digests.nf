@@ -1,21 +1,25 @@
 // Digests that become part of a task, so that -resume redoes a step exactly when something it depends on has changed:
-// Nextflow itself hashes neither the modules that a program imports nor the files below an input folder.
-// It hashes a script before the values are filled in, with the values of inputs and of task.ext: a digest has to be one of these.
+// Nextflow itself hashes neither the modules that a program imports nor the files below an input folder. It hashes a
+// script before the values are filled in, with the values of inputs and of task.ext: a digest has to be one of these.
 
 // Digest of a program in bin/ and of all modules of bin/efnst/ that it imports, directly or through others.
 def codeDigest(program) {
     def files = withImports([file("${projectDir}/bin/${program}")], [file("${projectDir}/bin/efnst/__init__.py")])
-    return files.collect { source -> source.toString() }.sort().collect { path -> file(path).text }.join('\u0000').md5().take(16)
+    def paths = files.collect { source -> source.toString() }.sort()
+    return paths.collect { path -> file(path).text }.join('\u0000').md5().take(16)
 }
 
-// The files in `seen` and the `open` ones with all they import. Imports are always `from efnst.package.module import …`.
+// The files in `seen` and the `open` ones with all they import. Imports are always `from efnst.package.module import
+// …`.
 def withImports(open, seen) {
     if (!open) {
         return seen
     }
     def known = seen + open
-    def names = open.collectMany { source -> source.readLines() }.collect { line -> (line =~ /^\s*from efnst\.([\w.]+) import /) }.findAll { found -> found }.collect { found -> found[0][1] }
-    def next = names.collectMany { name -> sourcesOf(name.tokenize('.')) }.unique().findAll { source -> source.exists() && !(source in known) }
+    def lines = open.collectMany { source -> source.readLines() }
+    def found = lines.collect { line -> (line =~ /^\s*from efnst\.([\w.]+) import /) }.findAll { match -> match }
+    def sources = found.collectMany { match -> sourcesOf(match[0][1].tokenize('.')) }.unique()
+    def next = sources.findAll { source -> source.exists() && !(source in known) }
     return withImports(next, known)
 }
 

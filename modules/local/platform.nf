@@ -1,41 +1,91 @@
 // What would stop a run only after minutes, or hours in a queue, found before anything starts.
 
+include { describedParameters ; isTrue } from './values'
+
 // One line for each thing that `settings` (the parameters) and the work folder's address ask for and that is not there.
 def platformProblems(settings, work) {
-    return engineProblems(settings) + imageProblems(settings) + clusterProblems(settings) + cloudProblems(settings, work) + gpuProblems(settings)
+    def problems = engineProblems(settings) + imageProblems(settings) + clusterProblems(settings)
+    return problems + cloudProblems(settings, work) + gpuProblems(settings)
+}
+
+// Parameters of text that the schema does not allow: some reach the scripts around the tasks before CHECK_INPUTS sees
+// them.
+def textProblems(settings) {
+    def rules = describedParameters().findAll { _name, about -> about.pattern }
+    def given = rules.findAll { name, _about -> settings[name] != null }
+    def wrong = given.findAll { name, about -> !(settings[name].toString() ==~ about.pattern) }
+    return wrong.collect { name, about -> "parameter --${name}: found `${settings[name]}`, ${about.errorMessage}" }
+}
+
+// What Nextflow cannot bring to a task: its own scripts would act on these characters, or lose them.
+def fileProblems(settings) {
+    def names = ['encoder_weights', 'encoder_onnx', 'qc_rules'].findAll { name -> settings[name] }
+    def paths = names.collectEntries { name -> [name, file(settings[name], glob: false).toAbsolutePath().toString()] }
+    def wrong = paths.findAll { _name, path -> path =~ /[$*?\[\]{}\p{Cntrl}]/ }
+    return wrong.collect { name, path ->
+        "parameter --${name}: found `${path}`, expected a path " +
+            'without any of $*?[]{} and control characters; rename it'
+    }
 }
 
 def engineProblems(settings) {
-    def command = [docker: 'docker', podman: 'podman', apptainer: 'apptainer', singularity: 'singularity', charliecloud: 'ch-run', conda: 'conda'].get(settings.engine)
+    def own_name = ['docker', 'podman', 'apptainer', 'singularity', 'conda'].find { name -> name == settings.engine }
+    def command = settings.engine == 'charliecloud' ? 'ch-run' : own_name
     if (!command || settings.scheduler) {
         return [] // the nodes may have what this machine lacks
     }
     if (!onPath(command)) {
-        return ["Expected `${command}` on the PATH for -profile ${settings.engine}, found none. Install it, load its module, or choose another profile."]
+        return [
+            "Expected `${command}` on the PATH for -profile ${settings.engine}, found none. " +
+                'Install it, load its module, or choose another profile.'
+        ]
     }
     def answers = !(command in ['docker', 'podman']) || answer([command, 'info']) != null
-    return answers ? [] : ["Expected `${command} info` to answer, found that it fails. Start its service, or ask to be allowed to use it."]
+    return answers ? [] : [
+        "Expected `${command} info` to answer, found that it fails. " +
+            'Start its service, or ask to be allowed to use it.'
+    ]
 }
 
 def imageProblems(settings) {
-    def images = [settings.image, settings.multiqc_image] + (isOn(settings.use_gpu) ? [settings.gpu_image] : [])
-    def make = "./efnst images ${settings.engine} --only ${images.collect { image -> image.tokenize(':').first() }.join(',')}"
+    def images = [settings.image, settings.multiqc_image] + (isTrue(settings.use_gpu) ? [settings.gpu_image] : [])
+    def names = images.collect { image -> image.tokenize(':').first() }
+    def make = "./efnst images ${settings.engine} --only ${names.join(',')}"
     if (settings.engine in ['apptainer', 'singularity', 'charliecloud']) {
-        if (!settings.image_folder) {
-            return settings.image_registry ? [] : ["Expected --image_folder or --image_registry for -profile ${settings.engine}, found neither. `${make}` makes the images."]
-        }
-        def paths = images.collect { image -> "${settings.image_folder}/${image.replace(':', '-')}.img" }
-        return paths.findAll { path -> !file(path).exists() }.collect { path -> "Expected the image ${path}, found none. `${make} --folder ${settings.image_folder}` makes it." }
+        return fileImageProblems(settings, images, make)
     }
     if (settings.engine && settings.image_folder) {
-        return ["Expected --image_folder with apptainer, singularity or charliecloud, found it with ${settings.engine}, which takes images by name."]
+        return [
+            'Expected --image_folder with apptainer, singularity or charliecloud, ' +
+                "found it with ${settings.engine}, which takes images by name."
+        ]
     }
-    if (!(settings.engine in ['docker', 'podman']) || settings.scheduler || settings.image_registry || !onPath(settings.engine)) {
+    def elsewhere = settings.scheduler || settings.image_registry
+    if (!(settings.engine in ['docker', 'podman']) || elsewhere || !onPath(settings.engine)) {
         return []
     }
-    return images
-        .findAll { image -> answer([settings.engine, 'image', 'inspect', image]) == null }
-        .collect { image -> "Expected the image ${image} on this machine, found none. Make it with `${make}`, or say where to pull it from with --image_registry." }
+    def missing = images.findAll { image -> answer([settings.engine, 'image', 'inspect', image]) == null }
+    return missing.collect { image ->
+        "Expected the image ${image} on this machine, found none. Make it with `${make}`, " +
+            'or say where to pull it from with --image_registry.'
+    }
+}
+
+// Engines whose images are files.
+def fileImageProblems(settings, images, make) {
+    if (!settings.image_folder) {
+        def engine = settings.engine
+        return settings.image_registry ? [] : [
+            "Expected --image_folder or --image_registry for -profile ${engine}, found neither. " +
+                "`${make}` makes the images."
+        ]
+    }
+    def paths = images.collect { image -> "${settings.image_folder}/${image.replace(':', '-')}.img" }
+    return paths
+        .findAll { path -> !file(path).exists() }
+        .collect { path ->
+            "Expected the image ${path}, found none. `${make} --folder ${settings.image_folder}` makes it."
+        }
 }
 
 def clusterProblems(settings) {
@@ -44,7 +94,10 @@ def clusterProblems(settings) {
         return []
     }
     if (!onPath(command)) {
-        return ["Expected `${command}` on the PATH for -profile ${settings.scheduler}, found none. Start the run on a machine that may submit jobs."]
+        return [
+            "Expected `${command}` on the PATH for -profile ${settings.scheduler}, found none. " +
+                'Start the run on a machine that may submit jobs.'
+        ]
     }
     return settings.scheduler == 'slurm' ? slurmProblems(settings) : []
 }
@@ -56,38 +109,48 @@ def slurmProblems(settings) {
         return ['Expected `sinfo` to list partitions, found none. Is the Slurm controller running?']
     }
     def names = partitions.collect { row -> row[0] }.unique()
-    def asked = [settings.queue] + (isOn(settings.use_gpu) ? [settings.gpu_queue] : [])
+    def asked = [settings.queue] + (isTrue(settings.use_gpu) ? [settings.gpu_queue] : [])
     def unknown = asked.findAll { queue -> queue && !queue.tokenize(',').every { name -> name in names } }
-    def problems = unknown.collect { queue -> "Expected a partition of Slurm, found `${queue}`. There are: ${names.join(', ')}." }
+    def problems = unknown.collect { name ->
+        "Expected a partition of Slurm, found `${name}`. There are: ${names.join(', ')}."
+    }
     def queue = settings.gpu_queue ?: settings.queue
     def gpus = partitions.any { row -> row[1]?.contains('gpu') && (!queue || row[0] in queue.tokenize(',')) }
-    return isOn(settings.use_gpu) && !gpus ? problems + ["Expected nodes with GPUs in ${queue ? "partition `${queue}`" : 'Slurm'}, found none. Name their partition with --gpu_queue, or leave gpu out of -profile."] : problems
+    if (!isTrue(settings.use_gpu) || gpus) {
+        return problems
+    }
+    return problems + [
+        "Expected nodes with GPUs in ${queue ? "partition `${queue}`" : 'Slurm'}, found none. " +
+            'Name their partition with --gpu_queue, or leave gpu out of -profile.'
+    ]
 }
 
 def cloudProblems(settings, work) {
     def cloud = [
         awsbatch: ['s3://', ['queue', 'region', 'image_registry']],
         'google-batch': ['gs://', ['project', 'region', 'image_registry']],
-        azurebatch: ['az://', ['queue', 'region', 'image_registry'] + (isOn(settings.use_gpu) ? ['gpu_queue'] : [])],
+        azurebatch: ['az://', ['queue', 'region', 'image_registry'] + (isTrue(settings.use_gpu) ? ['gpu_queue'] : [])],
         k8s: ['/', ['storage_claim', 'image_registry']],
     ].get(settings.scheduler)
     if (!cloud) {
         return []
     }
-    def problems = cloud[1].findAll { name -> !settings[name] }.collect { name -> "Expected --${name} for ${settings.scheduler}, found nothing." }
+    def absent = cloud[1].findAll { name -> !settings[name] }
+    def problems = absent.collect { name -> "Expected --${name} for ${settings.scheduler}, found nothing." }
     def path = settings.scheduler == 'k8s' ? work.replaceFirst('^file:(//)?', '') : work
-    return path.startsWith(cloud[0]) ? problems : problems + ["Expected -work-dir to start with ${cloud[0]} for ${settings.scheduler}, found `${path}`."]
+    return path.startsWith(cloud[0])
+        ? problems
+        : problems + ["Expected -work-dir to start with ${cloud[0]} for ${settings.scheduler}, found `${path}`."]
 }
 
 def gpuProblems(settings) {
-    if (!isOn(settings.use_gpu) || settings.scheduler || answer(['nvidia-smi', '-L'])) {
+    if (!isTrue(settings.use_gpu) || settings.scheduler || answer(['nvidia-smi', '-L'])) {
         return []
     }
-    return ['Expected an NVIDIA GPU for -profile gpu, found that `nvidia-smi -L` lists none. Leave gpu out of -profile, or run where there is one.']
-}
-
-def isOn(value) {
-    return value.toString() == 'true'
+    return [
+        'Expected an NVIDIA GPU for -profile gpu, found that `nvidia-smi -L` lists none. ' +
+            'Leave gpu out of -profile, or run where there is one.'
+    ]
 }
 
 def onPath(command) {

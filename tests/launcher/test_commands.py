@@ -12,7 +12,7 @@ from tests.support.places import PROJECT
 from efnst import __version__
 
 Efnst = Callable[..., subprocess.CompletedProcess[str]]
-COMMANDS = ("demo", "run", "check", "samplesheet", "explain", "test", "python", "nextflow", "lint", "setup")
+COMMANDS = ("demo", "run", "check", "samplesheet", "explain", "test", "python", "nextflow", "lint", "generate", "setup")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], []])

@@ -34,6 +34,14 @@ def test_project_is_clean() -> None:
     assert "had no errors" in result.stdout
 
 
+def test_lines_of_nextflow_have_at_most_120_columns() -> None:
+    """Which no linter looks at."""
+    files = [PROJECT / "main.nf", PROJECT / "nextflow.config"]
+    files += [*(PROJECT / "conf").glob("*.config"), *(PROJECT / "modules").rglob("*.nf")]
+    long = [f"{path}:{n}" for path in files for n, line in enumerate(path.read_text().split("\n"), 1) if len(line) > 120]
+    assert long == []
+
+
 def test_each_checker_finds_what_it_is_there_for(small_project: Path) -> None:
     (small_project / "main.nf").write_text("workflow {\n    for (i in [1]) { println i }\n}\n")
     (small_project / "bin" / "unused.py").write_text("import os\n")

@@ -17,7 +17,7 @@ SHIPPED = ("efnst", "main.nf", "nextflow.config", "nextflow_schema.json", "asset
 QUICK = ("-profile", "standard,test")  # few epochs, few genes
 # Defaults that the test profile leaves out.
 EXPORTS = ("--exports", "loupe,geojson,figures", "--umap_spots", "50000")
-COHORT_STEPS = ("COHORT_SUMMARY", "MULTIQC")
+COHORT_STEPS = ("CHECK_INPUTS", "EXPORT_ENCODER", "COHORT_SUMMARY", "MULTIQC")
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,14 @@ Efnst = Callable[..., Run]
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project that tests may change; no links, because Nextflow would look behind them."""
-    copy = tmp_path_factory.mktemp("copy") / "project"
+    return copy_project(tmp_path_factory.mktemp("copy") / "project")
+
+
+def copy_project(copy: Path, *more: str) -> Path:
+    """The project in a new folder: what it needs to run, and `more`."""
     copy.mkdir()
     shutil.copytree(PROJECT / "requirements", copy / "requirements")
-    for name in SHIPPED:
+    for name in (*SHIPPED, *more):
         if (PROJECT / name).is_dir():
             shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -72,6 +76,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def efnst(project: Path) -> Efnst:
     """`./efnst run OPTIONS…` of the copy of the project, started in `folder`, where .nextflow and work stay."""
+    return launcher_of(project)
+
+
+def launcher_of(project: Path) -> Efnst:
+    """What `efnst` is, for any copy of the project."""
 
     def run(folder: Path, *options: str | Path, outdir: str = "results") -> Run:
         folder.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ CRASHES = """
 process {
     withName: '.*:DESCRIBE_DOMAINS' {
         beforeScript = { meta.id == 'sim_layers' ? 'exit 1' : '' }
-        ext.args = '--n_markers 20'
+        ext.parameters = { params.subMap(['umap_spots', 'seed']) + [n_markers: 20] }
     }
     withName: 'COHORT_SUMMARY' {
         beforeScript = { task.attempt == 1 ? 'exit 137' : '' }

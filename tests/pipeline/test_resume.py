@@ -62,3 +62,21 @@ def test_clustering_code_changed(again: Efnst, project: Path) -> None:
     assert run.ended("COMPLETED") == steps("ASSIGN_DOMAINS", "DESCRIBE_DOMAINS", "EXPORT_DOMAINS", "SECTION_REPORT")
     learned = {(step, sample) for step in ("READ_SECTION", "EMBED_PATCHES", "LEARN_EMBEDDING") for sample in SAMPLES}
     assert learned <= run.ended("CACHED")
+
+
+@pytest.mark.parametrize(
+    ("option", "process", "untouched"),
+    [
+        ("--refinement_rounds=3", "ASSIGN_DOMAINS", ("READ_SECTION", "TILE_IMAGE", "EMBED_PATCHES", "LEARN_EMBEDDING")),
+        ("--umap_spots=40000", "DESCRIBE_DOMAINS", ("ASSIGN_DOMAINS", "EXPORT_DOMAINS", "LEARN_EMBEDDING")),
+        ("--exports=loupe", "EXPORT_DOMAINS", ("ASSIGN_DOMAINS", "DESCRIBE_DOMAINS", "SECTION_REPORT")),
+    ],
+)
+def test_a_parameter_redoes_the_steps_that_take_it(
+    again: Efnst, option: str, process: str, untouched: tuple[str, ...]
+) -> None:
+    """And what follows from them; CHECK_INPUTS reads all parameters."""
+    run = again(option)
+    redone = {name for name, _ in run.ended("COMPLETED")}
+    assert {process, "CHECK_INPUTS"} <= redone and not redone & set(untouched)
+    assert {(name, sample) for name in untouched for sample in SAMPLES} <= run.ended("CACHED")

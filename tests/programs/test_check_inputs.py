@@ -72,8 +72,3 @@ def test_parameters_alone_can_be_checked(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--input: missing" in done.stderr
-
-
-def test_help_of_the_parameters(tmp_path: Path) -> None:
-    done = check(tmp_path, "--help_parameters")
-    assert done.returncode == 0 and "--n_domains" in done.stdout and "default mixture" in done.stdout

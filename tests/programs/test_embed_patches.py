@@ -10,9 +10,12 @@ import onnxruntime
 import pytest
 
 import embed_patches
+from efnst.encoder.options import FeatureOptions
 from efnst.errors import EfnstError
 from efnst.image.stain import fit_reference, normaliser
 from efnst.program.arrays import read_arrays
+
+CPU = FeatureOptions(device="cpu")
 
 
 def barcodes_of(patches: Path) -> np.ndarray:
@@ -51,7 +54,7 @@ def test_several_scales_stand_side_by_side(lite0_file: Path, tmp_path: Path) -> 
             file[name] = random.integers(0, 256, (3, px, px, 3), np.uint8)
             file[name].attrs["patch_um"] = patch_um
         wide = file["patches_380"][:]
-    embed_patches.main(sample="S1", patches=tmp_path / "patches.h5", encoder=lite0_file, device="cpu", outdir=tmp_path)
+    embed_patches.main(sample="S1", patches=tmp_path / "patches.h5", encoder=lite0_file, outdir=tmp_path, options=CPU)
     found = np.load(tmp_path / "features.npz")
     features = found["features"]
     assert found["patch_um"].tolist() == [100.0, 380.0], "in the order of the features"
@@ -68,13 +71,15 @@ def test_the_stains_are_normalised_before_the_encoder(
     stain = json.loads(qc.read_text())["stain"]
     other = json.loads(json.dumps(stain))
     other["reinhard"]["mean"][0] -= 15
-    files = {"patches": patches_file, "encoder": lite0_file, "device": "cpu", "stain": qc}
+    files = {"patches": patches_file, "encoder": lite0_file, "stain": qc}
     found = {}
     for name, reference in (("same", stain), ("other", other)):
         path = tmp_path / f"{name}.json"
         path.write_text(json.dumps(fit_reference([reference])))
-        options = {"stain_reference": path, "stain_normalisation": "reinhard", "outdir": tmp_path / name}
-        embed_patches.main(sample="S1", **files, **options)
+        (tmp_path / name).mkdir()
+        files |= {"stain_reference": path, "outdir": tmp_path / name}
+        options = FeatureOptions(device="cpu", stain_normalisation="reinhard")
+        embed_patches.main(sample="S1", **files, options=options)
         found[name] = np.load(tmp_path / name / "features.npz")["features"]
         assert json.loads((tmp_path / name / "features.json").read_text())["stain_normalisation"] == "reinhard"
     plain = np.load(features_file)["features"]
@@ -93,9 +98,11 @@ def test_a_section_without_statistics_of_its_stains_stays_as_it_is(
 ) -> None:
     (tmp_path / "qc.json").write_text(json.dumps({"stain": None}))
     (tmp_path / "reference.json").write_text(json.dumps(fit_reference([None])))
-    files = {"patches": patches_file, "encoder": lite0_file, "device": "cpu", "outdir": tmp_path}
+    files = {"patches": patches_file, "encoder": lite0_file, "outdir": tmp_path}
     stain = {"stain": tmp_path / "qc.json", "stain_reference": tmp_path / "reference.json"}
-    embed_patches.main(sample="S1", **files, **stain, stain_normalisation="macenko")
+    embed_patches.main(
+        sample="S1", **files, **stain, options=FeatureOptions(device="cpu", stain_normalisation="macenko")
+    )
     assert "S1: no statistics of its stains, its patches stay as they are" in caplog.text
     assert np.array_equal(np.load(tmp_path / "features.npz")["features"], np.load(features_file)["features"])
     assert json.loads((tmp_path / "features.json").read_text())["stain_normalisation"] == "none"
@@ -104,8 +111,9 @@ def test_a_section_without_statistics_of_its_stains_stays_as_it_is(
 def test_a_gpu_that_is_not_there_is_an_error(patches_file: Path, lite0_file: Path, tmp_path: Path) -> None:
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has CUDA")
+    cuda = FeatureOptions(device="cuda")
     with pytest.raises(EfnstError, match="Expected device `cuda` to be usable"):
-        embed_patches.main(sample="S1", patches=patches_file, encoder=lite0_file, device="cuda", outdir=tmp_path)
+        embed_patches.main(sample="S1", patches=patches_file, encoder=lite0_file, outdir=tmp_path, options=cuda)
 
 
 def test_a_failure_is_a_record_when_asked(
@@ -114,10 +122,11 @@ def test_a_failure_is_a_record_when_asked(
     files = ["--patches", patches_file, "--encoder", lite0_file, "--outdir", tmp_path]
     failure = tmp_path / "failure.json"
     status, messages = start(embed_patches.main, "--sample", "S1", *files, "--device", "abacus", "--failure", failure)
-    assert status == 0 and messages.startswith("embed_patches: S1: Expected device")
+    assert status == 0 and messages.startswith("embed_patches: S1: Found 1 problem in the options")
     assert json.loads(failure.read_text()) == {
         "sample": "S1",
         "step": "embed_patches",
-        "reason": "S1: Expected device to be one of auto, cpu, cuda, tensorrt, openvino, found `abacus`.",
+        "reason": "S1: Found 1 problem in the options; nothing was run:\n"
+        '  - parameter --device: found "abacus", expected one of auto, cpu, cuda, tensorrt, openvino',
     }
     assert not (tmp_path / "features.npz").exists()

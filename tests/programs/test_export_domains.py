@@ -17,6 +17,8 @@ from PIL import Image
 
 import assign_domains
 import export_domains
+from efnst.domains.options import DomainOptions
+from efnst.exports.options import ExportOptions
 from efnst.palette import domain_colours
 
 SAMPLE = "S1"
@@ -30,7 +32,9 @@ def domains_file(
     outdir = tmp_path_factory.mktemp("assigned")
     training = embedding_file.with_name("training.json")
     files = {"section": section_file, "embedding": embedding_file, "training": training}
-    assign_domains.main(sample=SAMPLE, n_domains=4, folder=space_ranger_folder, outdir=outdir, **files)
+    assign_domains.main(
+        sample=SAMPLE, source=space_ranger_folder, outdir=outdir, options=DomainOptions(n_domains=4), **files
+    )
     return outdir / f"{SAMPLE}.h5ad"
 
 
@@ -43,7 +47,7 @@ def section(domains_file: Path) -> anndata.AnnData:
 def exported(domains_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all exports of that section."""
     outdir = tmp_path_factory.mktemp("exported")
-    export_domains.main(sample=SAMPLE, domains=domains_file, exports="all", outdir=outdir)
+    export_domains.main(sample=SAMPLE, domains=domains_file, outdir=outdir, options=ExportOptions(exports="all"))
     return outdir
 
 
@@ -121,7 +125,7 @@ def test_figures_are_small_and_their_text_is_text(exported: Path, domains_file: 
 
 def export_figures(domains_file: Path, outdir: Path) -> Path:
     """The folder of the figures alone."""
-    export_domains.main(sample=SAMPLE, domains=domains_file, exports="figures", outdir=outdir)
+    export_domains.main(sample=SAMPLE, domains=domains_file, outdir=outdir, options=ExportOptions(exports="figures"))
     assert [path.name for path in outdir.iterdir()] == ["figures"]
     return outdir / "figures"
 
@@ -186,7 +190,7 @@ def test_a_section_without_an_image(section_file: Path, embedding_file: Path, tm
     section.write_h5ad(tmp_path / "section.h5ad")
     training = embedding_file.with_name("training.json")
     files = {"section": tmp_path / "section.h5ad", "embedding": embedding_file, "training": training}
-    assign_domains.main(sample=SAMPLE, n_domains=3, folder=tmp_path, outdir=tmp_path, **files)
+    assign_domains.main(sample=SAMPLE, source=tmp_path, outdir=tmp_path, options=DomainOptions(n_domains=3), **files)
     export_domains.main(sample=SAMPLE, domains=tmp_path / f"{SAMPLE}.h5ad", outdir=tmp_path)
     assert [path.name for path in (tmp_path / "exports").glob("*.geojson")] == ["domains_fullres.geojson"]
     assert (tmp_path / "figures" / "domains.svg").stat().st_size < 100_000  # no picture inside
@@ -214,5 +218,5 @@ def test_an_unknown_export_is_refused(
     arguments = ["--sample", SAMPLE, "--domains", domains_file, "--outdir", tmp_path, "--exports", "loupe,shapefile"]
     status, messages = start(export_domains.main, *arguments)
     assert status == 2
-    assert "Expected exports to be one of loupe, geojson, figures, spatialdata, all, found `shapefile`" in messages
+    assert 'parameter --exports: found "loupe,shapefile", expected loupe, geojson, figures and spatialdata' in messages
     assert not list(tmp_path.iterdir())

@@ -15,6 +15,7 @@ import torch
 
 import export_encoder
 from efnst.encoder.efficientnet import OPSET, load_encoder
+from efnst.encoder.options import EncoderOptions
 from efnst.errors import EfnstError
 
 Program = Callable[..., subprocess.CompletedProcess]
@@ -48,7 +49,7 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
     torch.manual_seed(3)
     encoder = load_encoder("efficientnet-b0", pretrained=False)[0]
     torch.save(encoder.network.state_dict(), tmp_path / "b0.pth")
-    export_encoder.main(encoder="efficientnet-b0", weights=tmp_path / "b0.pth", outdir=tmp_path)
+    export_encoder.main(weights=tmp_path / "b0.pth", outdir=tmp_path, options=EncoderOptions(encoder="efficientnet-b0"))
     assert json.loads((tmp_path / "encoder.json").read_text())["weights"]["file"] == "b0.pth"
     patches = np.random.default_rng(0).integers(0, 256, (2, 60, 60, 3), dtype=np.uint8)
     session = onnxruntime.InferenceSession(str(tmp_path / "encoder.onnx"), providers=["CPUExecutionProvider"])

@@ -35,6 +35,7 @@ def test_lite0_in_int8(start: Start, lite0_file: Path, patches_file: Path, tmp_p
     assert record["median_cosine"] >= 0.99 and record["median_cosine"] > record["least_cosine"] > 0.9
     features = {}
     for name, encoder in (("fp32", lite0_file), ("int8", tmp_path / "encoder.onnx")):
+        (tmp_path / name).mkdir()
         embed_patches.main(sample="S1", patches=patches_file, encoder=encoder, threads=2, outdir=tmp_path / name)
         features[name] = np.load(tmp_path / name / "features.npz")["features"]
         assert json.loads((tmp_path / name / "features.json").read_text())["precision"] == name
@@ -53,6 +54,7 @@ def uneven_encoder(tmp_path: Path) -> Path:
     network = nn.Sequential(first, second, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     torch.jit.trace(network.eval(), torch.rand(2, 3, 64, 64)).save(str(tmp_path / "own.pt"))
     (tmp_path / "own.json").write_text(json.dumps({"input_px": 64}))
+    (tmp_path / "own").mkdir()
     export_encoder.main(encoder_onnx=tmp_path / "own.pt", outdir=tmp_path / "own")
     return tmp_path / "own" / "encoder.onnx"
 
@@ -76,7 +78,7 @@ def test_devices_that_int8_does_not_run_on(start: Start, lite0_file: Path, patch
         status, output = start(quantise_encoder.main, *given, "--device", device)
         assert status == 2
         assert f"Expected --device auto or cpu for --precision int8, which runs on a CPU only, found {device}" in output
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_too_few_patches(start: Start, lite0_file: Path, tmp_path: Path) -> None:

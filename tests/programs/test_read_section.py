@@ -12,6 +12,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from tests.support.options import chosen
 from tests.support.places import PROJECT, REAL
 
 import read_section
@@ -76,7 +77,9 @@ def simulated(number: int, folder: Path) -> Path:
 def read(folder: Path, outdir: Path, **options: object) -> tuple[anndata.AnnData, dict]:
     """section.h5ad and section_qc.json of a section named S1."""
     outdir.mkdir(exist_ok=True)
-    read_section.main(sample="S1", section=folder, outdir=outdir, **options)
+    limits = {name: options.pop(name) for name in (*LIMITS, "expression_rep") if name in options}
+    given = options | chosen(read_section.main, **limits)
+    read_section.main(sample="S1", source=folder, outdir=outdir, **given)
     return anndata.read_h5ad(outdir / "section.h5ad"), json.loads((outdir / "section_qc.json").read_text())
 
 
@@ -256,7 +259,7 @@ def test_the_defaults_are_those_of_the_parameters() -> None:
 
 
 def test_a_failure_is_a_record_when_asked(tmp_path: Path) -> None:
-    command = [sys.executable, str(PROGRAM), "--sample", "S1", "--section", "absent", "--failure", "failure.json"]
+    command = [sys.executable, str(PROGRAM), "--sample", "S1", "--source", "absent", "--failure", "failure.json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

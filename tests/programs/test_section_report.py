@@ -40,7 +40,7 @@ def arguments(folder: Path, outdir: Path) -> list:
     """The options of the report."""
     names = {"domains": f"{SAMPLE}.h5ad", "domains_json": "domains.json", "qc": "section_qc.json"}
     names |= {"training": "training.json", "description": "description.json", "markers": "markers.csv"}
-    names |= {"spatial_genes": "spatial_genes.csv", "umap": "umap.csv", "image_qc": "image_qc.json", "section": SAMPLE}
+    names |= {"spatial_genes": "spatial_genes.csv", "umap": "umap.csv", "image_qc": "image_qc.json", "source": SAMPLE}
     files = [part for option, name in names.items() for part in (f"--{option}", folder / name)]
     return ["--sample", SAMPLE, *files, "--outdir", outdir]
 
@@ -107,7 +107,7 @@ def test_missing_image_is_a_record_of_failure(folder: Path, tmp_path: Path) -> N
 def test_report_without_image(folder: Path, tmp_path: Path) -> None:
     section = tmp_path / "section.h5ad"
     outs = folder / SAMPLE
-    must("read_section", "--sample", SAMPLE, "--section", outs, "--image", "none", "--outdir", tmp_path)
+    must("read_section", "--sample", SAMPLE, "--source", outs, "--image", "none", "--outdir", tmp_path)
     results = "--embedding", folder / "embedding.npz", "--training", folder / "training.json", "--n_domains", 4
     clustering = "--clustering", "leiden"
     must("assign_domains", "--sample", SAMPLE, "--section", section, *results, *clustering, "--outdir", tmp_path)

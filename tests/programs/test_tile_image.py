@@ -15,6 +15,7 @@ from PIL import Image
 import read_section
 import tile_image
 from efnst.errors import EfnstError
+from efnst.image.options import PatchOptions
 
 PER_SPOT = ("barcodes", "tissue_fraction", "laplacian_variance", "at_border")
 
@@ -69,7 +70,7 @@ def test_a_hostile_image_is_a_record(
     with tifffile.TiffFile(path, mode="r+b") as file:
         for tag in ("ImageWidth", "ImageLength"):
             file.pages[0].tags[tag].overwrite(10**9, dtype="I")
-    files = ["--section", section, "--folder", space_ranger_folder, "--image", path, "--outdir", tmp_path / "out"]
+    files = ["--section", section, "--source", space_ranger_folder, "--image", path, "--outdir", tmp_path / "out"]
     status, _ = start(tile_image.main, "--sample", "S1", *files, "--failure", tmp_path / "failure.json")
     reason = json.loads((tmp_path / "failure.json").read_text())["reason"]
     assert status == 0 and "S1: Expected `he.tif`" in reason and "1000000000 × 1000000000 px" in reason
@@ -81,7 +82,7 @@ def test_a_section_of_glass_has_no_stains(section_file: Path, space_ranger_folde
     image = folder / "outs" / "spatial" / "tissue_hires_image.png"
     with Image.open(image) as picture:
         Image.new("RGB", picture.size, (240, 241, 242)).save(image)
-    tile_image.main(sample="S1", section=section_file, folder=folder, outdir=tmp_path)
+    tile_image.main(sample="S1", section=section_file, source=folder, outdir=tmp_path)
     record = json.loads((tmp_path / "image_qc.json").read_text())
     assert record["stain"] is None and record["laplacian_variance"][4] == 0
     assert any(warning.startswith("Too little tissue for the stains: 0 px") for warning in record["warnings"])
@@ -89,7 +90,11 @@ def test_a_section_of_glass_has_no_stains(section_file: Path, space_ranger_folde
 
 def test_several_scales(section_file: Path, space_ranger_folder: Path, patches_file: Path, tmp_path: Path) -> None:
     tile_image.main(
-        sample="S1", section=section_file, folder=space_ranger_folder, patch_um="380,100,190", outdir=tmp_path
+        sample="S1",
+        section=section_file,
+        source=space_ranger_folder,
+        outdir=tmp_path,
+        options=PatchOptions(patch_um="380,100,190"),
     )
     with h5py.File(tmp_path / "patches.h5") as file, h5py.File(patches_file) as alone:
         assert set(file) == {"patches_100", "patches_190", "patches_380", *PER_SPOT}
@@ -110,7 +115,7 @@ def section_with(source: str, section_file: Path, tmp_path: Path) -> Path:
 def test_a_section_without_an_image(section_file: Path, space_ranger_folder: Path, tmp_path: Path) -> None:
     section = section_with("none", section_file, tmp_path)
     with pytest.raises(EfnstError, match=r"Expected a section with an image, found `section\.h5ad` read without one"):
-        tile_image.main(sample="S1", section=section, folder=space_ranger_folder, outdir=tmp_path)
+        tile_image.main(sample="S1", section=section, source=space_ranger_folder, outdir=tmp_path)
 
 
 def test_a_full_resolution_image_that_is_not_given(
@@ -118,12 +123,18 @@ def test_a_full_resolution_image_that_is_not_given(
 ) -> None:
     section = section_with("fullres", section_file, tmp_path)
     with pytest.raises(EfnstError, match=r"Expected --image, because `section\.h5ad` was read with a full-resolution"):
-        tile_image.main(sample="S1", section=section, folder=space_ranger_folder, outdir=tmp_path)
+        tile_image.main(sample="S1", section=section, source=space_ranger_folder, outdir=tmp_path)
 
 
 def test_a_patch_of_too_few_pixels(section_file: Path, space_ranger_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match=r"A patch of 15 µm is 3\.\d px in this image"):
-        tile_image.main(sample="S1", section=section_file, folder=space_ranger_folder, patch_um="15", outdir=tmp_path)
+        tile_image.main(
+            sample="S1",
+            section=section_file,
+            source=space_ranger_folder,
+            outdir=tmp_path,
+            options=PatchOptions(patch_um="15"),
+        )
 
 
 def test_an_image_that_breaks_off_is_a_record_and_leaves_no_patches(
@@ -135,7 +146,7 @@ def test_an_image_that_breaks_off_is_a_record_and_leaves_no_patches(
     folder = shutil.copytree(space_ranger_folder, tmp_path / "section")
     image = folder / "outs" / "spatial" / "tissue_hires_image.png"
     image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
-    files = ["--section", section_file, "--folder", folder, "--outdir", tmp_path / "out"]
+    files = ["--section", section_file, "--source", folder, "--outdir", tmp_path / "out"]
     status, _ = start(tile_image.main, "--sample", "S1", *files, "--failure", tmp_path / "failure.json")
     assert status == 0
     record = json.loads((tmp_path / "failure.json").read_text())
@@ -147,9 +158,16 @@ def test_an_image_that_breaks_off_is_a_record_and_leaves_no_patches(
 def test_a_real_full_resolution_image(real_section: Callable[[str], Path], tmp_path: Path) -> None:
     folder = real_section("her2st_C2")
     (path,) = (folder / "fullres").iterdir()
-    read_section.main(sample="C2", section=folder, image=str(path), outdir=tmp_path)
+    read_section.main(sample="C2", source=folder, image=str(path), outdir=tmp_path)
     section = tmp_path / "section.h5ad"
-    tile_image.main(sample="C2", section=section, folder=folder, image=path, patch_um="190,500", outdir=tmp_path)
+    tile_image.main(
+        sample="C2",
+        section=section,
+        source=folder,
+        image=path,
+        outdir=tmp_path,
+        options=PatchOptions(patch_um="190,500"),
+    )
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"))
     centres = anndata.read_h5ad(section).obsm["spatial"]

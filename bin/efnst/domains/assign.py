@@ -12,6 +12,7 @@ from efnst.domains.clustering import Clustering, cluster
 from efnst.domains.consensus import agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
 from efnst.domains.number import choose_number, stability_curve
+from efnst.domains.options import DomainOptions
 from efnst.domains.refinement import refine
 from efnst.domains.scores import best_matches, confusion, label_scores, scored_spots
 from efnst.errors import EfnstError
@@ -30,19 +31,6 @@ from efnst.names import (
 from efnst.palette import division_colours
 
 SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
-
-
-@dataclass(frozen=True)
-class DomainOptions:
-    """How domains are found and scored; without `n_domains` their number is chosen, up to `max_domains`."""
-
-    n_domains: int | None = None
-    clustering: str = "mixture"
-    refinement_rounds: int = 2
-    ignore_labels: tuple[str, ...] = ()
-    seed: int = 0
-    max_domains: int = 12
-    spatial_prior: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -138,7 +126,7 @@ def _stability(section: AnnData, partitions: np.ndarray, options: DomainOptions)
         return {}
     record = {"n_runs": len(partitions), "stability": float(agreement(partitions).mean())}
     if LABEL in section.obs:
-        single = [label_scores(labels, section.obs[LABEL], list(options.ignore_labels)) for labels in partitions]
+        single = [label_scores(labels, section.obs[LABEL], options.ignored) for labels in partitions]
         record["ari_of_runs"] = [scores["ari"] for scores in single if scores]
     return record
 
@@ -146,7 +134,7 @@ def _stability(section: AnnData, partitions: np.ndarray, options: DomainOptions)
 def _record(section: AnnData, domains: np.ndarray, methods: dict, options: DomainOptions) -> dict:
     """What domains.json says, without the sample's name."""
     labels, sizes = np.unique(domains, return_counts=True)
-    labelled = scored_spots(section.obs[LABEL], list(options.ignore_labels)) if LABEL in section.obs else np.zeros(1)
+    labelled = scored_spots(section.obs[LABEL], options.ignored) if LABEL in section.obs else np.zeros(1)
     return {
         "n_domains_asked": options.n_domains,
         "n_domains_found": len(labels),
@@ -157,7 +145,7 @@ def _record(section: AnnData, domains: np.ndarray, methods: dict, options: Domai
         "seed": options.seed,
         "sizes": {str(label): int(size) for label, size in zip(labels, sizes, strict=True)},
         "n_labelled": int(labelled.sum()),
-        "ignore_labels": list(options.ignore_labels),
+        "ignore_labels": options.ignored,
         "methods": methods,
     }
 
@@ -167,7 +155,7 @@ def _scores(section: AnnData, labels: np.ndarray, positions: np.ndarray, options
     record = {"chaos": chaos(labels, positions), "pas": pas(labels, positions)}
     if LABEL not in section.obs:
         return record
-    given, ignored = section.obs[LABEL], list(options.ignore_labels)
+    given, ignored = section.obs[LABEL], options.ignored
     scores = label_scores(labels, given, ignored)
     if not scores:
         return record

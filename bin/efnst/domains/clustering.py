@@ -11,7 +11,6 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from efnst.domains.spatial_mixture import spatial_probabilities
-from efnst.errors import check_choice
 from efnst.geometry.neighbours import neighbour_graph
 
 STARTS = 10
@@ -43,7 +42,6 @@ def cluster(
     adds `spatial_prior` to the logarithm of the odds of its component. `kmeans` and `leiden` have no such prior.
     """
     methods = {"mixture": mixture, "kmeans": kmeans, "leiden": leiden}
-    check_choice("clustering", method, methods)
     values = np.asarray(embedding, np.float64)
     with threadpool_limits(1):  # the matrices are small: more threads make this 20 times slower
         found = methods[method](values, n_domains, seed)

@@ -3,7 +3,7 @@
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,14 +12,15 @@ from tqdm import tqdm
 
 from efnst.embedding.augmentation import augment, neighbour_weights
 from efnst.embedding.diffusion import diffuse
-from efnst.embedding.options import EmbeddingOptions
+from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.prepare import Prepared, prepare
 from efnst.embedding.reproducible import reproducible_torch
 from efnst.embedding.saved_model import training_record
-from efnst.embedding.training import TrainingOptions, train
+from efnst.embedding.training import train
 from efnst.embedding.views import view_of
-from efnst.genes.components import dense_components, standardise, unit_scale, widest_to_one
+from efnst.genes.components import dense_components, unit_scale, widest_to_one
 from efnst.genes.expression import log_normalise
+from efnst.program.options import given_values
 
 BASELINE_DIFFUSION = 0.5
 MANY_SPOTS = 20_000  # from here on one training at a time, for memory
@@ -32,18 +33,18 @@ def learn_embeddings(
     options: EmbeddingOptions,
     training: TrainingOptions,
     device: torch.device,
-    n_seeds: int = 1,
     threads: int = 1,
     patch_um: Sequence[float] = (190.0,),
 ) -> tuple[dict[str, np.ndarray], dict]:
     """Arrays of embedding.npz and the record of training.json for `section`.
 
     `features` float32 [n_spots, n_features] are the image features of patches `patch_um` wide, where there is an image.
-    The network is trained `n_seeds` times, with seeds that follow from `training.seed`; on the CPU several trainings
-    run at once, one per thread. With `options.save_model` the record has `models`, one per training (saved_model.py).
+    The network is trained `training.n_seeds` times, with seeds that follow from `training.seed`; on the CPU several
+    trainings run at once, one per thread. With `options.save_model` the record has `models`, one per training
+    (saved_model.py).
     """
     shared = prepare(section, features, patch_um, options)
-    seeds = np.random.SeedSequence(training.seed).generate_state(n_seeds)
+    seeds = np.random.SeedSequence(training.seed).generate_state(training.n_seeds)
     runs = _run_all(shared, options, [replace(training, seed=int(seed)) for seed in seeds], device, threads)
     expression = shared.expression(np.sort(shared.genes), options.expression_pcs, training.seed)
     arrays = {f"embedding_{number}": embedding for number, (embedding, _) in enumerate(runs)}
@@ -52,7 +53,8 @@ def learn_embeddings(
         arrays["image_pcs"] = shared.image
     records = [record for _, record in runs]
     models = {"models": [record.pop("model") for record in records]} if options.save_model else {}
-    settings = {name: value for name, value in asdict(training).items() if name != "network"}
+    parameters = given_values(options, training.network, training)
+    del parameters["network"]
     return arrays, models | {
         "seed": training.seed,
         "epochs": max(record["epochs"] for record in records),
@@ -63,7 +65,7 @@ def learn_embeddings(
         "n_image_components_fused": 0 if shared.structured is None else shared.structured.shape[1],
         "loss": records[0].pop("loss"),
         "runs": [{key: value for key, value in record.items() if key != "loss"} for record in records],
-        "parameters": asdict(options) | asdict(training.network) | settings | {"n_seeds": n_seeds},
+        "parameters": parameters,
     }
 
 
@@ -80,29 +82,27 @@ def learn_once(
     view = view_of(options, training.seed)
     genes = np.sort(shared.genes[: view.n_genes])
     expression = shared.expression(genes, view.expression_pcs, training.seed)
-    weights_image = shared.image if view.image_fusion in ("late", "weights") else None
-    weights = neighbour_weights(shared.positions, shared.pitch, expression, weights_image, view.n_neighbours)
-    inputs = unit_scale(shared.augmented(weights, view.augmentation, genes, view.expression_pcs, training.seed))
+    weights_image = shared.image if options.image_fusion in ("late", "weights") else None
+    weights = neighbour_weights(shared.positions, shared.pitch, expression, weights_image, options.n_neighbours)
+    inputs = unit_scale(shared.augmented(weights, options.augmentation, genes, view.expression_pcs, training.seed))
     targets = unit_scale(diffuse(expression, shared.nearest_graph, view.diffusion, shared.precision))
     if shared.structured is not None:
         inputs = np.hstack([inputs, shared.structured])
         targets = np.hstack([targets, diffuse(shared.structured, shared.nearest_graph, view.diffusion)])
-    if view.target == "inputs":
+    if options.target == "inputs":
         targets = inputs
     trained = train(inputs, targets, shared.graph, training, device)
-    if view.embedding == "latent":
+    if options.embedding == "latent":
         embedding = trained.latent
-    elif view.embedding == "latent_skip":
-        embedding = np.hstack([standardise(targets), standardise(trained.latent)])
     else:
         both = np.hstack([widest_to_one(targets), widest_to_one(trained.decoded)])
-        embedding = dense_components(both, view.embedding_dims)
+        embedding = dense_components(both, options.embedding_dims)
     model = {}
     if options.save_model:
-        augmented = log_normalise(augment(shared.counts, weights, view.augmentation))[:, genes]
+        augmented = log_normalise(augment(shared.counts, weights, options.augmentation))[:, genes]
         n_image = 0 if shared.structured is None else shared.structured.shape[1]
         kept = training_record(training.network, trained.state, augmented, inputs, shared.features, n_image)
-        model["model"] = kept | {"seed": training.seed, "gene_indices": genes, "augmentation": view.augmentation}
+        model["model"] = kept | {"seed": training.seed, "gene_indices": genes, "augmentation": options.augmentation}
     return embedding, model | {
         "seed": training.seed,
         "n_genes": len(genes),
@@ -110,7 +110,7 @@ def learn_once(
         "diffusion": view.diffusion,
         "epochs": len(trained.loss["graph"]),
         "seconds": round(trained.seconds, 3),
-        "n_spots_without_neighbours": int((np.diff(weights.indptr) == 0).sum()) if view.n_neighbours else 0,
+        "n_spots_without_neighbours": int((np.diff(weights.indptr) == 0).sum()) if options.n_neighbours else 0,
         "loss": trained.loss,
     }
 

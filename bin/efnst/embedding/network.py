@@ -1,36 +1,15 @@
 """The network of EfNST: a denoising autoencoder with a variational graph autoencoder inside."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GATv2Conv, GCNConv, ResGatedGraphConv, SAGEConv
+from torch_geometric.nn import ResGatedGraphConv
 
-from efnst.errors import check_choice
+from efnst.embedding.options import NetworkOptions
 
-CONVOLUTIONS = {"gated": ResGatedGraphConv, "gcn": GCNConv, "gat": GATv2Conv, "sage": SAGEConv}
-DECODERS = ("linear", "sigmoid")
 LARGEST_LOG_STD = 4.0
 SMALLEST_LOG_STD = -6.0
-
-
-@dataclass(frozen=True)
-class NetworkOptions:
-    """Widths and kinds of layers."""
-
-    hidden: int = 32
-    encoded_dims: int = 20  # of h
-    convolved: int = 64
-    graph_dims: int = 8  # of μ; 8 of 28 in the published network
-    dropout: float = 0.2
-    convolution: str = "gated"  # one of CONVOLUTIONS
-    decoder: str = "linear"  # or sigmoid, as published; principal components have no bounds
-    batch_norm_momentum: float = 0.1  # 0.01 as published
-
-    def __post_init__(self) -> None:
-        check_choice("convolution", self.convolution, CONVOLUTIONS)
-        check_choice("decoder", self.decoder, DECODERS)
 
 
 class Encoded(NamedTuple):
@@ -50,7 +29,6 @@ class EfnstNetwork(nn.Module):
 
     def __init__(self, n_inputs: int, n_targets: int, options: NetworkOptions) -> None:
         super().__init__()
-        convolution = CONVOLUTIONS[options.convolution]
         h, mu, momentum = options.encoded_dims, options.graph_dims, options.batch_norm_momentum
 
         def dense(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
@@ -60,9 +38,9 @@ class EfnstNetwork(nn.Module):
         self.encoder = nn.Sequential(
             dense(n_inputs, options.hidden, options.dropout), dense(options.hidden, h, options.dropout)
         )
-        self.convolution = convolution(h, options.convolved)
+        self.convolution = ResGatedGraphConv(h, options.convolved)
         self.norm = nn.BatchNorm1d(options.convolved, momentum=momentum)
-        self.heads = convolution(options.convolved, 2 * mu)
+        self.heads = ResGatedGraphConv(options.convolved, 2 * mu)
         last = [nn.Sigmoid()] if options.decoder == "sigmoid" else []
         self.decoder = nn.Sequential(dense(h + mu, options.hidden, 0.0), nn.Linear(options.hidden, n_targets), *last)
 

@@ -1,43 +1,73 @@
-"""What of the learning step can be chosen."""
+"""What of the learning step can be chosen; nextflow_schema.json says what each parameter means."""
 
-from dataclasses import dataclass
+from dataclasses import field
 
-from efnst.errors import EfnstError, check_choice
-
-IMAGE_FUSIONS = ("late", "weights", "concatenate", "none")
-EMBEDDINGS = ("decoded", "latent_skip", "latent")
-TARGETS = ("diffused", "inputs")
-GRAPHS = ("nearest", "radius")
+from efnst.errors import EfnstError
+from efnst.program.options import options
 
 
-@dataclass(frozen=True)
+@options
 class EmbeddingOptions:
     """How expression and image features are made, how spots are joined, and what of the network is kept."""
 
-    min_spots_per_gene: int = 3
-    n_genes: int = 3000
-    expression_pcs: int = 30
-    image_pcs: int = 50
-    image_fusion: str = "late"  # one of IMAGE_FUSIONS
-    image_weight: float = 1.0
-    n_neighbours: int = 4
-    augmentation: float = 0.2
-    graph: str = "nearest"  # one of GRAPHS
-    graph_neighbours: int = 6
-    graph_radius: float = 1.5  # pitches; 1.5 joins touching spots: the hexagonal ring of 6
-    diffusion: float = 0.5
-    weigh_by_counts: bool = True
-    target: str = "diffused"  # one of TARGETS
-    embedding: str = "decoded"  # one of EMBEDDINGS
-    embedding_dims: int = 25
-    vary_views: bool = True
-    expression_rep: str = ""  # features in obsm that take the place of components of the expression
-    save_model: bool = False
+    min_spots_per_gene: int
+    n_genes: int
+    expression_rep: str | None
+    expression_pcs: int
+    image_pcs: int
+    image_fusion: str
+    image_weight: float
+    n_neighbours: int
+    augmentation: float
+    graph_neighbours: int
+    diffusion: float
+    weigh_by_counts: bool
+    target: str
+    embedding: str
+    embedding_dims: int
+    vary_views: bool
+    save_model: bool
 
     def __post_init__(self) -> None:
-        choices = {"image_fusion": IMAGE_FUSIONS, "graph": GRAPHS, "target": TARGETS, "embedding": EMBEDDINGS}
-        for name, allowed in choices.items():
-            check_choice(name, getattr(self, name), allowed)
         if self.save_model and self.expression_rep:
             message = "Expected save_model or expression_rep, found both: a model is saved with its map from genes."
             raise EfnstError(message)
+
+
+@options
+class NetworkOptions:
+    """Widths and kinds of layers; 20 dimensions of h and 8 of μ are those of the published network."""
+
+    hidden: int = 32
+    encoded_dims: int = 20  # of h
+    convolved: int = 64
+    graph_dims: int = 8  # of μ
+    dropout: float = 0.2
+    decoder: str
+    batch_norm_momentum: float
+
+
+@options
+class TrainingOptions:
+    """How to train; the weights multiply the parts of the loss."""
+
+    n_seeds: int
+    epochs: int
+    tolerance: float
+    learning_rate: float
+    weight_decay: float = 1e-4
+    gradient_clip: float = 5.0
+    input_noise: float
+    reconstruction_weight: float = 1.0
+    graph_weight: float
+    kl_weight: float
+    graph_loss: str
+    seed: int
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+
+
+@options
+class DeviceOptions:
+    """Where the networks run."""
+
+    device: str

@@ -12,9 +12,9 @@ from efnst.embedding.diffusion import count_precision
 from efnst.embedding.image_fusion import shows_texture, structured_components
 from efnst.embedding.options import EmbeddingOptions
 from efnst.errors import EfnstError
-from efnst.genes.components import dense_components, unit_scale
+from efnst.genes.components import dense_components
 from efnst.genes.expression import log_normalise, principal_components, spatially_variable_genes
-from efnst.geometry.neighbours import graph_of_pairs, neighbour_graph, pairs_within
+from efnst.geometry.neighbours import neighbour_graph
 from efnst.names import SECTION, SPATIAL
 
 BASELINE_NEIGHBOURS = 6
@@ -77,23 +77,13 @@ def prepare(
             f"Expected at least 2 genes seen in {options.min_spots_per_gene} or more spots, found {len(genes)}. "
             "Lower min_spots_per_gene, or look at the section's counts."
         )
-    if options.graph == "radius":
-        graph = graph_of_pairs(pairs_within(positions, options.graph_radius * pitch), section.n_obs)
-        if graph.nnz == 0:
-            raise EfnstError(
-                f"Expected spots closer than {options.graph_radius:g} pitches, found none. "
-                "Choose a larger graph_radius."
-            )
-    else:
-        graph = neighbour_graph(positions, options.graph_neighbours)
+    graph = neighbour_graph(positions, options.graph_neighbours)
     use_image = features is not None and options.image_fusion != "none"
     image = dense_components(features, options.image_pcs) if use_image else None
     structured = None
     if image is not None and options.image_fusion == "late" and shows_texture(section, min(patch_um)):
         patch = max(patch_um) / float(section.uns[SECTION]["um_per_px"])
         structured = structured_components(image, positions, pitch, patch) * options.image_weight
-    elif image is not None and options.image_fusion == "concatenate":
-        structured = unit_scale(image) * options.image_weight
     precision = count_precision(counts.sum(1)) if options.weigh_by_counts else np.ones(section.n_obs)
     given = _given_features(section, options.expression_rep) if options.expression_rep else None
     return Prepared(

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from efnst.embedding.network import EfnstNetwork, NetworkOptions
+from efnst.embedding.network import EfnstNetwork
+from efnst.embedding.options import NetworkOptions
 
 FORMAT = 1
 

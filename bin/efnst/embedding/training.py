@@ -1,45 +1,22 @@
 """Training the EfNST network on one section, full batch, in time and memory linear in the number of spots."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import sparse
-from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from efnst.embedding.convergence import converged
-from efnst.embedding.deep_clustering import clustering_loss, soft_assignment, target_distribution
 from efnst.embedding.losses import graph_loss, published_graph_loss
-from efnst.embedding.network import EfnstNetwork, Encoded, NetworkOptions
-from efnst.errors import EfnstError, check_choice
+from efnst.embedding.network import EfnstNetwork, Encoded
+from efnst.embedding.options import TrainingOptions
+from efnst.errors import EfnstError
 
-GRAPH_LOSSES = ("repaired", "published")
-LOSS_PARTS = ("reconstruction", "graph", "kl", "clustering")
-TARGET_EPOCHS = 20  # of deep embedded clustering, between two target distributions
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to train; the weights multiply the parts of the loss."""
-
-    epochs: int = 400  # at most
-    tolerance: float = 0.02  # relative fall of the loss that still counts as learning; 0: train all epochs
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    gradient_clip: float = 5.0
-    input_noise: float = 0.1  # fraction of the inputs set to zero in each epoch
-    reconstruction_weight: float = 1.0
-    graph_weight: float = 0.1
-    kl_weight: float = 0.01
-    graph_loss: str = "repaired"  # one of GRAPH_LOSSES
-    dec_epochs: int = 0  # of deep embedded clustering after the training proper
-    dec_weight: float = 1.0
-    n_clusters: int = 0  # centres of deep embedded clustering
-    seed: int = 0
-    network: NetworkOptions = field(default_factory=NetworkOptions)
+LOSS_PARTS = ("reconstruction", "graph", "kl")
+FOR_ENCODERS = {"tensorrt": "cuda", "openvino": "cpu"}  # devices that run no network of PyTorch, and where it runs then
 
 
 @dataclass(frozen=True)
@@ -58,7 +35,7 @@ class Trained:
 
 def choose_device(name: str) -> torch.device:
     """`auto` takes CUDA where PyTorch has it; an explicit device that is not there is an error, never a fallback."""
-    check_choice("device", name, ("auto", "cpu", "cuda"))
+    name = FOR_ENCODERS.get(name, name)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -73,19 +50,12 @@ def train(
 
     Ends when the loss no longer falls (`convergence.converged`), at the latest after `options.epochs`.
     """
-    check_choice("graph_loss", options.graph_loss, GRAPH_LOSSES)
     start = time.perf_counter()
     run = _Run(inputs, targets, graph, options, device)
     while len(run.total) < options.epochs and not converged(run.total, options.tolerance):
         run.epoch()
-    if options.dec_epochs:
-        run.find_centres()
-    for _ in range(options.dec_epochs):
-        run.epoch()
     losses = torch.stack(run.history).cpu().numpy()
-    loss = {
-        name: losses[:, column].tolist() for column, name in enumerate(LOSS_PARTS[: 4 if options.dec_epochs else 3])
-    }
+    loss = {name: losses[:, column].tolist() for column, name in enumerate(LOSS_PARTS)}
     encoded = run.encode()
     state = {name: values.cpu().numpy() for name, values in run.network.state_dict().items()}
     return Trained(
@@ -108,20 +78,16 @@ class _Run:
         self.edges = torch.from_numpy(np.stack(graph.tocoo().coords).astype(np.int64)).to(device)
         self.inputs, self.targets = (torch.from_numpy(values).to(device) for values in (inputs, targets))
         self.network = EfnstNetwork(inputs.shape[1], targets.shape[1], options.network).to(device)
-        self.centres: nn.Parameter | None = None
-        self.target_distribution: Tensor | None = None
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay
         )
-        weights = [options.reconstruction_weight, options.graph_weight, options.kl_weight, options.dec_weight]
+        weights = [options.reconstruction_weight, options.graph_weight, options.kl_weight]
         self.weights = torch.tensor(weights, device=device)
-        self.history: list[Tensor] = []  # parts of the loss [4], not weighted
+        self.history: list[Tensor] = []  # parts of the loss [3], not weighted
         self.total: list[float] = []  # the weighted sum
 
     def epoch(self) -> None:
         """One step on all spots."""
-        if self.centres is not None and (len(self.history) - self.dec_start) % TARGET_EPOCHS == 0:
-            self.target_distribution = target_distribution(soft_assignment(self.encode().latent, self.centres.detach()))
         self.network.train()
         noisy = self.inputs * (torch.rand_like(self.inputs) >= self.options.input_noise)
         parts = self._losses(self.network(noisy, self.edges))
@@ -142,21 +108,8 @@ class _Run:
         with torch.no_grad():
             return self.network(self.inputs, self.edges)
 
-    def find_centres(self) -> None:
-        """Start deep embedded clustering from the k-means centres of the latent space."""
-        if not 2 <= self.options.n_clusters <= len(self.inputs):
-            raise EfnstError(
-                f"Expected the number of domains (2 to {len(self.inputs)}, the spots) for deep embedded clustering, "
-                f"found {self.options.n_clusters}. Give n_domains, or set dec_epochs to 0."
-            )
-        latent = self.encode().latent
-        kmeans = KMeans(self.options.n_clusters, n_init=10, random_state=self.options.seed).fit(latent.cpu().numpy())
-        self.centres = nn.Parameter(latent.new_tensor(kmeans.cluster_centers_))
-        self.optimiser.add_param_group({"params": [self.centres], "weight_decay": 0.0})
-        self.dec_start = len(self.history)
-
     def _losses(self, encoded: Encoded) -> Tensor:
-        """Mean squared error, graph loss, KL divergence to N(0, I) per spot (Kingma 2014, appendix B), clustering."""
+        """Mean squared error, graph loss, KL divergence to N(0, I) per spot (Kingma 2014, appendix B)."""
         if self.options.graph_loss == "published":
             graph = published_graph_loss(encoded.latent, self.edges)
         else:
@@ -164,8 +117,4 @@ class _Run:
             graph = graph_loss(encoded.mean, self.edges, pairs)
         variance = (2 * encoded.log_std).exp()
         kl = (encoded.mean**2 + variance - 1 - 2 * encoded.log_std).sum(1).mean() / 2
-        if self.centres is None:
-            clustering = kl.new_zeros(())
-        else:
-            clustering = clustering_loss(soft_assignment(encoded.latent, self.centres), self.target_distribution)
-        return torch.stack([F.mse_loss(encoded.decoded, self.targets), graph, kl, clustering])
+        return torch.stack([F.mse_loss(encoded.decoded, self.targets), graph, kl])

@@ -1,6 +1,6 @@
 """Views of a section: what each training sees of it."""
 
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,16 +11,23 @@ PC_SHARES = (1 / 2, 2 / 3, 1)  # of expression_pcs
 DIFFUSION_FACTORS = (1, 2, 4)
 
 
-def view_of(options: EmbeddingOptions, seed: int) -> EmbeddingOptions:
-    """The options of one training: with `vary_views`, numbers of genes and components and the diffusion are drawn.
+class View(NamedTuple):
+    """What a training takes for `n_genes`, `expression_pcs` and `diffusion`."""
+
+    n_genes: int
+    expression_pcs: int
+    diffusion: float
+
+
+def view_of(options: EmbeddingOptions, seed: int) -> View:
+    """The view of one training: with `vary_views`, numbers of genes and components and the diffusion are drawn.
 
     Trainings that see the section differently err differently, so that their consensus errs less.
     """
     if not options.vary_views:
-        return options
+        return View(options.n_genes, options.expression_pcs, options.diffusion)
     draw = np.random.default_rng(seed)
-    return replace(
-        options,
+    return View(
         n_genes=max(2, round(options.n_genes * draw.choice(GENE_SHARES))),
         expression_pcs=max(1, round(options.expression_pcs * draw.choice(PC_SHARES))),
         diffusion=float(options.diffusion * draw.choice(DIFFUSION_FACTORS)),

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from efnst.errors import EfnstError, check_choice
+from efnst.errors import EfnstError
 from efnst.names import PRECISION
 
 CPU, CUDA = "cpu", "cuda"
@@ -52,7 +52,6 @@ def open_encoder(path: Path, device: str, threads: int) -> OpenEncoder:
     used is an `EfnstError`, never a fallback; so is an fp16 encoder without a GPU, which a CPU would only run slower
     than fp32, and an int8 encoder elsewhere than on a CPU.
     """
-    check_choice("device", device, ("auto", *PROVIDERS))
     session, chosen, reason = _open_best(path, threads) if device == "auto" else (None, device, "as asked for")
     session = session or _session(path, chosen, threads)
     precision = session.get_modelmeta().custom_metadata_map.get(PRECISION, "fp32")

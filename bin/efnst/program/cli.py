@@ -6,14 +6,18 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import fields
+from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
+from inspect import Parameter, signature
 from pathlib import Path
+from typing import Annotated, get_type_hints
 
 import typer
 
 from efnst import __version__
 from efnst.errors import EfnstError
+from efnst.program.options import is_options, options_from_text, parameters_of
+from efnst.program.parameters import help_of, known_parameters
 
 log = logging.getLogger("efnst")
 
@@ -21,6 +25,8 @@ log = logging.getLogger("efnst")
 def run(main: Callable[..., None], uses_torch: bool = False) -> None:
     """Run `main` as a command line program; without `uses_torch`, PyTorch counts as not installed.
 
+    Each argument of `main` that is a dataclass of options (program/options.py) becomes one option `--name VALUE` for
+    each of its parameters, with help, allowed values and default from nextflow_schema.json. `outdir` is made.
     anndata imports PyTorch where it finds it, which takes most programs longer than their own work.
 
     Exit status 0: done; 2: an `EfnstError`, printed without a traceback. With `--failure FILE` on the command line an
@@ -30,7 +36,7 @@ def run(main: Callable[..., None], uses_torch: bool = False) -> None:
     step = Path(sys.argv[0]).stem
     failure = _option(sys.argv, "--failure")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command()(main)
+    app.command()(with_options(main))
     try:
         with nullcontext() if uses_torch else _without_torch():
             app()
@@ -41,6 +47,43 @@ def run(main: Callable[..., None], uses_torch: bool = False) -> None:
         if failure is None:
             sys.exit(2)
         write_json(Path(failure), {"sample": sample, "step": step, "reason": reason})
+
+
+def with_options(main: Callable[..., None]) -> Callable[..., None]:
+    """`main` for typer: dataclasses of options taken apart into their parameters, as text, and `outdir` made."""
+    kinds = options_of(main)
+    names = parameters_of_all(kinds)
+
+    @wraps(main)
+    def command(**given: object) -> None:
+        texts = {name: given.pop(name) for name in names}
+        chosen = options_from_text(kinds, {name: text for name, text in texts.items() if text is not None})
+        if "outdir" in given:
+            given["outdir"].mkdir(parents=True, exist_ok=True)
+        main(**given, **chosen)
+
+    hints = get_type_hints(main, include_extras=True)
+    kept = [each.replace(annotation=hints[each.name]) for each in signature(main).parameters.values()]
+    kept = [each for each in kept if each.name not in kinds] + [_parameter(name) for name in names]
+    command.__signature__ = signature(main).replace(parameters=sorted(kept, key=lambda each: each.kind))
+    command.__annotations__ = {each.name: each.annotation for each in kept}
+    return command
+
+
+def options_of(main: Callable[..., None]) -> dict[str, type]:
+    """The arguments of a program's `main` that are dataclasses of options."""
+    return {name: kind for name, kind in get_type_hints(main).items() if is_options(kind)}
+
+
+def parameters_of_all(kinds: dict[str, type]) -> list[str]:
+    """The parameters of several dataclasses of options, each once."""
+    return list(dict.fromkeys(name for kind in kinds.values() for name in parameters_of(kind)))
+
+
+def _parameter(name: str) -> Parameter:
+    """A parameter of the pipeline as an option of a program, still text."""
+    option = typer.Option(f"--{name}", help=help_of(known_parameters()[name]), metavar="VALUE", show_default=False)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option])
 
 
 def write_json(path: Path, content: object) -> None:
@@ -60,11 +103,6 @@ def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
 
     with tqdm(total=total, unit=f" {unit}", disable=None, leave=False, mininterval=0.5) as bar:
         yield bar.update
-
-
-def options_from(kind: type, given: dict) -> object:
-    """The dataclass `kind` with those of the values `given` that are fields of it."""
-    return kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given})
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -6,20 +6,30 @@ import math
 import re
 import textwrap
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-from jsonschema import Draft202012Validator, ValidationError
+from typing import TYPE_CHECKING
 
 from efnst.errors import EfnstError
 
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
 HELP_COLUMNS = 100
 A_TYPE = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
+LIBRARY_SCHEMA = Path(__file__).with_name("nextflow_schema.json")  # a copy: a task may see no other file than bin/
 A_FORMAT = {"file-path": "a file", "directory-path": "a folder"}
 
 
 def read_schema(path: Path) -> dict:
     """Read a JSON schema of the project."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@cache
+def known_parameters() -> dict[str, dict]:
+    """Every parameter of the pipeline and its description."""
+    return properties(read_schema(LIBRARY_SCHEMA))
 
 
 def read_parameters(path: Path) -> dict:
@@ -65,24 +75,40 @@ def check_parameters(given: dict, schema: dict) -> tuple[dict, list[str]]:
 
 
 def parameter_problems(given: dict, schema: dict) -> list[str]:
-    """One line for every wrong, missing or unknown parameter of `given` (coerced); empty if there is none."""
-    known = properties(schema)
-    problems = [
-        f"parameter --{name}: not known to efnst{suggestion(snake_case(name), list(known), '--')}"
-        for name in _unknown(given, known)
-    ]
+    """One line for every wrong, missing, retired or unknown parameter of `given` (coerced); empty if there is none."""
+    known, retired = properties(schema), schema.get("retired", {})
+    problems = []
+    for name in _unknown(given, known):
+        heir = retired.get(snake_case(name))
+        hint = f"no longer an option: {heir}" if heir else _not_known(name, known)
+        problems.append(f"parameter --{name}: {hint}")
     required = {name for group in groups(schema) for name in group.get("required", [])}
     problems += [
         f"parameter --{name}: missing, {expectation(known[name])}" for name in known if name in required - set(given)
     ]
-    values = {name: value for name, value in given.items() if name in known}
-    for name, errors in errors_by_name(values, {"properties": known}).items():
-        problems.append(f"parameter --{name}: {found_and_expected(values[name], known[name], errors)}")
-    return problems
+    return problems + value_problems({name: value for name, value in given.items() if name in known}, known)
 
 
-def errors_by_name(values: dict, schema: dict) -> dict[str, list[ValidationError]]:
+def value_problems(values: dict, about: dict[str, dict]) -> list[str]:
+    """One line for every parameter of `values` (coerced) that has a value which `about` does not allow."""
+    errors = errors_by_name(values, {"properties": about})
+    return [
+        f"parameter --{name}: {found_and_expected(values[name], about[name], wrong)}" for name, wrong in errors.items()
+    ]
+
+
+def problem_list(problems: list[str], where: str) -> str:
+    """All problems as one message that can be shown by itself; empty if there are none."""
+    if not problems:
+        return ""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return "\n".join([f"Found {count} in {where}; nothing was run:", *(f"  - {problem}" for problem in problems)])
+
+
+def errors_by_name(values: dict, schema: dict) -> "dict[str, list[ValidationError]]":
     """What the schema finds wrong with the members of `values`, by member."""
+    from jsonschema import Draft202012Validator  # not for --help, which is to be instant
+
     errors = {}
     for error in Draft202012Validator(schema).iter_errors(values):
         if error.absolute_path:
@@ -90,8 +116,11 @@ def errors_by_name(values: dict, schema: dict) -> dict[str, list[ValidationError
     return errors
 
 
-def found_and_expected(value: object, about: dict, errors: list[ValidationError]) -> str:
+def found_and_expected(value: object, about: dict, errors: "list[ValidationError]") -> str:
     """`found …, expected …` for one value, with what to do."""
+    heir = about.get("retired", {}).get(str(value))
+    if heir:
+        return f"found {show(value)}, no longer an option: {heir}"
     hint = ""
     if value is True and any(error.validator == "type" for error in errors):
         hint = " (an option without a value arrives as true)"
@@ -147,9 +176,19 @@ def help_text(schema: dict, hidden: bool = False) -> str:
             continue
         lines += ["", _hanging("", f"{group['title']}: {group['description']}")]
         for name, about in shown.items():
-            text = f"{about['description']} {_facts(name, about, group)}"
+            text = help_of(about, name in group.get("required", []))
             lines.append(_hanging(f"  --{name}".ljust(width), text))
     return "\n".join(lines) + "\n"
+
+
+def help_of(about: dict, is_required: bool = False) -> str:
+    """What one parameter does, with its allowed values and its default in brackets."""
+    facts = [allowed(about)]
+    if is_required:
+        facts.append("required")
+    elif about.get("default", "") != "":
+        facts.append(f"default {about['default'] if about['type'] != 'boolean' else show(about['default'])}")
+    return f"{about['description']} [{'; '.join(facts)}]"
 
 
 def markdown_table(schema: dict) -> str:
@@ -206,14 +245,9 @@ def _unknown(given: dict, known: dict) -> list[str]:
     return sorted(first.values())
 
 
-def _facts(name: str, about: dict, group: dict) -> str:
-    """What is allowed and the default, in brackets."""
-    facts = [allowed(about)]
-    if name in group.get("required", []):
-        facts.append("required")
-    elif about.get("default", "") != "":
-        facts.append(f"default {about['default'] if about['type'] != 'boolean' else show(about['default'])}")
-    return f"[{'; '.join(facts)}]"
+def _not_known(name: str, known: dict) -> str:
+    """What is said of a name that no parameter has or had."""
+    return f"not known to efnst{suggestion(snake_case(name), list(known), '--')}"
 
 
 def _hanging(start: str, text: str) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shlex
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -14,6 +15,7 @@ from efnst.program.cli import read_json
 from efnst.program.parameters import properties
 
 INFO = "pipeline_info"
+OWN_IMAGE = re.compile(r"efnst(-\w+)?:[0-9a-f]{12}")  # what conf/images.config says, not the user
 DEEPEST = 6  # folders between a result and the output folder
 KINDS = (  # name of the file, the step that makes it, what it is
     ("*.h5ad", "ASSIGN_DOMAINS", "counts, domains and embeddings"),
@@ -107,7 +109,7 @@ def changed_parameters(origin: Origin, schema: dict) -> dict:
     return {
         name: value
         for name, value in ran.items()
-        if name in about and value not in (None, "") and value != about[name].get("default")
+        if name in about and value not in (None, "", about[name].get("default")) and not OWN_IMAGE.fullmatch(str(value))
     }
 
 

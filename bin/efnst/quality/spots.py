@@ -28,11 +28,11 @@ MAD_TO_SD = 1.4826  # of a normal distribution
 class Thresholds:
     """Limits a spot has to keep to; the names are those of the parameters."""
 
-    min_counts_per_spot: float = 1
-    min_genes_per_spot: float = 1
-    max_pct_mt: float = 100
-    max_pct_ribo: float = 100
-    max_pct_hb: float = 100
+    min_counts_per_spot: float
+    min_genes_per_spot: float
+    max_pct_mt: float
+    max_pct_ribo: float
+    max_pct_hb: float
 
 
 LIMITED = dict(zip((field.name for field in fields(Thresholds)), METRICS, strict=True))

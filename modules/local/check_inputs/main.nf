@@ -1,13 +1,13 @@
 include { codeDigest } from '../digests'
+include { options ; quoted } from '../shell'
 
 process CHECK_INPUTS {
-    tag "${sheet.name}"
     label 'process_single'
     ext code: { codeDigest('check_inputs.py') }
     cache 'deep'
 
     input:
-    path sheet // samplesheet, as CSV, TSV or YAML
+    path sheet // samplesheet, as CSV, TSV or YAML, under a name of ours
     val base // folder that relative paths of the samplesheet start from
     path parameters, stageAs: 'given/*' // the run's parameters, as JSON
     path schemas // nextflow_schema.json and samplesheet_schema.json
@@ -21,25 +21,21 @@ process CHECK_INPUTS {
     script:
     """
     # code ${task.ext.code}
-    check_inputs.py \\
-        --input '${sheet}' \\
-        --base '${base}' \\
-        --params '${parameters}' \\
-        --schema nextflow_schema.json \\
-        --sheet_schema samplesheet_schema.json \\
-        --problems problems.txt
+    check_inputs.py ${options([input: sheet, base: base, params: parameters])} --problems problems.txt \\
+        --schema nextflow_schema.json --sheet_schema samplesheet_schema.json
     write_versions.py '${task.process}' jsonschema > versions.yml
     """
 
     stub:
     """
-    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) column[\$i] = i }
+    base=${quoted(base)} awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) column[\$i] = i }
         NR > 1 {
-            printf "%s{\\"id\\": \\"%s\\", \\"section\\": \\"${base}/%s\\", ", NR == 2 ? "[" : ",\\n", \$column["sample"], \$column["section"]
+            printf "%s{\\"id\\": \\"%s\\", ", NR == 2 ? "[" : ",\\n", \$column["sample"]
+            printf "\\"section\\": \\"%s/%s\\", ", ENVIRON["base"], \$column["section"]
             printf "\\"image\\": \\"\\", \\"labels\\": \\"\\", \\"n_domains\\": 4, \\"group\\": \\"\\"}"
         }
-        END { print "]" }' '${sheet}' > sections.json
-    cp '${parameters}' parameters.json
+        END { print "]" }' ${sheet} > sections.json
+    cp ${parameters} parameters.json
     touch problems.txt versions.yml
     """
 }

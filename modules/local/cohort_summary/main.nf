@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { options } from '../shell'
 
 process COHORT_SUMMARY {
     label 'process_single'
@@ -24,7 +25,7 @@ process COHORT_SUMMARY {
     # code ${task.ext.code}
     mkdir -p summaries thumbnails pseudobulk failures warnings versions
     cohort_summary.py \\
-        --sections ${sections} \\
+        ${options([sections: sections])} \\
         --summaries summaries \\
         --thumbnails thumbnails \\
         --pseudobulk pseudobulk \\

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { options ; quoted } from '../shell'
 
 process DESCRIBE_DOMAINS {
     tag "${meta.id}"
@@ -9,7 +10,13 @@ process DESCRIBE_DOMAINS {
     tuple val(meta), path(domains)
 
     output:
-    tuple val(meta), path("${meta.id}/markers.csv"), path("${meta.id}/spatial_genes.csv"), path("${meta.id}/umap.csv"), path("${meta.id}/description.json"), optional: true, emit: description
+    tuple val(meta),
+        path("${meta.id}/markers.csv"),
+        path("${meta.id}/spatial_genes.csv"),
+        path("${meta.id}/umap.csv"),
+        path("${meta.id}/description.json"),
+        optional: true,
+        emit: description
     path "${meta.id}/${meta.id}_pseudobulk.csv", optional: true, emit: pseudobulk
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions
@@ -17,13 +24,16 @@ process DESCRIBE_DOMAINS {
     script:
     """
     # code ${task.ext.code}
-    describe_domains.py --sample '${meta.id}' --domains ${domains} --outdir '${meta.id}' --failure failure.json ${task.ext.args ?: ''}
+    describe_domains.py ${options([sample: meta.id, domains: domains, outdir: meta.id])} --failure failure.json \\
+        ${options(task.ext.parameters)}
     write_versions.py '${task.process}' scanpy scipy umap-learn > versions.yml
     """
 
     stub:
+    def folder = quoted(meta.id)
     """
-    mkdir '${meta.id}'
-    touch '${meta.id}/markers.csv' '${meta.id}/spatial_genes.csv' '${meta.id}/umap.csv' '${meta.id}/description.json' '${meta.id}/${meta.id}_pseudobulk.csv' versions.yml
+    mkdir ${folder}
+    cd ${folder}
+    touch markers.csv spatial_genes.csv umap.csv description.json ${quoted("${meta.id}_pseudobulk.csv")} ../versions.yml
     """
 }

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { options } from '../shell'
 
 process EMBED_PATCHES {
     tag "${meta.id}"
@@ -17,17 +18,11 @@ process EMBED_PATCHES {
     path 'versions.yml', emit: versions
 
     script:
+    def files = [patches: patches, encoder: encoder, stain: image_qc, stain_reference: stain_reference]
     """
     # code ${task.ext.code}
-    embed_patches.py \\
-        --sample '${meta.id}' \\
-        --patches ${patches} \\
-        --encoder ${encoder} \\
-        --threads ${task.cpus} \\
-        ${image_qc ? "--stain ${image_qc}" : ''} \\
-        ${stain_reference ? "--stain_reference ${stain_reference}" : ''} \\
-        --failure failure.json \\
-        ${task.ext.args ?: ''}
+    embed_patches.py ${options([sample: meta.id])} ${options(files)} --threads ${task.cpus} --failure failure.json \\
+        ${options(task.ext.parameters)}
     write_versions.py '${task.process}' onnxruntime > versions.yml
     """
 

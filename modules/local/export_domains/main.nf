@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { options ; quoted } from '../shell'
 
 process EXPORT_DOMAINS {
     tag "${meta.id}"
@@ -16,13 +17,15 @@ process EXPORT_DOMAINS {
     script:
     """
     # code ${task.ext.code}
-    export_domains.py --sample '${meta.id}' --domains ${domains} --outdir '${meta.id}' --failure warning.json ${task.ext.args ?: ''}
+    export_domains.py ${options([sample: meta.id, domains: domains, outdir: meta.id])} --failure warning.json \\
+        ${options(task.ext.parameters)}
     write_versions.py '${task.process}' shapely matplotlib spatialdata > versions.yml
     """
 
     stub:
+    def folder = quoted(meta.id)
     """
-    mkdir -p '${meta.id}/exports' '${meta.id}/figures'
-    touch '${meta.id}/exports/loupe.csv' '${meta.id}/figures/domains.svg' versions.yml
+    mkdir -p ${folder}/exports ${folder}/figures
+    touch ${folder}/exports/loupe.csv ${folder}/figures/domains.svg versions.yml
     """
 }

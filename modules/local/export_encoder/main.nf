@@ -1,12 +1,12 @@
 include { codeDigest } from '../digests'
+include { options } from '../shell'
 
 process EXPORT_ENCODER {
-    tag "${encoder}"
     label 'process_single'
     ext code: { codeDigest('export_encoder.py') }
 
     input:
-    val encoder // name of the encoder
+    val wanted // true once there is a section with an image: without one no encoder is exported
     path weights // its weights, or []
     path own // an encoder of one's own and its declaration, or []
 
@@ -15,14 +15,10 @@ process EXPORT_ENCODER {
     path 'versions.yml', emit: versions
 
     script:
+    def files = [weights: weights, encoder_onnx: own ? own[0] : null, declaration: own ? own[1] : null]
     """
     # code ${task.ext.code}
-    export_encoder.py \\
-        --encoder '${encoder}' \\
-        ${weights ? "--weights ${weights}" : ''} \\
-        ${own ? "--encoder_onnx ${own[0]} --declaration ${own[1]}" : ''} \\
-        --threads ${task.cpus} \\
-        ${task.ext.args ?: ''}
+    export_encoder.py ${options(files)} --threads ${task.cpus} ${options(task.ext.parameters)}
     write_versions.py '${task.process}' torch onnx onnxruntime > versions.yml
     """
 

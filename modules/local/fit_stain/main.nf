@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { arguments } from '../shell'
 
 process FIT_STAIN {
     label 'process_single'
@@ -14,7 +15,7 @@ process FIT_STAIN {
     script:
     """
     # code ${task.ext.code}
-    fit_stain.py ${image_qc} ${task.ext.args ?: ''}
+    fit_stain.py ${arguments(image_qc)}
     write_versions.py '${task.process}' numpy > versions.yml
     """
 

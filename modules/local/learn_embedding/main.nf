@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { options } from '../shell'
 
 process LEARN_EMBEDDING {
     tag "${meta.id}"
@@ -7,7 +8,7 @@ process LEARN_EMBEDDING {
     ext code: { codeDigest('learn_embedding.py') }, bytes: { section.size() }
 
     input:
-    tuple val(meta), path(section), path(features), val(n_clusters) // features: [] without an image; n_clusters: 0 without deep embedded clustering
+    tuple val(meta), path(section), path(features) // features: [] without an image
 
     output:
     tuple val(meta), path('embedding.npz'), path('training.json'), optional: true, emit: embedding
@@ -18,14 +19,8 @@ process LEARN_EMBEDDING {
     script:
     """
     # code ${task.ext.code}
-    learn_embedding.py \\
-        --sample '${meta.id}' \\
-        --section ${section} \\
-        ${features ? "--features ${features}" : ''} \\
-        --n_domains ${n_clusters} \\
-        --threads ${task.cpus} \\
-        --failure failure.json \\
-        ${task.ext.args ?: ''}
+    learn_embedding.py ${options([sample: meta.id, section: section, features: features])} --threads ${task.cpus} \\
+        --failure failure.json ${options(task.ext.parameters)}
     write_versions.py '${task.process}' torch torch-geometric scipy > versions.yml
     """
 

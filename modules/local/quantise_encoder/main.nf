@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { arguments ; options } from '../shell'
 
 process QUANTISE_ENCODER {
     label 'process_medium'
@@ -17,12 +18,8 @@ process QUANTISE_ENCODER {
     script:
     """
     # code ${task.ext.code}
-    quantise_encoder.py ${patches} \\
-        --encoder ${encoder} \\
-        --record ${encoder_json} \\
-        --threads ${task.cpus} \\
-        ${stain_reference ? "--stain_reference ${stain_reference}" : ''} \\
-        ${task.ext.args ?: ''}
+    quantise_encoder.py ${options([encoder: encoder, record: encoder_json, stain_reference: stain_reference])} \\
+        --threads ${task.cpus} ${options(task.ext.parameters)} ${arguments(patches)}
     write_versions.py '${task.process}' onnx onnxruntime > versions.yml
     """
 

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { options } from '../shell'
 
 process READ_SECTION {
     tag "${meta.id}"
@@ -6,8 +7,15 @@ process READ_SECTION {
     ext code: { codeDigest('read_section.py') }, bytes: { count_bytes }
 
     input:
-    // digest: of the files below the folder, so that a repaired file is read again; count_bytes: what the counts take in them
-    tuple val(meta), val(use_image), path(folder, stageAs: 'section/*'), val(bin_um), path(image, stageAs: 'image/*'), path(labels, stageAs: 'labels/*'), val(digest), val(count_bytes)
+    // digest: of the files below the folder, so that a repaired file is read again; count_bytes: what the counts take
+    tuple val(meta),
+        val(use_image),
+        path(source, stageAs: 'section/*'),
+        val(bin_um),
+        path(image, stageAs: 'image/*'),
+        path(labels, stageAs: 'labels/*'),
+        val(digest),
+        val(count_bytes)
     path qc_rules
 
     output:
@@ -16,18 +24,11 @@ process READ_SECTION {
     path 'versions.yml', emit: versions
 
     script:
-    def image_option = !use_image ? '--image none' : image ? "--image ${image}" : ''
+    def given = [sample: meta.id, bin_um: bin_um, image: use_image ? image : 'none']
     """
     # code ${task.ext.code} files ${digest}
-    read_section.py \\
-        --sample '${meta.id}' \\
-        --section ${folder} \\
-        ${bin_um ? "--bin_um '${bin_um}'" : ''} \\
-        --qc_rules ${qc_rules} \\
-        ${image_option} \\
-        ${labels ? "--labels ${labels}" : ''} \\
-        --failure failure.json \\
-        ${task.ext.args ?: ''}
+    read_section.py ${options(given)} ${options([source: source, labels: labels, qc_rules: qc_rules])} \\
+        --failure failure.json ${options(task.ext.parameters)}
     write_versions.py '${task.process}' anndata h5py scipy > versions.yml
     """
 

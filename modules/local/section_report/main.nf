@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { options ; quoted } from '../shell'
 
 process SECTION_REPORT {
     tag "${meta.id}"
@@ -7,7 +8,20 @@ process SECTION_REPORT {
 
     input:
     // image, image_qc, features and encoder: [] for a section without them
-    tuple val(meta), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*'), path(qc), path(image_qc), path(features), path(encoder), path(training), path(domains), path(domains_json), path(markers), path(spatial_genes), path(umap), path(description)
+    tuple val(meta),
+        path(source, stageAs: 'section/*'),
+        path(image, stageAs: 'image/*'),
+        path(qc),
+        path(image_qc),
+        path(features),
+        path(encoder),
+        path(training),
+        path(domains),
+        path(domains_json),
+        path(markers),
+        path(spatial_genes),
+        path(umap),
+        path(description)
     path template, stageAs: 'template/*' // report.html and what it includes
 
     output:
@@ -18,33 +32,22 @@ process SECTION_REPORT {
     path 'versions.yml', emit: versions
 
     script:
+    def records = [qc: qc, image_qc: image_qc, features_json: features, encoder_json: encoder, training: training]
+    def results = [domains: domains, domains_json: domains_json, description: description]
+    def tables = [markers: markers, spatial_genes: spatial_genes, umap: umap]
+    def files = [source: source, image: image, template: 'template/report.html']
     """
     # code ${task.ext.code}
-    section_report.py \\
-        --sample '${meta.id}' \\
-        --section ${folder} \\
-        ${image ? "--image ${image}" : ''} \\
-        --qc ${qc} \\
-        ${image_qc ? "--image_qc ${image_qc}" : ''} \\
-        ${features ? "--features_json ${features}" : ''} \\
-        ${encoder ? "--encoder_json ${encoder}" : ''} \\
-        --training ${training} \\
-        --domains ${domains} \\
-        --domains_json ${domains_json} \\
-        --markers ${markers} \\
-        --spatial_genes ${spatial_genes} \\
-        --umap ${umap} \\
-        --description ${description} \\
-        --template template/report.html \\
-        --outdir '${meta.id}' \\
-        --failure failure.json \\
-        ${task.ext.args ?: ''}
+    section_report.py ${options([sample: meta.id, outdir: meta.id])} ${options(files)} --failure failure.json \\
+        ${options(records)} ${options(results)} ${options(tables)}
     write_versions.py '${task.process}' jinja2 pillow > versions.yml
     """
 
     stub:
+    def folder = quoted(meta.id)
     """
-    mkdir '${meta.id}'
-    touch '${meta.id}/report.html' '${meta.id}/section_summary.json' '${meta.id}/${meta.id}_thumbnail.webp' versions.yml
+    mkdir ${folder}
+    cd ${folder}
+    touch report.html section_summary.json ${quoted("${meta.id}_thumbnail.webp")} ../versions.yml
     """
 }

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { options } from '../shell'
 
 process TILE_IMAGE {
     tag "${meta.id}"
@@ -6,7 +7,7 @@ process TILE_IMAGE {
     ext code: { codeDigest('tile_image.py') }, bytes: { image ? image.size().intdiv(10) : 0 }
 
     input:
-    tuple val(meta), path(section), path(folder, stageAs: 'section/*'), path(image, stageAs: 'image/*')
+    tuple val(meta), path(section), path(source, stageAs: 'section/*'), path(image, stageAs: 'image/*')
     path qc_rules
 
     output:
@@ -16,16 +17,10 @@ process TILE_IMAGE {
     path 'versions.yml', emit: versions
 
     script:
+    def files = [section: section, source: source, image: image, qc_rules: qc_rules]
     """
     # code ${task.ext.code}
-    tile_image.py \\
-        --sample '${meta.id}' \\
-        --section ${section} \\
-        --folder ${folder} \\
-        ${image ? "--image ${image}" : ''} \\
-        --qc_rules ${qc_rules} \\
-        --failure failure.json \\
-        ${task.ext.args ?: ''}
+    tile_image.py ${options([sample: meta.id])} ${options(files)} --failure failure.json ${options(task.ext.parameters)}
     write_versions.py '${task.process}' pyvips h5py > versions.yml
     """
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from efnst.domains.assign import DomainOptions, assign_domains, by_size, match_numbers
+from efnst.domains.assign import assign_domains, by_size, match_numbers
 from efnst.domains.clustering import cluster
 from efnst.domains.consensus import consensus
+from efnst.domains.options import DomainOptions
 from efnst.domains.refinement import refine
 from efnst.domains.scores import label_scores
 
@@ -61,7 +62,7 @@ def test_confidence_is_that_of_the_domain_after_refinement(
     noise = np.random.default_rng(0).standard_normal((n_runs, section.n_obs, 3))
     arrays = {f"embedding_{run}": values for run, values in enumerate(noise)}
     arrays |= {"expression": noise[0], "diffused": noise[0]}
-    assigned, _ = assign_domains(section, arrays, DomainOptions(3, refinement_rounds=1, spatial_prior=0.0))
+    assigned, _ = assign_domains(section, arrays, DomainOptions(n_domains=3, refinement_rounds=1, spatial_prior=0.0))
 
     positions = section.obsm["spatial"]
     found = [cluster(values, 3, "mixture", seed) for seed, values in enumerate(noise)]

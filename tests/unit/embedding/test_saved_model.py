@@ -4,17 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from anndata import AnnData
 from scipy import sparse
 
 from efnst.embedding.augmentation import augment, neighbour_weights
 from efnst.embedding.learn import learn_embeddings
-from efnst.embedding.options import EmbeddingOptions
+from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.prepare import prepare
 from efnst.embedding.saved_model import affine_map, inputs_of, network_of, save_models
-from efnst.embedding.training import TrainingOptions
 from efnst.embedding.views import view_of
 from efnst.genes.expression import log_normalise, principal_components
 
@@ -29,18 +27,13 @@ def test_components_follow_from_an_affine_map() -> None:
     assert (weights[-1] == 0).all()
 
 
-@pytest.mark.parametrize("convolution", ["gated", "gat"])
-def test_the_embedding_follows_from_the_file(
-    simulated_section: Callable[..., AnnData], tmp_path: Path, convolution: str
-) -> None:
-    from efnst.embedding.network import NetworkOptions
-
+def test_the_embedding_follows_from_the_file(simulated_section: Callable[..., AnnData], tmp_path: Path) -> None:
     section = simulated_section(120)
     features = np.random.default_rng(1).normal(size=(120, 12)).astype(np.float32)
     features[:, :3] += 4 * np.sin(section.obsm["spatial"][:, :1] / 500)
-    options = EmbeddingOptions(embedding="latent", image_fusion="concatenate", save_model=True)
-    training = TrainingOptions(epochs=15, network=NetworkOptions(convolution=convolution))
-    arrays, record = learn_embeddings(section, features, options, training, torch.device("cpu"), n_seeds=2)
+    options = EmbeddingOptions(embedding="latent", save_model=True)
+    training = TrainingOptions(n_seeds=2, epochs=15)
+    arrays, record = learn_embeddings(section, features, options, training, torch.device("cpu"))
     save_models(tmp_path / "S1" / "model.pt", record["models"], {"sample": "S1"})
     loaded = torch.load(tmp_path / "S1" / "model.pt", weights_only=True)
     assert (loaded["format"], loaded["sample"], len(loaded["trainings"])) == (1, "S1", 2)
@@ -50,7 +43,7 @@ def test_the_embedding_follows_from_the_file(
     for number, kept in enumerate(loaded["trainings"]):
         view, genes = view_of(options, kept["seed"]), kept["gene_indices"].numpy()
         expression = principal_components(shared.normalised[:, genes], view.expression_pcs, kept["seed"])
-        near = neighbour_weights(shared.positions, shared.pitch, expression, None, view.n_neighbours)
+        near = neighbour_weights(shared.positions, shared.pitch, expression, shared.image, options.n_neighbours)
         augmented = log_normalise(augment(shared.counts, near, kept["augmentation"]))[:, genes]
         with torch.no_grad():
             latent = network_of(kept)(inputs_of(kept, augmented, features), edges).latent
@@ -59,6 +52,6 @@ def test_the_embedding_follows_from_the_file(
 
 def test_nothing_is_kept_unless_asked_for(simulated_section: Callable[..., AnnData]) -> None:
     _, record = learn_embeddings(
-        simulated_section(60), None, EmbeddingOptions(), TrainingOptions(epochs=2), torch.device("cpu")
+        simulated_section(60), None, EmbeddingOptions(), TrainingOptions(n_seeds=1, epochs=2), torch.device("cpu")
     )
     assert "models" not in record and all("model" not in run for run in record["runs"])

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from efnst.encoder.device import PROVIDERS, open_encoder
 from efnst.encoder.features import embed, patch_datasets, read_ahead
+from efnst.encoder.options import EncoderOptions
 from efnst.encoder.precision import cosines, mark_precision
 from efnst.errors import EfnstError
 
@@ -109,7 +110,8 @@ def test_cuda_gives_the_features_of_the_cpu(lite0_file: Path, patch_file: Path, 
 def test_fp16_on_cuda_is_close_to_fp32(patch_file: Path, lite0_file: Path, tmp_path: Path) -> None:
     import export_encoder
 
-    export_encoder.main(precision="fp16", outdir=tmp_path / "fp16")
+    (tmp_path / "fp16").mkdir()
+    export_encoder.main(outdir=tmp_path / "fp16", options=EncoderOptions(precision="fp16"))
     with h5py.File(patch_file) as file:
         expected = embed(open_encoder(lite0_file, "cpu", 2), file).features
         opened = open_encoder(tmp_path / "fp16" / "encoder.onnx", "cuda", 2)

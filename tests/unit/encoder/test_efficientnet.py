@@ -21,6 +21,7 @@ from efnst.encoder.efficientnet import (
     load_encoder,
 )
 from efnst.errors import EfnstError
+from efnst.image.options import PatchOptions
 
 FEATURES = {  # width of the last convolution: 1280 times the network's width, in steps of 8
     "efficientnet-lite0": 1280,
@@ -113,8 +114,14 @@ def real_patches(real_section: object, tmp_path_factory: pytest.TempPathFactory)
     import tile_image
 
     folder, outdir = real_section("her2st_A1"), tmp_path_factory.mktemp("real")
-    read_section.main(sample="A1", section=folder, outdir=outdir)
-    tile_image.main(sample="A1", section=outdir / "section.h5ad", folder=folder, patch_um="100,190,380", outdir=outdir)
+    read_section.main(sample="A1", source=folder, outdir=outdir)
+    tile_image.main(
+        sample="A1",
+        section=outdir / "section.h5ad",
+        source=folder,
+        outdir=outdir,
+        options=PatchOptions(patch_um="100,190,380"),
+    )
     with h5py.File(outdir / "patches.h5") as file:
         return [file[name][::43] for name in ("patches_100", "patches_190", "patches_380")]
 

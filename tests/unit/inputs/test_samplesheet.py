@@ -158,13 +158,16 @@ def test_numbers_of_domains_out_of_range(tmp_path: Path, value: str) -> None:
 
 
 def test_a_section_without_number_of_domains(tmp_path: Path) -> None:
-    """The number is chosen later, but deep embedded clustering has to know it."""
-    sheet = "sample,section,n_domains\nA1,a,3\nB1,b,\n"
-    found, problems = check(tmp_path, sheet, dec_epochs=0)
+    """The number is chosen later."""
+    found, problems = check(tmp_path, "sample,section,n_domains\nA1,a,3\nB1,b,\n")
     assert problems == [] and [row["n_domains"] for row in found] == [3, None]
-    _, problems = check(tmp_path, sheet, dec_epochs=10)
-    assert len(problems) == 1
-    assert problems[0].startswith("row 3 (B1), column n_domains: empty") and "--n_domains" in problems[0]
+
+
+@pytest.mark.parametrize("name", ["$HOME", "{a,b}", "st*r", "a?", "a[1]", "$(touch hacked)"])
+def test_a_path_that_cannot_be_brought_to_a_task(tmp_path: Path, name: str) -> None:
+    _, problems = check(tmp_path, f'sample,section\nA1,"{name}"\nB1,it\'s (1) & `b`; #2\n')
+    assert len(problems) == 1 and problems[0].startswith("row 2 (A1), column section: found ")
+    assert name in problems[0] and "expected a path without any of $*?[]{} and line breaks; rename it" in problems[0]
 
 
 def test_a_missing_column_is_one_problem(tmp_path: Path) -> None:

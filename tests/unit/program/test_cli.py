@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import yaml
 from tests.support.places import PROJECT
 
 from efnst import __version__
-from efnst.program.cli import options_from, read_json, versions, write_json
+from efnst.program.cli import read_json, versions, write_json
 
 PROGRAM = '''
 import sys
@@ -109,15 +108,6 @@ def test_json_has_no_infinity(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "b.json", {"x": float("nan")})
     assert not (tmp_path / "b.json").exists()
-
-
-def test_options_from_takes_the_fields_of_the_dataclass_only() -> None:
-    @dataclass(frozen=True)
-    class Options:
-        first: int = 1
-        second: int = 2
-
-    assert options_from(Options, {"second": 5, "other": 7}) == Options(1, 5)
 
 
 def test_versions_are_those_installed() -> None:

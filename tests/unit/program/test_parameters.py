@@ -116,6 +116,26 @@ def test_an_unknown_name_suggests_the_nearest(name: str, nearest: str) -> None:
     assert problems(**{name: 3}) == [f"parameter --{name}: not known to efnst; did you mean --{nearest}?"]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"dec_epochs": 100}, "parameter --dec_epochs: no longer an option: deep embedded clustering agreed less"),
+        ({"graph-radius": 2}, "parameter --graph-radius: no longer an option: the network's graph joins the nearest"),
+        ({"image_fusion": "concatenate"}, 'found "concatenate", no longer an option: all components beside'),
+        ({"embedding": "latent_skip"}, 'found "latent_skip", no longer an option: what the network decodes'),
+    ],
+)
+def test_a_retired_option_names_its_heir(given: dict, said: str) -> None:
+    (found,) = problems(**given)
+    assert said in found and found.endswith(("leave it out", "says how many", "choose late", "choose decoded"))
+
+
+def test_no_retired_option_is_still_one() -> None:
+    assert not SCHEMA["retired"].keys() & properties(SCHEMA).keys()
+    for about in properties(SCHEMA).values():
+        assert not about.get("retired", {}).keys() & set(about.get("enum", []))
+
+
 def test_the_two_names_nextflow_makes_of_one_option_are_one_problem() -> None:
     assert len(problems(**{"min-countz": 3, "minCountz": 3})) == 1
     assert snake_case("minCountsPerSpot") == "min_counts_per_spot"

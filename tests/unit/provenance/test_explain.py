@@ -26,6 +26,7 @@ def outdir(tmp_path: Path) -> Path:
     files = {"counts": outs / "matrix.h5", "labels": outs.parent / "labels.csv"}
     inputs = [{"role": role, "file": path.name} | file_checksum(path) for role, path in files.items()]
     parameters = defaults(SCHEMA) | {"input": "sheet.csv", "epochs": 20, "ignore_labels": "a b,c", "vary_views": False}
+    parameters |= {"image": "efnst:0123456789ab", "gpu_image": "efnst-gpu:0123456789ab"}  # of conf/images.config
     ran = {name: parameters[name] for name in ("epochs", "ignore_labels", "vary_views", "n_seeds")} | {"n_domains": 7}
     section = {"sample": "S1", "parameters": ran, "seed": 3, "versions": {"efnst": "0.1.0"}, "inputs": inputs}
     section |= {"domains": {"n_domains_found": 6, "n_domains_asked": 7}, "devices": {"network": "cuda:0"}}

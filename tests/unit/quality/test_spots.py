@@ -16,6 +16,11 @@ GENES = ["MT-CO1", "SAMD11", "mt-Nd1", "MTOR"]
 COUNTS = [[1, 2, 0, 1], [0, 0, 0, 0], [3, 0, 1, 0], [0, 5, 0, 5], [0, 9, 0, 0]]
 
 
+def limits(min_counts: float = 1, min_genes: float = 1, max_pct_mt: float = 100) -> Thresholds:
+    """Thresholds of which the others take nothing."""
+    return Thresholds(min_counts, min_genes, max_pct_mt, max_pct_ribo=100, max_pct_hb=100)
+
+
 def section() -> AnnData:
     made = AnnData(csr_matrix(np.array(COUNTS, dtype=np.int32)))
     made.var_names, made.obs_names = GENES, [f"spot{i}" for i in range(5)]
@@ -30,7 +35,7 @@ def test_metrics() -> None:
 
 
 def test_a_spot_counts_for_the_first_threshold_that_takes_it() -> None:
-    kept, lost, _ = keep_good_spots(section(), Thresholds(1, 2, 50))
+    kept, lost, _ = keep_good_spots(section(), limits(1, 2, 50))
     others = {"max_pct_ribo": 0, "max_pct_hb": 0}
     assert lost == {"min_counts_per_spot": 1, "min_genes_per_spot": 1, "max_pct_mt": 1} | others
     assert list(kept.obs_names) == ["spot0", "spot3"] and kept.n_vars == 4
@@ -38,14 +43,14 @@ def test_a_spot_counts_for_the_first_threshold_that_takes_it() -> None:
 
 
 def test_thresholds_are_inclusive() -> None:
-    kept, _, _ = keep_good_spots(section(), Thresholds(4, 2, 25))
+    kept, _, _ = keep_good_spots(section(), limits(4, 2, 25))
     assert list(kept.obs_names) == ["spot0", "spot3"]
 
 
 def test_the_record_adds_up() -> None:
     made = section()
     made.obsm["spatial"] = np.array([[0, 0], [10, 0], [20, 0], [30, 0], [90, 0]], float)
-    kept, lost, _ = keep_good_spots(made, Thresholds(1, 1, 100))
+    kept, lost, _ = keep_good_spots(made, limits(1, 1, 100))
     record = qc_record(kept, lost, pitch_px=10.0)
     assert record["n_spots_in_tissue"] == 5 and record["n_spots_kept"] == 4 and record["share_kept"] == 0.8
     assert record["median_counts"] == 6.5 and record["median_genes"] == 2 and record["median_pct_mt"] == 12.5
@@ -74,21 +79,21 @@ def test_mads_make_thresholds_tighter_and_never_looser() -> None:
         {"total_counts": counts, "n_genes_by_counts": counts // 2, "pct_counts_mt": [5, 6, 4, 5, 6, 5, 60]}
     )
     metrics = metrics.assign(pct_counts_ribo=0.0, pct_counts_hb=0.0)
-    assert with_mads(Thresholds(), metrics, 0) == Thresholds()
-    found = with_mads(Thresholds(), metrics, 3)
+    assert with_mads(limits(), metrics, 0) == limits()
+    found = with_mads(limits(), metrics, 3)
     logs = np.log1p(counts)
     lowest = np.expm1(np.median(logs) - 3 * 1.4826 * np.median(np.abs(logs - np.median(logs))))
     assert found.min_counts_per_spot == pytest.approx(lowest, abs=1e-3) and 5 < lowest < 90
     assert found.max_pct_mt == pytest.approx(5 + 3 * 1.4826 * 1, abs=1e-3)
     assert found.max_pct_ribo == 100, "no spread says nothing"
-    tight = Thresholds(min_counts_per_spot=99, max_pct_mt=5)
+    tight = limits(99, max_pct_mt=5)
     assert with_mads(tight, metrics, 3).min_counts_per_spot == 99 and with_mads(tight, metrics, 3).max_pct_mt == 5
 
 
 def test_no_spot_left_says_what_each_threshold_took() -> None:
     said = r"none of 5 \(min_counts_per_spot 10 took 4, min_genes_per_spot 3 took 1, max_pct_mt 100 took 0, max_"
     with pytest.raises(EfnstError, match=said):
-        keep_good_spots(section(), Thresholds(10, 3, 100))
+        keep_good_spots(section(), limits(10, 3, 100))
 
 
 @settings(max_examples=50, deadline=None)
@@ -99,7 +104,7 @@ def test_no_spot_is_lost_twice_and_every_spot_kept_keeps_to_the_thresholds(
     made = AnnData(csr_matrix(counts))
     made.var_names = GENES
     try:
-        kept, lost, _ = keep_good_spots(made, Thresholds(min_counts, min_genes, max_mt))
+        kept, lost, _ = keep_good_spots(made, limits(min_counts, min_genes, max_mt))
     except EfnstError:
         good = (counts.sum(1) >= min_counts) & ((counts > 0).sum(1) >= min_genes)
         good &= 100 * counts[:, [0, 2]].sum(1) / np.maximum(counts.sum(1), 1) <= max_mt

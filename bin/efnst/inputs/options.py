@@ -1,0 +1,10 @@
+"""What of a section is read; nextflow_schema.json says what each parameter means."""
+
+from efnst.program.options import options
+
+
+@options
+class SourceOptions:
+    """What is read beside counts and positions."""
+
+    expression_rep: str | None
