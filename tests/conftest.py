@@ -44,7 +44,7 @@ def section_of(positions_um: np.ndarray, counts: sparse.csr_matrix, labels: np.n
 @pytest.fixture(scope="session")
 def simulated_section() -> Callable[..., AnnData]:
     """`simulated_section(n_spots, n_genes, n_regions, seed)`: a labelled section of that size, without an image."""
-    from efnst.simulation.tissue import simulate_expression
+    from efnst.simulation.specimen import simulate_expression
 
     def section(n_spots: int, n_genes: int = 100, n_regions: int = 3, seed: int = 0) -> AnnData:
         positions_um, labels, counts = simulate_expression(n_spots, n_genes, n_regions, seed)

@@ -17,15 +17,9 @@ from tests.support.places import PROJECT, REAL
 import read_section
 from efnst.errors import EfnstError
 from efnst.program.parameters import properties, read_schema
-from efnst.simulation.space_ranger import (
-    DAMAGES,
-    SMALL,
-    damage,
-    read_matrix,
-    simulate_section,
-    write_matrix,
-    write_section,
-)
+from efnst.simulation.damage import DAMAGES, damage
+from efnst.simulation.feature_matrix import read_matrix, write_matrix
+from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
 
 PROGRAM = PROJECT / "bin" / "read_section.py"
 HARMLESS = ("header_in_list_file", "no_header_in_csv", "antibody_features")

@@ -12,17 +12,10 @@ from anndata import AnnData
 from efnst.errors import EfnstError
 from efnst.inputs.located import located
 from efnst.inputs.section import load_section
-from efnst.simulation.forms import (
-    as_cytassist,
-    as_legacy,
-    as_probe_based,
-    as_raw,
-    pack,
-    to_anndata,
-    write_spatialdata,
-    write_visium_hd,
-)
-from efnst.simulation.space_ranger import SMALL, read_matrix, simulate_section, write_section
+from efnst.simulation.feature_matrix import read_matrix
+from efnst.simulation.forms import as_cytassist, as_legacy, as_probe_based, as_raw, pack, to_anndata, write_spatialdata
+from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
+from efnst.simulation.visium_hd import write_visium_hd
 
 
 @pytest.fixture(scope="module")

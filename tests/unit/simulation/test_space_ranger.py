@@ -16,22 +16,21 @@ from PIL import Image, UnidentifiedImageError
 from scipy.spatial import cKDTree
 
 from efnst.errors import EfnstError
+from efnst.simulation.damage import DAMAGES, damage
+from efnst.simulation.feature_matrix import read_matrix
 from efnst.simulation.space_ranger import (
     CSV_FILE,
-    DAMAGES,
     LIST_FILE,
     POSITION_COLUMNS,
     SMALL,
     SimulatedSection,
-    damage,
     random_barcodes,
-    read_matrix,
     scale_factors,
     section_name,
     simulate_section,
     write_section,
 )
-from efnst.simulation.tissue import Recipe
+from efnst.simulation.specimen import Recipe
 
 MATRIX = "filtered_feature_bc_matrix.h5"
 HIRES = Path("spatial") / "tissue_hires_image.png"

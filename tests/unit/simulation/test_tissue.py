@@ -16,32 +16,20 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from efnst.errors import EfnstError
-from efnst.simulation.tissue import (
-    LAYOUTS,
+from efnst.simulation.counts import (
     MITOCHONDRIAL,
     MIXING,
-    OUTSIDE,
-    SOURCES,
     Programmes,
-    Recipe,
-    Specimen,
-    Stain,
-    Tissue,
     gene_names,
-    grid_for,
-    hexagonal_grid,
     mixed_shares,
     region_shares,
-    render_image,
     separate_programmes,
-    separate_stain,
-    simulate_appearance,
     simulate_counts,
-    simulate_expression,
     simulate_programmes,
-    simulate_specimen,
-    simulate_tissue,
 )
+from efnst.simulation.regions import LAYOUTS, OUTSIDE, SOURCES, Tissue, grid_for, hexagonal_grid, simulate_tissue
+from efnst.simulation.specimen import Recipe, Specimen, simulate_expression, simulate_specimen
+from efnst.simulation.stained_image import Stain, render_image, separate_stain, simulate_appearance
 
 
 def test_grid_of_two_rows_by_hand() -> None:
@@ -443,7 +431,7 @@ def test_image_shows_the_nuclei_at_their_places() -> None:
 def test_strips_leave_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     appearance = specimen_of(250).appearance
     whole = render_image(appearance, 4.0, np.random.default_rng(0)).astype(float)
-    monkeypatch.setattr("efnst.simulation.tissue.STRIP_ROWS", 64)
+    monkeypatch.setattr("efnst.simulation.stained_image.STRIP_ROWS", 64)
     strips = render_image(appearance, 4.0, np.random.default_rng(0)).astype(float)
     assert whole.shape == strips.shape
     difference = np.abs(whole - strips).mean(axis=(1, 2))  # noise alone: drawn anew in every strip
