@@ -43,7 +43,7 @@ def embed(
     """Features of all patches. Without `batch_size`: 8 on a CPU, on a GPU what its free memory holds, 256 at most.
 
     A GPU that runs out of memory is tried again with half the batch. `prepare` makes the patches ready for the
-    encoder, such as a normaliser of `stain.py`.
+    encoder, such as a stain normaliser.
     """
     datasets = patch_datasets(patches)
     size = batch_size or (_gpu_batch_size(encoder, datasets) if encoder.device in ON_GPU else CPU_BATCH)
