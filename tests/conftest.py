@@ -134,13 +134,26 @@ def run_measured(tmp_path: Path) -> Callable[..., float]:
 
 
 @pytest.fixture(scope="session")
-def space_ranger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small simulated section with a hires image and labels, not to be changed."""
-    from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
+def simulated_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """`simulated_folder(number)`: a section of a small cohort as simulate_cohort.py writes it, made once; not to be
+    changed. 0: layers, 1: nested, 2: mixed."""
+    from efnst.simulation.space_ranger import SMALL, section_name, simulate_section, write_section
 
-    folder = tmp_path_factory.mktemp("cohort") / "section"
-    write_section(simulate_section(0, 0, SMALL), folder)
+    cohort = tmp_path_factory.mktemp("cohort")
+
+    def folder(number: int) -> Path:
+        path = cohort / section_name(number)
+        if not path.exists():
+            write_section(simulate_section(number, 0, SMALL), path)
+        return path
+
     return folder
+
+
+@pytest.fixture(scope="session")
+def space_ranger_folder(simulated_folder: Callable[[int], Path]) -> Path:
+    """A small simulated section with a hires image and labels, not to be changed."""
+    return simulated_folder(0)
 
 
 @pytest.fixture(scope="session")

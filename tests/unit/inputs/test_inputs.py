@@ -1,6 +1,7 @@
 """Every form a section comes in, read right: each row of the table in docs/usage.md, made by our own generator."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import anndata
@@ -19,11 +20,9 @@ from efnst.simulation.visium_hd import write_visium_hd
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(simulated_folder: Callable[[int], Path]) -> Path:
     """A simulated Visium section, not to be changed."""
-    folder = tmp_path_factory.mktemp("plain") / "section"
-    write_section(simulate_section(1, 0, SMALL), folder)
-    return folder
+    return simulated_folder(1)
 
 
 @pytest.fixture(scope="module")
