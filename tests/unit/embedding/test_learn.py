@@ -318,6 +318,7 @@ def test_a_loss_that_is_no_number_is_an_error(section: AnnData) -> None:
         learn(section, epochs=50, learning_rate=1e30)
 
 
+@pytest.mark.slow
 def test_memory_stays_far_below_one_byte_for_each_pair_of_spots(simulated_section: Callable[..., AnnData]) -> None:
     """What numpy and scipy allocate; PyTorch's part is measured with the whole program, on a larger section."""
     section = simulated_section(20_000, 100)

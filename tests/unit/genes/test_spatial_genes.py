@@ -71,7 +71,7 @@ def test_noise_is_called_significant_as_often_as_it_should() -> None:
 
 
 def test_spots_without_neighbours_are_no_evidence() -> None:
-    graph = touching_spots(10 * square(3), 1)
+    graph = touching_spots(10 * square(3, 3), 1)
     table = rank_spatial_genes(sp.csc_matrix(np.eye(9)), np.arange(9).astype(str), graph)
     assert (table["morans_i"] == 0).all()
     assert (table["p_value"] == 1).all()

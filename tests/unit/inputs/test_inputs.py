@@ -15,7 +15,7 @@ from efnst.inputs.located import located
 from efnst.inputs.section import load_section
 from efnst.simulation.feature_matrix import read_matrix
 from efnst.simulation.forms import as_cytassist, as_legacy, as_probe_based, as_raw, pack, to_anndata, write_spatialdata
-from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
+from efnst.simulation.space_ranger import SMALL, simulate_section
 from efnst.simulation.visium_hd import write_visium_hd
 
 
@@ -250,8 +250,8 @@ def read_matrix_of_cells(hd: Path) -> tuple:
         return read_matrix(Path(folder))
 
 
-def test_metrics_of_space_ranger_are_kept(tmp_path: Path) -> None:
-    write_section(simulate_section(2, 0, SMALL), tmp_path / "section")
+def test_metrics_of_space_ranger_are_kept(simulated_folder: Callable[[int], Path], tmp_path: Path) -> None:
+    shutil.copytree(simulated_folder(2), tmp_path / "section")
     _, about, _ = read(tmp_path / "section")
     assert about["metrics_summary"]["Valid Barcodes"] == 0.97
     path = tmp_path / "section/outs/metrics_summary.csv"

@@ -183,10 +183,17 @@ def test_metrics_summary_agrees_with_the_matrix(cohort: Path) -> None:
     assert metrics.loc[0, "Median UMI Counts per Spot"] == np.median(np.asarray(adata.X.sum(axis=1)))
 
 
+@pytest.fixture(scope="module")
+def fine() -> SimulatedSection:
+    """A section whose full-resolution image has twice the pixels of the hires image a side."""
+    return simulate_section(0, 0, replace(SMALL, um_per_px=2.0))
+
+
 @pytest.mark.parametrize(("kind", "suffix"), [("tiff", ".tif"), ("jpeg", ".jpg")])
-def test_full_resolution_image_is_the_hires_image_in_fine(tmp_path: Path, kind: str, suffix: str) -> None:
-    recipe = replace(SMALL, um_per_px=2.0)
-    path = write_section(simulate_section(0, 0, recipe), tmp_path / "fine", fullres=kind)
+def test_full_resolution_image_is_the_hires_image_in_fine(
+    fine: SimulatedSection, tmp_path: Path, kind: str, suffix: str
+) -> None:
+    path = write_section(fine, tmp_path / "fine", fullres=kind)
     assert path is not None and path.suffix == suffix
     fullres, hires = Image.open(path), Image.open(tmp_path / "fine" / "outs" / HIRES)
     if kind == "tiff":

@@ -115,6 +115,7 @@ def smoothed_twice(specimen: Specimen, values: np.ndarray) -> np.ndarray:
     return average @ (average @ values)
 
 
+@pytest.mark.slow
 def test_image_alone_separates() -> None:
     specimen = separated("image")
     assert len(of_pair(specimen)[1]) >= 600
@@ -122,12 +123,14 @@ def test_image_alone_separates() -> None:
     assert nuclei_accuracy(specimen) > 0.95
 
 
+@pytest.mark.slow
 def test_expression_alone_separates() -> None:
     specimen = separated("expression")
     assert expression_accuracy(specimen) > 0.95
     assert nuclei_accuracy(specimen) < 0.6
 
 
+@pytest.mark.slow
 def test_space_alone_separates() -> None:
     """A spot by itself says no more than the proportions of the mixture, its neighbourhood says the region."""
     specimen = separated("space")

@@ -1,6 +1,7 @@
 """Stain, nuclei and image of the simulated tissue."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -39,8 +40,8 @@ def test_stain_of_a_pair_that_looks_alike(source: str) -> None:
             assert values.tolist() == [first, own, own, last], name
 
 
+@cache
 def specimen_of(n_spots: int = 400) -> Specimen:
-    [np.random.default_rng(seed) for seed in (2, 3)]
     return simulate_specimen(
         "layers", Recipe(n_spots=n_spots, n_genes=100, n_regions=5), *np.random.default_rng(2).spawn(2)
     )
