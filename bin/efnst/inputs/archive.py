@@ -78,18 +78,14 @@ def unpack(archive: Path, into: Path, is_wanted: Callable[[str], bool], hops: in
                 written.append(name)
             elif member.issym() or member.islnk():
                 links.append((name, _target(archive, name, member)))
-    return written + _copy_links(archive, into, links, hops)
-
-
-def _copy_links(archive: Path, into: Path, links: list[tuple[str, str]], hops: int) -> list[str]:
-    """Write a copy of what each link, name and target, stands for; returns the names of those that lead to a file."""
     missing = {target for _, target in links if not (into / target).is_file()}
     if missing and hops:
         unpack(archive, into, missing.__contains__, hops - 1)
-    followed = [(name, target) for name, target in links if (into / target).is_file()]
-    for name, target in followed:
-        _write((into / target).open("rb"), into / name)
-    return [name for name, _ in followed]
+    for name, target in links:
+        if (into / target).is_file():
+            _write((into / target).open("rb"), into / name)
+            written.append(name)
+    return written
 
 
 @contextmanager

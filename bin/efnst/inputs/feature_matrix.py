@@ -100,36 +100,28 @@ def _read_h5(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, c
     barcodes × features: nothing has to be converted.
     """
     with reading(path), h5py.File(path) as file:
-        matrix, most = _h5_group(file, path), DEFLATE_RATIO * path.stat().st_size
+        if not isinstance(file.get("matrix"), h5py.Group) or "features" not in file["matrix"]:
+            held = ", ".join(list(file)[:8]) or "nothing"
+            raise EfnstError(
+                f"Expected the group matrix with features as Space Ranger writes it in {path.name}, found {held}: "
+                "give filtered_feature_bc_matrix.h5 of Space Ranger."
+            )
+        matrix, most = file["matrix"], DEFLATE_RATIO * path.stat().st_size
         n_features, n_barcodes = (int(size) for size in _values(matrix["shape"], most))
         barcodes = _text(_values(matrix["barcodes"], most))
         columns = ("id", "name", "feature_type")
         features = pd.DataFrame({name: _text(_values(matrix["features"][name], most)) for name in columns})
         _require_sizes((n_barcodes, n_features), barcodes, features)
-        shape = (n_barcodes, n_features)
-        counts = _h5_counts(matrix, shape, most) if with_counts else csr_matrix(shape, dtype=np.int32)
+        counts = csr_matrix((n_barcodes, n_features), dtype=np.int32)
+        if with_counts:
+            indices = np.empty(_checked(matrix["indices"], most).shape, np.int32)
+            matrix["indices"].read_direct(
+                indices
+            )  # 64-bit numbers in the file; those too large for 32 become the largest
+            parts = (_values(matrix["data"], most), indices, _values(matrix["indptr"], most))
+            counts = csr_matrix(parts, shape=(n_barcodes, n_features))
+            counts.check_format(full_check=True)
     return barcodes, features, counts
-
-
-def _h5_group(file: h5py.File, path: Path) -> h5py.Group:
-    """The group that holds the matrix."""
-    if not isinstance(file.get("matrix"), h5py.Group) or "features" not in file["matrix"]:
-        held = ", ".join(list(file)[:8]) or "nothing"
-        raise EfnstError(
-            f"Expected the group matrix with features as Space Ranger writes it in {path.name}, found {held}: "
-            "give filtered_feature_bc_matrix.h5 of Space Ranger."
-        )
-    return file["matrix"]
-
-
-def _h5_counts(matrix: h5py.Group, shape: tuple[int, int], most_bytes: int) -> csr_matrix:
-    """The values of a 10x HDF5 file, [n_barcodes, n_features]; ValueError where they are no matrix of that shape."""
-    indices = np.empty(_checked(matrix["indices"], most_bytes).shape, np.int32)
-    matrix["indices"].read_direct(indices)  # 64-bit numbers in the file; those too large for 32 become the largest
-    parts = (_values(matrix["data"], most_bytes), indices, _values(matrix["indptr"], most_bytes))
-    counts = csr_matrix(parts, shape=shape)
-    counts.check_format(full_check=True)
-    return counts
 
 
 def _checked(dataset: h5py.Dataset, most_bytes: int) -> h5py.Dataset:

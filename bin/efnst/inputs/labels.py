@@ -13,8 +13,21 @@ def read_labels(path: Path) -> pd.Series:
     """Labels by barcode from a CSV with the columns barcode and label; an empty label or NA is missing (None)."""
     if not path.is_file():
         raise EfnstError(f"Expected a CSV of labels, found no file {path}: check the column labels.")
-    table = _read_table(path)
-    values = table[_label_column(list(table.columns), path)].str.strip()
+    with reading(path):
+        header = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        separator = max(",\t;", key=header.count)
+        table = pd.read_csv(
+            path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
+        )
+    table.columns = [str(name).strip().lower() for name in table.columns]
+    names = list(table.columns)
+    if "barcode" not in names or not ("label" in names or len(names) == 2):
+        raise EfnstError(
+            f"Expected the columns barcode and label in {path.name}, found {', '.join(names)}: "
+            "name them in the first line."
+        )
+    label = "label" if "label" in names else next(name for name in names if name != "barcode")
+    values = table[label].str.strip()
     labels = pd.Series(values.where(~values.isin(MISSING_LABELS), None).to_numpy(object), table["barcode"].str.strip())
     repeated = labels.index[labels.index.duplicated()]
     if len(repeated):
@@ -23,28 +36,6 @@ def read_labels(path: Path) -> pd.Series:
             f"({len(repeated.unique())} barcodes are repeated): keep one line for each."
         )
     return labels
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """The file as text, whichever of comma, tab and semicolon separates it; its columns in small letters."""
-    with reading(path):
-        header = path.read_text(encoding="utf-8-sig").partition("\n")[0]
-        separator = max(",\t;", key=header.count)
-        table = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
-        )
-    table.columns = [str(name).strip().lower() for name in table.columns]
-    return table
-
-
-def _label_column(names: list[str], path: Path) -> str:
-    """The column named label, or of two columns the one beside barcode."""
-    if "barcode" not in names or not ("label" in names or len(names) == 2):
-        raise EfnstError(
-            f"Expected the columns barcode and label in {path.name}, found {', '.join(names)}: "
-            "name them in the first line."
-        )
-    return "label" if "label" in names else next(name for name in names if name != "barcode")
 
 
 def match_labels(barcodes: pd.Index, labels: pd.Series) -> tuple[pd.Categorical, list[str]]:

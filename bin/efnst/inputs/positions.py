@@ -76,18 +76,19 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
             f"Expected {len(POSITION_COLUMNS)} columns ({', '.join(POSITION_COLUMNS)}) in {path.name}, "
             f"found {len(first)} in its first line: take the file from the Space Ranger run again."
         )
-    table = _read_text(path, has_header)
-    return _checked(table, path, first_line=2 if has_header else 1), has_header
-
-
-def _read_text(path: Path, has_header: bool) -> pd.DataFrame:
-    """The cells of a CSV as text, its columns in small letters."""
-    names = {"header": 0} if has_header else {"header": None, "names": POSITION_COLUMNS}
-    as_text = {"dtype": str, "encoding": "utf-8-sig", "keep_default_na": False}
     with reading(path):
-        table = pd.read_csv(path, skipinitialspace=True, index_col=False, **as_text, **names)
+        table = pd.read_csv(
+            path,
+            header=0 if has_header else None,
+            names=None if has_header else POSITION_COLUMNS,
+            dtype=str,
+            encoding="utf-8-sig",
+            keep_default_na=False,
+            skipinitialspace=True,
+            index_col=False,
+        )
         table.columns = [str(name).strip().lower() for name in table.columns]
-    return table
+    return _checked(table, path, first_line=2 if has_header else 1), has_header
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -151,30 +152,16 @@ def _checked(table: pd.DataFrame, path: Path, first_line: int) -> pd.DataFrame:
         )
     with reading(path):
         barcodes = table["barcode"].str.strip().to_numpy(object)
-    require_unique(barcodes, path.name)
-    numbers = _numbers(table[POSITION_COLUMNS[1:]], path, first_line)
-    _require_places(numbers, path)
-    numbers.index = pd.Index(barcodes, name="barcode")
-    return numbers
-
-
-def _numbers(table: pd.DataFrame, path: Path, first_line: int) -> pd.DataFrame:
-    """The cells as numbers, each of which must be one."""
-    with reading(path):
-        numbers = table.apply(pd.to_numeric, errors="coerce")
+        numbers = table[POSITION_COLUMNS[1:]].apply(pd.to_numeric, errors="coerce")
         wrong = ~np.isfinite(numbers.to_numpy(float, na_value=np.nan))
+    require_unique(barcodes, path.name)
     if wrong.any():
         row, column = (int(index) for index in np.argwhere(wrong)[0])
         raise EfnstError(
-            f"Expected a number in line {row + first_line} of {path.name}, column {table.columns[column]}, "
-            f"found {str(table.iloc[row, column])[:40]!r} ({wrong.any(axis=1).sum()} such lines): "
+            f"Expected a number in line {row + first_line} of {path.name}, column {numbers.columns[column]}, "
+            f"found {str(table[numbers.columns[column]].iloc[row])[:40]!r} ({wrong.any(axis=1).sum()} such lines): "
             "take the file from the Space Ranger run again."
         )
-    return numbers
-
-
-def _require_places(numbers: pd.DataFrame, path: Path) -> None:
-    """Refuse what `in_tissue` cannot be, and numbers that no slide has."""
     other = numbers.loc[~numbers["in_tissue"].isin((0, 1)), "in_tissue"]
     if len(other):
         raise EfnstError(
@@ -184,3 +171,5 @@ def _require_places(numbers: pd.DataFrame, path: Path) -> None:
         )
     if (numbers.abs() > np.iinfo(np.int32).max).any(axis=None):
         raise EfnstError(f"Expected places on a slide in {path.name}, found numbers above 2^31: take the file again.")
+    numbers.index = pd.Index(barcodes, name="barcode")
+    return numbers

@@ -52,8 +52,8 @@ def load_section(
     if labels:
         section.obs[LABEL], label_warnings = match_labels(section.obs_names, read_labels(Path(labels)))
         warnings += label_warnings
-    facts = {"sample": sample} | asdict(grid) | {"space_ranger": source.layout, "image": asdict(choice)}
-    section.uns[SECTION] = facts | {"bin_um": source.bin_um}
+    facts = {"space_ranger": source.layout, "image": asdict(choice), "bin_um": source.bin_um}
+    section.uns[SECTION] = {"sample": sample} | asdict(grid) | facts
     about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry}
     about |= {"repeated_symbols": _repeated(source.matrix.gene_names), "metrics_summary": source.metrics or {}}
     return section, about, warnings

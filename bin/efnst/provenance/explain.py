@@ -245,12 +245,8 @@ def _section_lines(section: dict) -> list[tuple[str, str]]:
         lines.append(("image", f"{image['source']}{size}"))
     if "encoder" in section:
         used = section["encoder"]
-        lines.append(
-            (
-                "encoder",
-                f"{used['encoder']}, weights {used.get('weights_file', '')} sha256 {used.get('weights_sha256', '?')}",
-            )
-        )
+        weights = f"{used.get('weights_file', '')} sha256 {used.get('weights_sha256', '?')}"
+        lines.append(("encoder", f"{used['encoder']}, weights {weights}"))
     lines.append(("domains", f"{domains['n_domains_found']} found, {domains['n_domains_asked']} asked for or chosen"))
     lines.append(("seed", str(section["seed"])))
     devices = section.get("devices", {})
