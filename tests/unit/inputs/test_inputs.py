@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from tests.support.folders import as_cytassist, as_legacy, as_probe_based, as_raw
 
 from efnst.errors import EfnstError
 from efnst.inputs.located import located
 from efnst.inputs.section import load_section
 from efnst.simulation.feature_matrix import read_matrix
-from efnst.simulation.forms import as_cytassist, as_legacy, as_probe_based, as_raw, pack, to_anndata, write_spatialdata
+from efnst.simulation.forms import pack, to_anndata, write_spatialdata
 from efnst.simulation.space_ranger import SMALL, simulate_section
 from efnst.simulation.visium_hd import write_visium_hd
 
