@@ -33,7 +33,7 @@ def main(
 
     from efnst.encoder.device import open_encoder
     from efnst.encoder.features import embed, patch_datasets
-    from efnst.image.stain import read_normaliser
+    from efnst.image.stain.normaliser import read_normaliser
     from efnst.program.arrays import write_arrays
     from efnst.program.cli import log, versions, write_json
 

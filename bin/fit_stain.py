@@ -14,7 +14,7 @@ def main(
     outdir: Annotated[Path, typer.Option(help="Folder for stain_reference.json.")] = Path("."),
 ) -> None:
     """Fit the reference that all sections of a cohort are brought to: the median of the statistics of their stains."""
-    from efnst.image.stain import METHODS, fit_reference
+    from efnst.image.stain.statistics import METHODS, fit_reference
     from efnst.program.cli import log, read_json, write_json
 
     reference = fit_reference([read_json(path)["stain"] for path in image_qc])

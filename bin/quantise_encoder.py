@@ -28,7 +28,7 @@ def main(
     from efnst.encoder.precision import to_int8
     from efnst.encoder.sample import sample_patches
     from efnst.errors import EfnstError
-    from efnst.image.stain import read_normaliser
+    from efnst.image.stain.normaliser import read_normaliser
     from efnst.program.cli import log, read_json, versions, write_json
 
     if options.device not in ("auto", "cpu"):

@@ -13,7 +13,7 @@ import typer
 from efnst.program.cli import read_json, run, write_json
 
 if TYPE_CHECKING:
-    from efnst.simulation.tissue import Recipe
+    from efnst.simulation.specimen import Recipe
 
 log = logging.getLogger("efnst")
 RECORD = "simulation.json"  # how the cohort was made; marks a folder that may be written again
@@ -94,8 +94,9 @@ def main(
     one thing only: image (stain and nuclei), expression (the programme), or space (both are made of the same two kinds
     of spots, 75:25 and 25:75).
     """
-    from efnst.simulation.space_ranger import DAMAGES, DEMO, SMALL, section_name, simulate_section, write_section
-    from efnst.simulation.space_ranger import damage as break_section
+    from efnst.simulation.damage import DAMAGES
+    from efnst.simulation.damage import damage as break_section
+    from efnst.simulation.space_ranger import DEMO, SMALL, section_name, simulate_section, write_section
 
     if damage == "list":
         print("\n".join(f"{kind}: {description}" for kind, description in DAMAGES.items()))

@@ -32,7 +32,7 @@ def main(
 
     from efnst.errors import EfnstError
     from efnst.image.patches import patch_sizes, summarise_patches, window_of, write_patches
-    from efnst.image.stain import stain_statistics
+    from efnst.image.stain.statistics import stain_statistics
     from efnst.inputs.located import located
     from efnst.names import SECTION, SPATIAL
     from efnst.program.cli import log, write_json

@@ -44,7 +44,7 @@ def section_of(positions_um: np.ndarray, counts: sparse.csr_matrix, labels: np.n
 @pytest.fixture(scope="session")
 def simulated_section() -> Callable[..., AnnData]:
     """`simulated_section(n_spots, n_genes, n_regions, seed)`: a labelled section of that size, without an image."""
-    from efnst.simulation.tissue import simulate_expression
+    from efnst.simulation.specimen import simulate_expression
 
     def section(n_spots: int, n_genes: int = 100, n_regions: int = 3, seed: int = 0) -> AnnData:
         positions_um, labels, counts = simulate_expression(n_spots, n_genes, n_regions, seed)
@@ -134,13 +134,26 @@ def run_measured(tmp_path: Path) -> Callable[..., float]:
 
 
 @pytest.fixture(scope="session")
-def space_ranger_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small simulated section with a hires image and labels, not to be changed."""
-    from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
+def simulated_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """`simulated_folder(number)`: a section of a small cohort as simulate_cohort.py writes it, made once; not to be
+    changed. 0: layers, 1: nested, 2: mixed."""
+    from efnst.simulation.space_ranger import SMALL, section_name, simulate_section, write_section
 
-    folder = tmp_path_factory.mktemp("cohort") / "section"
-    write_section(simulate_section(0, 0, SMALL), folder)
+    cohort = tmp_path_factory.mktemp("cohort")
+
+    def folder(number: int) -> Path:
+        path = cohort / section_name(number)
+        if not path.exists():
+            write_section(simulate_section(number, 0, SMALL), path)
+        return path
+
     return folder
+
+
+@pytest.fixture(scope="session")
+def space_ranger_folder(simulated_folder: Callable[[int], Path]) -> Path:
+    """A small simulated section with a hires image and labels, not to be changed."""
+    return simulated_folder(0)
 
 
 @pytest.fixture(scope="session")

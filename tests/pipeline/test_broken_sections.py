@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.pipeline.conftest import QUICK, Efnst, Run, simulate, write_sheet
 
-from efnst.simulation.space_ranger import damage
+from efnst.simulation.damage import damage
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from tests.pipeline.conftest import QUICK, Efnst, Run, write_sheet
 
-from efnst.simulation.forms import pack, to_anndata, write_visium_hd
+from efnst.simulation.forms import pack, to_anndata
 from efnst.simulation.space_ranger import SMALL, simulate_section
+from efnst.simulation.visium_hd import write_visium_hd
 
 pytestmark = pytest.mark.slow
 STRANGE = "a $(touch owned)`touch owned`; touch owned & b'c"  # names of files are no commands

@@ -12,7 +12,8 @@ import pytest
 import embed_patches
 from efnst.encoder.options import FeatureOptions
 from efnst.errors import EfnstError
-from efnst.image.stain import fit_reference, normaliser
+from efnst.image.stain.normaliser import normaliser
+from efnst.image.stain.statistics import fit_reference
 from efnst.program.arrays import read_arrays
 
 CPU = FeatureOptions(device="cpu")

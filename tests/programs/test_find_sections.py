@@ -10,8 +10,10 @@ import pytest
 
 import check_sections
 import find_sections
-from efnst.simulation.forms import pack, to_anndata, write_spatialdata, write_visium_hd
-from efnst.simulation.space_ranger import SMALL, damage, simulate_section, write_section
+from efnst.simulation.damage import damage
+from efnst.simulation.forms import pack, to_anndata, write_spatialdata
+from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
+from efnst.simulation.visium_hd import write_visium_hd
 
 
 @pytest.fixture(scope="module")

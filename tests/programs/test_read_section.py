@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,15 +19,9 @@ from tests.support.places import PROJECT, REAL
 import read_section
 from efnst.errors import EfnstError
 from efnst.program.parameters import properties, read_schema
-from efnst.simulation.space_ranger import (
-    DAMAGES,
-    SMALL,
-    damage,
-    read_matrix,
-    simulate_section,
-    write_matrix,
-    write_section,
-)
+from efnst.simulation.damage import DAMAGES, damage
+from efnst.simulation.feature_matrix import read_matrix, write_matrix
+from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
 
 PROGRAM = PROJECT / "bin" / "read_section.py"
 HARMLESS = ("header_in_list_file", "no_header_in_csv", "antibody_features")
@@ -52,26 +47,21 @@ REASONS = {
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2], ids=["1.x", "2.x", "3.x"])
-def versions(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated section as each version of Space Ranger writes it."""
-    return simulated(request.param, tmp_path_factory.mktemp("section"))
+def versions(request: pytest.FixtureRequest, simulated_folder: Callable[[int], Path]) -> Path:
+    """A simulated section as each version of Space Ranger writes it, not to be changed."""
+    return simulated_folder(request.param)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(simulated_folder: Callable[[int], Path]) -> Path:
     """One simulated section, not to be changed."""
-    return simulated(1, tmp_path_factory.mktemp("section"))
+    return simulated_folder(1)
 
 
 @pytest.fixture
 def folder(whole: Path, tmp_path: Path) -> Path:
     """A copy of it, to be changed."""
     return shutil.copytree(whole, tmp_path / "section")
-
-
-def simulated(number: int, folder: Path) -> Path:
-    write_section(simulate_section(number, 0, SMALL), folder)
-    return folder
 
 
 def read(folder: Path, outdir: Path, **options: object) -> tuple[anndata.AnnData, dict]:

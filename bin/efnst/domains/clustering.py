@@ -77,14 +77,24 @@ def leiden(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
     Where no resolution tried gives exactly `n_domains`, the smallest partition above it is merged down by joining the
     domain with the closest centres, and `how` says so.
     """
-    graph = _igraph(neighbour_graph(embedding, LEIDEN_NEIGHBOURS))
+    labels, resolution = _bisect(_igraph(neighbour_graph(embedding, LEIDEN_NEIGHBOURS)), n_domains, seed)
+    found, how = labels.max() + 1, f"Leiden, resolution {resolution:.4g}"
+    if found == n_domains:
+        return Clustering(labels, how)
+    if found < n_domains:
+        return Clustering(labels, f"{how}: {found} domains")
+    return Clustering(_merge(labels, embedding, n_domains), f"{how}: {found} domains, merged to {n_domains}")
+
+
+def _bisect(graph: igraph.Graph, n_domains: int, seed: int) -> tuple[np.ndarray, float]:
+    """The partition into `n_domains` and its resolution; else the smallest one above, else the last one below."""
     low, high, above = 0.0, 2.0, None
     resolution = 1.0
     for _ in range(LEIDEN_RUNS):
         labels = _leiden(graph, resolution, seed)
         found = labels.max() + 1
         if found == n_domains:
-            return Clustering(labels, f"Leiden, resolution {resolution:.4g}")
+            return labels, resolution
         if found > n_domains:
             high, above = resolution, labels
         else:
@@ -92,10 +102,7 @@ def leiden(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
             if above is None:
                 high = 2 * high
         resolution = (low + high) / 2
-    if above is None:
-        return Clustering(labels, f"Leiden, resolution {resolution:.4g}: {found} domains")
-    how = f"Leiden, resolution {high:.4g}: {above.max() + 1} domains, merged to {n_domains}"
-    return Clustering(_merge(above, embedding, n_domains), how)
+    return (labels, resolution) if above is None else (above, high)
 
 
 def _igraph(graph: sparse.csr_array) -> igraph.Graph:

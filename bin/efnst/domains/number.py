@@ -65,6 +65,11 @@ def stability_curve(
             f"to choose the number of domains, found {n_spots} spots. Give n_domains."
         )
     partitions, likelihood = _fits(embeddings[:TRAININGS], positions, [1, *tried], seed)
+    return _curve(tried, partitions, likelihood)
+
+
+def _curve(tried: list[int], partitions: np.ndarray, likelihood: np.ndarray) -> pd.DataFrame:
+    """The table of `stability_curve` from what `_fits` found for a single domain and the numbers `tried`."""
     pairs = np.stack([agreement(partitions[:, column]) for column in range(1, len(tried) + 1)])
     of_fit = np.stack([squareform(values).sum(0) for values in pairs]) / (len(partitions) - 1)
     gain = likelihood[:, 1:] - likelihood[:, :1]

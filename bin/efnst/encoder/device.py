@@ -87,11 +87,7 @@ def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSess
         raise _unusable(device, f"onnxruntime {onnxruntime.__version__} with {', '.join(available)} only")
     if device in ON_GPU:
         _load_cuda_libraries()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4 if device in ON_GPU else 3
-    options.enable_profiling = True
-    options.profile_file_prefix = str(Path(tempfile.mkdtemp(prefix="efnst-")) / "profile")
+    options = _profiled(device, threads)
     try:
         session = onnxruntime.InferenceSession(
             str(path), options, providers=_with_options(device, threads), enable_fallback=False
@@ -106,6 +102,16 @@ def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSess
     if session.get_providers()[0] != provider:
         raise _unusable(device, "no such hardware, or a library of it is missing")
     return session
+
+
+def _profiled(device: str, threads: int) -> onnxruntime.SessionOptions:
+    """Options of a session that writes a profile to a folder of its own."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4 if device in ON_GPU else 3
+    options.enable_profiling = True
+    options.profile_file_prefix = str(Path(tempfile.mkdtemp(prefix="efnst-")) / "profile")
+    return options
 
 
 def _unusable(device: str, found: str) -> EfnstError:

@@ -43,7 +43,7 @@ def embed(
     """Features of all patches. Without `batch_size`: 8 on a CPU, on a GPU what its free memory holds, 256 at most.
 
     A GPU that runs out of memory is tried again with half the batch. `prepare` makes the patches ready for the
-    encoder, such as a normaliser of `stain.py`.
+    encoder, such as a stain normaliser.
     """
     datasets = patch_datasets(patches)
     size = batch_size or (_gpu_batch_size(encoder, datasets) if encoder.device in ON_GPU else CPU_BATCH)
@@ -107,19 +107,7 @@ def read_ahead(
     `pinned`: each batch lies in page-locked memory, from which a GPU copies fastest, is valid until the next but one
     and has `batch_size` rows; what the last lacks repeats older rows, because a new shape makes a GPU plan anew.
     """
-    buffers = [_pinned((batch_size, *dataset.shape[1:])) for _ in range(BUFFERS)] if pinned else []
-
-    def read(number: int) -> np.ndarray:
-        rows = slice(number * batch_size, min((number + 1) * batch_size, len(dataset)))
-        if not pinned:
-            return prepare(dataset[rows]) if prepare else dataset[rows]
-        buffer = buffers[number % BUFFERS]
-        filled = slice(0, rows.stop - rows.start)
-        dataset.read_direct(buffer, rows, filled)
-        if prepare:
-            buffer[filled] = prepare(buffer[filled])
-        return buffer
-
+    read = (_pinned_reader if pinned else _plain_reader)(dataset, batch_size, prepare)
     n_batches = -(-len(dataset) // batch_size)
     with ThreadPoolExecutor(1) as pool:
         upcoming = pool.submit(read, 0)
@@ -128,6 +116,31 @@ def read_ahead(
             if number + 1 < n_batches:
                 upcoming = pool.submit(read, number + 1)
             yield batch
+
+
+def _plain_reader(dataset: h5py.Dataset, batch_size: int, prepare: Prepare | None) -> Callable[[int], np.ndarray]:
+    """A function that reads, and prepares, the batch of a number."""
+
+    def read(number: int) -> np.ndarray:
+        batch = dataset[number * batch_size : (number + 1) * batch_size]
+        return prepare(batch) if prepare else batch
+
+    return read
+
+
+def _pinned_reader(dataset: h5py.Dataset, batch_size: int, prepare: Prepare | None) -> Callable[[int], np.ndarray]:
+    """The same into page-locked memory: `BUFFERS` batches of full size take turns."""
+    buffers = [_pinned((batch_size, *dataset.shape[1:])) for _ in range(BUFFERS)]
+
+    def read(number: int) -> np.ndarray:
+        rows = slice(number * batch_size, min((number + 1) * batch_size, len(dataset)))
+        buffer, filled = buffers[number % BUFFERS], slice(0, rows.stop - rows.start)
+        dataset.read_direct(buffer, rows, filled)
+        if prepare:
+            buffer[filled] = prepare(buffer[filled])
+        return buffer
+
+    return read
 
 
 def _pinned(shape: tuple[int, ...]) -> np.ndarray:

@@ -53,20 +53,10 @@ def to_int8(fp32: Path, path: Path, patches: list[np.ndarray], threads: int, see
             f"Expected at least {FEWEST_PATCHES} patches in the cohort to quantise the encoder with, found "
             f"{len(patches)}: choose --precision fp32."
         )
-    preparation, network = split_preparation(onnx.load(fp32))
-    (joint,) = preparation.graph.output
-    prepare = open_model(preparation, threads)
     n_calibration = len(patches) // 2
-    images = np.concatenate([prepare.run(None, {"patches": patch})[0] for patch in patches[:n_calibration]])
-    quantised = quantise(network, images, threads, seed)
-    onnx.save(compose.merge_models(preparation, quantised, io_map=[(joint.name, quantised.graph.input[0].name)]), path)
-    mark_precision(path, "int8")
+    _write_int8(fp32, path, patches[:n_calibration], threads, seed)
     held_out = patches[n_calibration:]
-    found, expected = (
-        np.concatenate([session.run(None, {"patches": patch})[0] for patch in held_out])
-        for session in (open_model(onnx.load(file), threads) for file in (path, fp32))
-    )
-    cosine = cosines(found, expected)
+    cosine = _cosines_to_fp32(path, fp32, held_out, threads)
     median, least = float(np.median(cosine)), float(cosine.min())
     if not median >= LEAST_COSINE:
         raise EfnstError(
@@ -79,6 +69,26 @@ def to_int8(fp32: Path, path: Path, patches: list[np.ndarray], threads: int, see
         "n_calibration": n_calibration,
         "n_held_out": len(held_out),
     }
+
+
+def _write_int8(fp32: Path, path: Path, patches: list[np.ndarray], threads: int, seed: int) -> None:
+    """Write the encoder in `fp32` to `path`, its network quantised for the `patches`."""
+    preparation, network = split_preparation(onnx.load(fp32))
+    (joint,) = preparation.graph.output
+    prepare = open_model(preparation, threads)
+    images = np.concatenate([prepare.run(None, {"patches": patch})[0] for patch in patches])
+    quantised = quantise(network, images, threads, seed)
+    onnx.save(compose.merge_models(preparation, quantised, io_map=[(joint.name, quantised.graph.input[0].name)]), path)
+    mark_precision(path, "int8")
+
+
+def _cosines_to_fp32(path: Path, fp32: Path, patches: list[np.ndarray], threads: int) -> np.ndarray:
+    """Cosine [n] between the features of two encoders for each of the patches, uint8 [1, px, px, 3]."""
+    found, expected = (
+        np.concatenate([session.run(None, {"patches": patch})[0] for patch in patches])
+        for session in (open_model(onnx.load(file), threads) for file in (path, fp32))
+    )
+    return cosines(found, expected)
 
 
 def split_preparation(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:

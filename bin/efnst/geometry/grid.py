@@ -65,23 +65,27 @@ def compare_with_declared(grid: Grid, array: np.ndarray, xy: np.ndarray) -> tupl
         return {"grid": declared}, []
     pitch_px = float(np.hypot(*steps[1])) * (2 if declared == HEXAGONAL else 1)
     stray = float(np.median(np.hypot(*(xy - design @ steps).T))) / grid.pitch_px
-    warnings = []
+    return {"grid": declared, "pitch_px": pitch_px}, _differences(grid, declared, pitch_px, stray)
+
+
+def _differences(grid: Grid, declared: str, pitch_px: float, stray: float) -> list[str]:
+    """A warning where the array declares another kind of grid, puts the spots elsewhere, or has another pitch."""
     if declared != grid.grid:
-        warnings.append(
+        return [
             f"array_row and array_col declare a {declared} grid, but the spots lie {grid.pitch_px:.1f} px apart on a "
             f"{grid.grid} one: the latter is taken."
-        )
-    elif stray > MAX_STRAY:
-        warnings.append(
+        ]
+    if stray > MAX_STRAY:
+        return [
             f"Half of the spots lie more than {stray:.1f} pitches from where array_row and array_col put them: "
             "the positions may be mixed up."
-        )
-    elif abs(pitch_px / grid.pitch_px - 1) > PITCH_TOLERANCE:
-        warnings.append(
+        ]
+    if abs(pitch_px / grid.pitch_px - 1) > PITCH_TOLERANCE:
+        return [
             f"array_row and array_col declare a pitch of {pitch_px:.1f} px, but the spots lie {grid.pitch_px:.1f} px "
             "apart: the latter is taken."
-        )
-    return {"grid": declared, "pitch_px": pitch_px}, warnings
+        ]
+    return []
 
 
 def check_order(xy: np.ndarray) -> list[str]:

@@ -36,11 +36,15 @@ def rasterise(
     width, height = (max(1, int(np.ceil(extent * scale))) for extent in (x1 - x0, y1 - y0))
     row, column = np.indices((height, width)).reshape(2, -1)
     middles = (np.column_stack([column, row]) + 0.5) / scale + (x0, y0)
-    turn, metric = np.eye(2), 2.0
-    if grid == "square":  # in axes along the grid the cell is a ball of the maximum metric
-        angle = grid_turn(xy, pitch, 4)
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        metric = np.inf
+    turn, metric = _shape_of_cells(xy, pitch, grid)
     _, nearest = cKDTree(xy @ turn).query(middles @ turn, p=metric, distance_upper_bound=REACH[grid] * pitch)
     spot = np.where(nearest == len(xy), -1, nearest).astype(np.int32).reshape(height, width)
     return Raster(spot, (x0, y0), scale)
+
+
+def _shape_of_cells(xy: np.ndarray, pitch: float, grid: str) -> tuple[np.ndarray, float]:
+    """The turn [2, 2] after which a cell is a ball, and the order of the metric in which it is one."""
+    if grid != "square":
+        return np.eye(2), 2.0
+    angle = grid_turn(xy, pitch, 4)  # along the axes of the grid
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), np.inf

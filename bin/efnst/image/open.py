@@ -67,12 +67,16 @@ def open_image(path: Path) -> pyvips.Image | ReadInPieces:
         # warnings are of colour profiles and the like.
         image = _open(path, "warning" if kind == "jpeg" else "truncated")
     _check_size(path, image.width, image.height)
-    # libvips has a field of its own for each format that has to be decoded as a whole.
+    _check_interlaced(path, image)
+    return image
+
+
+def _check_interlaced(path: Path, image: pyvips.Image) -> None:
+    """Refuse a large image that has to be decoded as a whole, for which libvips has a field in each format."""
     is_whole = any(image.get_typeof(name) != 0 and image.get(name) for name in ("jpeg-multiscan", "interlaced"))
     if is_whole and image.width * image.height > MAX_WHOLE_PX:
         found = f"an interlaced image of {image.width} × {image.height} px"
         raise _too_much(path, found, f"{MAX_WHOLE_PX} px for images that are decoded as a whole")
-    return image
 
 
 def _kind(path: Path) -> str:
@@ -159,6 +163,11 @@ def _check_page(path: Path, page: tifffile.TiffPage) -> None:
             f"Expected `{path.name}` to have whole numbers of up to 16 bits as pixels, found {page.dtype}. "
             "Convert it to 8 bits per channel, glass near 255."
         )
+    _check_blocks(path, page)
+
+
+def _check_blocks(path: Path, page: tifffile.TiffPage) -> None:
+    """Refuse strips or tiles too many or too large to be decoded in bounded memory."""
     if len(page.dataoffsets) > MAX_BLOCKS:
         raise _too_much(path, f"{len(page.dataoffsets)} strips or tiles", f"{MAX_BLOCKS} strips and tiles")
     if _block_bytes(page) > MAX_BLOCK_BYTES and not is_plain(page):

@@ -72,11 +72,8 @@ def _write_patches(
 ) -> dict:
     """`write_patches` from an open image."""
     n_spots = len(centres_px)
-    figures = {
-        "tissue_fraction": np.zeros(n_spots, np.float32),
-        "laplacian_variance": np.zeros(n_spots, np.float32),
-        "at_border": np.zeros(n_spots, bool),
-    }
+    kinds = {"tissue_fraction": np.float32, "laplacian_variance": np.float32, "at_border": bool}
+    figures = {name: np.zeros(n_spots, kind) for name, kind in kinds.items()}
     sample = TissueSample(n_spots)
     with h5py.File(path, "w") as file:
         file["barcodes"] = np.asarray(barcodes, dtype=h5py.string_dtype())

@@ -31,12 +31,9 @@ def scanpy_pictures(section: AnnData, folder: Path | None, image: Path | None) -
     facts = plain(section.uns[SECTION])
     path = image_path(facts, folder, image) if folder else None
     if path is None:
-        full_width, full_height = section.obsm[SPATIAL].max(axis=0) + facts["pitch_px"]
-        shrink = BLANK_PX / max(full_width, full_height)
-        hires = Image.new("RGB", (round(full_width * shrink), round(full_height * shrink)), "white")
+        full_width, hires = _blank(*section.obsm[SPATIAL].max(axis=0) + facts["pitch_px"])
     else:
-        hires = small_image(path, facts, HIRES_PX)
-        full_width = facts["image"]["width"] / facts["image"]["scale"]
+        full_width, hires = facts["image"]["width"] / facts["image"]["scale"], small_image(path, facts, HIRES_PX)
     lowres = hires.copy()
     lowres.thumbnail((LOWRES_PX, LOWRES_PX))
     pictures = {"hires": hires, "lowres": lowres}
@@ -46,6 +43,12 @@ def scanpy_pictures(section: AnnData, folder: Path | None, image: Path | None) -
         "scalefactors": factors | {"spot_diameter_fullres": float(facts["spot_diameter_px"])},
         "metadata": {"source": facts["image"]["source"] if path else NO_PICTURE},
     }
+
+
+def _blank(full_width: float, full_height: float) -> tuple[float, Image.Image]:
+    """The width of a plane in full-resolution px, and a white picture of its shape."""
+    shrink = BLANK_PX / max(full_width, full_height)
+    return full_width, Image.new("RGB", (round(full_width * shrink), round(full_height * shrink)), "white")
 
 
 def stored_picture(section: AnnData, sample: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:

@@ -53,6 +53,14 @@ def block_size(page: tifffile.TiffPage) -> tuple[int, int]:
     return min(page.rowsperstrip, page.imagelength), page.imagewidth
 
 
+def _places(pages: Sequence[tifffile.TiffPage], expected: int) -> list[tuple[int, int]]:
+    """Offset and length of each block in the file; they lie plane by plane, in a page as in pages."""
+    places = [place for page in pages for place in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    if len(places) != expected:
+        raise DamagedBlockError(f"{len(places)} of {expected} strips or tiles")
+    return places
+
+
 class BlockTiff:
     """A page, or pages that are the channels of one image, decoded a row of strips or tiles at a time.
 
@@ -75,11 +83,7 @@ class BlockTiff:
         self._block_height, self._block_width = block_size(page)
         self._n_across = -(-self.width // self._block_width)
         self._n_down = -(-self.height // self._block_height)
-        # Blocks lie plane by plane, in a page as in pages.
-        self._places = [place for each in pages for place in zip(each.dataoffsets, each.databytecounts, strict=True)]
-        expected = self._n_planes * self._n_down * self._n_across
-        if len(self._places) != expected:
-            raise DamagedBlockError(f"{len(self._places)} of {expected} strips or tiles")
+        self._places = _places(pages, self._n_planes * self._n_down * self._n_across)
         self._dtype = np.dtype(f"u{page.bitspersample // 8}")
         block_values = self._block_height * self._block_width * (self.bands // self._n_planes)
         self._most_bytes = 2 * block_values * self._dtype.itemsize + HEADER_BYTES  # nothing is compressed to more

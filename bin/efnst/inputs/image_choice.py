@@ -81,10 +81,7 @@ def check_spots_in_image(xy: np.ndarray, image: ImageChoice, grid: Grid, factors
     if image.source == NO_IMAGE:
         return []
     size, tolerance = np.array([image.width, image.height]), grid.spot_diameter_px
-    outside = _share_outside(xy, image.scale, size, tolerance)
-    (left, top), (right, bottom) = xy.min(axis=0) * image.scale, xy.max(axis=0) * image.scale
-    name = "1 (full resolution)" if image.source == "fullres" else f"tissue_{image.source}_scalef {image.scale:.5g}"
-    spans = f"scaled by {name} they span x {left:.0f} to {right:.0f} and y {top:.0f} to {bottom:.0f} px"
+    outside, spans = _share_outside(xy, image.scale, size, tolerance), _spans(xy, image)
     if outside > MAX_OUTSIDE:
         raise EfnstError(
             f"Expected the spots inside the {image.source} image of {image.width} × {image.height} px, found "
@@ -96,6 +93,13 @@ def check_spots_in_image(xy: np.ndarray, image: ImageChoice, grid: Grid, factors
             "If that is not so on the slide, image or scale factor is the wrong one."
         ]
     return []
+
+
+def _spans(xy: np.ndarray, image: ImageChoice) -> str:
+    """Where on the image the spots lie, in words."""
+    (left, top), (right, bottom) = xy.min(axis=0) * image.scale, xy.max(axis=0) * image.scale
+    name = "1 (full resolution)" if image.source == "fullres" else f"tissue_{image.source}_scalef {image.scale:.5g}"
+    return f"scaled by {name} they span x {left:.0f} to {right:.0f} and y {top:.0f} to {bottom:.0f} px"
 
 
 def _tiff_size(path: Path) -> tuple[int, int]:

@@ -20,11 +20,7 @@ def located(section: Path, name: str) -> Path:
             )
         return path
     if is_archive(section):
-        folder = new_folder()
-        unpack(section, folder, lambda member: member == name)
-        if not (folder / name).is_file():
-            raise EfnstError(f"Expected the image `{name}` in {section.name}, found none: give the same archive.")
-        return folder / name
+        return _unpacked(section, name)
     if section.name.lower().endswith(".zarr"):
         from efnst.inputs.spatialdata import read_image
     else:
@@ -32,6 +28,15 @@ def located(section: Path, name: str) -> Path:
     path = new_folder() / f"{Path(name).name}.png"
     Image.fromarray(as_uint8(read_image(section, name), name)).save(path, compress_level=1)
     return path
+
+
+def _unpacked(archive: Path, name: str) -> Path:
+    """The image `name` of an archive, in a folder of its own."""
+    folder = new_folder()
+    unpack(archive, folder, lambda member: member == name)
+    if not (folder / name).is_file():
+        raise EfnstError(f"Expected the image `{name}` in {archive.name}, found none: give the same archive.")
+    return folder / name
 
 
 def as_uint8(pixels: np.ndarray, name: str) -> np.ndarray:

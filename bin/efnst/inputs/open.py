@@ -30,10 +30,8 @@ def open_source(path: Path, bin_um: str = "", expression_rep: str = "", with_cou
             f"Expected a section with the features {expression_rep}, found {path.name}: only .h5ad files and "
             "SpatialData hold any; leave out expression_rep."
         )
-    if is_archive(path):
-        root, outs = unpack_section(path, bin_um)
-        return read_folder(root, outs, bin_um, with_counts)
-    return read_folder(path, path, bin_um, with_counts)
+    root, outs = unpack_section(path, bin_um) if is_archive(path) else (path, path)
+    return read_folder(root, outs, bin_um, with_counts)
 
 
 def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool) -> Source:

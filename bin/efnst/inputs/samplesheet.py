@@ -94,15 +94,21 @@ def _from_table(text: str) -> Samplesheet:
                 columns = [cell.lower() for cell in cells]
                 continue
             place = f"row {reader.line_num}"
-            if any(cells[len(columns) :]):
-                problems.append(
-                    f"{place}: found {len(cells)} values, expected {len(columns)} as in the first row; "
-                    "put quotes around a value that holds the separator"
-                )
+            problems += _too_many(place, cells, columns)
             rows.append(Row(place, {name: cell for name, cell in zip(columns, cells, strict=False) if cell}))
     except csv.Error as error:
         problems.append(f"row {reader.line_num}: found {error}, expected values separated by {delimiter!r}")
     return _checked_form(columns, rows, problems)
+
+
+def _too_many(place: str, cells: list[str], columns: list[str]) -> list[str]:
+    """The problem of a row with more values than there are columns."""
+    if not any(cells[len(columns) :]):
+        return []
+    return [
+        f"{place}: found {len(cells)} values, expected {len(columns)} as in the first row; "
+        "put quotes around a value that holds the separator"
+    ]
 
 
 def _from_yaml(text: str) -> Samplesheet:

@@ -52,8 +52,8 @@ def load_section(
     if labels:
         section.obs[LABEL], label_warnings = match_labels(section.obs_names, read_labels(Path(labels)))
         warnings += label_warnings
-    facts = {"sample": sample} | asdict(grid) | {"space_ranger": source.layout, "image": asdict(choice)}
-    section.uns[SECTION] = facts | {"bin_um": source.bin_um}
+    facts = {"space_ranger": source.layout, "image": asdict(choice), "bin_um": source.bin_um}
+    section.uns[SECTION] = {"sample": sample} | asdict(grid) | facts
     about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry}
     about |= {"repeated_symbols": _repeated(source.matrix.gene_names), "metrics_summary": source.metrics or {}}
     return section, about, warnings
@@ -95,26 +95,30 @@ def rows_in_tissue(barcodes: np.ndarray, positions: pd.DataFrame, is_filtered: b
             f"(matrix {barcodes[0]}, positions {positions.index[0]}): the two files are of different sections."
         )
     in_tissue = (places >= 0) & (positions["in_tissue"].to_numpy()[places] == 1)
-    n_tissue = int((positions["in_tissue"] == 1).sum())
-    if not in_tissue.any():
+    n_tissue, n_kept = int((positions["in_tissue"] == 1).sum()), int(in_tissue.sum())
+    if not n_kept:
         raise EfnstError(
             f"Expected spots in tissue, found none: {n_tissue} of {len(positions)} positions are in tissue and none of "
             "them is in the matrix. Detect the tissue again in Space Ranger or Loupe Browser."
         )
-    n_kept = int(in_tissue.sum())
     if is_filtered and n_kept < MIN_SHARED * len(barcodes):
         raise EfnstError(
             f"Expected the barcodes of the filtered matrix to be in tissue, found {n_kept} of {len(barcodes)}: "
             "matrix and positions are of different sections."
         )
+    return np.flatnonzero(in_tissue), _losses(len(barcodes), n_shared, n_tissue, n_kept, is_filtered)
+
+
+def _losses(n_barcodes: int, n_shared: int, n_tissue: int, n_kept: int, is_filtered: bool) -> list[str]:
+    """Warnings about barcodes of the matrix and spots in tissue that have no partner."""
     warnings = []
-    if n_shared < len(barcodes):
-        warnings.append(f"{len(barcodes) - n_shared} of {len(barcodes)} barcodes of the matrix have no position.")
+    if n_shared < n_barcodes:
+        warnings.append(f"{n_barcodes - n_shared} of {n_barcodes} barcodes of the matrix have no position.")
     if is_filtered and n_kept < n_shared:
-        warnings.append(f"{n_shared - n_kept} of {len(barcodes)} barcodes of the filtered matrix are not in tissue.")
+        warnings.append(f"{n_shared - n_kept} of {n_barcodes} barcodes of the filtered matrix are not in tissue.")
     if n_kept < n_tissue:
         warnings.append(f"{n_tissue - n_kept} of {n_tissue} spots in tissue are not in the matrix.")
-    return np.flatnonzero(in_tissue), warnings
+    return warnings
 
 
 def _assemble(source: Source, rows: np.ndarray) -> AnnData:

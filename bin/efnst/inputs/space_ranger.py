@@ -85,14 +85,10 @@ def is_outs(folder: Path) -> bool:
 
 def _part(outs: Path, bin_um: str) -> tuple[Path, int, list[str]]:
     """The folder of the spots, bins or cells asked for, the size of the bins (0 without any), and warnings."""
-    own_bins = BIN_FOLDER.fullmatch(outs.resolve().name) if (outs / "spatial").is_dir() else None
     if bin_um == CELLS:
-        if (outs / "segmented_outputs").is_dir():
-            return outs / "segmented_outputs", 0, []
-        if any((outs / name).exists() for name in CELL_MATRIX_NAMES):
-            return outs, 0, []
-        raise EfnstError(f"Expected segmented_outputs in {outs}, found none{listing(outs)}: give a bin size instead.")
+        return _cells(outs), 0, []
     if not (outs / "binned_outputs").is_dir():
+        own_bins = BIN_FOLDER.fullmatch(outs.resolve().name) if (outs / "spatial").is_dir() else None
         return outs, *_bins_of_a_plain_folder(outs, int(own_bins[1]) if own_bins else 0, bin_um)
     sizes = {
         int(found[1]): path
@@ -107,6 +103,15 @@ def _part(outs: Path, bin_um: str) -> tuple[Path, int, list[str]]:
         )
     said = [] if bin_um else [f"No bin_um was given: the bins of {DEFAULT_BIN_UM} µm were taken."]
     return sizes[chosen], chosen, said if len(sizes) > 1 else []
+
+
+def _cells(outs: Path) -> Path:
+    """The folder of the cells, which may be the one given."""
+    if (outs / "segmented_outputs").is_dir():
+        return outs / "segmented_outputs"
+    if any((outs / name).exists() for name in CELL_MATRIX_NAMES):
+        return outs
+    raise EfnstError(f"Expected segmented_outputs in {outs}, found none{listing(outs)}: give a bin size instead.")
 
 
 def _bins_of_a_plain_folder(outs: Path, own: int, bin_um: str) -> tuple[int, list[str]]:

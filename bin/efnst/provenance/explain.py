@@ -93,12 +93,16 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     lines.append(("parameters", f"{ran or 'none'} (all others have their defaults)"))
     lines += [("doubt", text) for text in disagreements(origin)]
     lines += [("repeat", text) for text in repeat(origin, changed)]
+    return "\n".join([str(origin.path), *_in_columns(lines)]) + "\n"
+
+
+def _in_columns(lines: list[tuple[str, str]]) -> list[str]:
+    """Name and text side by side; a name that comes again is not repeated."""
     width = max(len(name) for name, _ in lines)
-    shown = [
-        f"{name if position == 0 or lines[position - 1][0] != name else '':<{width}}  {text}"
-        for position, (name, text) in enumerate(lines)
+    before = ["", *(name for name, _ in lines)]
+    return [
+        f"{name if name != last else '':<{width}}  {text}" for (name, text), last in zip(lines, before, strict=False)
     ]
-    return "\n".join([str(origin.path), *shown]) + "\n"
 
 
 def changed_parameters(origin: Origin, schema: dict) -> dict:
@@ -141,18 +145,21 @@ def repeat(origin: Origin, changed: dict) -> list[str]:
     given |= {name: ran[name] for name in given if name in ran and name not in PER_SECTION}
     options = [part for name, value in given.items() for part in (f"--{name}", _shown(value))]
     command = shlex.join(["./efnst", "run", "--input", sheet, "--outdir", "repeated", *options])
-    lines = [command]
+    return [command, *_samplesheet(origin)]
+
+
+def _samplesheet(origin: Origin) -> list[str]:
+    """The samplesheet of the section alone, as far as it is known; nothing for a whole cohort."""
     if origin.row:
         named = {name: value for name, value in origin.row.items() if value not in (None, "")}
         named = {"sample" if name == "id" else name: value for name, value in named.items()}
-        lines += ["for this section alone, with a samplesheet of these two lines:"]
         written = io.StringIO()
         csv.writer(written, lineterminator="\n").writerows([list(named), list(named.values())])
-        lines += written.getvalue().splitlines()
-    elif not origin.parameters:
-        inputs = ", ".join(row["file"] for row in origin.section.get("inputs", []))
-        lines.append(f"where samplesheet.csv names {origin.sample} and the folder with {inputs or 'its files'}")
-    return lines
+        return ["for this section alone, with a samplesheet of these two lines:", *written.getvalue().splitlines()]
+    if origin.parameters:
+        return []
+    inputs = ", ".join(row["file"] for row in origin.section.get("inputs", []))
+    return [f"where samplesheet.csv names {origin.sample} and the folder with {inputs or 'its files'}"]
 
 
 def _outdir(path: Path) -> Path | None:
@@ -240,12 +247,8 @@ def _section_lines(section: dict) -> list[tuple[str, str]]:
         lines.append(("image", f"{image['source']}{size}"))
     if "encoder" in section:
         used = section["encoder"]
-        lines.append(
-            (
-                "encoder",
-                f"{used['encoder']}, weights {used.get('weights_file', '')} sha256 {used.get('weights_sha256', '?')}",
-            )
-        )
+        weights = f"{used.get('weights_file', '')} sha256 {used.get('weights_sha256', '?')}"
+        lines.append(("encoder", f"{used['encoder']}, weights {weights}"))
     lines.append(("domains", f"{domains['n_domains_found']} found, {domains['n_domains_asked']} asked for or chosen"))
     lines.append(("seed", str(section["seed"])))
     devices = section.get("devices", {})

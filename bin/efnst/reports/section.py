@@ -56,47 +56,66 @@ def report_context(
     data: anndata.AnnData, records: Records, view: View, image: Image.Image | None, tables: Tables
 ) -> dict:
     """All that the template of the report shows, by the names it knows."""
-    geometry, provenance = plain(data.uns[SECTION]), plain(data.uns[PROVENANCE])
+    provenance = plain(data.uns[PROVENANCE])
     parameters = records.training["parameters"] | provenance["parameters"]
     summary = section_summary(data, records, parameters)
     maps = map_data(data, view, records.description, tables.layout)
     return {
         "sample": summary["sample"],
         "summary": summary,
-        "page": {
-            "sample": summary["sample"],
-            "maps": maps,
-            "image": jpeg_uri(image) if image else "",
-            "ramp": VALUE_COLOURS,
-            "missing": MISSING,
-            "markers": _table_rows(tables.markers),
-            "spatialGenes": _table_rows(tables.spatial_genes.head(SPATIAL_GENES)),
-        },
+        "page": _page(summary["sample"], maps, image, tables),
         "has_image": image is not None,
         "has_umap": maps["umap"] is not None,
         "n_umap": 0 if tables.layout is None else len(tables.layout),
-        "geometry": geometry,
+        "n_spatial_genes": min(len(tables.spatial_genes), SPATIAL_GENES),
+        "geometry": plain(data.uns[SECTION]),
+        "parameters": parameters,
+        "versions": provenance["versions"] | (records.features or {}).get("versions", {}),
+        "citations": citations(records, maps["umap"] is not None),
+        **_of_records(records),
+        **_tables_and_curves(data.obs, records),
+    }
+
+
+def _page(sample: str, maps: dict, image: Image.Image | None, tables: Tables) -> dict:
+    """What the script of the page draws from."""
+    return {
+        "sample": sample,
+        "maps": maps,
+        "image": jpeg_uri(image) if image else "",
+        "ramp": VALUE_COLOURS,
+        "missing": MISSING,
+        "markers": _table_rows(tables.markers),
+        "spatialGenes": _table_rows(tables.spatial_genes.head(SPATIAL_GENES)),
+    }
+
+
+def _of_records(records: Records) -> dict:
+    """The records that the template reads itself."""
+    return {
         "qc": records.qc,
         "image_qc": records.image_qc,
-        "stains": stain_table(records.image_qc),
         "encoder": records.encoder,
         "domains": records.domains,
         "training": records.training,
         "description": records.description,
-        "histograms": histograms(data.obs, records.qc.get("thresholds", {})),
-        "domain_rows": domain_table(data.obs, records.description),
+        "choice": records.domains.get("choice"),
+    }
+
+
+def _tables_and_curves(obs: pd.DataFrame, records: Records) -> dict:
+    """What is worked out of the records."""
+    return {
+        "stains": stain_table(records.image_qc),
+        "histograms": histograms(obs, records.qc.get("thresholds", {})),
+        "domain_rows": domain_table(obs, records.description),
         "dots": dot_plot(records.description),
         "adjacency": adjacency_table(records.description),
         "scores": score_table(records.domains),
         "stability": stability_of(records.domains),
         "label_rows": label_table(records.domains),
         "curves": training_curves(records.training),
-        "choice": records.domains.get("choice"),
         "number_curves": number_curves(records.domains),
-        "n_spatial_genes": min(len(tables.spatial_genes), SPATIAL_GENES),
-        "parameters": parameters,
-        "versions": provenance["versions"] | (records.features or {}).get("versions", {}),
-        "citations": citations(records, maps["umap"] is not None),
     }
 
 

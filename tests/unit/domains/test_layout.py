@@ -7,6 +7,7 @@ from sklearn.metrics import silhouette_score
 from efnst.domains.layout import LEAST_SPOTS, sampled, umap_layout
 
 
+@pytest.mark.slow
 def test_clusters_stay_apart_and_the_seed_decides() -> None:
     rng = np.random.default_rng(0)
     group = np.repeat([0, 1, 2], 100)
@@ -18,6 +19,7 @@ def test_clusters_stay_apart_and_the_seed_decides() -> None:
     assert (umap_layout(embedding, seed=2) != layout).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_spots", [LEAST_SPOTS, 16])
 def test_few_spots_and_equal_spots_are_laid_out(n_spots: int) -> None:
     embedding = np.random.default_rng(0).normal(size=(n_spots, 3))

@@ -32,6 +32,7 @@ def stripes() -> tuple[sp.csr_matrix, pd.Categorical]:
     return touching_spots(positions, 1.0), pd.Categorical.from_codes(codes, ["1", "2", "3"])
 
 
+@pytest.mark.slow
 def test_z_scores_equal_those_of_squidpy(stripes: tuple[sp.csr_matrix, pd.Categorical]) -> None:
     """The same test; the two draw other permutations, which leaves an error of a few percent in the spread."""
     squidpy = pytest.importorskip("squidpy")

@@ -1,4 +1,4 @@
-"""Learning an embedding: what it is made of, what it refuses, and that training does what it should."""
+"""The learning step as a whole."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -9,20 +9,15 @@ import torch
 from anndata import AnnData
 
 from efnst.embedding.diffusion import diffuse
-from efnst.embedding.image_fusion import structured_components
 from efnst.embedding.learn import learn_embeddings
-from efnst.embedding.network import LARGEST_LOG_STD, SMALLEST_LOG_STD, EfnstNetwork
 from efnst.embedding.options import EmbeddingOptions, NetworkOptions, TrainingOptions
 from efnst.embedding.prepare import prepare
-from efnst.embedding.reproducible import reproducible_torch
-from efnst.embedding.training import Trained, choose_device, train
-from efnst.embedding.views import DIFFUSION_FACTORS, GENE_SHARES, PC_SHARES, view_of
+from efnst.embedding.training import Trained, train
 from efnst.errors import EfnstError
-from efnst.genes.components import dense_components, unit_scale, widest_to_one
+from efnst.genes.components import dense_components, unit_scale
 from efnst.geometry.neighbours import neighbour_graph
 
 CPU = torch.device("cpu")
-H, MU = slice(0, 20), slice(20, 28)  # columns of the network's latent
 
 
 @pytest.fixture(scope="module")
@@ -128,16 +123,6 @@ def test_weights_by_counts_matter_where_a_spot_has_few_counts(
     assert far[True] < 0.7 * far[False]
 
 
-def test_views_are_drawn_from_the_documented_sets() -> None:
-    options = EmbeddingOptions()
-    assert view_of(EmbeddingOptions(vary_views=False), 3) == (3000, 30, 0.5)
-    views = [view_of(options, seed) for seed in range(60)]
-    assert {view.n_genes for view in views} == {round(3000 * share) for share in GENE_SHARES}
-    assert {view.expression_pcs for view in views} == {round(30 * share) for share in PC_SHARES}
-    assert {view.diffusion for view in views} == {0.5 * factor for factor in DIFFUSION_FACTORS}
-    assert view_of(options, 3) == view_of(options, 3)
-
-
 def test_trainings_have_seeds_of_their_own_and_do_not_depend_on_threads(section: AnnData) -> None:
     alone, record = learn(section, n_seeds=3, epochs=3)
     assert len({run["seed"] for run in record["runs"]}) == 3
@@ -157,22 +142,6 @@ def test_workers_that_are_started_anew_train_alike(section: AnnData, monkeypatch
     spawned, _ = learn(section, n_seeds=2, epochs=3, threads=2)
     for name, values in forked.items():
         assert values.tobytes() == spawned[name].tobytes(), name
-
-
-def test_structured_components_leave_out_noise_and_what_only_overlap_makes_alike() -> None:
-    side = 40
-    positions = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2).astype(float)
-    random = np.random.default_rng(0)
-    smooth = np.sin(positions[:, 0] / 6)
-    noise = random.standard_normal(side * side)
-    white = random.standard_normal((side, side))
-    overlap = sum(np.roll(white, shift, (0, 1)) for shift in np.ndindex(5, 5))  # patches 5 wide share this
-    image = np.column_stack([noise, smooth, overlap.ravel()]).astype(np.float32)
-    found = structured_components(image, positions, 1.0, 4.9)
-    assert found.shape == (side * side, 1)
-    assert abs(np.corrcoef(found[:, 0], smooth)[0, 1]) > 0.999
-    assert 0.5 < found.std() < 1, "standard deviation is Moran's I"
-    assert structured_components(image, positions, 1.0, 0.0).shape[1] == 2, "patches that do not overlap"
 
 
 def test_where_the_image_comes_in(section: AnnData, features: np.ndarray) -> None:
@@ -211,12 +180,6 @@ def test_an_image_without_structure_leaves_the_inputs_alone(
     _, record = learn(section, noise, epochs=1)
     assert record["n_image_components_fused"] == 0 and record["image"] is True
     assert seen(section, noise)["inputs"].shape == (300, 30)
-
-
-def test_a_sigmoid_decoder_stays_between_0_and_1() -> None:
-    network = EfnstNetwork(6, 4, NetworkOptions(decoder="sigmoid")).eval()
-    decoded = network(100 * torch.randn(30, 6), torch.randint(30, (2, 90))).decoded
-    assert decoded.shape == (30, 4) and decoded.min() >= 0 and decoded.max() <= 1
 
 
 def test_a_training_ends_when_its_loss_no_longer_falls(section: AnnData) -> None:
@@ -270,43 +233,6 @@ def test_a_short_training_gives_an_embedding_that_can_be_used(section: AnnData, 
     arrays, _ = learn(section, epochs=epochs, embedding="latent")
     latent = arrays["embedding_0"]
     assert np.isfinite(latent).all() and (latent.std(0) > 1e-3).all()
-
-
-def test_few_epochs_give_nearly_the_same_in_evaluation_as_in_training() -> None:
-    """After 30 epochs the running statistics of the batch norms are close to those of the section."""
-    torch.manual_seed(0)
-    inputs, edges = 3 + 5 * torch.randn(200, 10), torch.randint(200, (2, 900))
-    network = EfnstNetwork(10, 10, NetworkOptions())
-    for _ in range(30):
-        network(inputs, edges)
-    norm = network.encoder[0][1]
-    hidden = network.encoder[0][0](inputs).detach()
-    assert torch.allclose(norm.running_mean, hidden.mean(0), atol=0.2 * float(hidden.std()))
-    assert torch.allclose(norm.running_var, hidden.var(0), rtol=0.1)
-
-
-def test_evaluation_takes_the_mean_and_training_a_sample() -> None:
-    torch.manual_seed(0)
-    inputs, edges = torch.randn(50, 10), torch.randint(50, (2, 200))
-    network = EfnstNetwork(10, 10, NetworkOptions()).eval()
-    with torch.no_grad():
-        first, second = network(inputs, edges), network(inputs, edges)
-        assert torch.equal(first.latent, second.latent) and torch.equal(first.latent[:, MU], first.mean)
-        assert first.latent.shape == (50, 28) and first.decoded.shape == (50, 10)
-        assert not torch.equal(network.train()(inputs, edges).latent, network(inputs, edges).latent)
-        wild = network.eval()(1e6 * inputs, edges)
-    assert wild.log_std.min() >= SMALLEST_LOG_STD and wild.log_std.max() <= LARGEST_LOG_STD
-
-
-def test_the_graph_reaches_the_mean_but_not_h() -> None:
-    torch.manual_seed(0)
-    inputs, edges = torch.randn(30, 6), torch.tensor([[0, 1], [1, 0]])
-    network = EfnstNetwork(6, 6, NetworkOptions()).eval()
-    with torch.no_grad():
-        joined, alone = network(inputs, edges).latent, network(inputs, edges[:, :0]).latent
-    assert torch.equal(joined[:, H], alone[:, H])
-    changed = (joined[:, MU] - alone[:, MU]).abs().amax(1) > 1e-6
-    assert changed.nonzero().ravel().tolist() == [0, 1]
 
 
 def test_more_components_asked_for_than_there_are_spots(section: AnnData) -> None:
@@ -366,18 +292,7 @@ def test_a_loss_that_is_no_number_is_an_error(section: AnnData) -> None:
         learn(section, epochs=50, learning_rate=1e30)
 
 
-def test_noise_hides_inputs_and_dropping_all_of_them_leaves_nothing_to_learn() -> None:
-    random = np.random.default_rng(0)
-    inputs = random.standard_normal((200, 5)).astype(np.float32)
-    graph = neighbour_graph(random.uniform(0, 1, (200, 2)), 6)
-    final = {}
-    for noise in (0.1, 1.0):
-        options = TrainingOptions(epochs=100, tolerance=0, input_noise=noise, graph_weight=0.0, kl_weight=0.0)
-        with reproducible_torch(1, 0):
-            final[noise] = train(inputs, inputs, graph, options, CPU).loss["reconstruction"][-1]
-    assert final[1.0] > 0.9 > 2 * final[0.1]
-
-
+@pytest.mark.slow
 def test_memory_stays_far_below_one_byte_for_each_pair_of_spots(simulated_section: Callable[..., AnnData]) -> None:
     """What numpy and scipy allocate; PyTorch's part is measured with the whole program, on a larger section."""
     section = simulated_section(20_000, 100)
@@ -390,30 +305,6 @@ def test_memory_stays_far_below_one_byte_for_each_pair_of_spots(simulated_sectio
     finally:
         tracemalloc.stop()
     assert peak < 0.75 * section.n_obs**2
-
-
-def test_dense_components_equal_the_svd() -> None:
-    values = np.random.default_rng(0).standard_normal((30, 8)) * np.arange(1, 9)
-    u, s, _ = np.linalg.svd(values - values.mean(0), full_matrices=False)
-    found = dense_components(values.astype(np.float32), 3)
-    assert found.dtype == np.float32
-    assert np.allclose(np.abs(found), np.abs(u[:, :3] * s[:3]), atol=1e-3)
-
-
-def test_scales_by_hand() -> None:
-    values = np.array([[2.0, 1.0], [-2.0, 1.0]])
-    assert unit_scale(values).tolist() == [[1.0, 0.5], [-1.0, 0.5]]
-    assert widest_to_one(4 * values).tolist() == [[1.0, 0.5], [-1.0, 0.5]]
-
-
-def test_devices() -> None:
-    assert choose_device("cpu") == CPU
-    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert choose_device("openvino") == CPU, "which runs the encoder only"
-    if not torch.cuda.is_available():
-        for name in ("cuda", "tensorrt"):
-            with pytest.raises(EfnstError, match="found no GPU that PyTorch can use"):
-                choose_device(name)
 
 
 def test_features_computed_before_take_the_place_of_expression(section: AnnData, features: np.ndarray) -> None:

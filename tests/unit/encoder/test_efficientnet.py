@@ -126,6 +126,7 @@ def real_patches(real_section: object, tmp_path_factory: pytest.TempPathFactory)
         return [file[name][::43] for name in ("patches_100", "patches_190", "patches_380")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LITE)
 def test_onnx_equals_torch_on_real_patches(name: str, real_patches: list[np.ndarray], tmp_path: Path) -> None:
     encoder = load_encoder(name)[0]
@@ -158,6 +159,7 @@ def export_random(name: str, path: Path) -> None:
     assert features(path, patch).std() > 0
 
 
+@pytest.mark.slow
 def test_b0_with_random_weights(tmp_path: Path) -> None:
     export_random("efficientnet-b0", tmp_path / "encoder.onnx")
 
@@ -181,6 +183,7 @@ def test_input_size_and_width_of_every_network(name: str, input_px: int) -> None
     assert encoder.network._conv_head.out_channels == FEATURES[name]
 
 
+@pytest.mark.slow
 def test_logits_are_the_scores_of_the_classes(lite0_file: Path, tmp_path: Path) -> None:
     encoder, _, _ = load_encoder("efficientnet-lite0", output="logits")
     difference, n_features = export_encoder(encoder, tmp_path / "encoder.onnx")

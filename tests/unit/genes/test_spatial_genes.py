@@ -3,20 +3,10 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from tests.support.grids import hexagonal, square
 
 from efnst.genes.expression import gene_morans_i
 from efnst.genes.spatial_genes import morans_i_moments, rank_spatial_genes, touching_spots
-
-
-def hexagonal(n_rows: int, n_columns: int) -> np.ndarray:
-    """Positions on a hexagonal grid of pitch 1."""
-    row, column = np.indices((n_rows, n_columns)).reshape(2, -1)
-    return np.column_stack([column + 0.5 * (row % 2), row * np.sqrt(3) / 2])
-
-
-def square(side: int) -> np.ndarray:
-    """Positions on a square grid of pitch 1."""
-    return np.indices((side, side)).reshape(2, -1).T.astype(float)
 
 
 def dense_morans_i(x: np.ndarray, w: np.ndarray) -> float:
@@ -25,7 +15,7 @@ def dense_morans_i(x: np.ndarray, w: np.ndarray) -> float:
     return len(x) / w.sum() * sum(w[i, j] * z[i] * z[j] for i in range(len(x)) for j in range(len(x))) / (z**2).sum()
 
 
-@pytest.mark.parametrize(("positions", "inside"), [(hexagonal(7, 7), 6), (square(7), 8)])
+@pytest.mark.parametrize(("positions", "inside"), [(hexagonal(7, 7), 6), (square(7, 7), 8)])
 def test_spots_touch_their_first_ring_only(positions: np.ndarray, inside: int) -> None:
     graph = touching_spots(100 * positions, 100)
     assert graph.sum(axis=1).max() == inside
@@ -81,7 +71,7 @@ def test_noise_is_called_significant_as_often_as_it_should() -> None:
 
 
 def test_spots_without_neighbours_are_no_evidence() -> None:
-    graph = touching_spots(10 * square(3), 1)
+    graph = touching_spots(10 * square(3, 3), 1)
     table = rank_spatial_genes(sp.csc_matrix(np.eye(9)), np.arange(9).astype(str), graph)
     assert (table["morans_i"] == 0).all()
     assert (table["p_value"] == 1).all()

@@ -46,6 +46,7 @@ def test_cells_end_where_the_next_begins() -> None:
     assert (raster.spot == 2).sum() / raster.scale**2 == pytest.approx(np.pi * 0.8**2, rel=0.02)
 
 
+@pytest.mark.slow
 def test_half_a_million_bins_take_seconds() -> None:
     xy = square(710)[:500_000]
     started = time.perf_counter()

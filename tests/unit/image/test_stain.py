@@ -7,18 +7,11 @@ import numpy as np
 import pytest
 
 from efnst.errors import EfnstError
-from efnst.image.stain import (
-    FADE,
-    fit_reference,
-    lab,
-    macenko_normaliser,
-    macenko_statistics,
-    normaliser,
-    read_normaliser,
-    reinhard_normaliser,
-    reinhard_statistics,
-    stain_statistics,
-)
+from efnst.image.stain.lab import lab
+from efnst.image.stain.macenko import macenko_normaliser, macenko_statistics
+from efnst.image.stain.normaliser import normaliser, read_normaliser
+from efnst.image.stain.reinhard import FADE, reinhard_normaliser, reinhard_statistics
+from efnst.image.stain.statistics import fit_reference, stain_statistics
 
 # Unit vectors of optical density for red, green and blue (Ruifrok and Johnston 2001, rounded).
 HAEMATOXYLIN, EOSIN = np.array([0.65, 0.70, 0.29]), np.array([0.27, 0.90, 0.34])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tests.unit.image.test_open import HEIGHT, TILE, WIDTH, picture, tiff, tiles, whole, write_svs, write_tiff
+from tests.support.slides import HEIGHT, TILE, WIDTH, picture, tiff, tiles, whole, write_svs, write_tiff
 
 from efnst.errors import EfnstError
 from efnst.image.open import open_image

@@ -31,10 +31,12 @@ from efnst.inputs.positions import read_positions, read_scales
 from efnst.inputs.samplesheet import read_samplesheet
 from efnst.program.arrays import read_arrays
 from efnst.quality.rules import read_rules
-from efnst.simulation.forms import pack, to_anndata, write_visium_hd
-from efnst.simulation.space_ranger import read_matrix as simulated_matrix
-from efnst.simulation.space_ranger import simulate_section, write_matrix, write_section
-from efnst.simulation.tissue import Recipe
+from efnst.simulation.feature_matrix import read_matrix as simulated_matrix
+from efnst.simulation.feature_matrix import write_matrix
+from efnst.simulation.forms import pack, to_anndata
+from efnst.simulation.space_ranger import simulate_section, write_section
+from efnst.simulation.specimen import Recipe
+from efnst.simulation.visium_hd import write_visium_hd
 
 N_FILES = int(os.environ.get("FUZZ_FILES", "10000"))
 SECONDS = 10  # for one file; most take a millisecond

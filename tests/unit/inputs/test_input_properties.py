@@ -19,7 +19,7 @@ from efnst.inputs.annotated import choose_counts
 from efnst.inputs.feature_matrix import as_counts, read_matrix
 from efnst.inputs.positions import POSITION_COLUMNS, read_positions
 from efnst.inputs.section import load_section
-from efnst.simulation.space_ranger import FeatureBarcodeMatrix, write_matrix
+from efnst.simulation.feature_matrix import FeatureBarcodeMatrix, write_matrix
 
 FEATURE_TYPES = ("Gene Expression", "Antibody Capture")
 

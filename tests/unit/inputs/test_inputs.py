@@ -1,6 +1,7 @@
 """Every form a section comes in, read right: each row of the table in docs/usage.md, made by our own generator."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import anndata
@@ -8,29 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from tests.support.folders import as_cytassist, as_legacy, as_probe_based, as_raw
 
 from efnst.errors import EfnstError
 from efnst.inputs.located import located
 from efnst.inputs.section import load_section
-from efnst.simulation.forms import (
-    as_cytassist,
-    as_legacy,
-    as_probe_based,
-    as_raw,
-    pack,
-    to_anndata,
-    write_spatialdata,
-    write_visium_hd,
-)
-from efnst.simulation.space_ranger import SMALL, read_matrix, simulate_section, write_section
+from efnst.simulation.feature_matrix import read_matrix
+from efnst.simulation.forms import pack, to_anndata, write_spatialdata
+from efnst.simulation.space_ranger import SMALL, simulate_section
+from efnst.simulation.visium_hd import write_visium_hd
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain(simulated_folder: Callable[[int], Path]) -> Path:
     """A simulated Visium section, not to be changed."""
-    folder = tmp_path_factory.mktemp("plain") / "section"
-    write_section(simulate_section(1, 0, SMALL), folder)
-    return folder
+    return simulated_folder(1)
 
 
 @pytest.fixture(scope="module")
@@ -258,8 +251,8 @@ def read_matrix_of_cells(hd: Path) -> tuple:
         return read_matrix(Path(folder))
 
 
-def test_metrics_of_space_ranger_are_kept(tmp_path: Path) -> None:
-    write_section(simulate_section(2, 0, SMALL), tmp_path / "section")
+def test_metrics_of_space_ranger_are_kept(simulated_folder: Callable[[int], Path], tmp_path: Path) -> None:
+    shutil.copytree(simulated_folder(2), tmp_path / "section")
     _, about, _ = read(tmp_path / "section")
     assert about["metrics_summary"]["Valid Barcodes"] == 0.97
     path = tmp_path / "section/outs/metrics_summary.csv"

@@ -137,6 +137,7 @@ print("torch" in sys.modules)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("call", "expected"), [("", "without"), (", uses_torch=True", "with")])
 def test_torch_is_imported_by_programs_that_use_it_only(call: str, expected: str) -> None:
     script = TORCH.format(bin=str(PROJECT / "bin"), call=f"try:\n    run(main{call})\nexcept SystemExit:\n    pass")

@@ -1,0 +1,163 @@
+"""Plots of the MultiQC report. What comes from data is HTML-escaped."""
+
+from collections.abc import Mapping
+from html import escape
+
+import numpy as np
+
+from efnst.palette import domain_colour
+from efnst.reports.cohort import Outcome
+from efnst.reports.multiqc_elements import finished_sections, plot, words
+from efnst.reports.profiles import Profiles, marker_scores, principal_components
+
+BORDERS = [[0, "#ffffff"], [1, "#0072b2"]]
+HEAT = [[0, "#d55e00"], [0.5, "#ffffff"], [1, "#0072b2"]]
+MARKER_GENES = 40  # columns of the heat map
+CLUSTERED_ROWS = 300  # MultiQC takes 20 s to cluster 1400
+ADJACENT_DOMAINS = 8  # pairs of the first so many domains are shown
+GROUP_COLOURS = 24  # more groups are not told apart
+
+
+def spots_lost(ended: list[Outcome]) -> dict:
+    """Spots that each filter took."""
+    data = {name: {words(key): count for key, count in s["lost"].items()} for name, s in finished_sections(ended)}
+    some = {name: lost for name, lost in data.items() if any(lost.values())}
+    text = "Spots left out, by the first filter that took them. Sections that lost none are not shown."
+    return plot("bargraph", "Spots left out", text, some, {"ylab": "Spots", "sort_samples": False})
+
+
+def quantile_boxes(ended: list[Outcome]) -> dict:
+    """Box plots of counts and genes per spot, from five numbers each."""
+    keys = ("min", "q1", "median", "q3", "max")
+    titles = {"total_counts": "Counts per spot", "n_genes_by_counts": "Genes per spot"}
+    data = [
+        {name: dict(zip(keys, summary["quantiles"][metric], strict=True)) for name, summary in finished_sections(ended)}
+        for metric in titles
+    ]
+    labels = [{"name": title, "ylab": title} for title in titles.values()]
+    settings = {"data_labels": labels, "boxpoints": False, "sort_samples": False}
+    text = "Box: quartiles; whiskers: smallest and largest spot."
+    return plot("boxplot", "Counts and genes per spot", text, data if data[0] else [], settings)
+
+
+def composition_bars(ended: list[Outcome]) -> dict:
+    """Share of each domain; colours as in the sections' reports."""
+    data = {name: _per_domain(summary["composition"], 100) for name, summary in finished_sections(ended)}
+    numbers = sorted({key for row in data.values() for key in row}, key=lambda key: int(key.removeprefix("Domain ")))
+    colours = {key: {"name": key, "color": domain_colour(int(key.removeprefix("Domain ")))} for key in numbers}
+    settings = {"ylab": "% of spots", "cpswitch": False, "ymax": 100, "tt_decimals": 1, "sort_samples": False}
+    text = "Numbered by falling size within each section: the same number is not the same tissue in another section."
+    return plot("bargraph", "Domain composition", text, data, settings) | {"categories": colours}
+
+
+def _per_domain(shares: dict[str, float], factor: float) -> dict[str, float]:
+    """Shares with the names that the report shows."""
+    return {f"Domain {domain}": share * factor for domain, share in shares.items()}
+
+
+def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
+    """Expression of the most frequent markers in every domain of every section."""
+    rows = {}
+    if profiles:
+        markers = [
+            {domain: genes[:3] for domain, genes in s["top_markers"].items()} for _, s in finished_sections(ended)
+        ]
+        scores = marker_scores(profiles, markers, MARKER_GENES).round(2)
+        scores.columns = [escape(gene) for gene in scores.columns]
+        names = _profile_names(profiles)
+        rows = dict(zip(names, scores.to_dict("records"), strict=True)) if len(scores.columns) else {}
+    text = (
+        "Rows: the domains of all sections; columns: the genes most often among the three best markers of a "
+        "domain. Colour: counts per million of the domain (pseudo-bulk, log2) in standard deviations from the"
+        " mean of all rows. Rows that are alike in different sections are the same tissue; a section whose "
+        "rows are like no others stands apart."
+    )
+    settings = {"xcats_samples": False, "ycats_samples": False, "square": False, "min": -3, "max": 3, "colstops": HEAT}
+    settings |= {"xlab": "Gene", "ylab": "Domain", "zlab": "z score", "display_values": False}
+    settings |= dict.fromkeys(("cluster_rows", "cluster_cols"), len(rows) <= CLUSTERED_ROWS)
+    return plot("heatmap", "Markers in all domains", text, rows, settings)
+
+
+def adjacency_map(ended: list[Outcome]) -> dict:
+    """Which domains border on which, for each section."""
+    rows = {}
+    for name, summary in finished_sections(ended):
+        adjacency = summary["adjacency"]
+        rows[name] = _shares_of_borders(adjacency["domains"], np.array(adjacency["pairs"]))
+    pairs = sorted({pair for row in rows.values() for pair in row}, key=lambda pair: [int(n) for n in pair.split("–")])
+    rows = {name: {pair: row.get(pair) for pair in pairs} for name, row in rows.items()} if pairs else {}
+    text = (
+        "Share of the borders in a section (touching pairs of spots of different domains) that lie between two "
+        f"domains, of the first {ADJACENT_DOMAINS}; in %. Layered tissue has few strong pairs in each row, others "
+        "many weak ones. Numbers go by size within each section. The sections' reports test the pairs against chance."
+    )
+    settings = {"xcats_samples": False, "square": False, "min": 0, "colstops": BORDERS, "tt_decimals": 1}
+    settings |= {"xlab": "Domains", "ylab": "Section", "zlab": "% of the borders", "display_values": False}
+    return plot("heatmap", "Which domains touch", text, rows, settings | {"cluster_rows": False, "cluster_cols": False})
+
+
+def _shares_of_borders(domains: list[str], pairs: np.ndarray) -> dict[str, float]:
+    """For each pair of different domains its share of all borders, in %."""
+    total = np.triu(pairs, 1).sum()
+    shown = min(len(domains), ADJACENT_DOMAINS)
+    return {
+        f"{domains[first]}–{domains[second]}": round(100 * float(pairs[first, second] / max(total, 1)), 1)
+        for first in range(shown)
+        for second in range(first + 1, shown)
+    }
+
+
+def profile_scatter(profiles: Profiles | None, groups: Mapping[str, str]) -> dict:
+    """The domains of all sections by the first two components of their profiles."""
+    data, share = {}, np.zeros(2)
+    if profiles and len(set(profiles.samples)) > 1:
+        places, share = principal_components(profiles)
+        of_row = [groups.get(sample) or sample for sample in profiles.samples]
+        kinds = list(dict.fromkeys(of_row))
+        colours = {kind: domain_colour(number) for number, kind in enumerate(kinds, 1)}
+        for name, kind, (x, y) in zip(_profile_names(profiles), of_row, places, strict=True):
+            point = {"x": round(float(x), 3), "y": round(float(y), 3)}
+            data[name] = point | (
+                {"color": colours[kind], "group": escape(kind)} if len(kinds) <= GROUP_COLOURS else {}
+            )
+    text = (
+        "Each point is a domain of a section: counts per million summed over its spots (log2), the most "
+        "variable genes. The same tissue of different sections should lie together; a section whose points "
+        "lie apart is an outlier or another batch. Colours: groups of the samplesheet where given, else "
+        "sections."
+    )
+    labels = [f"PC{number} ({part:.2f} of the variance)" for number, part in enumerate(share, 1)]
+    settings = {"xlab": labels[0], "ylab": labels[1], "marker_size": 8}
+    return plot("scatter", "Domains of the cohort", text, data, settings)
+
+
+def _profile_names(profiles: Profiles) -> list[str]:
+    """What a row of the profiles is called."""
+    return [
+        f"{escape(sample)} {escape(domain)}" for sample, domain in zip(profiles.samples, profiles.domains, strict=True)
+    ]
+
+
+def stability_bars(ended: list[Outcome]) -> dict:
+    """How alike the trainings of each section are."""
+    known = [(name, summary.get("efnst_stability")) for name, summary in finished_sections(ended)]
+    data = {name: {"Stability": value} for name, value in known if value is not None}
+    settings = {"ylab": "mean ARI of pairs of trainings", "ymin": 0, "ymax": 1, "cpswitch": False}
+    settings |= {"tt_decimals": 3, "sort_samples": False}
+    text = (
+        "How alike the trainings with different seeds divide a section: 1 is equal. Below about 0.6 the "
+        "domains depend on the seed."
+    )
+    return plot("bargraph", "Stability", text, data, settings)
+
+
+def training_lines(ended: list[Outcome]) -> dict:
+    """Training curves, one tab per part of the loss."""
+    finished = finished_sections(ended)
+    parts = list(dict.fromkeys(part for _, summary in finished for part in summary["loss"]))
+    parts.sort(key=lambda part: part != "total")
+    data = [{name: summary["loss"][part] for name, summary in finished if part in summary["loss"]} for part in parts]
+    labels = [{"name": part, "ylab": part, "xlab": "Epoch"} for part in parts]
+    settings = {"xlab": "Epoch", "ylab": parts[0] if parts else "", "data_labels": labels}
+    text = "Loss by epoch. Curves that still fall at the end say that more epochs may help."
+    return plot("linegraph", "Training", text, data, settings)

@@ -1,0 +1,128 @@
+"""Tables of the MultiQC report: one row per section. What comes from data is HTML-escaped."""
+
+from collections import Counter
+from html import escape
+
+from efnst.reports.cohort import METHODS, STATUSES, Outcome
+from efnst.reports.multiqc_elements import ONE_DIGIT, THREE_DIGITS, WHOLE, finished_sections, header, known, table, url
+
+# Beside the word, for those who do not see red and green.
+STATUS_COLOURS = [{"pass": "#17643a"}, {"warn": "#b87a00"}, {"fail": "#c0392b"}, {"error": "#3a3a3a"}]
+STATUS_RULES = {status: [{"s_eq": status}] for status in STATUSES}
+STATUS_HEADERS = {
+    "status": {
+        "title": "Status",
+        "description": "pass; warn: finished, with warnings; fail: finished, but by the rules of quality control "
+        "not to be relied on; error: a step stopped",
+        "scale": False,
+        "cond_formatting_rules": STATUS_RULES,
+        "cond_formatting_colours": STATUS_COLOURS,
+    },
+    "report": {"title": "Report", "description": "The section's own report", "scale": False},
+    "reason": {
+        "title": "Reason",
+        "description": "Warnings, broken rules, or the step that stopped and why",
+        "scale": False,
+    },
+}
+STATISTICS = {
+    "n_spots_in_tissue": header("In tissue", "Spots under tissue", WHOLE, "Blues"),
+    "n_spots_kept": header("Kept", "Spots that passed quality control", WHOLE, "Blues"),
+    "median_counts": header("UMIs", "Median counts per spot", WHOLE, "Greens"),
+    "median_genes": header("Genes", "Median genes per spot", WHOLE, "Greens"),
+    "median_pct_mt": header("Mito", "Median % of mitochondrial counts", ONE_DIGIT, "Oranges") | {"suffix": " %"},
+    "n_domains_asked": header("K asked", "Domains asked for", WHOLE),
+    "n_domains_found": header("K found", "Domains found", WHOLE),
+    "efnst_pas": header("PAS", "Spatial coherence of the domains (lower is better)", THREE_DIGITS, "Purples"),
+    "ari_efnst": header("ARI", "Agreement with the labels, where given", THREE_DIGITS, "RdYlGn"),
+    "efnst_stability": header(
+        "Stability", "Mean ARI of pairs of trainings; below about 0.6 is worrying", "{:,.2f}", "RdYlGn"
+    ),
+    "image_source": header("Image", "Image that was used", None),
+    "device": header("Device", "Where the network was trained", None),
+    "seconds": header("Training", "Seconds of training", ONE_DIGIT, "Greys") | {"suffix": " s"},
+}
+DEVICES = {
+    "encoder": header("Encoder", "Network that described the patches", None),
+    "encoder_device": header("Encoder on", "Device of the encoder", None),
+    "provider": header("Provider", "onnxruntime's execution provider, as it really ran", None),
+    "precision": header("Precision", "Precision of the encoder", None),
+    "spots_per_second": header("Patches/s", "Patches described per second", WHOLE, "Greens"),
+    "encoder_seconds": header("Encoding", "Seconds of describing patches", ONE_DIGIT, "Greys") | {"suffix": " s"},
+    "device": header("Trained on", "Device of the training", None),
+    "seconds": header("Training", "Seconds of all trainings", ONE_DIGIT, "Greys") | {"suffix": " s"},
+    "epochs": header("Epochs", "Epochs of all trainings", WHOLE),
+}
+
+
+def status_table(ended: list[Outcome]) -> dict:
+    """Status, reason and link of every section."""
+    rows = {}
+    for outcome in ended:
+        link = f'<a href="{url(outcome.report)}">report</a>' if outcome.report else "–"
+        rows[escape(outcome.sample)] = {"status": outcome.status, "report": link, "reason": escape(outcome.reason)}
+    counts = Counter(outcome.status for outcome in ended)
+    totals = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
+    return table("Sections", f"{len(ended)} sections: {totals}.", rows, STATUS_HEADERS)
+
+
+def statistics_table(ended: list[Outcome]) -> dict:
+    """The numbers of every section that has some."""
+    text = "Counts, domains and time of each section."
+    return _table_of_known("Statistics", text, finished_sections(ended), STATISTICS)
+
+
+def score_table(ended: list[Outcome]) -> dict:
+    """EfNST beside the two baselines."""
+    headers = _score_headers()
+    known_scores = [(name, summary) for name, summary in finished_sections(ended) if known(summary, headers)]
+    text = (
+        "EfNST beside two cheap baselines: diffused (expression smoothed over neighbouring spots, nothing "
+        "learned) and leiden (expression alone). ARI only where labels were given. One run each: small "
+        "differences may be chance."
+    )
+    return _table_of_known("EfNST and baselines", text, known_scores, headers)
+
+
+def _score_headers() -> dict[str, dict]:
+    """A column for each score and method."""
+    # MultiQC takes the order of the rows from the first column: PAS is known of every section, ARI is not.
+    names = {"pas": "PAS", "ari": "ARI", "chaos": "CHAOS", "silhouette": "Silhouette"}
+    headers = {}
+    for score, title in names.items():
+        scale = "RdYlGn" if score == "ari" else "Purples" if score == "silhouette" else "Oranges"
+        for method, name in METHODS.items():
+            key = f"ari_{method}" if score == "ari" else f"{method}_{score}"
+            better = "lower" if score in ("pas", "chaos") else "higher"
+            about = header(f"{title} {name}", f"{title} of {name}; {better} is better", THREE_DIGITS, scale)
+            headers[key] = about | {"shared_key": score}
+    return headers
+
+
+def marker_table(ended: list[Outcome]) -> dict:
+    """The best three marker genes of each domain."""
+    rows, n_domains = {}, 0
+    for name, summary in finished_sections(ended):
+        rows[name] = {}
+        for domain, genes in summary["top_markers"].items():
+            rows[name][f"domain_{domain}"] = escape(", ".join(genes[:3])) or "–"
+            n_domains = max(n_domains, int(domain))
+    headers = {
+        f"domain_{number}": header(f"Domain {number}", f"Best markers of domain {number}", None)
+        for number in range(1, n_domains + 1)
+    }
+    text = "The three best markers of each domain (Wilcoxon). All of them: markers.csv and the section's report."
+    return table("Domain markers", text, rows, headers)
+
+
+def device_table(ended: list[Outcome]) -> dict:
+    """Where the encoder and the network ran, and how fast."""
+    summaries = [(name, s | {"epochs": sum(s.get("n_epochs", [])) or None}) for name, s in finished_sections(ended)]
+    return _table_of_known("Devices and speed", "Where each section was computed, and how fast.", summaries, DEVICES)
+
+
+def _table_of_known(name: str, text: str, summaries: list[tuple[str, dict]], headers: dict) -> dict:
+    """A table of what the summaries have under the keys of `headers`; a column that none has is left out."""
+    rows = {sample: known(summary, headers) for sample, summary in summaries}
+    shown = {key: column for key, column in headers.items() if any(key in row for row in rows.values())}
+    return table(name, text, rows, shown)
