@@ -38,7 +38,9 @@ def test_lines_of_nextflow_have_at_most_120_columns() -> None:
     """Which no linter looks at."""
     files = [PROJECT / "main.nf", PROJECT / "nextflow.config"]
     files += [*(PROJECT / "conf").glob("*.config"), *(PROJECT / "modules").rglob("*.nf")]
-    long = [f"{path}:{n}" for path in files for n, line in enumerate(path.read_text().split("\n"), 1) if len(line) > 120]
+    long = [
+        f"{path}:{n}" for path in files for n, line in enumerate(path.read_text().split("\n"), 1) if len(line) > 120
+    ]
     assert long == []
 
 
