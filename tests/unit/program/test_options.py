@@ -98,12 +98,12 @@ def test_help_says_what_the_schema_says(program: str) -> None:
         assert properties(SCHEMA)[name]["description"][:40] in shown
 
 
-@pytest.mark.parametrize("path", [BIN / f"{name}.py" for name in PROGRAMS], ids=PROGRAMS)
+@pytest.mark.parametrize("path", [BIN / f"{name}.py" for name in PROGRAMS if name != "simulate_cohort"], ids=str)
 def test_no_program_writes_a_parameter_of_its_own(path: Path) -> None:
-    """Files that the user names and what every section has of its own are arguments of the programs."""
+    """Files are arguments of the programs; read_section.py's image is one or `none`."""
     arguments = next(node for node in ast.parse(path.read_text()).body if getattr(node, "name", "") == "main").args
-    written = {argument.arg for argument in arguments.args} & set(properties(SCHEMA))
-    assert written <= {"input", "outdir", "qc_rules", "image", "encoder_onnx", "encoder"}, written
+    values = {argument.arg for argument in arguments.args if "Path" not in ast.unparse(argument.annotation)}
+    assert values & set(properties(SCHEMA)) <= {"image"}
 
 
 def test_every_parameter_of_the_method_reaches_a_program() -> None:
