@@ -174,8 +174,11 @@ def to_anndata(outs: Path, counts_in: str = "X") -> AnnData:
     return data
 
 
-def write_spatialdata(outs: Path, path: Path, table_name: str = "table") -> None:
-    """Write a folder as spatialdata-io would: circles in full-resolution px, the hires image in its own pixels."""
+def write_spatialdata(outs: Path, path: Path, table_name: str = "table", **format_of: object) -> None:
+    """Write a folder as spatialdata-io would: circles in full-resolution px, the hires image in its own pixels.
+
+    `format_of` goes to `SpatialData.write`; by default the store has zarr format 3.
+    """
     from spatialdata import SpatialData
     from spatialdata.models import Image2DModel, ShapesModel, TableModel
     from spatialdata.transformations import Identity, Scale
@@ -203,7 +206,7 @@ def write_spatialdata(outs: Path, path: Path, table_name: str = "table") -> None
         )
         for source, pixels in library["images"].items()
     }
-    SpatialData(images=images, shapes={"spots": circles}, tables={table_name: table}).write(path)
+    SpatialData(images=images, shapes={"spots": circles}, tables={table_name: table}).write(path, **format_of)
 
 
 def read_positions_table(outs: Path) -> pd.DataFrame:
