@@ -4,7 +4,7 @@
 import logging
 import shutil
 from dataclasses import asdict, replace
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,14 +20,14 @@ RECORD = "simulation.json"  # how the cohort was made; marks a folder that may b
 SHEET = "samplesheet.csv"
 
 
-class MatrixKind(str, Enum):
+class MatrixKind(StrEnum):
     """How the counts are stored."""
 
     h5 = "h5"
     mtx = "mtx"
 
 
-class Source(str, Enum):
+class Source(StrEnum):
     """What alone may tell a pair of regions apart."""
 
     image = "image"
@@ -35,7 +35,7 @@ class Source(str, Enum):
     space = "space"
 
 
-class FullresKind(str, Enum):
+class FullresKind(StrEnum):
     """Format of the full-resolution image."""
 
     none = "none"

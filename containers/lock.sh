@@ -24,7 +24,7 @@ for package in $(grep -oE "$cuda" requirements/all.txt); do without+=(--no-emit-
 lock efnst "${groups[@]}" --constraint requirements/all.txt "${without[@]}" "${unused[@]}"
 lock efnst-multiqc --group pyproject.toml:multiqc --constraint requirements/all.txt
 
-awk -v other="$cuda" '/^[a-z]/ { keep = $0 !~ other && $0 !~ /^(onnxruntime|sympy|setuptools)==/ } keep' requirements/all.txt > "$scratch/all.txt"
+awk -v other="$cuda" '/^[a-z]/ { keep = $0 !~ other && $0 !~ /^onnxruntime==/ } keep' requirements/all.txt > "$scratch/all.txt"
 echo 'onnxruntime ; python_version < "3"' > "$scratch/without.txt"
 lock efnst-gpu "${groups[@]}" --group pyproject.toml:gpu --constraint "$scratch/all.txt" --override "$scratch/without.txt" \
   "${unused[@]}"

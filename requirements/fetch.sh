@@ -72,13 +72,13 @@ END
 
 choose_python() {
   local candidate
-  for candidate in ${EFNST_PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+  for candidate in ${EFNST_PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
     python=$("$candidate" -c '
 import sys
-(3, 10) <= sys.version_info[:2] <= (3, 13) or sys.exit(1)
+(3, 11) <= sys.version_info[:2] <= (3, 14) or sys.exit(1)
 print(getattr(sys, "_base_executable", None) or sys.executable)' 2>/dev/null) && return
   done
-  die "Expected a Python from 3.10 to 3.13, found ${EFNST_PYTHON:-$(python3 --version || echo none)}." \
+  die "Expected a Python from 3.11 to 3.14, found ${EFNST_PYTHON:-$(python3 --version || echo none)}." \
     "Install one (Debian, Ubuntu: apt-get install python3) or name it in EFNST_PYTHON."
 }
 

@@ -37,7 +37,7 @@ def test_unknown_command_is_refused(efnst: Efnst, tmp_path: Path) -> None:
 def test_python_that_is_missing_is_named(efnst: Efnst) -> None:
     result = efnst("setup", EFNST_PYTHON="python-of-nobody")
     assert result.returncode == 1
-    assert "Expected a Python from 3.10 to 3.13, found python-of-nobody" in result.stderr
+    assert "Expected a Python from 3.11 to 3.14, found python-of-nobody" in result.stderr
 
 
 def test_cache_that_cannot_be_made_is_named(efnst: Efnst, tmp_path: Path) -> None:

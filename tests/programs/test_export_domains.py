@@ -161,6 +161,7 @@ def test_scanpy_squidpy_and_spatialdata_read_and_plot_all_of_it(exported: Path, 
         shown = {"#" + "".join(f"{round(255 * part):02x}" for part in c[:3]) for c in face_colours(axis)}
         assert shown == set(domain_colours(4)) and len(axis.images) == 1
 
+        assert (exported / "exports" / f"{SAMPLE}.zarr" / "zarr.json").is_file()
         store = spatialdata.read_zarr(exported / "exports" / f"{SAMPLE}.zarr")
         spots, image = store.shapes[f"{SAMPLE}_spots"], store.images[f"{SAMPLE}_hires_image"]
         table = store.tables["table"]

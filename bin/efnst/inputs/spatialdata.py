@@ -21,8 +21,7 @@ TABLE_ATTRIBUTES = "spatialdata_attrs"
 AXES = ("x", "y")
 STRAIGHT = 1e-3  # part of the scale by which an image may be turned or stretched
 SHIFT_PX = 1.0
-METADATA = (".zarray", "zarr.json", ".zmetadata", "zmetadata")
-PICKLE = (b'"pickle"', b'"msgpack2"')  # codecs that run or hide code; SpatialData never uses them
+CODECS_REFUSED = ("pickle", "msgpack2")  # they run or hide code; SpatialData never uses them
 
 
 def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: bool) -> Source:
@@ -72,22 +71,46 @@ def read_image(path: Path, name: str) -> np.ndarray:
 
 
 def _open(path: Path) -> "SpatialData":
-    """The object, none of whose arrays may be stored in a way that runs code when it is read."""
+    """The object, of zarr format 2 or 3, none of whose arrays may run code when it is read or lie elsewhere."""
     if not path.is_dir():
         raise EfnstError(f"Expected a SpatialData zarr folder, found none at {path}: check the column section.")
-    for file in path.rglob("*"):
-        if file.name in METADATA and any(codec in file.read_bytes() for codec in PICKLE):
-            raise EfnstError(
-                f"Expected arrays that are safe to read in {path.name}, found pickled ones in "
-                f"{file.parent.relative_to(path)}: do not use this file."
-            )
+    _refuse_links(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about formats to come
+        import numcodecs.errors
+        import zarr.errors
         from spatialdata import read_zarr
 
+        _forget_codecs()
         logging.getLogger("ome_zarr").setLevel(logging.ERROR)  # it reports every array
         with reading(path):
-            return read_zarr(path, selection=("images", "shapes", "tables"))
+            try:
+                return read_zarr(path, selection=("images", "shapes", "tables"))
+            except (numcodecs.errors.UnknownCodecError, zarr.errors.UnknownCodecError) as error:
+                raise EfnstError(
+                    f"Expected arrays that are safe to read in {path.name}, found one of another kind ({error}): do "
+                    "not use this file."
+                ) from error
+
+
+def _refuse_links(path: Path) -> None:
+    """Raise an `EfnstError` where something in the store is a link to what lies outside of it."""
+    store = path.resolve()
+    for entry in store.rglob("*"):
+        if entry.is_symlink() and not entry.resolve().is_relative_to(store):
+            raise EfnstError(
+                f"Expected {path.name} to hold its data itself, found that {entry.relative_to(store)} is a link out of "
+                "it: copy the store with its links followed (cp -rL)."
+            )
+
+
+def _forget_codecs() -> None:
+    """Take from this process what decodes pickles, so that no spelling or place of an array's metadata finds it."""
+    from numcodecs.registry import codec_registry, entries
+
+    for codec in CODECS_REFUSED:
+        codec_registry.pop(codec, None)
+        entries.pop(codec, None)
 
 
 def _choose_table(data: "SpatialData", path: Path, bin_um: str) -> str:

@@ -63,8 +63,11 @@ def _with_logarithms(data: AnnData, counts_in: str) -> AnnData:
     return data
 
 
-def write_spatialdata(outs: Path, path: Path, table_name: str = "table") -> None:
-    """Write a folder as spatialdata-io would: circles in full-resolution px, the hires image in its own pixels."""
+def write_spatialdata(outs: Path, path: Path, table_name: str = "table", **format_of: object) -> None:
+    """Write a folder as spatialdata-io would: circles in full-resolution px, the hires image in its own pixels.
+
+    `format_of` goes to `SpatialData.write`; by default the store has zarr format 3.
+    """
     from spatialdata import SpatialData
     from spatialdata.models import TableModel
 
@@ -73,7 +76,7 @@ def write_spatialdata(outs: Path, path: Path, table_name: str = "table") -> None
     circles = _circles(data.obsm["spatial"], library)
     data.obs["region"], data.obs["spot_id"] = pd.Categorical(["spots"] * data.n_obs), np.arange(data.n_obs)
     table = TableModel.parse(data, region="spots", region_key="region", instance_key="spot_id")
-    SpatialData(images=_pictures(library), shapes={"spots": circles}, tables={table_name: table}).write(path)
+    SpatialData(images=_pictures(library), shapes={"spots": circles}, tables={table_name: table}).write(path, **format_of)
 
 
 def _circles(xy: np.ndarray, library: dict) -> "GeoDataFrame":
