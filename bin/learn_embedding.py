@@ -138,11 +138,14 @@ def main(
     from efnst.embedding.saved_model import save_models
     from efnst.embedding.training import TrainingOptions, choose_device
     from efnst.program.arrays import read_arrays, write_arrays
-    from efnst.program.cli import log, options_from, versions, write_json
+    from efnst.program.cli import log, options_from, versions
+    from efnst.records.arrays import EMBEDDING_NPZ, FEATURES_NPZ
+    from efnst.records.base import write_record
+    from efnst.records.domains import TrainingRecord
 
     chosen = choose_device(device)
     spots = anndata.read_h5ad(section)
-    read = read_arrays(features, spots.obs_names.to_numpy()) if features else {}
+    read = read_arrays(features, FEATURES_NPZ, spots.obs_names.to_numpy()) if features else {}
     network = options_from(NetworkOptions, given)
     with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
         arrays, record = learn_embeddings(
@@ -156,14 +159,15 @@ def main(
             patch_um=read.get("patch_um", ()),
         )
     outdir.mkdir(parents=True, exist_ok=True)
-    write_arrays(outdir / "embedding.npz", spots.obs_names.to_numpy(), **arrays)
+    write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
     record = {"sample": sample, "device": str(chosen)} | record
     for training in record.get("models", []):
         training["genes"] = spots.var_names[training.pop("gene_indices")].tolist()
     if save_model:
         about = {"sample": sample, "parameters": record["parameters"], "versions": versions("torch", "torch-geometric")}
         save_models(outdir / sample / "model.pt", record.pop("models"), about)
-    write_json(outdir / "training.json", record | {"versions": versions("torch", "torch-geometric", "scipy")})
+    libraries = versions("torch", "torch-geometric", "scipy")
+    write_record(outdir / "training.json", TrainingRecord(**record, versions=libraries))
     log.info("%s: %d spots, %d trainings in %.1f s on %s", sample, spots.n_obs, n_seeds, record["seconds"], chosen)
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Write the files, and the parts of files, that are made from others: `./efnst generate`; with --check only name the stale ones.
 
-The parameters come from nextflow_schema.json, the version from manifest.version in nextflow.config.
+The parameters come from nextflow_schema.json, the version from manifest.version in nextflow.config, the tables of the
+files between the steps from bin/efnst/records/.
 """
 
 import argparse
@@ -14,6 +15,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "bin"))
 
 from efnst.program.parameters import markdown_table, read_schema
+from efnst.records.markdown import file_tables
 
 SCHEMA = Path("nextflow_schema.json")
 Made = Callable[[Path], str]  # from the project's folder to the whole text of the file
@@ -38,6 +40,11 @@ def usage(project: Path) -> str:
     return between(project / "docs" / "usage.md", "parameters", markdown_table(read_schema(project / SCHEMA)))
 
 
+def architecture(project: Path) -> str:
+    """docs/architecture.md with its tables of the files between the steps."""
+    return between(project / "docs" / "architecture.md", "files", file_tables())
+
+
 def between(path: Path, name: str, content: str) -> str:
     """The text of a Markdown file with `content` between its lines `<!-- NAME: … -->` and `<!-- end of NAME -->`."""
     text = path.read_text(encoding="utf-8")
@@ -48,6 +55,7 @@ def between(path: Path, name: str, content: str) -> str:
 GENERATED: dict[str, Made] = {
     "bin/efnst/__init__.py": version,
     "bin/efnst/program/nextflow_schema.json": library_schema,
+    "docs/architecture.md": architecture,
     "docs/usage.md": usage,
 }
 

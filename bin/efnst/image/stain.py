@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from efnst.errors import EfnstError, check_choice
-from efnst.program.cli import read_json
+from efnst.records.base import read_record
+from efnst.records.quality import ImageQc, StainReference
 
 METHODS = ("none", "macenko", "reinhard")
 MIN_SAMPLE_PX = 1000  # of tissue; fewer say nothing of a section
@@ -125,7 +126,8 @@ def read_normaliser(method: str, image_qc: Path | None, reference: Path | None) 
             f"Expected image_qc.json and stain_reference.json for the stain normalisation `{method}`, found "
             f"{'neither' if image_qc is reference else 'one of them'}. Give --stain and --stain_reference."
         )
-    return normaliser(method, read_json(image_qc)["stain"], read_json(reference))
+    stain = read_record(image_qc, ImageQc).plain()["stain"]
+    return normaliser(method, stain, read_record(reference, StainReference).plain())
 
 
 def macenko_normaliser(section: dict, reference: dict) -> Normaliser:

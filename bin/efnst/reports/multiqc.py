@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from efnst.palette import domain_colour
+from efnst.records.cohort import SectionSummary
 from efnst.reports.cohort import METHODS, STATUSES, Outcome
 from efnst.reports.profiles import Profiles, marker_scores, principal_components
 
@@ -131,7 +132,7 @@ def score_table(ended: list[Outcome]) -> dict:
 
 def spots_lost(ended: list[Outcome]) -> dict:
     """Spots that each filter took."""
-    data = {name: {_words(key): count for key, count in s["lost"].items()} for name, s in _finished(ended)}
+    data = {name: {_words(key): count for key, count in s.lost.items()} for name, s in _finished(ended)}
     some = {name: lost for name, lost in data.items() if any(lost.values())}
     text = "Spots left out, by the first filter that took them. Sections that lost none are not shown."
     return _plot("bargraph", "Spots left out", text, some, {"ylab": "Spots", "sort_samples": False})
@@ -142,7 +143,7 @@ def quantile_boxes(ended: list[Outcome]) -> dict:
     keys = ("min", "q1", "median", "q3", "max")
     titles = {"total_counts": "Counts per spot", "n_genes_by_counts": "Genes per spot"}
     data = [
-        {name: dict(zip(keys, summary["quantiles"][metric], strict=True)) for name, summary in _finished(ended)}
+        {name: dict(zip(keys, getattr(summary.quantiles, metric), strict=True)) for name, summary in _finished(ended)}
         for metric in titles
     ]
     labels = [{"name": title, "ylab": title} for title in titles.values()]
@@ -153,7 +154,7 @@ def quantile_boxes(ended: list[Outcome]) -> dict:
 
 def composition_bars(ended: list[Outcome]) -> dict:
     """Share of each domain; colours as in the sections' reports."""
-    data = {name: _per_domain(summary["composition"], 100) for name, summary in _finished(ended)}
+    data = {name: _per_domain(summary.composition, 100) for name, summary in _finished(ended)}
     numbers = sorted({key for row in data.values() for key in row}, key=lambda key: int(key.removeprefix("Domain ")))
     colours = {key: {"name": key, "color": domain_colour(int(key.removeprefix("Domain ")))} for key in numbers}
     settings = {"ylab": "% of spots", "cpswitch": False, "ymax": 100, "tt_decimals": 1, "sort_samples": False}
@@ -166,7 +167,7 @@ def marker_table(ended: list[Outcome]) -> dict:
     rows, n_domains = {}, 0
     for name, summary in _finished(ended):
         rows[name] = {}
-        for domain, genes in summary["top_markers"].items():
+        for domain, genes in summary.top_markers.items():
             rows[name][f"domain_{domain}"] = escape(", ".join(genes[:3])) or "–"
             n_domains = max(n_domains, int(domain))
     headers = {
@@ -181,7 +182,7 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
     """Expression of the most frequent markers in every domain of every section."""
     rows = {}
     if profiles:
-        markers = [{domain: genes[:3] for domain, genes in s["top_markers"].items()} for _, s in _finished(ended)]
+        markers = [{domain: genes[:3] for domain, genes in s.top_markers.items()} for _, s in _finished(ended)]
         scores = marker_scores(profiles, markers, MARKER_GENES).round(2)
         scores.columns = [escape(gene) for gene in scores.columns]
         names = _profile_names(profiles)
@@ -202,8 +203,7 @@ def adjacency_map(ended: list[Outcome]) -> dict:
     """Which domains border on which, for each section."""
     rows = {}
     for name, summary in _finished(ended):
-        adjacency = summary["adjacency"]
-        rows[name] = _shares_of_borders(adjacency["domains"], np.array(adjacency["pairs"]))
+        rows[name] = _shares_of_borders(summary.adjacency.domains, np.array(summary.adjacency.pairs))
     pairs = sorted({pair for row in rows.values() for pair in row}, key=lambda pair: [int(n) for n in pair.split("–")])
     rows = {name: {pair: row.get(pair) for pair in pairs} for name, row in rows.items()} if pairs else {}
     text = (
@@ -262,7 +262,7 @@ def _profile_names(profiles: Profiles) -> list[str]:
 
 def stability_bars(ended: list[Outcome]) -> dict:
     """How alike the trainings of each section are."""
-    known = [(name, summary.get("efnst_stability")) for name, summary in _finished(ended)]
+    known = [(name, summary.efnst_stability) for name, summary in _finished(ended)]
     data = {name: {"Stability": value} for name, value in known if value is not None}
     settings = {"ylab": "mean ARI of pairs of trainings", "ymin": 0, "ymax": 1, "cpswitch": False}
     settings |= {"tt_decimals": 3, "sort_samples": False}
@@ -286,7 +286,7 @@ def device_table(ended: list[Outcome]) -> dict:
         "seconds": _header("Training", "Seconds of all trainings", ONE_DIGIT, "Greys") | {"suffix": " s"},
         "epochs": _header("Epochs", "Epochs of all trainings", WHOLE),
     }
-    rows = {name: _known(s | {"epochs": sum(s.get("n_epochs", [])) or None}, headers) for name, s in _finished(ended)}
+    rows = {name: _known(s, headers) | {"epochs": sum(s.n_epochs)} for name, s in _finished(ended)}
     shown = {key: header for key, header in headers.items() if any(key in row for row in rows.values())}
     return _table("Devices and speed", "Where each section was computed, and how fast.", rows, shown)
 
@@ -294,9 +294,9 @@ def device_table(ended: list[Outcome]) -> dict:
 def training_lines(ended: list[Outcome]) -> dict:
     """Training curves, one tab per part of the loss."""
     finished = _finished(ended)
-    parts = list(dict.fromkeys(part for _, summary in finished for part in summary["loss"]))
+    parts = list(dict.fromkeys(part for _, summary in finished for part in summary.loss))
     parts.sort(key=lambda part: part != "total")
-    data = [{name: summary["loss"][part] for name, summary in finished if part in summary["loss"]} for part in parts]
+    data = [{name: summary.loss[part] for name, summary in finished if part in summary.loss} for part in parts]
     labels = [{"name": part, "ylab": part, "xlab": "Epoch"} for part in parts]
     settings = {"xlab": "Epoch", "ylab": parts[0] if parts else "", "data_labels": labels}
     text = "Loss by epoch. Curves that still fall at the end say that more epochs may help."
@@ -323,7 +323,7 @@ def gallery(ended: list[Outcome], thumbnails: dict[str, Path]) -> dict:
 def methods_section(ended: list[Outcome]) -> dict:
     """The methods as text; a sentence that is not true of all sections says of how many it is."""
     finished = _finished(ended)
-    texts = [summary["methods_text"] for _, summary in finished]
+    texts = [summary.methods_text for _, summary in finished]
     lines = []
     for topic in dict.fromkeys(topic for text in sorted(texts, key=len, reverse=True) for topic in text):
         times = Counter(text[topic] for text in texts if topic in text)
@@ -334,14 +334,14 @@ def methods_section(ended: list[Outcome]) -> dict:
     return _html("Methods", "With the parameters that really ran.", html)
 
 
-def _finished(ended: list[Outcome]) -> list[tuple[str, dict]]:
+def _finished(ended: list[Outcome]) -> list[tuple[str, SectionSummary]]:
     """Escaped name and summary of the sections that have one."""
     return [(escape(outcome.sample), outcome.summary) for outcome in ended if outcome.summary]
 
 
-def _known(summary: dict, keys: dict) -> dict:
-    """The members of `summary` among `keys` that have a value."""
-    known = {key: summary[key] for key in keys if summary.get(key) is not None}
+def _known(summary: SectionSummary, keys: dict) -> dict:
+    """The fields of `summary` among `keys` that have a value."""
+    known = {key: value for key in keys if (value := getattr(summary, key, None)) is not None}
     return {key: escape(value) if isinstance(value, str) else value for key, value in known.items()}
 
 

@@ -16,12 +16,16 @@ import tifffile
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from tests.support.places import PROJECT
+from tests.support.records import example, example_fields
 
 from efnst.errors import EfnstError
 from efnst.image.picture import MAX_IMAGE_PX, image_path, plain, small_image
 from efnst.palette import VALUE_COLOURS, domain_colour
-from efnst.program.records import Records
 from efnst.provenance.methods import citations, methods_text
+from efnst.records.domains import Description, DomainsRecord, MethodFigures, MethodRecord, TrainingRecord, TrainingRun
+from efnst.records.encoder import EncoderRecord, FeaturesRecord
+from efnst.records.quality import ImageQc, PatchScale, SectionQc, SpotQuantiles, Stain
+from efnst.records.section import Records
 from efnst.reports.maps import cell_outline, divisions, map_data, read_picture, section_view
 from efnst.reports.section import (
     Tables,
@@ -85,21 +89,20 @@ def records() -> Records:
         "diffused": {"n_domains": 2, "how": "mixture", "chaos": 0.2, "pas": 0.1, "silhouette": 0.2, "ari": 0.4},
         "leiden": {"n_domains": 2, "how": "leiden", "chaos": 0.3, "pas": 0.3, "silhouette": 0.1, "ari": 0.3},
     }
-    quantiles = {"total_counts": [1.0, 2, 3, 4, 5], "n_genes_by_counts": [1.0, 2, 3, 4, 5]}
+    quantiles = example(SpotQuantiles, total_counts=[1.0, 2, 3, 4, 5], n_genes_by_counts=[1.0, 2, 3, 4, 5])
+    spots = {"n_spots_in_matrix": 40, "n_spots_in_tissue": 38, "n_spots_kept": 36, "lost": {"x": 2}}
+    medians = {"median_counts": 100.0, "median_genes": 5.0, "median_pct_mt": 2.5}
+    numbers = {"n_domains_asked": 2, "n_domains_found": 2, "n_labelled": 18}
+    ran = {"loss": {"total": [3.0, 2.0, 1.0]}, "parameters": {"epochs": 3}, "runs": [example(TrainingRun, epochs=3)]}
+    adjacency = {"domains": ["1", "2"], "pairs": [[30, 6], [6, 30]], "enrichment": [[2.0, 0.25], [0.25, None]]}
+    adjacency |= {"z_score": [[30.0, -5.0], [-5.0, None]], "n_permutations": 1000}
+    dots = {"genes": ["A", EVIL], "mean": [[2.0, 0.0], [1.0, 0.0]], "fraction": [[1.0, 0.0], [0.25, 0.0]]}
+    genes = {"top_markers": {"1": ["A", "B"], "2": []}, "top_spatial_genes": ["C", EVIL]}
     return Records(
-        qc={"sample": "s1", "n_spots_in_matrix": 40, "n_spots_in_tissue": 38, "n_spots_kept": 36, "lost": {"x": 2}}
-        | {"median_counts": 100.0, "median_genes": 5.0, "median_pct_mt": 2.5, "quantiles": quantiles, "warnings": []},
-        domains={"sample": "s1", "n_domains_asked": 2, "n_domains_found": 2, "clustering": "mixture"}
-        | {"refinement_rounds": 2, "sizes": {}, "methods": methods, "n_labelled": 18, "refined": True},
-        training={"epochs": 3, "loss": {"total": [3.0, 2.0, 1.0]}, "seed": 7, "device": "cpu", "seconds": 1.5}
-        | {"n_genes_used": 5, "parameters": {"epochs": 3}, "runs": [{"seed": 7, "epochs": 3}]},
-        description={"sample": "s1", "n_genes_tested": 5, "top_markers": {"1": ["A", "B"], "2": []}}
-        | {"top_spatial_genes": ["C", EVIL], "notes": []}
-        | {"dot_plot": {"genes": ["A", EVIL], "mean": [[2.0, 0.0], [1.0, 0.0]], "fraction": [[1.0, 0.0], [0.25, 0.0]]}}
-        | {
-            "adjacency": {"domains": ["1", "2"], "pairs": [[30, 6], [6, 30]], "enrichment": [[2.0, 0.25], [0.25, None]]}
-            | {"z_score": [[30.0, -5.0], [-5.0, None]], "n_permutations": 1000}
-        },
+        qc=example(SectionQc, sample="s1", **spots, **medians, quantiles=quantiles, warnings=[]),
+        domains=example(DomainsRecord, sample="s1", **numbers, methods=methods),
+        training=example(TrainingRecord, seed=7, device="cpu", **ran),
+        description=example(Description, **genes, dot_plot=dots, adjacency=adjacency, notes=[]),
     )
 
 
@@ -231,9 +234,8 @@ def test_best_scores_are_marked(records: Records) -> None:
 
 
 def test_scores_without_labels_have_no_ari(records: Records) -> None:
-    for method in records.domains["methods"].values():
-        del method["ari"]
-    assert [column["name"] for column in score_table(records.domains)["columns"]] == ["CHAOS", "PAS", "silhouette"]
+    without = example(DomainsRecord, methods=dict.fromkeys(records.domains.methods, example_fields(MethodRecord)))
+    assert [column["name"] for column in score_table(without)["columns"]] == ["CHAOS", "PAS", "silhouette"]
 
 
 def test_adjacency_is_shaded_by_z_score(records: Records) -> None:
@@ -247,8 +249,8 @@ def test_dots_are_scaled_to_the_largest_of_a_gene(records: Records) -> None:
     first, second = (row["dots"] for row in plot["rows"])
     assert (first[0]["colour"], second[0]["colour"]) == (VALUE_COLOURS[-1], VALUE_COLOURS[4])
     assert first[1]["colour"] == second[1]["colour"] == VALUE_COLOURS[0]  # a gene that is nowhere
-    none = {"dot_plot": {"genes": [], "mean": [[], []], "fraction": [[], []]}}
-    assert dot_plot(records.description | none)["rows"] == []
+    none = {"genes": [], "mean": [[], []], "fraction": [[], []]}
+    assert dot_plot(records.description.changed(dot_plot=none))["rows"] == []
 
 
 def test_histogram_by_hand() -> None:
@@ -265,37 +267,39 @@ def test_histogram_by_hand() -> None:
 def test_stains_have_the_colour_of_their_density() -> None:
     """Density 1 in red alone takes nine tenths of the red away."""
     macenko = {"stains": [[1.0, 0, 0], [0, 0.5, 0.5]], "concentrations": [1.0, 2.0]}
-    first, second = stain_table({"stain": {"macenko": macenko}})
+    first, second = stain_table(example(ImageQc, stain=example(Stain, macenko=macenko)))
     assert (first["name"], first["colour"], second["colour"]) == (
         "haematoxylin",
         "rgb(26, 255, 255)",
         "rgb(255, 26, 26)",
     )
-    assert stain_table(None) == stain_table({"stain": None}) == stain_table({"stain": {"macenko": None}}) == []
+    alone = example(ImageQc, stain=example(Stain, macenko=None))
+    assert stain_table(None) == stain_table(example(ImageQc, stain=None)) == stain_table(alone) == []
 
 
 def test_a_section_that_breaks_a_rule_fails(records: Records) -> None:
     """Not like one that only has warnings, and whether the rule is of the section or of its image."""
     assert section_status(records, []) == "pass"
     assert section_status(records, ["weak"]) == "warn"
-    assert section_status(replace(records, qc=records.qc | {"qc_status": "fail"}), ["weak"]) == "fail"
-    assert section_status(replace(records, image_qc={"qc_status": "fail"}), []) == "fail"
+    assert section_status(replace(records, qc=records.qc.changed(qc_status="fail")), ["weak"]) == "fail"
+    assert section_status(replace(records, image_qc=example(ImageQc, qc_status="fail")), []) == "fail"
 
 
 def test_citations_are_of_what_was_done(records: Records) -> None:
     assert {"EfNST", "Leiden"} <= set(citations(records, False))
     assert not {"UMAP", "Macenko", "Reinhard", "EfficientNet"} & set(citations(records, False))
-    ran = replace(records, features={"stain_normalisation": "macenko"}, encoder={"encoder": "efficientnet-b0"})
+    features = example(FeaturesRecord, stain_normalisation="macenko")
+    ran = replace(records, features=features, encoder=example(EncoderRecord, encoder="efficientnet-b0"))
     assert {"UMAP", "Macenko", "EfficientNet"} <= set(citations(ran, True))
-    how = records.domains["methods"] | {"efnst": {"how": "Gaussian mixture, spatial prior 0.3"}}
+    methods = records.domains.methods | {"efnst": example(MethodRecord, how="Gaussian mixture, spatial prior 0.3")}
     assert "Spatial prior" not in citations(ran, True)
-    assert "Spatial prior" in citations(replace(ran, domains=records.domains | {"methods": how}), True)
+    assert "Spatial prior" in citations(replace(ran, domains=example(DomainsRecord, methods=methods)), True)
 
 
 def test_training_curve_runs_from_corner_to_corner() -> None:
-    (curve,) = training_curves({"loss": {"total": [3.0, 2.0, 1.0]}}, 100, 10)
+    (curve,) = training_curves(example(TrainingRecord, loss={"total": [3.0, 2.0, 1.0]}), 100, 10)
     assert curve["points"] == "0.0,0.0 50.0,5.0 100.0,10.0"
-    assert training_curves({"loss": {"total": [3.0]}})[0]["points"] == "130.0,110.0"
+    assert training_curves(example(TrainingRecord, loss={"total": [3.0]}))[0]["points"] == "130.0,110.0"
 
 
 def test_thinned_keeps_the_ends() -> None:
@@ -307,9 +311,8 @@ def test_thinned_keeps_the_ends() -> None:
 
 
 def test_warnings_join_all_steps_once(records: Records) -> None:
-    records.qc["warnings"] = ["lowres"]
-    records.domains["n_domains_found"] = 1
-    found = section_warnings(replace(records, image_qc={"warnings": ["border", "lowres"]}))
+    changed = {"qc": records.qc.changed(warnings=["lowres"]), "domains": records.domains.changed(n_domains_found=1)}
+    found = section_warnings(replace(records, **changed, image_qc=example(ImageQc, warnings=["border", "lowres"])))
     assert found[:2] == ["lowres", "border"]
     assert len(found) == 3
     assert "1 domains were found where 2 were asked" in found[2]
@@ -318,8 +321,9 @@ def test_warnings_join_all_steps_once(records: Records) -> None:
 def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Records) -> None:
     """Of 2, 3 and 4 domains, 3 was chosen: in the middle of a chart 260 wide, at its top in stability."""
     curve = {"n_domains": [2, 3, 4], "stability": [0.5, 0.9, 0.7], "gain": [1.0, 2.0, 2.5]}
+    curve |= {"sd": [0.1, 0.1, 0.1], "se": [0.1, 0.1, 0.1], "gain_se": [0.1, 0.1, 0.1]}
     choice = {"n_domains": 3, "runner_up": 4, "flat": False, "curve": curve}
-    domains = records.domains | {"n_domains_asked": 3, "n_domains_found": 3, "choice": choice}
+    domains = records.domains.changed(n_domains_asked=3, n_domains_found=3, choice=choice)
     stability, gain = number_curves(domains)
     assert (stability["points"], stability["mark"]) == ("0.0,110.0 130.0,0.0 260.0,55.0", ["130.0", "0.0"])
     assert (gain["chosen"], gain["low"], gain["high"], gain["tried"]) == (2.0, 1.0, 2.5, [2, 3, 4])
@@ -328,55 +332,59 @@ def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Recor
     assert section_warnings(replace(records, domains=domains)) == []
     assert "of 2 to 4" in methods_text(replace(records, domains=domains), {}, "hires")["number"]
     assert "number" not in methods_text(records, {}, "hires")
-    domains["choice"] = choice | {"flat": True}
-    (found,) = section_warnings(replace(records, domains=domains))
+    (found,) = section_warnings(replace(records, domains=domains.changed(choice=choice | {"flat": True})))
     assert found.startswith("No number of domains stands out. 3 was chosen; 4 would do as well; give n_domains")
 
 
 def test_summary_row(data: anndata.AnnData, records: Records) -> None:
-    summary = section_summary(data, replace(records, features={"spots_per_second": 99.0}), {})
-    assert summary["status"] == "pass"
-    assert summary["composition"] == {"1": 0.5, "2": 0.5}
-    assert (summary["efnst_chaos"], summary["diffused_pas"], summary["ari_leiden"]) == (0.1, 0.1, 0.3)
-    assert summary["spots_per_second"] == 99.0
-    assert summary["loss"] == {"total": [[1, 3.0], [2, 2.0], [3, 1.0]]}
-    records.qc["warnings"] = ["weak"]
-    assert section_summary(data, records, {})["status"] == "warn"
+    summary = section_summary(data, replace(records, features=example(FeaturesRecord, spots_per_second=99.0)), {})
+    assert summary.status == "pass"
+    assert summary.composition == {"1": 0.5, "2": 0.5}
+    assert (summary.efnst_chaos, summary.diffused_pas, summary.ari_leiden) == (0.1, 0.1, 0.3)
+    assert summary.methods["leiden"] == MethodFigures(**records.domains.methods["leiden"].plain())
+    assert (summary.spots_per_second, summary.encoder, summary.n_epochs) == (99.0, None, [3])
+    assert summary.loss == {"total": [[1, 3.0], [2, 2.0], [3, 1.0]]}
+    weak = replace(records, qc=records.qc.changed(warnings=["weak"]))
+    assert section_summary(data, weak, {}).status == "warn"
 
 
 def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> None:
     parameters = {"image_pcs": 50, "n_seeds": 4}
-    imaged = {"image_qc": {"patches": [{"patch_um": 100.0}, {"patch_um": 190.0}], "warnings": []}}
-    encoder = {"encoder": "efficientnet-lite0", "output": "pooled", "weights": {"file": "a"}}
-    ran = {"device": "openvino", "provider": "OpenVINO", "precision": "fp32", "operators_on_cpu": {"ReduceSum": 2}}
+    patches = [example(PatchScale, patch_um=width) for width in (100.0, 190.0)]
+    imaged = {"image_qc": example(ImageQc, patches=patches)}
+    encoder = example(EncoderRecord, encoder="efficientnet-lite0", output="pooled")
+    given = {"device": "openvino", "provider": "OpenVINO", "operators_on_cpu": {"ReduceSum": 2}}
+    ran = example(FeaturesRecord, **given)
     text = methods_text(replace(records, **imaged, encoder=encoder, features=ran), parameters, "hires")
     assert "patches of 100, 190 µm" in text["image"]
     assert "hires image; efficientnet-lite0 with ImageNet weights described" in text["image"]
     assert "run in fp32 on openvino (OpenVINO; left to the CPU: 2 ReduceSum)" in text["image"]
-    own = {"encoder": "mine", "weights": {"file": "own.onnx"}}
-    ran |= {"device": "cpu", "provider": "CPU", "operators_on_cpu": {}}
+    own = example(EncoderRecord, encoder="mine", weights={"file": "own.onnx", "sha256": "0"})
+    ran = ran.changed(device="cpu", provider="CPU", operators_on_cpu={})
     text = methods_text(replace(records, **imaged, encoder=own, features=ran), parameters, "hires")
     assert "mine with the weights of own.onnx described them, run in fp32 on cpu (CPU)," in text["image"]
     assert "4 times, for up to 3 epochs" in text["network"]
     assert "seed 7" in text["network"]
-    assert "quality" not in text
+    assert "at least 3 counts" in text["quality"]
+    assert "augmentation" not in text
     assert "image" not in methods_text(records, parameters, "hires")
     assert methods_text(records, parameters, "none")["image"] == "No image was used."
 
 
 def test_stability_and_labels_by_hand() -> None:
-    method = {"n_runs": 3, "stability": 0.8, "ari_of_runs": [0.4, 0.6], "n_domains": 2}
+    method = {"n_runs": 3, "stability": 0.8, "ari_of_runs": [0.4, 0.6]}
     method["best_matches"] = [{"label": "a", "domain": 2, "jaccard": 0.75, "n_spots": 4}]
     method["confusion"] = {"index": [1, 2], "columns": ["a"], "data": [[1], [3]]}
-    domains = {"methods": {"efnst": method}}
+    domains = example(DomainsRecord, methods={"efnst": example(MethodRecord, **method)})
+    without = example(DomainsRecord, methods={"efnst": example(MethodRecord)})
     expected = {"n_runs": 3, "stability": 0.8, "alone": pytest.approx(0.5), "spread": pytest.approx(0.1)}
     expected["runs"] = [0.4, 0.6]
     assert stability_of(domains) == expected
-    assert stability_of({"methods": {"efnst": {"n_domains": 2}}}) is None
+    assert stability_of(without) is None
     (row,) = label_table(domains)
     assert row["label"] == "a" and row["domain"] == 2
     assert row["cells"] == [{"spots": 1, "share": 0.25}, {"spots": 3, "share": 0.75}]
-    assert label_table({"methods": {"efnst": {}}}) == []
+    assert label_table(without) == []
 
 
 def test_plain_turns_numpy_into_python() -> None:
@@ -460,10 +468,12 @@ def rendered(context: dict) -> str:
 
 def test_names_from_data_are_escaped(data: anndata.AnnData, records: Records) -> None:
     """A sample, barcode, label, gene, warning and parameter that try to leave their place stay text."""
-    records.qc["sample"] = EVIL
-    records.qc["warnings"] = [EVIL]
-    records.description["top_markers"]["1"] = [EVIL]
-    records.training["parameters"][EVIL] = EVIL
+    records = replace(
+        records,
+        qc=records.qc.changed(sample=EVIL, warnings=[EVIL]),
+        description=records.description.changed(top_markers={"1": [EVIL], "2": []}),
+        training=records.training.changed(parameters={EVIL: EVIL}),
+    )
     data.obs_names = [EVIL + str(number) for number in range(36)]
     data.obs["label"] = pd.Categorical([EVIL] * 36)
     markers = pd.DataFrame({"domain": ["1"], "gene": [EVIL], "score": [1.0]})
@@ -476,7 +486,8 @@ def test_names_from_data_are_escaped(data: anndata.AnnData, records: Records) ->
 
 
 def test_a_broken_rule_stands_above_all(data: anndata.AnnData, records: Records) -> None:
-    records.qc["qc_status"], records.qc["warnings"] = "fail", ["Quality control (fail): few counts."]
+    warnings = ["Quality control (fail): few counts."]
+    records = replace(records, qc=records.qc.changed(qc_status="fail", warnings=warnings))
     tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
     html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
     assert '<span class="badge fail">fail</span>' in html
