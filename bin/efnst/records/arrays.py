@@ -43,6 +43,8 @@ class Array:
 
     def misfit(self, values: Any) -> str:
         """What is wrong with `values`, an array or what has its dtype, ndim and size; empty if nothing is."""
+        if self.dtype == RECORD:
+            return ""
         n_axes = self.shape.count(",") + 1
         if values.ndim != n_axes:
             return f"{values.ndim} axes instead of {n_axes}"
@@ -113,8 +115,7 @@ PATCHES_H5 = Arrays(
             f"patches_{ANY}",
             "uint8",
             "[n_spots, px, px, 3]",
-            "one dataset for each width in µm; attributes `patch_um` (µm), `window_px` (image px), `um_per_px` (of what "
-            "is stored)",
+            "one dataset for each width in µm; attributes `patch_um`, `window_px` (of the image), `um_per_px`",
         ),
         Array("tissue_fraction", "float32", "[n_spots]", "tissue in the narrowest patch"),
         Array("laplacian_variance", "float32", "[n_spots]", "sharpness of the narrowest patch", "squared grey levels"),

@@ -15,18 +15,13 @@ def file_tables() -> str:
     """An overview of the files, then one table of fields for each."""
     lines = ["| file | written by | what it holds |", "|---|---|---|"]
     lines += [f"| `{file.name}` | {file.step} | {_about(file)} |" for file in FILES]
-    seen: dict[type, str] = {}
+    seen: dict[type, str] = {}  # where the fields of a record are listed already
     for file in FILES:
-        if not isinstance(file.kind, str) and not _is_repeated(file, seen):
+        if not isinstance(file.kind, str) and file.kind not in seen:
+            seen[file.kind] = f"`{file.name}`"
             lines += ["", f"### {file.name.replace('<', '&lt;')}", "", *HEAD]
             lines += [_row(cells) for cells in _fields(file, seen)]
     return "\n".join(lines)
-
-
-def _is_repeated(file: File, seen: dict[type, str]) -> bool:
-    """Whether a file of the same kind has a table already; enters it where it has not."""
-    first = seen.setdefault(file.kind, file.name)
-    return first != file.name
 
 
 def _about(file: File) -> str:
@@ -61,12 +56,10 @@ def _record_fields(kind: type[Record], start: str, file: str, seen: dict[type, s
         facts = field.json_schema_extra
         text = _where(field.description, not field.is_required())
         place = f"{start}{name}"
-        known = seen.get(inner) if inner else None
-        if known and known != f"{file}: {place}":
-            text += f"; fields as under `{known.split(': ')[1]}` of {known.split(': ')[0]}"
+        text += f"; its fields: see {seen[inner]}" if inner in seen else ""
         yield place, _named(field.annotation, not field.is_required()), facts["shape"], facts["unit"], text
-        if inner and not known:
-            seen[inner] = f"{file}: {place}"
+        if inner and inner not in seen:
+            seen[inner] = f"`{place}` of `{file}`"
             yield from _record_fields(inner, f"{place}{suffix}.", file, seen)
 
 
