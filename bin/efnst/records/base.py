@@ -20,12 +20,7 @@ def about(text: str, unit: str = "", shape: str = "", optional: bool = False) ->
 
     A field whose value may be missing in a file that has the field is `… | None`, which JSON writes as null.
     """
-    facts = {"unit": unit, "shape": shape}
-    return (
-        Field(None, description=text, json_schema_extra=facts)
-        if optional
-        else Field(description=text, json_schema_extra=facts)
-    )
+    return Field(None if optional else ..., description=text, json_schema_extra={"unit": unit, "shape": shape})
 
 
 class Record(BaseModel):

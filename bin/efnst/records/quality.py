@@ -7,7 +7,7 @@ from efnst.records.base import Number, Quantiles, Record, Value, about
 Status = Literal["pass", "warn", "fail"]
 
 
-class Grid(Record):
+class MeasuredGrid(Record):
     """The grid of the spots and the scale that follows from it."""
 
     grid: Literal["hexagonal", "square", "irregular"] = about("how the spots lie")
@@ -35,7 +35,7 @@ class UsedImage(Record):
     height: int = about("height", "image px")
 
 
-class SectionFacts(Grid):
+class SectionFacts(MeasuredGrid):
     """What is known of a section besides its spots."""
 
     sample: str = about("name of the section")
@@ -47,7 +47,7 @@ class SectionFacts(Grid):
 class Geometry(Record):
     """The grid as measured beside what the files declare."""
 
-    measured: Grid = about("from the positions of the spots")
+    measured: MeasuredGrid = about("from the positions of the spots")
     declared: DeclaredGrid = about("by the files of the section")
 
 
@@ -78,7 +78,7 @@ class Finding(Record):
     text: str = about("the finding in words")
 
 
-class Thresholds(Record):
+class UsedThresholds(Record):
     """Limits that the spots had to keep to."""
 
     min_counts_per_spot: Number = about("fewest counts", "counts")
@@ -115,7 +115,7 @@ class SectionQc(Record):
     median_pct_ribo: float = about("median of ribosomal counts", "%")
     median_pct_hb: float = about("median of haemoglobin counts", "%")
     quantiles: SpotQuantiles = about("of the spots kept: smallest, quartiles, largest")
-    thresholds: Thresholds = about("as used, with `qc_mads` made tighter")
+    thresholds: UsedThresholds = about("as used, with `qc_mads` made tighter")
     qc_mads: float = about("distance from the median that makes a threshold tighter, 0: none", "scaled MADs")
     geometry: Geometry = about("grid and scale")
     repeated_symbols: RepeatedSymbols = about("gene symbols that stand more than once")
