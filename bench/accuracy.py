@@ -34,6 +34,7 @@ from efnst.image.options import PatchOptions
 from efnst.names import BASELINES, DOMAIN
 from efnst.program.arrays import read_arrays
 from efnst.program.options import parameters_of
+from efnst.records.arrays import FEATURES_NPZ
 
 SECTIONS = ["dlpfc_151673=7", "dlpfc_151510=7", "her2st_A1=5", "her2st_B1=4:none", "her2st_H1=6:none"]
 SIMULATED = ["sim_image=5", "sim_expression=5", "sim_space=5"]
@@ -92,7 +93,7 @@ def prepare(
     program("tile_image", "--sample", name, "--patch_um", patch_um, *where)
     files = ["--patches", work / "patches.h5", "--encoder", work.parent / "encoder.onnx", "--threads", threads]
     program("embed_patches", "--sample", name, "--outdir", work, *files)
-    return spots, read_arrays(work / "features.npz", spots.obs_names.to_numpy())
+    return spots, read_arrays(work / "features.npz", FEATURES_NPZ, spots.obs_names.to_numpy())
 
 
 def simulate(kind: str, work: Path) -> Path:

@@ -27,9 +27,14 @@ from playwright.sync_api import sync_playwright
 from programs import measured
 from scipy import sparse
 
+from efnst.records.base import read_record, write_record
+from efnst.records.cohort import SheetRow
+from efnst.records.quality import SectionQc
+
 PROJECT = Path(__file__).resolve().parents[1]
 SAMPLE = "sim_layers"
 N_DOMAINS = 7
+SMALL_SPOTS = 500
 
 
 def visium_section(folder: Path, n_spots: int) -> list:
@@ -71,17 +76,12 @@ def hd_section(folder: Path, n_bins: int) -> list:
     data.uns["section"] = geometry | {"image": image, "space_ranger": "HD", "bin_um": 8}
     data.uns["efnst"] = {"parameters": {}, "versions": {}}
     data.write_h5ad(folder / f"{SAMPLE}.h5ad")
-    method = {"n_domains": N_DOMAINS, "how": "mixture", "chaos": 0.1, "pas": 0.1, "silhouette": 0.5}
-    records = {
-        "domains": {"n_domains_asked": N_DOMAINS, "n_domains_found": N_DOMAINS, "clustering": "mixture"}
-        | {"refinement_rounds": 2, "methods": dict.fromkeys(groups, method), "n_labelled": 0, "refined": True},
-        "training": {"epochs": 1, "loss": {"total": [1.0]}, "seed": 0, "device": "cpu", "seconds": 1.0}
-        | {"parameters": {}, "n_genes_used": 500, "runs": [{"seed": 0, "epochs": 1}]},
-        "section_qc": {"sample": SAMPLE, "n_spots_in_tissue": n_bins, "n_spots_kept": n_bins, "lost": {}}
-        | {"median_counts": 1.0, "median_genes": 1.0, "median_pct_mt": 1.0, "quantiles": {}, "warnings": []},
-    }
-    for name, record in records.items():
-        (folder / f"{name}.json").write_text(json.dumps(record))
+    small = folder / "small"  # whose records those of the bins are like
+    visium_section(small, SMALL_SPOTS)
+    for name in ("domains.json", "training.json"):
+        shutil.copy(small / name, folder)
+    qc = read_record(small / "section_qc.json", SectionQc).changed(n_spots_in_tissue=n_bins, n_spots_kept=n_bins)
+    write_record(folder / "section_qc.json", qc)
     return [*options(folder), "--qc", folder / "section_qc.json", "--source", folder]
 
 
@@ -118,7 +118,8 @@ def cohort(made: Path, folder: Path, n_sections: int) -> list:
             thumbnail.rotate(int(rng.integers(4)) * 180).save(
                 folder / "thumbnails" / f"{name}_thumbnail.webp", quality=80, method=6
             )
-    (folder / "sections.json").write_text(json.dumps([{"id": name} for name in names]))
+    empty = {"section": "", "image": "", "labels": "", "n_domains": None, "group": "", "bin_um": ""}
+    write_record(folder / "sections.json", [SheetRow(id=name, **empty) for name in names])
     inputs = [part for name in ("summaries", "pseudobulk", "thumbnails") for part in (f"--{name}", folder / name)]
     return ["--sections", folder / "sections.json", *inputs, "--outdir", folder / "content"]
 

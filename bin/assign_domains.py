@@ -40,28 +40,33 @@ def main(
     from efnst.domains.assign import assign_domains, domain_table, final_section
     from efnst.image.picture import scanpy_pictures
     from efnst.names import PROVENANCE
-    from efnst.program.arrays import read_arrays
-    from efnst.program.cli import log, read_json, versions, write_json
+    from efnst.program.arrays import read_arrays, write_table
+    from efnst.program.cli import log, versions
     from efnst.provenance.record import add_origin, compact
+    from efnst.records.arrays import DOMAINS_CSV, EMBEDDING_NPZ
+    from efnst.records.base import read_record, write_record
+    from efnst.records.domains import DomainsRecord, Provenance, TrainingRecord
+    from efnst.records.encoder import EncoderRecord, FeaturesRecord
+    from efnst.records.quality import ImageQc
 
     spots = anndata.read_h5ad(section)
-    arrays = read_arrays(embedding, spots.obs_names.to_numpy())
-    assigned, record = assign_domains(spots, arrays, options)
-    record = {"sample": sample} | record
-    domain_table(spots.obs_names, assigned).to_csv(outdir / "domains.csv", index=False)
-    write_json(outdir / "domains.json", record)
-    used = read_json(training)
-    used["versions"] |= versions("scikit-learn", "leidenalg", "anndata")
+    arrays = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())
+    assigned, found = assign_domains(spots, arrays, options)
+    record = DomainsRecord(sample=sample, **found)
+    write_table(outdir / "domains.csv", DOMAINS_CSV, domain_table(spots.obs_names, assigned))
+    write_record(outdir / "domains.json", record)
+    learned = read_record(training, TrainingRecord)
+    used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
     final = final_section(spots, arrays, assigned, used, record)
     final.uns["spatial"] = {sample: scanpy_pictures(final, source, image)}
     given = {"max_domains": options.max_domains, "refinement_rounds": options.refinement_rounds}
     given["ignore_labels"] = ",".join(options.ignored)
-    paths = {"image_qc": image_qc, "features": features_json, "encoder": encoder_json}
-    add_origin(final, given, {name: read_json(path) if path else None for name, path in paths.items()})
+    kinds = ((image_qc, ImageQc), (features_json, FeaturesRecord), (encoder_json, EncoderRecord))
+    add_origin(final, given, *(read_record(path, kind) if path else None for path, kind in kinds))
     final.write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
-    write_json(outdir / "provenance.json", {"sample": sample} | compact(final.uns[PROVENANCE]))
+    write_record(outdir / "provenance.json", Provenance(sample=sample, **compact(final.uns[PROVENANCE])))
     how = "asked" if options.n_domains else "chosen"
-    log.info("%s: %d domains (%d %s)", sample, record["n_domains_found"], record["n_domains_asked"], how)
+    log.info("%s: %d domains (%d %s)", sample, record.n_domains_found, record.n_domains_asked, how)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ def main(
     """
     from efnst.inputs.samplesheet import absolute_base, read_samplesheet, sections
     from efnst.program.parameters import check_parameters, problem_list, read_parameters, read_schema
+    from efnst.records.base import write_record
+    from efnst.records.cohort import SheetRow
 
     given = read_parameters(params) if params else {"input": str(input or ""), "outdir": str(outdir)}
     parameters, found = check_parameters(given, read_schema(schema))
@@ -56,7 +58,7 @@ def main(
         raise EfnstError(message)
     if problems is not None:
         problems.write_text(message, encoding="utf-8")
-    write_json(outdir / "sections.json", [] if message else listed)
+    write_record(outdir / "sections.json", [] if message else [SheetRow(**section) for section in listed])
     write_json(outdir / "parameters.json", parameters)
     log.info("%d sections, %d problems", len(listed), len(found))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program.cli import read_json, run, write_json
+from efnst.program.cli import run, write_json
 
 log = logging.getLogger("efnst")
 
@@ -45,6 +45,8 @@ def main(
 
     import yaml
 
+    from efnst.records.base import read_record
+    from efnst.records.cohort import Failure, SectionSummary, SheetRow
     from efnst.reports.cohort import (
         files_below,
         merged_versions,
@@ -56,13 +58,14 @@ def main(
     from efnst.reports.multiqc import contents
     from efnst.reports.profiles import read_profiles
 
-    listed = read_json(sections)
-    samples = [section["id"] for section in listed]
-    ended = outcomes(samples, read_all(summaries), read_all(failures), read_all(warnings))
+    listed = read_record(sections, list[SheetRow])
+    samples = [section.id for section in listed]
+    found = read_all(summaries, SectionSummary), read_all(failures, Failure), read_all(warnings, Failure)
+    ended = outcomes(samples, *found)
     pictures = {path.name.removesuffix("_thumbnail.webp"): path for path in files_below(thumbnails, ".webp")}
 
     write_sections(ended, outdir / "sections.csv")
-    groups = {section["id"]: section.get("group", "") for section in listed}
+    groups = {section.id: section.group for section in listed}
     table = summary_table(ended, groups)
     table.to_csv(outdir / "summary.csv", index=False)
     table.to_parquet(outdir / "summary.parquet", index=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from efnst.domains.options import DescriptionOptions
-from efnst.program.cli import run, write_json
+from efnst.program.cli import run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +51,10 @@ def main(
     from efnst.genes.markers import MIN_SPOTS, log_normalised, pseudobulk, rank_markers, untestable_domains
     from efnst.genes.spatial_genes import rank_spatial_genes, touching_spots
     from efnst.names import DOMAIN, SECTION, SPATIAL
+    from efnst.program.arrays import write_table
+    from efnst.records.arrays import MARKERS_CSV, SPATIAL_GENES_CSV, UMAP_CSV
+    from efnst.records.base import write_record
+    from efnst.records.domains import Description
 
     data = anndata.read_h5ad(domains)
     labels = data.obs[DOMAIN].astype("category").cat.remove_unused_categories().array
@@ -68,21 +72,21 @@ def main(
     adjacency["z_score"] = _rounded(adjacency_z(graph, labels, options.seed, adjacency["n_permutations"]))
     sums = pd.DataFrame(pseudobulk(counts, labels).T, data.var_names.rename("gene"), labels.categories.astype(str))
 
-    markers.to_csv(outdir / "markers.csv", index=False, float_format="%.6g")
-    spatial_genes.to_csv(outdir / "spatial_genes.csv", index=False, float_format="%.6g")
+    write_table(outdir / "markers.csv", MARKERS_CSV, markers, "%.6g")
+    write_table(outdir / "spatial_genes.csv", SPATIAL_GENES_CSV, spatial_genes, "%.6g")
     sums.to_csv(outdir / f"{sample}_pseudobulk.csv")
-    _umap_table(data, options.umap_spots, options.seed).to_csv(outdir / "umap.csv", index=False, float_format="%.4f")
+    write_table(outdir / "umap.csv", UMAP_CSV, _umap_table(data, options.umap_spots, options.seed), "%.4f")
     top_markers = _top_markers(markers, labels)
-    content = {
-        "sample": sample,
-        "n_genes_tested": len(genes),
-        "top_markers": top_markers,
-        "top_spatial_genes": spatial_genes["gene"].head(TOP).tolist(),
-        "dot_plot": _dot_plot(expression, genes, labels, top_markers),
-        "adjacency": adjacency,
-        "notes": [f"Domain {name} has too few spots to be tested for markers." for name in untestable_domains(labels)],
-    }
-    write_json(outdir / "description.json", content)
+    record = Description(
+        sample=sample,
+        n_genes_tested=len(genes),
+        top_markers=top_markers,
+        top_spatial_genes=spatial_genes["gene"].head(TOP).tolist(),
+        dot_plot=_dot_plot(expression, genes, labels, top_markers),
+        adjacency=adjacency,
+        notes=[f"Domain {name} has too few spots to be tested for markers." for name in untestable_domains(labels)],
+    )
+    write_record(outdir / "description.json", record)
     log.info("%s: %d markers of %d domains, %d genes tested", sample, len(markers), len(labels.categories), len(genes))
 
 

@@ -35,7 +35,10 @@ def main(
     from efnst.encoder.features import embed, patch_datasets
     from efnst.image.stain.normaliser import read_normaliser
     from efnst.program.arrays import write_arrays
-    from efnst.program.cli import log, versions, write_json
+    from efnst.program.cli import log, versions
+    from efnst.records.arrays import BARCODES, FEATURES_NPZ
+    from efnst.records.base import write_record
+    from efnst.records.encoder import FeaturesRecord
 
     start = time.perf_counter()
     normalise = read_normaliser(options.stain_normalisation, stain, stain_reference)
@@ -44,33 +47,32 @@ def main(
     opened = open_encoder(encoder, options.device, threads)
     log.info("%s: device %s, %s", sample, opened.device, opened.reason)
     with h5py.File(patches) as file:
-        barcodes = file["barcodes"].asstr()[:]
+        barcodes = file[BARCODES.name].asstr()[:]
         loop = time.perf_counter()
         patch_um = [float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)]
         embedded = embed(opened, file, options.batch_size, normalise)
         seconds = time.perf_counter() - loop
-    write_arrays(outdir / "features.npz", barcodes, features=embedded.features, patch_um=np.array(patch_um))
-    write_json(
-        outdir / "features.json",
-        {
-            "sample": sample,
-            "device": opened.device,
-            "device_reason": opened.reason,
-            "provider": opened.provider,
-            "precision": opened.precision,
-            "operators": opened.operators,
-            "operators_on_cpu": opened.on_cpu,
-            "threads": threads,
-            "stain_normalisation": options.stain_normalisation if normalise else "none",
-            "batch_size": embedded.batch_size,
-            "n_spots": len(barcodes),
-            "n_features": embedded.features.shape[1],
-            "seconds": round(time.perf_counter() - start, 3),
-            "spots_per_second": round(len(barcodes) / seconds, 2),
-            "encoder_share": round(embedded.encoder_seconds / seconds, 4),
-            "versions": versions("onnxruntime"),
-        },
+    widths = np.array(patch_um)
+    write_arrays(outdir / "features.npz", FEATURES_NPZ, barcodes, features=embedded.features, patch_um=widths)
+    record = FeaturesRecord(
+        sample=sample,
+        device=opened.device,
+        device_reason=opened.reason,
+        provider=opened.provider,
+        precision=opened.precision,
+        operators=opened.operators,
+        operators_on_cpu=opened.on_cpu,
+        threads=threads,
+        stain_normalisation=options.stain_normalisation if normalise else "none",
+        batch_size=embedded.batch_size,
+        n_spots=len(barcodes),
+        n_features=embedded.features.shape[1],
+        seconds=round(time.perf_counter() - start, 3),
+        spots_per_second=round(len(barcodes) / seconds, 2),
+        encoder_share=round(embedded.encoder_seconds / seconds, 4),
+        versions=versions("onnxruntime"),
     )
+    write_record(outdir / "features.json", record)
     log.info("%s: %d spots embedded, %.0f per second", sample, len(barcodes), len(barcodes) / seconds)
 
 

@@ -36,7 +36,9 @@ def main(
     from efnst.encoder.own import export_own_encoder, read_declaration
     from efnst.encoder.precision import to_fp16
     from efnst.errors import EfnstError
-    from efnst.program.cli import log, versions, write_json
+    from efnst.program.cli import log, versions
+    from efnst.records.base import write_record
+    from efnst.records.encoder import EncoderRecord
 
     encoder, output = options.encoder, options.encoder_output
     precision = "fp16" if options.precision == "fp16" else "fp32"
@@ -46,7 +48,7 @@ def main(
             raise EfnstError("Expected --encoder_onnx alone, found it with --weights or --encoder_output logits.")
         declared = read_declaration(declaration or encoder_onnx.with_suffix(".json"), encoder_onnx)
         source = {"file": encoder_onnx.name, "sha256": sha256(encoder_onnx)}
-        identity |= {"encoder": declared.name, "declaration": vars(declared), "weights": source}
+        identity |= {"encoder": declared.name, "declaration": declared.as_record(), "weights": source}
     else:
         declared = None
         weights, source = find_weights(encoder, weights)
@@ -68,7 +70,7 @@ def main(
                 figures = {"input_px": input_px, "n_features": n_features, "max_relative_difference": difference}
             if precision == "fp16":
                 figures["least_cosine"] = to_fp16(path, probe_patches(grain_px=5))
-        write_json(folder / "encoder.json", identity | figures)
+        write_record(folder / "encoder.json", EncoderRecord(**identity, **figures))
         log.info("%s exported in %s: %d features", identity["encoder"], precision, figures["n_features"])
 
     if options.encoder_cache is None:

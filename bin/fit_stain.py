@@ -15,10 +15,12 @@ def main(
 ) -> None:
     """Fit the reference that all sections of a cohort are brought to: the median of the statistics of their stains."""
     from efnst.image.stain.statistics import METHODS, fit_reference
-    from efnst.program.cli import log, read_json, write_json
+    from efnst.program.cli import log
+    from efnst.records.base import read_record, write_record
+    from efnst.records.quality import ImageQc, StainReference
 
-    reference = fit_reference([read_json(path)["stain"] for path in image_qc])
-    write_json(outdir / "stain_reference.json", reference)
+    reference = fit_reference([read_record(path, ImageQc).plain()["stain"] for path in image_qc])
+    write_record(outdir / "stain_reference.json", StainReference(**reference))
     for method in METHODS[1:]:
         if reference[method] is None:
             log.warning("no section has %s statistics: with this method all sections stay as they are", method)

@@ -37,11 +37,14 @@ def main(
     from efnst.embedding.saved_model import save_models
     from efnst.embedding.training import choose_device
     from efnst.program.arrays import read_arrays, write_arrays
-    from efnst.program.cli import log, versions, write_json
+    from efnst.program.cli import log, versions
+    from efnst.records.arrays import EMBEDDING_NPZ, FEATURES_NPZ
+    from efnst.records.base import write_record
+    from efnst.records.domains import TrainingRecord
 
     chosen = choose_device(where.device)
     spots = anndata.read_h5ad(section)
-    read = read_arrays(features, spots.obs_names.to_numpy()) if features else {}
+    read = read_arrays(features, FEATURES_NPZ, spots.obs_names.to_numpy()) if features else {}
     with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
         arrays, record = learn_embeddings(
             spots,
@@ -52,14 +55,15 @@ def main(
             threads,
             patch_um=read.get("patch_um", ()),
         )
-    write_arrays(outdir / "embedding.npz", spots.obs_names.to_numpy(), **arrays)
+    write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
     record = {"sample": sample, "device": str(chosen)} | record
-    for training in record.get("models", []):
-        training["genes"] = spots.var_names[training.pop("gene_indices")].tolist()
+    for model in record.get("models", []):
+        model["genes"] = spots.var_names[model.pop("gene_indices")].tolist()
     if options.save_model:
         about = {"sample": sample, "parameters": record["parameters"], "versions": versions("torch", "torch-geometric")}
         save_models(outdir / sample / "model.pt", record.pop("models"), about)
-    write_json(outdir / "training.json", record | {"versions": versions("torch", "torch-geometric", "scipy")})
+    libraries = versions("torch", "torch-geometric", "scipy")
+    write_record(outdir / "training.json", TrainingRecord(**record, versions=libraries))
     n_seeds, seconds = training.n_seeds, record["seconds"]
     log.info("%s: %d spots, %d trainings in %.1f s on %s", sample, spots.n_obs, n_seeds, seconds, chosen)
 

@@ -29,7 +29,9 @@ def main(
     from efnst.encoder.sample import sample_patches
     from efnst.errors import EfnstError
     from efnst.image.stain.normaliser import read_normaliser
-    from efnst.program.cli import log, read_json, versions, write_json
+    from efnst.program.cli import log, versions
+    from efnst.records.base import read_record, write_record
+    from efnst.records.encoder import EncoderRecord
 
     if options.device not in ("auto", "cpu"):
         raise EfnstError(
@@ -42,15 +44,12 @@ def main(
     ]
     drawn = sample_patches(sections, n_patches, options.seed)
     figures = to_int8(encoder, outdir / "encoder.onnx", drawn, threads, options.seed)
-    exported = read_json(record)
-    ours = versions("onnx", "onnxruntime")
-    write_json(
-        outdir / "encoder.json",
-        exported | {"precision": "int8"} | figures | {"versions": exported["versions"] | ours},
-    )
+    exported = read_record(record, EncoderRecord)
+    libraries = exported.versions | versions("onnx", "onnxruntime")
+    write_record(outdir / "encoder.json", exported.changed(precision="int8", versions=libraries, **figures))
     log.info(
         "%s quantised to int8 with %d patches: cosine to fp32 on %d others %.4f (median), %.4f (least)",
-        exported["encoder"],
+        exported.encoder,
         *(figures[key] for key in ("n_calibration", "n_held_out", "median_cosine", "least_cosine")),
     )
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from efnst.inputs.options import SourceOptions
-from efnst.program.cli import run, write_json
+from efnst.program.cli import run
 from efnst.quality.options import QualityOptions
 
 log = logging.getLogger("efnst")
@@ -51,6 +51,8 @@ def main(
     from efnst.names import QC, SECTION
     from efnst.quality.rules import apply_rules, read_rules
     from efnst.quality.spots import Thresholds, keep_good_spots, qc_record
+    from efnst.records.base import write_record
+    from efnst.records.quality import SectionQc
 
     rules = read_rules(qc_rules, "section_qc")
     loaded, about, warnings = load_section(sample, source, image, labels, bin_um, options.expression_rep or "")
@@ -64,7 +66,7 @@ def main(
     stored = {name: value for name, value in record.items() if name not in ("metrics_summary", "qc_findings")}
     kept.uns[QC] = stored | {"warnings": np.array(record["warnings"], dtype=object)}
     kept.write_h5ad(outdir / "section.h5ad", compression="gzip", compression_opts=1)
-    write_json(outdir / "section_qc.json", record)
+    write_record(outdir / "section_qc.json", SectionQc(**record))
     for warning in record["warnings"]:
         log.warning("%s: %s", sample, warning)
     facts = kept.uns[SECTION]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.program.cli import run, write_json
+from efnst.program.cli import run
 
 log = logging.getLogger("efnst")
 TEMPLATE = Path(__file__).resolve().parent.parent / "assets" / "section_report" / "report.html"
@@ -56,7 +56,8 @@ def main(
 
     from efnst.names import DOMAIN
     from efnst.palette import domain_colours
-    from efnst.program.records import read_records
+    from efnst.records.base import write_record
+    from efnst.records.section import read_records
     from efnst.reports.maps import read_picture, section_view
     from efnst.reports.section import Tables, report_context
     from efnst.reports.thumbnail import save_thumbnail
@@ -80,8 +81,8 @@ def main(
     found = data.obs[DOMAIN].astype("category").cat
     colours = domain_colours(len(found.categories))
     save_thumbnail(view, found.codes.to_numpy(), colours, picture, outdir / f"{sample}_thumbnail.webp")
-    write_json(outdir / "section_summary.json", context["summary"])
-    log.info("%s: report of %.1f MB, %d warnings", sample, len(html) / 1e6, len(context["summary"]["warnings"]))
+    write_record(outdir / "section_summary.json", context["summary"])
+    log.info("%s: report of %.1f MB, %d warnings", sample, len(html) / 1e6, len(context["summary"].warnings))
 
 
 if __name__ == "__main__":

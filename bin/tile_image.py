@@ -35,8 +35,10 @@ def main(
     from efnst.image.stain.statistics import stain_statistics
     from efnst.inputs.located import located
     from efnst.names import SECTION, SPATIAL
-    from efnst.program.cli import log, write_json
+    from efnst.program.cli import log
     from efnst.quality.rules import apply_rules, read_rules
+    from efnst.records.base import write_record
+    from efnst.records.quality import ImageQc
 
     rules = read_rules(qc_rules, "image_qc")
     spots = anndata.read_h5ad(section, backed="r")
@@ -67,7 +69,7 @@ def main(
     record["stain"], warnings = stain_statistics(figures["tissue_px"])
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] += warnings + [finding["text"] for finding in record["qc_findings"]]
-    write_json(outdir / "image_qc.json", record)
+    write_record(outdir / "image_qc.json", ImageQc(**record))
     log.info("%s: %d patches from the %s image, %.3g µm per px", sample, spots.n_obs, chosen["source"], um_per_px)
 
 

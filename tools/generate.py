@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Write the files, and the parts of files, that are made from others: `./efnst generate`.
 
-The parameters come from nextflow_schema.json, the version from manifest.version in nextflow.config.
+The parameters come from nextflow_schema.json, the version from manifest.version in nextflow.config, the tables of the
+files between the steps from bin/efnst/records/.
 """
 
 import argparse
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bin"))
 from efnst.program import parameters
 from efnst.program.cli import options_of, parameters_of_all
 from efnst.program.parameters import defaults, groups, help_text, markdown_table, read_schema
+from efnst.records.markdown import file_tables
 
 PROJECT = Path(__file__).resolve().parents[1]
 SCHEMA = Path("nextflow_schema.json")
@@ -94,6 +96,11 @@ def usage(project: Path) -> str:
     return between(project / "docs" / "usage.md", "parameters", markdown_table(read_schema(project / SCHEMA)))
 
 
+def architecture(project: Path) -> str:
+    """docs/architecture.md with its tables of the files between the steps."""
+    return between(project / "docs" / "architecture.md", "files", file_tables())
+
+
 def between(path: Path, name: str, content: str) -> str:
     """The text of a Markdown file with `content` between its lines `<!-- NAME: … -->` and `<!-- end of NAME -->`."""
     text = path.read_text(encoding="utf-8")
@@ -106,6 +113,7 @@ GENERATED: dict[str, Made] = {
     "bin/efnst/program/nextflow_schema.json": library_schema,
     "conf/parameters.config": parameters_config,
     "assets/help.txt": help_page,
+    "docs/architecture.md": architecture,
     "docs/usage.md": usage,
 }
 

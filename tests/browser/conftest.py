@@ -11,8 +11,11 @@ import pytest
 import scipy.sparse as sp
 from anndata import AnnData
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.support.records import example
 
-from efnst.program.records import Records
+from efnst.records.domains import Description, DomainsRecord, TrainingRecord
+from efnst.records.quality import SectionQc
+from efnst.records.section import Records
 from efnst.reports.maps import section_view
 from efnst.reports.section import Tables, report_context
 
@@ -88,16 +91,15 @@ def small_section(grid: str, side: int) -> dict:
     names = ["1", "2", "3", "4"]
     adjacency = {"domains": names, "n_permutations": 9}
     adjacency |= dict.fromkeys(("pairs", "enrichment", "z_score"), [[0] * 4] * 4)
+    spots = {"n_spots_in_tissue": len(xy), "n_spots_kept": len(xy), "lost": {}, "metrics_summary": {}, "warnings": []}
+    numbers = {"n_domains_asked": 4, "n_domains_found": 4, "n_labelled": 0}
+    genes = {"top_markers": {name: [] for name in names}, "top_spatial_genes": ["A"], "notes": []}
+    dots = {"genes": [], "mean": [], "fraction": []}
     records = Records(
-        qc={"sample": "S", "n_spots_in_tissue": len(xy), "n_spots_kept": len(xy), "lost": {}, "warnings": []}
-        | {"median_counts": 1.0, "median_genes": 1.0, "median_pct_mt": 0.0, "quantiles": {}},
-        domains={"n_domains_asked": 4, "n_domains_found": 4, "clustering": "mixture", "refinement_rounds": 2}
-        | {"methods": {name: method for name in divisions}, "n_labelled": 0, "refined": True},
-        training={"epochs": 1, "loss": {"total": [1.0]}, "seed": 0, "device": "cpu", "seconds": 1.0, "parameters": {}}
-        | {"n_genes_used": 2, "runs": [{"seed": 0, "epochs": 1}]},
-        description={"n_genes_tested": 2, "top_markers": {name: [] for name in names}, "top_spatial_genes": ["A"]}
-        | {"notes": [], "dot_plot": {"genes": [], "mean": [], "fraction": []}}
-        | {"adjacency": adjacency},
+        qc=example(SectionQc, **spots),
+        domains=example(DomainsRecord, **numbers, methods=dict.fromkeys(divisions, method)),
+        training=example(TrainingRecord, loss={"total": [1.0]}),
+        description=example(Description, **genes, dot_plot=dots, adjacency=adjacency),
     )
     tables = Tables(pd.DataFrame({"domain": [], "gene": []}), pd.DataFrame({"gene": ["A"], "morans_i": [0.0]}))
     return report_context(data, records, section_view(data, None), None, tables)

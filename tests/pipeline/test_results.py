@@ -13,6 +13,10 @@ import pytest
 import yaml
 from tests.pipeline.conftest import Efnst, Run
 
+from efnst.records.base import read_record
+from efnst.records.cohort import RunRecord, SheetRow
+from efnst.records.domains import Provenance
+
 pytestmark = pytest.mark.slow
 
 SAMPLES = {"sim_layers": 7, "sim_nested": 4}
@@ -124,6 +128,14 @@ def test_reports_stand_alone_and_name_what_they_show(finished: Run) -> None:
         assert '<script src="http' not in report
     cohort_report = (finished.outdir / "multiqc_report.html").read_text()
     assert all(f"{sample}/report.html" in cohort_report for sample in SAMPLES)
+
+
+def test_what_nextflow_and_the_first_step_record_is_what_the_library_reads(finished: Run) -> None:
+    info = finished.outdir / "pipeline_info"
+    assert read_record(info / "run.json", RunRecord).launch_dir == str(finished.outdir.parent)
+    assert [row.id for row in read_record(info / "sections.json", list[SheetRow])] == list(SAMPLES)
+    found = [read_record(info / "provenance" / f"{sample}.json", Provenance) for sample in SAMPLES]
+    assert [record.domains.n_domains_asked for record in found] == list(SAMPLES.values())
 
 
 def test_parameters_of_the_run_are_recorded_with_their_defaults(finished: Run, project: Path, cohort: Path) -> None:

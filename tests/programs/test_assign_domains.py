@@ -15,6 +15,7 @@ from efnst.domains.options import DomainOptions
 from efnst.embedding.options import TrainingOptions
 from efnst.errors import EfnstError
 from efnst.program.arrays import read_arrays, write_arrays
+from efnst.records.arrays import EMBEDDING_NPZ
 
 N_DOMAINS = 4
 SCORES = {"ari", "ami", "nmi", "homogeneity", "completeness", "v_measure"}
@@ -83,7 +84,7 @@ def test_the_final_section_holds_every_field(
         assert list(final.obs[column].cat.categories) == [str(number) for number in range(1, N_DOMAINS + 1)]
         assert final.obs[column].astype(int).tolist() == table[name].tolist()
     assert final.obs["efnst_confidence"].to_numpy() == pytest.approx(table["confidence"].to_numpy(), abs=1e-4)
-    arrays = read_arrays(embedding_file, final.obs_names.to_numpy())
+    arrays = read_arrays(embedding_file, EMBEDDING_NPZ, final.obs_names.to_numpy())
     assert any(np.array_equal(final.obsm["X_efnst"], arrays[name]) for name in ("embedding_0", "embedding_1"))
     names = {"diffused": "X_diffused", "expression": "X_pca", "image_pcs": "X_image"}
     for name, key in names.items():
@@ -170,10 +171,10 @@ def test_spots_without_label_are_not_scored(section_file: Path, embedding_file: 
 def test_confidence_of_a_single_training_is_the_mixture_s(
     section_file: Path, embedding_file: Path, tmp_path: Path, clustering: str
 ) -> None:
-    arrays = read_arrays(embedding_file, anndata.read_h5ad(section_file).obs_names.to_numpy())
+    arrays = read_arrays(embedding_file, EMBEDDING_NPZ, anndata.read_h5ad(section_file).obs_names.to_numpy())
     barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
     arrays.pop("embedding_1")
-    write_arrays(tmp_path / "embedding.npz", barcodes, **arrays)
+    write_arrays(tmp_path / "embedding.npz", EMBEDDING_NPZ, barcodes, **arrays)
     (tmp_path / "training.json").write_bytes(embedding_file.with_name("training.json").read_bytes())
     final, record, table = assign(section_file, tmp_path / "embedding.npz", tmp_path, clustering=clustering)
     assert record["clustering"] == clustering and "stability" not in record["methods"]["efnst"]
@@ -221,9 +222,9 @@ def test_without_a_number_of_domains_one_is_chosen(section_file: Path, embedding
 
 def test_an_embedding_of_another_section_is_refused(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
     barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
-    arrays = read_arrays(embedding_file, barcodes)
+    arrays = read_arrays(embedding_file, EMBEDDING_NPZ, barcodes)
     other = tmp_path / "embedding.npz"
-    write_arrays(other, np.roll(barcodes, 1), **arrays)
+    write_arrays(other, EMBEDDING_NPZ, np.roll(barcodes, 1), **arrays)
     (tmp_path / "training.json").write_bytes(embedding_file.with_name("training.json").read_bytes())
     with pytest.raises(EfnstError, match=r"Expected `embedding\.npz` to hold the \d+ spots of this section"):
         assign(section_file, other, tmp_path / "out")

@@ -1,7 +1,6 @@
 """cohort_summary.py through its command line, and what MultiQC makes of its files."""
 
 import csv
-import json
 import re
 import subprocess
 import sys
@@ -14,6 +13,12 @@ import pytest
 import yaml
 from PIL import Image
 from tests.support.places import PROJECT
+from tests.support.records import example
+
+from efnst.records.base import write_record
+from efnst.records.cohort import Failure, SectionSummary, SheetRow
+from efnst.records.domains import Adjacency
+from efnst.records.quality import SpotQuantiles
 
 PROGRAM = PROJECT / "bin" / "cohort_summary.py"
 GENES = ["MBP", "PLP1", "MOBP", *(f"GENE{number}" for number in range(300))]
@@ -21,8 +26,8 @@ TABLES = ("summary.csv", "summary.parquet", "sections.csv")
 CONFIG = PROJECT / "assets" / "multiqc_config.yml"
 
 
-def summary(number: int) -> dict:
-    """section_summary.json of one section: every other with labels, every third with a warning."""
+def summary(number: int) -> SectionSummary:
+    """Summary of one section: every other with labels, every third with a warning."""
     warnings = ["Only the lowres image, 600 × 600 px"] if number % 3 == 0 else []
     row = {"sample": f"P{number:03d}_tumour", "status": "warn" if warnings else "pass", "warnings": warnings}
     row |= {"n_spots_in_tissue": 3000 + number, "n_spots_kept": 2990, "median_counts": 4000.0, "median_genes": 2000.0}
@@ -35,13 +40,14 @@ def summary(number: int) -> dict:
     row["methods"] = {"efnst": figures | {"n_runs": 4, "stability": 0.9}, "diffused": figures, "leiden": figures}
     row |= {"device": "cpu", "seconds": 12.5, "spots_per_second": None, "lost": {"min_counts_per_spot": 10 + number}}
     row |= {"composition": {str(domain): 1 / 7 for domain in range(1, 8)}}
-    row |= {"quantiles": {"total_counts": [1.0, 2e3, 4e3, 6e3, 3e4], "n_genes_by_counts": [1.0, 1e3, 2e3, 3e3, 8e3]}}
-    row |= {"efnst_stability": 0.9, "encoder": "efficientnet-lite0", "n_epochs": [100]}
+    spread = {"total_counts": [1.0, 2e3, 4e3, 6e3, 3e4], "n_genes_by_counts": [1.0, 1e3, 2e3, 3e3, 8e3]}
+    row |= {"efnst_stability": 0.9, "n_epochs": [100], "quantiles": example(SpotQuantiles, **spread)}
     domains = [str(domain) for domain in range(1, 8)]
-    row |= {"adjacency": {"domains": domains, "pairs": [[5] * 7] * 7}}
-    row |= {"top_markers": {str(domain): ["MBP", "PLP1", "MOBP"] for domain in range(1, 8)}}
+    row |= {"adjacency": example(Adjacency, domains=domains, pairs=[[5] * 7] * 7)}
+    row |= {"top_markers": {domain: ["MBP", "PLP1", "MOBP"] for domain in domains}}
+    row |= {"methods_text": {"network": "Trained for 100 epochs."}}
     loss = {part: [[epoch, 9 / epoch] for epoch in range(1, 101)] for part in ("reconstruction", "graph", "kl")}
-    return row | {"loss": loss, "methods_text": {"network": "Trained for 100 epochs."}}
+    return example(SectionSummary, **row, loss=loss)
 
 
 def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> list:
@@ -49,21 +55,22 @@ def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> li
     numbers = range(finished + failed + vanished)
     for name in ("summaries", "failures", "thumbnails", "pseudobulk", "versions"):
         (folder / name).mkdir()
-    sections = [{"id": summary(number)["sample"], "group": "donor A" if number else ""} for number in numbers]
-    (folder / "sections.json").write_text(json.dumps(sections))
+    groups = ["donor A" if number else "" for number in numbers]
+    rows = [example(SheetRow, id=summary(n).sample, group=group) for n, group in zip(numbers, groups, strict=True)]
+    write_record(folder / "sections.json", rows)
     for number in numbers[:finished]:
         place = folder / "summaries" / str(number)
         place.mkdir()
-        (place / "section_summary.json").write_text(json.dumps(summary(number)))
-        name = f"{summary(number)['sample']}_thumbnail.webp"
+        write_record(place / "section_summary.json", summary(number))
+        name = f"{summary(number).sample}_thumbnail.webp"
         noise = Image.effect_noise((340, 170), 40 + number % 7).convert("RGB")
         noise.save(folder / "thumbnails" / name, quality=1)  # 8 kB, like those of sections
-        sums = folder / "pseudobulk" / f"{summary(number)['sample']}_pseudobulk.csv"
+        sums = folder / "pseudobulk" / f"{summary(number).sample}_pseudobulk.csv"
         values = np.random.default_rng(number).poisson(100, (len(GENES), 7))
         pd.DataFrame(values, pd.Index(GENES, name="gene"), range(1, 8)).to_csv(sums)
     for number in numbers[finished : finished + failed]:
-        record = {"sample": summary(number)["sample"], "step": "read_section", "reason": "Expected spots, found none"}
-        (folder / "failures" / f"{number}.json").write_text(json.dumps(record))
+        record = Failure(sample=summary(number).sample, step="read_section", reason="Expected spots, found none")
+        write_record(folder / "failures" / f"{number}.json", record)
     (folder / "versions" / "1.yml").write_text('"READ_SECTION":\n  scanpy: 1.11.0\n')
     names = ("summaries", "failures", "thumbnails", "pseudobulk", "versions")
     return ["--sections", folder / "sections.json", *(part for name in names for part in (f"--{name}", folder / name))]

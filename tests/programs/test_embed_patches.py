@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import onnxruntime
 import pytest
+from tests.support.records import example
 
 import embed_patches
 from efnst.encoder.options import FeatureOptions
@@ -15,6 +16,9 @@ from efnst.errors import EfnstError
 from efnst.image.stain.normaliser import normaliser
 from efnst.image.stain.statistics import fit_reference
 from efnst.program.arrays import read_arrays
+from efnst.records.arrays import FEATURES_NPZ
+from efnst.records.base import write_record
+from efnst.records.quality import ImageQc
 
 CPU = FeatureOptions(device="cpu")
 
@@ -25,7 +29,7 @@ def barcodes_of(patches: Path) -> np.ndarray:
 
 
 def test_features_are_those_of_the_encoder(features_file: Path, patches_file: Path, lite0_file: Path) -> None:
-    arrays = read_arrays(features_file, barcodes_of(patches_file))
+    arrays = read_arrays(features_file, FEATURES_NPZ, barcodes_of(patches_file))
     features = arrays["features"]
     assert set(arrays) == {"features", "patch_um"} and arrays["patch_um"].tolist() == [190.0]
     session = onnxruntime.InferenceSession(str(lite0_file), providers=["CPUExecutionProvider"])
@@ -97,7 +101,7 @@ def test_the_stains_are_normalised_before_the_encoder(
 def test_a_section_without_statistics_of_its_stains_stays_as_it_is(
     patches_file: Path, lite0_file: Path, features_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "qc.json").write_text(json.dumps({"stain": None}))
+    write_record(tmp_path / "qc.json", example(ImageQc, stain=None))
     (tmp_path / "reference.json").write_text(json.dumps(fit_reference([None])))
     files = {"patches": patches_file, "encoder": lite0_file, "outdir": tmp_path}
     stain = {"stain": tmp_path / "qc.json", "stain_reference": tmp_path / "reference.json"}

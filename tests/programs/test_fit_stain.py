@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.records import example
 
 import fit_stain
+from efnst.records.base import write_record
+from efnst.records.quality import ImageQc
 
 
-def write_record(folder: Path, lightness: float | None) -> Path:
+def image_qc_of(folder: Path, lightness: float | None) -> Path:
     """An image_qc.json whose section has this mean lightness, or no statistics."""
     stain = {
         "n_px": 5000,
@@ -19,14 +22,14 @@ def write_record(folder: Path, lightness: float | None) -> Path:
     }
     folder.mkdir()
     path = folder / "image_qc.json"
-    path.write_text(json.dumps({"sample": folder.name, "stain": stain if lightness else None}))
+    write_record(path, example(ImageQc, sample=folder.name, stain=stain if lightness else None))
     return path
 
 
 def test_the_reference_of_a_cohort(
     start: Callable[..., tuple[int, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    records = [write_record(tmp_path / f"s{n}", value) for n, value in enumerate((50.0, 80.0, None, 60.0))]
+    records = [image_qc_of(tmp_path / f"s{n}", value) for n, value in enumerate((50.0, 80.0, None, 60.0))]
     status, _ = start(fit_stain.main, *records, "--outdir", tmp_path / "out")
     assert status == 0
     reference = json.loads((tmp_path / "out" / "stain_reference.json").read_text())

@@ -13,6 +13,7 @@ from tests.support.options import chosen
 import learn_embedding
 from efnst.errors import EfnstError
 from efnst.program.arrays import read_arrays, write_arrays
+from efnst.records.arrays import EMBEDDING_NPZ, FEATURES_NPZ
 
 Program = Callable[..., subprocess.CompletedProcess]
 LARGEST_GB = 8.0
@@ -27,12 +28,14 @@ def learn(
     files = {"section": section, "features": features, "outdir": outdir}
     learn_embedding.main(sample="S1", **files, **chosen(learn_embedding.main, **defaults | options))
     barcodes = anndata.read_h5ad(section).obs_names.to_numpy()
-    return read_arrays(outdir / "embedding.npz", barcodes), json.loads((outdir / "training.json").read_text())
+    return read_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, barcodes), json.loads(
+        (outdir / "training.json").read_text()
+    )
 
 
 def test_the_files(embedding_file: Path, section_file: Path) -> None:
     section = anndata.read_h5ad(section_file)
-    arrays = read_arrays(embedding_file, section.obs_names.to_numpy())
+    arrays = read_arrays(embedding_file, EMBEDDING_NPZ, section.obs_names.to_numpy())
     assert {name: values.shape for name, values in arrays.items()} == {
         "embedding_0": (section.n_obs, 25),
         "embedding_1": (section.n_obs, 25),
@@ -134,10 +137,11 @@ def test_without_an_image(section_file: Path, features_file: Path, tmp_path: Pat
 def test_patches_of_few_pixels_are_not_fused(section_file: Path, features_file: Path, tmp_path: Path) -> None:
     """How wide the patches are comes with the features."""
     barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
-    given = read_arrays(features_file, barcodes)
+    given = read_arrays(features_file, FEATURES_NPZ, barcodes)
     fused = {}
     for patch_um in (190.0, 10.0):
-        write_arrays(tmp_path / "features.npz", barcodes, **given | {"patch_um": np.array([patch_um])})
+        arrays = given | {"patch_um": np.array([patch_um])}
+        write_arrays(tmp_path / "features.npz", FEATURES_NPZ, barcodes, **arrays)
         _, record = learn(section_file, tmp_path, features=tmp_path / "features.npz", epochs=1)
         fused[patch_um] = record["n_image_components_fused"]
     assert fused[190.0] > 0 and fused[10.0] == 0
@@ -145,8 +149,8 @@ def test_patches_of_few_pixels_are_not_fused(section_file: Path, features_file: 
 
 def test_features_of_another_section_are_refused(section_file: Path, features_file: Path, tmp_path: Path) -> None:
     barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
-    features = np.load(features_file)["features"]
-    write_arrays(tmp_path / "features.npz", barcodes[::-1], features=features)
+    arrays = read_arrays(features_file, FEATURES_NPZ, barcodes)
+    write_arrays(tmp_path / "features.npz", FEATURES_NPZ, barcodes[::-1], **arrays)
     with pytest.raises(EfnstError, match=r"Expected `features\.npz` to hold the \d+ spots of this section"):
         learn(section_file, tmp_path, features=tmp_path / "features.npz")
 
@@ -170,9 +174,9 @@ def test_memory_on_60000_spots(
     learning = run_measured("learn_embedding.py", *files, "--n_seeds", 1, "--epochs", 3, "--device", "cpu")
 
     section[:20_000].write_h5ad(tmp_path / "section.h5ad")
-    arrays = read_arrays(tmp_path / "embedding.npz", section.obs_names.to_numpy())
+    arrays = read_arrays(tmp_path / "embedding.npz", EMBEDDING_NPZ, section.obs_names.to_numpy())
     fewer = {name: values[:20_000] for name, values in arrays.items()}
-    write_arrays(tmp_path / "embedding.npz", section.obs_names[:20_000].to_numpy(), **fewer)
+    write_arrays(tmp_path / "embedding.npz", EMBEDDING_NPZ, section.obs_names[:20_000].to_numpy(), **fewer)
     results = ["--embedding", tmp_path / "embedding.npz", "--training", tmp_path / "training.json"]
     assigning = run_measured("assign_domains.py", *files, *results, "--n_domains", 7)
     assert len((tmp_path / "domains.csv").read_text().splitlines()) == 20_001

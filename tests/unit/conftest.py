@@ -7,8 +7,11 @@ import pytest
 import scipy.sparse as sp
 from tests.support.grids import hexagonal
 from tests.support.hostile import EVIL
+from tests.support.records import example
 
-from efnst.program.records import Records
+from efnst.records.domains import Description, DomainsRecord, TrainingRecord, TrainingRun
+from efnst.records.quality import SectionQc, SpotQuantiles
+from efnst.records.section import Records
 
 
 @pytest.fixture
@@ -46,19 +49,18 @@ def records() -> Records:
         "diffused": {"n_domains": 2, "how": "mixture", "chaos": 0.2, "pas": 0.1, "silhouette": 0.2, "ari": 0.4},
         "leiden": {"n_domains": 2, "how": "leiden", "chaos": 0.3, "pas": 0.3, "silhouette": 0.1, "ari": 0.3},
     }
-    quantiles = {"total_counts": [1.0, 2, 3, 4, 5], "n_genes_by_counts": [1.0, 2, 3, 4, 5]}
+    quantiles = example(SpotQuantiles, total_counts=[1.0, 2, 3, 4, 5], n_genes_by_counts=[1.0, 2, 3, 4, 5])
+    spots = {"n_spots_in_matrix": 40, "n_spots_in_tissue": 38, "n_spots_kept": 36, "lost": {"x": 2}}
+    medians = {"median_counts": 100.0, "median_genes": 5.0, "median_pct_mt": 2.5}
+    numbers = {"n_domains_asked": 2, "n_domains_found": 2, "n_labelled": 18}
+    ran = {"loss": {"total": [3.0, 2.0, 1.0]}, "parameters": {"epochs": 3}, "runs": [example(TrainingRun, epochs=3)]}
+    adjacency = {"domains": ["1", "2"], "pairs": [[30, 6], [6, 30]], "enrichment": [[2.0, 0.25], [0.25, None]]}
+    adjacency |= {"z_score": [[30.0, -5.0], [-5.0, None]], "n_permutations": 1000}
+    dots = {"genes": ["A", EVIL], "mean": [[2.0, 0.0], [1.0, 0.0]], "fraction": [[1.0, 0.0], [0.25, 0.0]]}
+    genes = {"top_markers": {"1": ["A", "B"], "2": []}, "top_spatial_genes": ["C", EVIL]}
     return Records(
-        qc={"sample": "s1", "n_spots_in_matrix": 40, "n_spots_in_tissue": 38, "n_spots_kept": 36, "lost": {"x": 2}}
-        | {"median_counts": 100.0, "median_genes": 5.0, "median_pct_mt": 2.5, "quantiles": quantiles, "warnings": []},
-        domains={"sample": "s1", "n_domains_asked": 2, "n_domains_found": 2, "clustering": "mixture"}
-        | {"refinement_rounds": 2, "sizes": {}, "methods": methods, "n_labelled": 18, "refined": True},
-        training={"epochs": 3, "loss": {"total": [3.0, 2.0, 1.0]}, "seed": 7, "device": "cpu", "seconds": 1.5}
-        | {"n_genes_used": 5, "parameters": {"epochs": 3}, "runs": [{"seed": 7, "epochs": 3}]},
-        description={"sample": "s1", "n_genes_tested": 5, "top_markers": {"1": ["A", "B"], "2": []}}
-        | {"top_spatial_genes": ["C", EVIL], "notes": []}
-        | {"dot_plot": {"genes": ["A", EVIL], "mean": [[2.0, 0.0], [1.0, 0.0]], "fraction": [[1.0, 0.0], [0.25, 0.0]]}}
-        | {
-            "adjacency": {"domains": ["1", "2"], "pairs": [[30, 6], [6, 30]], "enrichment": [[2.0, 0.25], [0.25, None]]}
-            | {"z_score": [[30.0, -5.0], [-5.0, None]], "n_permutations": 1000}
-        },
+        qc=example(SectionQc, sample="s1", **spots, **medians, quantiles=quantiles, warnings=[]),
+        domains=example(DomainsRecord, sample="s1", **numbers, methods=methods),
+        training=example(TrainingRecord, seed=7, device="cpu", **ran),
+        description=example(Description, **genes, dot_plot=dots, adjacency=adjacency, notes=[]),
     )

@@ -29,6 +29,7 @@ from efnst.names import (
     SPATIAL,
 )
 from efnst.palette import division_colours
+from efnst.records.domains import DomainFigures, DomainsRecord, TrainingRecord
 
 SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
 
@@ -199,7 +200,9 @@ def domain_table(barcodes: pd.Index, assigned: Assigned) -> pd.DataFrame:
     return pd.DataFrame(table | assigned.baselines)
 
 
-def final_section(section: AnnData, arrays: dict, assigned: Assigned, training: dict, record: dict) -> AnnData:
+def final_section(
+    section: AnnData, arrays: dict, assigned: Assigned, training: TrainingRecord, record: DomainsRecord
+) -> AnnData:
     """`section` with domains, embeddings and how they were made."""
     section.obs[DOMAIN] = _categories(assigned.domains)
     section.obs[CONFIDENCE] = assigned.confidence
@@ -214,18 +217,18 @@ def final_section(section: AnnData, arrays: dict, assigned: Assigned, training: 
     for name, key in {"diffused": DIFFUSED, "expression": EXPRESSION_PCS, "image_pcs": IMAGE_PCS}.items():
         if name in arrays:
             section.obsm[key] = arrays[name]
-    loss = {name: np.asarray(values) for name, values in training["loss"].items()}
+    loss = {name: np.asarray(values) for name, values in training.loss.items()}
     section.uns[PROVENANCE] = {
-        "parameters": training["parameters"]
-        | {"n_domains": record["n_domains_asked"]}
-        | {key: record[key] for key in ("clustering", "spatial_prior")},
-        "versions": training["versions"],
-        "seed": record["seed"],
-        "training": {"device": training["device"], "seconds": training["seconds"], "loss": loss},
-        "domains": {key: value for key, value in record.items() if key not in ("methods", "ignore_labels", "choice")},
+        "parameters": training.parameters
+        | {"n_domains": record.n_domains_asked}
+        | {key: getattr(record, key) for key in ("clustering", "spatial_prior")},
+        "versions": dict(training.versions),
+        "seed": record.seed,
+        "training": {"device": training.device, "seconds": training.seconds, "loss": loss},
+        "domains": record.model_dump(include=set(DomainFigures.model_fields)),
     }
-    if "choice" in record:
-        section.uns[PROVENANCE]["number_of_domains"] = pd.DataFrame(record["choice"]["curve"])
+    if record.choice:
+        section.uns[PROVENANCE]["number_of_domains"] = pd.DataFrame(record.choice.curve.plain())
     return section
 
 

@@ -60,6 +60,10 @@ class Declaration:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
 
+    def as_record(self) -> dict:
+        """The declaration as encoder.json holds it."""
+        return vars(self) | {"mean": list(self.mean), "std": list(self.std)}
+
 
 def read_declaration(path: Path, encoder: Path) -> Declaration:
     """Read and check the declaration `path` of the file `encoder`, whose name it has unless it says another."""

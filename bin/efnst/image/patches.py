@@ -8,6 +8,7 @@ import numpy as np
 
 from efnst.errors import EfnstError
 from efnst.image.rows import RowReader
+from efnst.records.arrays import BARCODES, PATCHES_H5
 
 LARGEST_PATCH_PX = 512  # larger windows are averaged down by a whole factor; networks take 224 to 600 px
 SMALLEST_WINDOW_PX = 4
@@ -76,7 +77,7 @@ def _write_patches(
     figures = {name: np.zeros(n_spots, kind) for name, kind in kinds.items()}
     sample = TissueSample(n_spots)
     with h5py.File(path, "w") as file:
-        file["barcodes"] = np.asarray(barcodes, dtype=h5py.string_dtype())
+        file[BARCODES.name] = np.asarray(barcodes, dtype=h5py.string_dtype())
         stores = [_create(file, window, n_spots, um_per_px) for window in windows]
         largest = max(window.window_px for window in windows)
         for spot in np.argsort(centres_px[:, 1], kind="stable"):
@@ -90,6 +91,7 @@ def _write_patches(
                     _measure(figures, sample, spot, stored)
         for name, values in figures.items():
             file[name] = values
+        PATCHES_H5.check(file, path.name)
     return figures | {"tissue_px": sample.pixels()}
 
 

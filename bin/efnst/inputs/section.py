@@ -24,6 +24,7 @@ from efnst.inputs.open import open_source
 from efnst.inputs.positions import scale_of
 from efnst.inputs.source import Source
 from efnst.names import LABEL, SECTION, SPATIAL
+from efnst.records.quality import SectionFacts
 
 MIN_SHARED = 0.5  # share of barcodes below which matrix and positions are taken to be of different sections
 
@@ -52,8 +53,8 @@ def load_section(
     if labels:
         section.obs[LABEL], label_warnings = match_labels(section.obs_names, read_labels(Path(labels)))
         warnings += label_warnings
-    facts = {"space_ranger": source.layout, "image": asdict(choice), "bin_um": source.bin_um}
-    section.uns[SECTION] = {"sample": sample} | asdict(grid) | facts
+    facts = {"sample": sample, "space_ranger": source.layout, "bin_um": source.bin_um, "image": asdict(choice)}
+    section.uns[SECTION] = SectionFacts(**asdict(grid), **facts).plain()
     about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry}
     about |= {"repeated_symbols": _repeated(source.matrix.gene_names), "metrics_summary": source.metrics or {}}
     return section, about, warnings

@@ -46,7 +46,10 @@ def run(main: Callable[..., None], uses_torch: bool = False) -> None:
         print(f"{step}: {reason}", file=sys.stderr)
         if failure is None:
             sys.exit(2)
-        write_json(Path(failure), {"sample": sample, "step": step, "reason": reason})
+        from efnst.records.base import write_record
+        from efnst.records.cohort import Failure
+
+        write_record(Path(failure), Failure(sample=sample, step=step, reason=reason))
 
 
 def with_options(main: Callable[..., None]) -> Callable[..., None]:
@@ -92,7 +95,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON file that an earlier step wrote."""
+    """Read a JSON file that is no record of a step (`efnst.records`)."""
     return json.loads(path.read_text())
 
 

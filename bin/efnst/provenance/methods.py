@@ -1,7 +1,8 @@
 """The methods of a section as text, with the values that really ran, and what to cite."""
 
 from efnst.names import DOMAIN
-from efnst.program.records import Records
+from efnst.records.encoder import EncoderRecord, FeaturesRecord
+from efnst.records.section import Records
 
 METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "quality": "Spots with at least {min_counts_per_spot} counts and {min_genes_per_spot} genes, and at most "
@@ -53,32 +54,32 @@ CITATIONS = {
 def methods_text(records: Records, parameters: dict, image_source: str) -> dict[str, str]:
     """The methods as one sentence per topic, with the values that really ran; left out where a value is unknown."""
     training, domains = records.training, records.domains
-    given = parameters | {"image_source": image_source} | records.qc.get("thresholds", {})
-    given |= {key: training[key] for key in ("seed", "device", "epochs", "n_genes_used")}
-    given |= {key: domains[key] for key in ("refinement_rounds", "n_domains_asked")}
-    given["how"] = domains["methods"][DOMAIN]["how"]
-    if "choice" in domains:
-        given["most_domains_tried"] = max(domains["choice"]["curve"]["n_domains"])
-    given["n_permutations"] = records.description["adjacency"]["n_permutations"]
+    given = parameters | {"image_source": image_source} | records.qc.thresholds.plain()
+    given |= training.model_dump(include={"seed", "device", "epochs", "n_genes_used"})
+    given |= domains.model_dump(include={"refinement_rounds", "n_domains_asked"})
+    given["how"] = domains.methods[DOMAIN].how
+    if domains.choice:
+        given["most_domains_tried"] = max(domains.choice.curve.n_domains)
+    given["n_permutations"] = records.description.adjacency.n_permutations
     if records.image_qc:
-        given["patch_um"] = ", ".join(f"{patch['patch_um']:g}" for patch in records.image_qc["patches"])
+        given["patch_um"] = ", ".join(f"{patch.patch_um:g}" for patch in records.image_qc.patches)
     if records.encoder:
         given |= {"encoder": _encoder_named(records.encoder), "encoder_device": _device_named(records.features)}
-        given["precision"] = records.features["precision"]
+        given["precision"] = records.features.precision
     sentences = METHODS_TEXT | ({"image": "No image was used."} if image_source == "none" else {})
     return {topic: text for topic, sentence in sentences.items() if (text := _filled(sentence, given))}
 
 
-def _encoder_named(encoder: dict) -> str:
+def _encoder_named(encoder: EncoderRecord) -> str:
     """The encoder and its weights."""
-    weights = "ImageNet weights" if "output" in encoder else f"the weights of {encoder['weights']['file']}"
-    return f"{encoder['encoder']} with {weights}"
+    weights = "ImageNet weights" if encoder.output else f"the weights of {encoder.weights.file}"
+    return f"{encoder.encoder} with {weights}"
 
 
-def _device_named(features: dict) -> str:
+def _device_named(features: FeaturesRecord) -> str:
     """Where the encoder ran, and what of it that device left to the CPU."""
-    left = ", ".join(f"{count} {kind}" for kind, count in features["operators_on_cpu"].items())
-    return f"{features['device']} ({features['provider']}{f'; left to the CPU: {left}' if left else ''})"
+    left = ", ".join(f"{count} {kind}" for kind, count in features.operators_on_cpu.items())
+    return f"{features.device} ({features.provider}{f'; left to the CPU: {left}' if left else ''})"
 
 
 def _filled(sentence: str, given: dict) -> str | None:
@@ -91,12 +92,13 @@ def _filled(sentence: str, given: dict) -> str | None:
 
 def citations(records: Records, has_layout: bool) -> dict[str, str]:
     """What to cite for this section: the methods that had a part in it."""
-    stain = (records.features or {}).get("stain_normalisation", "none")
+    stain = records.features.stain_normalisation if records.features else "none"
+    encoder = records.encoder.encoder if records.encoder else ""
     left_out = {
-        "EfficientNet": not (records.encoder or {}).get("encoder", "").startswith("efficientnet"),
+        "EfficientNet": not encoder.startswith("efficientnet"),
         "Macenko": stain != "macenko",
         "Reinhard": stain != "reinhard",
-        "Spatial prior": "spatial prior" not in records.domains["methods"][DOMAIN]["how"],
+        "Spatial prior": "spatial prior" not in records.domains.methods[DOMAIN].how,
         "UMAP": not has_layout,
     }
     return {name: text for name, text in CITATIONS.items() if not left_out.get(name)}

@@ -5,42 +5,49 @@ from anndata import AnnData
 
 from efnst.image.picture import plain
 from efnst.names import PROVENANCE, QC, SECTION
+from efnst.records.encoder import EncoderRecord, FeaturesRecord
+from efnst.records.quality import ImageQc
 
 BULKY = ("number_of_domains",)  # curves, of no use to who repeats a run
 
 
-def add_origin(section: AnnData, options: dict, records: dict[str, dict | None]) -> None:
+def add_origin(
+    section: AnnData,
+    options: dict,
+    image_qc: ImageQc | None = None,
+    features: FeaturesRecord | None = None,
+    encoder: EncoderRecord | None = None,
+) -> None:
     """Complete uns["efnst"] of `section` by what the steps before and beside the training used.
 
-    `options` are those of the step that assigns domains; `records` has the JSON of `image_qc`, `features` and
-    `encoder`, None for a section without an image. Adds to `parameters` and `versions`, and makes `inputs` (a table:
-    role, file, bytes, checksum, method), `image`, `devices` and `encoder`.
+    `options` are those of the step that assigns domains; the records are None for a section without an image. Adds to
+    `parameters` and `versions`, and makes `inputs` (a table: role, file, bytes, checksum, method), `image`, `devices`
+    and `encoder`.
     """
     qc, image = plain(section.uns[QC]), plain(section.uns[SECTION])["image"]
     record = section.uns[PROVENANCE]
     devices = {"network": str(record["training"]["device"])}
     ran = qc.get("thresholds", {}) | {"use_image": image["source"] != "none"}
-    if records.get("image_qc"):
-        ran["patch_um"] = ",".join(f"{patch['patch_um']:g}" for patch in records["image_qc"]["patches"])
-    if records.get("encoder"):
-        record["encoder"] = _encoder(records["encoder"])
-        ran |= {"encoder": record["encoder"]["encoder"], "precision": records["encoder"]["precision"]}
-        ran |= {"encoder_output": records["encoder"]["output"]} if "output" in records["encoder"] else {}
-        record["versions"] |= {k: v for k, v in records["encoder"]["versions"].items() if k not in record["versions"]}
-    if records.get("features"):
-        used = records["features"]
-        ran |= {key: used[key] for key in ("stain_normalisation", "batch_size") if used.get(key) is not None}
-        devices["encoder"] = f"{used['device']} ({used['provider']})"
+    if image_qc:
+        ran["patch_um"] = ",".join(f"{patch.patch_um:g}" for patch in image_qc.patches)
+    if encoder:
+        record["encoder"] = _encoder(encoder)
+        ran |= {"encoder": encoder.encoder, "precision": encoder.precision}
+        ran |= {"encoder_output": encoder.output} if encoder.output else {}
+        record["versions"] = encoder.versions | record["versions"]
+    if features:
+        ran |= {"stain_normalisation": features.stain_normalisation, "batch_size": features.batch_size}
+        devices["encoder"] = f"{features.device} ({features.provider})"
     record["parameters"] |= ran | {key: value for key, value in options.items() if value is not None}
     record["devices"], record["image"] = devices, image
     if "inputs" in qc:
         record["inputs"] = pd.DataFrame(qc["inputs"])
 
 
-def _encoder(record: dict) -> dict:
+def _encoder(record: EncoderRecord) -> dict:
     """What makes an encoder that one and no other."""
-    kept = {key: record[key] for key in ("encoder", "input_px", "n_features") if record.get(key) is not None}
-    return kept | {f"weights_{key}": value for key, value in record["weights"].items() if value is not None}
+    kept = record.model_dump(include={"encoder", "input_px", "n_features"})
+    return kept | {f"weights_{key}": value for key, value in record.weights.plain().items()}
 
 
 def compact(record: dict) -> dict:

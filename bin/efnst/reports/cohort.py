@@ -10,8 +10,9 @@ from types import MappingProxyType
 import pandas as pd
 import yaml
 
-from efnst.program.cli import read_json
 from efnst.quality.rules import STATUSES as OF_RULES
+from efnst.records.base import Kind, read_record
+from efnst.records.cohort import Failure, SectionSummary
 
 STATUSES = (*OF_RULES, "error")
 ENDED_UNEXPECTEDLY = "ended unexpectedly; see pipeline_info/execution_trace.txt"
@@ -50,7 +51,7 @@ class Outcome:
     sample: str
     status: str
     reason: str
-    summary: dict | None
+    summary: SectionSummary | None
 
     @property
     def report(self) -> str:
@@ -71,33 +72,35 @@ def files_below(paths: list[Path], suffix: str) -> list[Path]:
 
 
 def outcomes(
-    samples: list[str], summaries: list[dict], failures: list[dict], warnings: Sequence[dict] = ()
+    samples: list[str], summaries: list[SectionSummary], failures: list[Failure], warnings: Sequence[Failure] = ()
 ) -> list[Outcome]:
     """One outcome per sample, in the order of the samplesheet.
 
     A failure without a sample is of a step that all sections need: it is the reason of every section without an end.
     `warnings` are of steps that a section does without: a finished section with one is still finished.
     """
-    summary_of = {summary["sample"]: summary for summary in summaries}
-    unknown = ({record["sample"] for record in [*failures, *warnings]} | set(summary_of)) - {*samples, ""}
+    summary_of = {summary.sample: summary for summary in summaries}
+    unknown = ({record.sample for record in [*failures, *warnings]} | set(summary_of)) - {*samples, ""}
     if unknown:
         raise ValueError(f"results of samples that are not in sections.json: {', '.join(sorted(unknown))}")
     return [_outcome(sample, summary_of.get(sample), failures, warnings) for sample in samples]
 
 
-def _outcome(sample: str, summary: dict | None, failures: list[dict], warnings: Sequence[dict]) -> Outcome:
+def _outcome(
+    sample: str, summary: SectionSummary | None, failures: list[Failure], warnings: Sequence[Failure]
+) -> Outcome:
     """The outcome of one sample."""
-    own = [failure for failure in failures if failure["sample"] == sample]
+    own = [failure for failure in failures if failure.sample == sample]
     if not own and summary is None:
-        own = [failure for failure in failures if failure["sample"] == ""]
+        own = [failure for failure in failures if failure.sample == ""]
     if own:
-        reasons = dict.fromkeys(f"{failure['step']}: {failure['reason']}" for failure in own)
+        reasons = dict.fromkeys(f"{failure.step}: {failure.reason}" for failure in own)
         return Outcome(sample, "error", "; ".join(reasons), summary)
     if summary is None:
         return Outcome(sample, "error", ENDED_UNEXPECTEDLY, None)
-    more = [f"{record['step']}: {record['reason']}" for record in warnings if record["sample"] == sample]
-    status = "warn" if more and summary["status"] == "pass" else summary["status"]
-    return Outcome(sample, status, "; ".join([*summary["warnings"], *more]), summary)
+    more = [f"{record.step}: {record.reason}" for record in warnings if record.sample == sample]
+    status = "warn" if more and summary.status == "pass" else summary.status
+    return Outcome(sample, status, "; ".join([*summary.warnings, *more]), summary)
 
 
 def write_sections(ended: list[Outcome], path: Path) -> None:
@@ -106,7 +109,7 @@ def write_sections(ended: list[Outcome], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for outcome in ended:
-            values = [(outcome.summary or {}).get(field) for field in FIELDS]
+            values = [getattr(outcome.summary, field, None) for field in FIELDS]
             fields = ["" if value is None else value for value in values]
             writer.writerow([outcome.sample, outcome.status, outcome.reason, outcome.report, *fields])
 
@@ -118,11 +121,12 @@ def summary_table(ended: list[Outcome], groups: Mapping[str, str] = MappingProxy
     """
     rows = []
     for outcome in ended:
-        summary = outcome.summary or {}
-        section = {name: summary.get(name) for name in OF_SECTION} | {"group": groups.get(outcome.sample)}
+        section = {name: getattr(outcome.summary, name, None) for name in OF_SECTION}
+        section["group"] = groups.get(outcome.sample)
         section |= {name: getattr(outcome, name) for name in ("sample", "status", "reason", "report")}
-        methods = summary.get("methods") or {None: {}}
-        rows += [figures | section | {"method": method} for method, figures in methods.items()]
+        methods = outcome.summary.methods if outcome.summary else {}
+        rows += [figures.plain() | section | {"method": name} for name, figures in methods.items()]
+        rows += [] if methods else [section | {"method": None}]
     return pd.DataFrame(rows, columns=list(TYPES)).replace("", None).astype(TYPES)
 
 
@@ -138,6 +142,6 @@ def merged_versions(paths: list[Path]) -> dict[str, dict[str, list[str]]]:
     return {process: dict(sorted(packages.items())) for process, packages in sorted(merged.items())}
 
 
-def read_all(paths: list[Path]) -> list[dict]:
-    """JSON files that earlier steps wrote."""
-    return [read_json(path) for path in files_below(paths, ".json")]
+def read_all(paths: list[Path], kind: type[Kind]) -> list[Kind]:
+    """The records of this `kind` that earlier steps wrote."""
+    return [read_record(path, kind) for path in files_below(paths, ".json")]

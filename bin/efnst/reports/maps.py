@@ -15,6 +15,7 @@ from efnst.geometry.raster import rasterise
 from efnst.image.picture import MAX_IMAGE_PX, image_path, plain, small_image
 from efnst.names import CONFIDENCE, DOMAIN, LABEL, SECTION, SPATIAL
 from efnst.palette import division_colours
+from efnst.records.domains import Description
 from efnst.reports.packing import packed, packed_indices, packed_levels, packed_text
 
 DRAWN_SPOTS = 20_000  # more are drawn as a raster, and so are cells that lie anyhow
@@ -92,7 +93,7 @@ def cell_outline(spatial: np.ndarray, pitch: float, grid: str) -> np.ndarray:
     return pitch / 2 / np.cos(np.pi / n_corners) * np.column_stack([np.cos(corners), np.sin(corners)])
 
 
-def map_data(data: anndata.AnnData, view: View, description: dict, layout: pd.DataFrame | None = None) -> dict:
+def map_data(data: anndata.AnnData, view: View, description: Description, layout: pd.DataFrame | None = None) -> dict:
     """Everything the maps of the report need, ready for JSON; `layout`: umap.csv."""
     layers = [(key, title) for key, title in QC_LAYERS.items() if key in data.obs and data.obs[key].nunique() > 1]
     places = {"x": packed_levels(view.xy[:, 0]), "y": packed_levels(view.xy[:, 1])}
@@ -152,10 +153,10 @@ def divisions(obs: pd.DataFrame) -> list[dict]:
     return layers
 
 
-def gene_layers(data: anndata.AnnData, description: dict) -> list[dict]:
+def gene_layers(data: anndata.AnnData, description: Description) -> list[dict]:
     """Normalised expression of the genes worth a map, as 256 levels: the top spatial genes and each domain's best."""
-    best = {genes[0]: f"marker of domain {domain}" for domain, genes in description["top_markers"].items() if genes}
-    why = {gene: "spatially variable" for gene in description["top_spatial_genes"][:8]} | best
+    best = {genes[0]: f"marker of domain {domain}" for domain, genes in description.top_markers.items() if genes}
+    why = {gene: "spatially variable" for gene in description.top_spatial_genes[:8]} | best
     expression = log_normalised(data.X)
     layers = []
     for gene, reason in why.items():

@@ -75,7 +75,7 @@ def gallery(ended: list[Outcome], thumbnails: dict[str, Path]) -> dict:
 def methods_section(ended: list[Outcome]) -> dict:
     """The methods as text; a sentence that is not true of all sections says of how many it is."""
     finished = finished_sections(ended)
-    texts = [summary["methods_text"] for _, summary in finished]
+    texts = [summary.methods_text for _, summary in finished]
     lines = []
     for topic in dict.fromkeys(topic for text in sorted(texts, key=len, reverse=True) for topic in text):
         times = Counter(text[topic] for text in texts if topic in text)

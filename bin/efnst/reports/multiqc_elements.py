@@ -3,19 +3,20 @@
 from html import escape
 from urllib.parse import quote
 
+from efnst.records.cohort import SectionSummary
 from efnst.reports.cohort import Outcome
 
 WHOLE, ONE_DIGIT, THREE_DIGITS = "{:,.0f}", "{:,.1f}", "{:,.3f}"
 
 
-def finished_sections(ended: list[Outcome]) -> list[tuple[str, dict]]:
+def finished_sections(ended: list[Outcome]) -> list[tuple[str, SectionSummary]]:
     """Escaped name and summary of the sections that have one."""
     return [(escape(outcome.sample), outcome.summary) for outcome in ended if outcome.summary]
 
 
-def known(summary: dict, keys: dict) -> dict:
-    """The members of `summary` among `keys` that have a value."""
-    known = {key: summary[key] for key in keys if summary.get(key) is not None}
+def known(summary: SectionSummary, keys: dict) -> dict:
+    """The fields of `summary` among `keys` that have a value."""
+    known = {key: value for key in keys if (value := getattr(summary, key, None)) is not None}
     return {key: escape(value) if isinstance(value, str) else value for key, value in known.items()}
 
 

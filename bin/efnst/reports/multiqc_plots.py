@@ -20,7 +20,7 @@ GROUP_COLOURS = 24  # more groups are not told apart
 
 def spots_lost(ended: list[Outcome]) -> dict:
     """Spots that each filter took."""
-    data = {name: {words(key): count for key, count in s["lost"].items()} for name, s in finished_sections(ended)}
+    data = {name: {words(key): count for key, count in s.lost.items()} for name, s in finished_sections(ended)}
     some = {name: lost for name, lost in data.items() if any(lost.values())}
     text = "Spots left out, by the first filter that took them. Sections that lost none are not shown."
     return plot("bargraph", "Spots left out", text, some, {"ylab": "Spots", "sort_samples": False})
@@ -31,7 +31,10 @@ def quantile_boxes(ended: list[Outcome]) -> dict:
     keys = ("min", "q1", "median", "q3", "max")
     titles = {"total_counts": "Counts per spot", "n_genes_by_counts": "Genes per spot"}
     data = [
-        {name: dict(zip(keys, summary["quantiles"][metric], strict=True)) for name, summary in finished_sections(ended)}
+        {
+            name: dict(zip(keys, getattr(summary.quantiles, metric), strict=True))
+            for name, summary in finished_sections(ended)
+        }
         for metric in titles
     ]
     labels = [{"name": title, "ylab": title} for title in titles.values()]
@@ -42,7 +45,7 @@ def quantile_boxes(ended: list[Outcome]) -> dict:
 
 def composition_bars(ended: list[Outcome]) -> dict:
     """Share of each domain; colours as in the sections' reports."""
-    data = {name: _per_domain(summary["composition"], 100) for name, summary in finished_sections(ended)}
+    data = {name: _per_domain(summary.composition, 100) for name, summary in finished_sections(ended)}
     numbers = sorted({key for row in data.values() for key in row}, key=lambda key: int(key.removeprefix("Domain ")))
     colours = {key: {"name": key, "color": domain_colour(int(key.removeprefix("Domain ")))} for key in numbers}
     settings = {"ylab": "% of spots", "cpswitch": False, "ymax": 100, "tt_decimals": 1, "sort_samples": False}
@@ -59,9 +62,7 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
     """Expression of the most frequent markers in every domain of every section."""
     rows = {}
     if profiles:
-        markers = [
-            {domain: genes[:3] for domain, genes in s["top_markers"].items()} for _, s in finished_sections(ended)
-        ]
+        markers = [{domain: genes[:3] for domain, genes in s.top_markers.items()} for _, s in finished_sections(ended)]
         scores = marker_scores(profiles, markers, MARKER_GENES).round(2)
         scores.columns = [escape(gene) for gene in scores.columns]
         names = _profile_names(profiles)
@@ -82,8 +83,7 @@ def adjacency_map(ended: list[Outcome]) -> dict:
     """Which domains border on which, for each section."""
     rows = {}
     for name, summary in finished_sections(ended):
-        adjacency = summary["adjacency"]
-        rows[name] = _shares_of_borders(adjacency["domains"], np.array(adjacency["pairs"]))
+        rows[name] = _shares_of_borders(summary.adjacency.domains, np.array(summary.adjacency.pairs))
     pairs = sorted({pair for row in rows.values() for pair in row}, key=lambda pair: [int(n) for n in pair.split("–")])
     rows = {name: {pair: row.get(pair) for pair in pairs} for name, row in rows.items()} if pairs else {}
     text = (
@@ -140,7 +140,7 @@ def _profile_names(profiles: Profiles) -> list[str]:
 
 def stability_bars(ended: list[Outcome]) -> dict:
     """How alike the trainings of each section are."""
-    known = [(name, summary.get("efnst_stability")) for name, summary in finished_sections(ended)]
+    known = [(name, summary.efnst_stability) for name, summary in finished_sections(ended)]
     data = {name: {"Stability": value} for name, value in known if value is not None}
     settings = {"ylab": "mean ARI of pairs of trainings", "ymin": 0, "ymax": 1, "cpswitch": False}
     settings |= {"tt_decimals": 3, "sort_samples": False}
@@ -154,9 +154,9 @@ def stability_bars(ended: list[Outcome]) -> dict:
 def training_lines(ended: list[Outcome]) -> dict:
     """Training curves, one tab per part of the loss."""
     finished = finished_sections(ended)
-    parts = list(dict.fromkeys(part for _, summary in finished for part in summary["loss"]))
+    parts = list(dict.fromkeys(part for _, summary in finished for part in summary.loss))
     parts.sort(key=lambda part: part != "total")
-    data = [{name: summary["loss"][part] for name, summary in finished if part in summary["loss"]} for part in parts]
+    data = [{name: summary.loss[part] for name, summary in finished if part in summary.loss} for part in parts]
     labels = [{"name": part, "ylab": part, "xlab": "Epoch"} for part in parts]
     settings = {"xlab": "Epoch", "ylab": parts[0] if parts else "", "data_labels": labels}
     text = "Loss by epoch. Curves that still fall at the end say that more epochs may help."

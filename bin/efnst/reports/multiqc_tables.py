@@ -69,19 +69,20 @@ def status_table(ended: list[Outcome]) -> dict:
 def statistics_table(ended: list[Outcome]) -> dict:
     """The numbers of every section that has some."""
     text = "Counts, domains and time of each section."
-    return _table_of_known("Statistics", text, finished_sections(ended), STATISTICS)
+    rows = {name: known(summary, STATISTICS) for name, summary in finished_sections(ended)}
+    return _table_of_rows("Statistics", text, rows, STATISTICS)
 
 
 def score_table(ended: list[Outcome]) -> dict:
     """EfNST beside the two baselines."""
     headers = _score_headers()
-    known_scores = [(name, summary) for name, summary in finished_sections(ended) if known(summary, headers)]
+    rows = {name: known(summary, headers) for name, summary in finished_sections(ended)}
     text = (
         "EfNST beside two cheap baselines: diffused (expression smoothed over neighbouring spots, nothing "
         "learned) and leiden (expression alone). ARI only where labels were given. One run each: small "
         "differences may be chance."
     )
-    return _table_of_known("EfNST and baselines", text, known_scores, headers)
+    return _table_of_rows("EfNST and baselines", text, {name: row for name, row in rows.items() if row}, headers)
 
 
 def _score_headers() -> dict[str, dict]:
@@ -104,7 +105,7 @@ def marker_table(ended: list[Outcome]) -> dict:
     rows, n_domains = {}, 0
     for name, summary in finished_sections(ended):
         rows[name] = {}
-        for domain, genes in summary["top_markers"].items():
+        for domain, genes in summary.top_markers.items():
             rows[name][f"domain_{domain}"] = escape(", ".join(genes[:3])) or "–"
             n_domains = max(n_domains, int(domain))
     headers = {
@@ -117,12 +118,11 @@ def marker_table(ended: list[Outcome]) -> dict:
 
 def device_table(ended: list[Outcome]) -> dict:
     """Where the encoder and the network ran, and how fast."""
-    summaries = [(name, s | {"epochs": sum(s.get("n_epochs", [])) or None}) for name, s in finished_sections(ended)]
-    return _table_of_known("Devices and speed", "Where each section was computed, and how fast.", summaries, DEVICES)
+    rows = {name: known(s, DEVICES) | {"epochs": sum(s.n_epochs)} for name, s in finished_sections(ended)}
+    return _table_of_rows("Devices and speed", "Where each section was computed, and how fast.", rows, DEVICES)
 
 
-def _table_of_known(name: str, text: str, summaries: list[tuple[str, dict]], headers: dict) -> dict:
-    """A table of what the summaries have under the keys of `headers`; a column that none has is left out."""
-    rows = {sample: known(summary, headers) for sample, summary in summaries}
+def _table_of_rows(name: str, text: str, rows: dict[str, dict], headers: dict) -> dict:
+    """A table of these rows; a column of `headers` that no row has is left out."""
     shown = {key: column for key, column in headers.items() if any(key in row for row in rows.values())}
     return table(name, text, rows, shown)

@@ -12,9 +12,11 @@ from PIL import Image
 from efnst.image.picture import plain
 from efnst.names import CONFIDENCE, DOMAIN, PROVENANCE, SECTION
 from efnst.palette import MISSING, VALUE_COLOURS, domain_colours
-from efnst.program.records import Records
 from efnst.provenance.methods import citations
 from efnst.quality.spots import LIMITED
+from efnst.records.domains import Description, DomainsRecord, TrainingRecord
+from efnst.records.quality import ImageQc
+from efnst.records.section import Records
 from efnst.reports.maps import QC_LAYERS, View, map_data
 from efnst.reports.summary import section_summary
 
@@ -57,20 +59,20 @@ def report_context(
 ) -> dict:
     """All that the template of the report shows, by the names it knows."""
     provenance = plain(data.uns[PROVENANCE])
-    parameters = records.training["parameters"] | provenance["parameters"]
+    parameters = records.training.parameters | provenance["parameters"]
     summary = section_summary(data, records, parameters)
     maps = map_data(data, view, records.description, tables.layout)
     return {
-        "sample": summary["sample"],
+        "sample": summary.sample,
         "summary": summary,
-        "page": _page(summary["sample"], maps, image, tables),
+        "page": _page(summary.sample, maps, image, tables),
         "has_image": image is not None,
         "has_umap": maps["umap"] is not None,
         "n_umap": 0 if tables.layout is None else len(tables.layout),
         "n_spatial_genes": min(len(tables.spatial_genes), SPATIAL_GENES),
         "geometry": plain(data.uns[SECTION]),
         "parameters": parameters,
-        "versions": provenance["versions"] | (records.features or {}).get("versions", {}),
+        "versions": provenance["versions"] | (records.features.versions if records.features else {}),
         "citations": citations(records, maps["umap"] is not None),
         **_of_records(records),
         **_tables_and_curves(data.obs, records),
@@ -99,7 +101,7 @@ def _of_records(records: Records) -> dict:
         "domains": records.domains,
         "training": records.training,
         "description": records.description,
-        "choice": records.domains.get("choice"),
+        "choice": records.domains.choice,
     }
 
 
@@ -107,7 +109,7 @@ def _tables_and_curves(obs: pd.DataFrame, records: Records) -> dict:
     """What is worked out of the records."""
     return {
         "stains": stain_table(records.image_qc),
-        "histograms": histograms(obs, records.qc.get("thresholds", {})),
+        "histograms": histograms(obs, records.qc.thresholds.plain()),
         "domain_rows": domain_table(obs, records.description),
         "dots": dot_plot(records.description),
         "adjacency": adjacency_table(records.description),
@@ -146,15 +148,13 @@ def histograms(obs: pd.DataFrame, thresholds: dict) -> list[dict]:
     return drawn
 
 
-def stain_table(image_qc: dict | None) -> list[dict]:
+def stain_table(image_qc: ImageQc | None) -> list[dict]:
     """The two stains, each with its density in red, green and blue, its strength and the colour of that much of it."""
-    macenko = ((image_qc or {}).get("stain") or {}).get("macenko")
+    macenko = image_qc and image_qc.stain and image_qc.stain.macenko
     if not macenko:
         return []
     rows = []
-    for name, vector, strength in zip(
-        ("haematoxylin", "eosin"), macenko["stains"], macenko["concentrations"], strict=True
-    ):
+    for name, vector, strength in zip(("haematoxylin", "eosin"), macenko.stains, macenko.concentrations, strict=True):
         colour = np.round(255 * 10 ** (-np.array(vector) * strength)).astype(int).tolist()
         rows.append(
             {"name": name, "density": vector, "strength": strength, "colour": "rgb({}, {}, {})".format(*colour)}
@@ -162,7 +162,7 @@ def stain_table(image_qc: dict | None) -> list[dict]:
     return rows
 
 
-def domain_table(obs: pd.DataFrame, description: dict) -> list[dict]:
+def domain_table(obs: pd.DataFrame, description: Description) -> list[dict]:
     """One row per domain: name, colour, spots, share, mean confidence, medians of quality, top markers."""
     domains = obs[DOMAIN].astype("category")
     colours = domain_colours(len(domains.cat.categories))
@@ -171,39 +171,39 @@ def domain_table(obs: pd.DataFrame, description: dict) -> list[dict]:
         member = (domains == name).to_numpy()
         confidence = obs.loc[member, CONFIDENCE].mean()  # nan for a clustering without probabilities
         medians = {key: float(obs.loc[member, key].median()) for key in QC_LAYERS if key in obs and key != CONFIDENCE}
-        markers = description["top_markers"].get(str(name), [])[:SHOWN_MARKERS]
+        markers = description.top_markers.get(str(name), [])[:SHOWN_MARKERS]
         spots = int(member.sum())
         row = {"name": str(name), "colour": colour, "spots": spots, "share": spots / len(obs), "medians": medians}
         rows.append(row | {"confidence": float(confidence) if pd.notna(confidence) else None, "markers": markers})
     return rows
 
 
-def dot_plot(description: dict) -> dict:
+def dot_plot(description: Description) -> dict:
     """Genes, and each domain's dots: fraction of spots, mean, and the colour of the mean over the gene's largest."""
-    plot = description["dot_plot"]
-    if not plot["genes"]:
+    plot = description.dot_plot
+    if not plot.genes:
         return {"genes": [], "rows": []}
-    mean = np.array(plot["mean"], dtype=float)
+    mean = np.array(plot.mean, dtype=float)
     top = mean.max(axis=0, initial=0)
     scaled = np.divide(mean, top, out=np.zeros_like(mean), where=top > 0)
     rows = []
     for name, shares, values, levels in zip(
-        description["adjacency"]["domains"], plot["fraction"], plot["mean"], scaled, strict=True
+        description.adjacency.domains, plot.fraction, plot.mean, scaled, strict=True
     ):
         dots = [
             {"fraction": share, "mean": value, "colour": VALUE_COLOURS[round(level * (len(VALUE_COLOURS) - 1))]}
             for share, value, level in zip(shares, values, levels, strict=True)
         ]
         rows.append({"domain": name, "dots": dots})
-    return {"genes": plot["genes"], "rows": rows}
+    return {"genes": plot.genes, "rows": rows}
 
 
-def adjacency_table(description: dict) -> list[dict]:
+def adjacency_table(description: Description) -> list[dict]:
     """Rows of the domain x domain table: pairs, enrichment, z score, and a shade from -1 (avoided) to 1 (sought)."""
-    adjacency = description["adjacency"]
-    columns = [adjacency[key] for key in ("pairs", "enrichment", "z_score")]
+    adjacency = description.adjacency
+    columns = (adjacency.pairs, adjacency.enrichment, adjacency.z_score)
     rows = []
-    for name, *values in zip(adjacency["domains"], *columns, strict=True):
+    for name, *values in zip(adjacency.domains, *columns, strict=True):
         cells = [
             {"pairs": pairs, "enrichment": enrichment, "z": z, "shade": _shade(z)}
             for pairs, enrichment, z in zip(*values, strict=True)
@@ -219,65 +219,65 @@ def _shade(z: float | None) -> float:
     return float(np.sign(z) * min(np.log(abs(z)) / np.log(30), 1))
 
 
-def score_table(domains: dict) -> dict:
+def score_table(domains: DomainsRecord) -> dict:
     """Scores of the three methods, and which is best in each column."""
-    methods = {key: domains["methods"][key] for key in METHODS if key in domains["methods"]}
-    shown = [key for key in SCORES if any(method.get(key) is not None for method in methods.values())]
+    methods = {key: domains.methods[key] for key in METHODS if key in domains.methods}
+    shown = [key for key in SCORES if any(getattr(method, key) is not None for method in methods.values())]
     best = {}
     for score in shown:
-        values = {key: method[score] for key, method in methods.items() if method.get(score) is not None}
+        values = {key: value for key, method in methods.items() if (value := getattr(method, score)) is not None}
         choose = max if SCORES[score][1] else min
         top = choose(values.values())
         best[score] = [key for key, value in values.items() if value == top and len(set(values.values())) > 1]
     return {
         "columns": [dict(zip(("name", "up", "help"), SCORES[key], strict=True)) for key in shown],
         "rows": [
-            {"name": METHODS[key][0], "what": METHODS[key][1], "key": key, "n_domains": method["n_domains"]}
-            | {"how": method["how"]}
-            | {"scores": [{"value": method.get(score), "best": key in best[score]} for score in shown]}
+            {"name": METHODS[key][0], "what": METHODS[key][1], "key": key, "n_domains": method.n_domains}
+            | {"how": method.how}
+            | {"scores": [{"value": getattr(method, score), "best": key in best[score]} for score in shown]}
             for key, method in methods.items()
         ],
     }
 
 
-def stability_of(domains: dict) -> dict | None:
+def stability_of(domains: DomainsRecord) -> dict | None:
     """How well several trainings agree, and mean and standard deviation of each one's ARI; None for one training."""
-    method = domains["methods"][DOMAIN]
-    if "stability" not in method:
+    method = domains.methods[DOMAIN]
+    if method.stability is None:
         return None
-    alone = method.get("ari_of_runs") or None
-    figures = {"n_runs": method["n_runs"], "stability": method["stability"], "runs": alone}
+    alone = method.ari_of_runs or None
+    figures = {"n_runs": method.n_runs, "stability": method.stability, "runs": alone}
     return figures | {"alone": float(np.mean(alone)) if alone else None, "spread": float(np.std(alone)) if alone else 0}
 
 
-def label_table(domains: dict) -> list[dict]:
+def label_table(domains: DomainsRecord) -> list[dict]:
     """One row per label: its best match, and its spots in each EfNST domain with their share of the label."""
-    method = domains["methods"][DOMAIN]
-    if "confusion" not in method:
+    method = domains.methods[DOMAIN]
+    if method.confusion is None:
         return []
-    counts = np.array(method["confusion"]["data"])
+    counts = np.array(method.confusion.data)
     rows = []
-    for match, spots in zip(method["best_matches"], counts.T, strict=True):
+    for match, spots in zip(method.best_matches, counts.T, strict=True):
         total = max(int(spots.sum()), 1)
-        rows.append(match | {"cells": [{"spots": int(n), "share": float(n / total)} for n in spots]})
+        rows.append(match.plain() | {"cells": [{"spots": int(n), "share": float(n / total)} for n in spots]})
     return rows
 
 
-def training_curves(training: dict, width: int = 260, height: int = 110) -> list[dict]:
+def training_curves(training: TrainingRecord, width: int = 260, height: int = 110) -> list[dict]:
     """One small line chart per part of the loss."""
     return [
         {"part": part, "epochs": len(values)} | _line(values, 0, width, height)
-        for part, values in training["loss"].items()
+        for part, values in training.loss.items()
     ]
 
 
-def number_curves(domains: dict) -> list[dict]:
+def number_curves(domains: DomainsRecord) -> list[dict]:
     """Two small line charts over the numbers of domains tried, `mark` at the one chosen; none where it was given."""
-    if "choice" not in domains:
+    if domains.choice is None:
         return []
-    curve = domains["choice"]["curve"]
+    curve = domains.choice.curve.plain()
     numbers = curve["n_domains"]
-    position = numbers.index(domains["choice"]["n_domains"])
+    position = numbers.index(domains.choice.n_domains)
     parts = {"Stability (ARI between fits)": "stability", "Gain on places left out (log-likelihood a spot)": "gain"}
     return [
         {"part": part, "tried": numbers, "chosen": curve[column][position]} | _line(curve[column], position)

@@ -76,7 +76,9 @@ def write_spatialdata(outs: Path, path: Path, table_name: str = "table", **forma
     circles = _circles(data.obsm["spatial"], library)
     data.obs["region"], data.obs["spot_id"] = pd.Categorical(["spots"] * data.n_obs), np.arange(data.n_obs)
     table = TableModel.parse(data, region="spots", region_key="region", instance_key="spot_id")
-    SpatialData(images=_pictures(library), shapes={"spots": circles}, tables={table_name: table}).write(path, **format_of)
+    SpatialData(images=_pictures(library), shapes={"spots": circles}, tables={table_name: table}).write(
+        path, **format_of
+    )
 
 
 def _circles(xy: np.ndarray, library: dict) -> "GeoDataFrame":

@@ -14,6 +14,7 @@ from efnst.encoder.device import OpenEncoder, open_encoder
 from efnst.encoder.features import embed, patch_datasets, read_ahead
 from efnst.errors import EfnstError
 from efnst.program.arrays import read_arrays, write_arrays
+from efnst.records.arrays import FEATURES_NPZ
 
 
 def write_graph(path: Path, *after_the_mean: onnx.NodeProto) -> Path:
@@ -122,14 +123,15 @@ def test_a_device_that_does_not_exist(tmp_path: Path) -> None:
 
 def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     barcodes, values = np.array(["b", "a"], object), np.array([[1.5, 2], [3, 4]], np.float32)
-    write_arrays(tmp_path / "a.npz", barcodes, features=values)
-    arrays = read_arrays(tmp_path / "a.npz", barcodes)
-    assert list(arrays) == ["features"] and arrays["features"].dtype == np.float32
+    write_arrays(tmp_path / "a.npz", FEATURES_NPZ, barcodes, features=values, patch_um=np.array([190.0]))
+    arrays = read_arrays(tmp_path / "a.npz", FEATURES_NPZ, barcodes)
+    assert list(arrays) == ["features", "patch_um"] and arrays["features"].dtype == np.float32
     assert np.array_equal(arrays["features"], values)
 
 
 @pytest.mark.parametrize("found", [["a", "b"], ["b", "a", "c"], ["b"], ["b", "x"]])
 def test_arrays_of_other_spots_are_refused(found: list[str], tmp_path: Path) -> None:
-    write_arrays(tmp_path / "f.npz", np.array(found), features=np.zeros((len(found), 1)))
+    arrays = {"features": np.zeros((len(found), 1), np.float32), "patch_um": np.array([190.0])}
+    write_arrays(tmp_path / "f.npz", FEATURES_NPZ, np.array(found), **arrays)
     with pytest.raises(EfnstError, match=rf"Expected `f\.npz` to hold the 2 spots .* found {len(found)} spots that"):
-        read_arrays(tmp_path / "f.npz", np.array(["b", "a"]))
+        read_arrays(tmp_path / "f.npz", FEATURES_NPZ, np.array(["b", "a"]))

@@ -1,10 +1,10 @@
 """Stains: found again in mixtures made of known ones, and brought to a reference without touching glass."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.records import example
 
 from efnst.errors import EfnstError
 from efnst.image.stain.lab import lab
@@ -12,6 +12,8 @@ from efnst.image.stain.macenko import macenko_normaliser, macenko_statistics
 from efnst.image.stain.normaliser import normaliser, read_normaliser
 from efnst.image.stain.reinhard import FADE, reinhard_normaliser, reinhard_statistics
 from efnst.image.stain.statistics import fit_reference, stain_statistics
+from efnst.records.base import write_record
+from efnst.records.quality import ImageQc, StainReference
 
 # Unit vectors of optical density for red, green and blue (Ruifrok and Johnston 2001, rounded).
 HAEMATOXYLIN, EOSIN = np.array([0.65, 0.70, 0.29]), np.array([0.27, 0.90, 0.34])
@@ -207,8 +209,8 @@ def test_without_statistics_there_is_nothing_to_normalise() -> None:
 def test_reading_what_is_needed(tmp_path: Path) -> None:
     found = statistics_of(0.6, 1.0, 60.0)
     qc, reference = tmp_path / "image_qc.json", tmp_path / "stain_reference.json"
-    qc.write_text(json.dumps({"stain": found}))
-    reference.write_text(json.dumps(fit_reference([found])))
+    write_record(qc, example(ImageQc, stain=found))
+    write_record(reference, StainReference(**fit_reference([found])))
     white = np.full((1, 3), 255, np.uint8)
     assert np.array_equal(read_normaliser("reinhard", qc, reference)(white), white)
     assert read_normaliser("none", None, None) is None

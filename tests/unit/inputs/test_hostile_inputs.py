@@ -31,6 +31,7 @@ from efnst.inputs.positions import read_positions, read_scales
 from efnst.inputs.samplesheet import read_samplesheet
 from efnst.program.arrays import read_arrays
 from efnst.quality.rules import read_rules
+from efnst.records.arrays import FEATURES_NPZ
 from efnst.simulation.feature_matrix import read_matrix as simulated_matrix
 from efnst.simulation.feature_matrix import write_matrix
 from efnst.simulation.forms import pack, to_anndata
@@ -100,7 +101,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         image.write_bytes(small_png())
     pack(outs, root / "s.tar.gz")
     pack(outs, root / "s.tar", compressed=False)
-    np.savez(root / "a.npz", barcodes=np.array(["a", "b"]), features=np.ones((2, 3), np.float32))
+    np.savez(root / "a.npz", barcodes=np.array(["a", "b"]), features=np.ones((2, 3), np.float32), patch_um=np.ones(1))
     sheet = "sample,section,image,labels,n_domains\nA1,a,,b.csv,3\nB1,b,none,,4\n"
     (root / "s.csv").write_text(sheet)
     (root / "s.yaml").write_text("- sample: A1\n  section: a\n- {sample: B1, section: b}\n")
@@ -159,7 +160,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "h5ad": lambda path: read_h5ad_section(path, "", "", True),
     "tar.gz": lambda path: unpack_section(path, ""),
     "tar": lambda path: unpack_section(path, ""),
-    "npz": lambda path: read_arrays(path, np.array(["a", "b"])),
+    "npz": lambda path: read_arrays(path, FEATURES_NPZ, np.array(["a", "b"])),
     "sheet": read_samplesheet,
     "yaml": read_samplesheet,
     "rules": lambda path: read_rules(path, "section_qc"),

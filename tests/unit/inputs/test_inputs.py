@@ -321,11 +321,12 @@ def test_pickles_are_never_opened(folder: Path, tmp_path: Path, plain: Path, mon
     import h5py
 
     from efnst.program.arrays import read_arrays
+    from efnst.records.arrays import FEATURES_NPZ
 
     monkeypatch.chdir(tmp_path)
     np.savez(tmp_path / "a.npz", barcodes=np.array(["a"]), features=np.array([Explosive()]))
     with pytest.raises(EfnstError, match=r"Expected a complete a.npz, found that it cannot be read \(Object arrays"):
-        read_arrays(tmp_path / "a.npz", np.array(["a"]))
+        read_arrays(tmp_path / "a.npz", FEATURES_NPZ, np.array(["a"]))
 
     to_anndata(folder / "outs").write_h5ad(tmp_path / "s.h5ad")
     with h5py.File(tmp_path / "s.h5ad", "a") as file:

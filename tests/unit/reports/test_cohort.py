@@ -5,32 +5,44 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.records import example
 
 from efnst.palette import domain_colour
-from efnst.reports.cohort import COLUMNS, ENDED_UNEXPECTEDLY, files_below, merged_versions, outcomes, write_sections
+from efnst.records.cohort import Failure, SectionSummary
+from efnst.records.domains import Adjacency
+from efnst.records.quality import SpotQuantiles
+from efnst.reports.cohort import (
+    COLUMNS,
+    ENDED_UNEXPECTEDLY,
+    METHODS,
+    files_below,
+    merged_versions,
+    outcomes,
+    write_sections,
+)
 from efnst.reports.multiqc import contents
 
 EVIL = "<script>alert(1)</script>&\"'"
 
 
-def summary(sample: str, **changed: object) -> dict:
-    """A section_summary.json of a section with two domains and labels."""
-    row = {"sample": sample, "status": "pass", "warnings": [], "n_spots_in_tissue": 12, "n_spots_kept": 10}
-    row |= {"median_counts": 100.0, "median_genes": 50.0, "median_pct_mt": 1.5, "n_domains_asked": 2}
-    row |= {"n_domains_found": 2, "image_source": "hires", "device": "cpu", "seconds": 3.0, "spots_per_second": 50.0}
+def summary(sample: str, **changed: object) -> SectionSummary:
+    """The record of a section with two domains and labels."""
+    row = {"status": "pass", "warnings": [], "n_spots_in_tissue": 12, "n_spots_kept": 10, "n_epochs": [40, 30]}
+    row |= {"median_counts": 100.0, "median_genes": 50.0, "median_pct_mt": 1.5, "efnst_stability": 0.75}
     for method, value in (("efnst", 0.1), ("diffused", 0.2), ("leiden", 0.3)):
         row |= {f"{method}_chaos": value, f"{method}_pas": value, f"{method}_silhouette": value, f"ari_{method}": value}
     row |= {"composition": {"1": 0.75, "2": 0.25}, "lost": {"min_counts_per_spot": 2, "max_pct_mt": 0}}
-    row |= {"quantiles": {"total_counts": [1, 2, 3, 4, 5], "n_genes_by_counts": [6, 7, 8, 9, 10]}}
-    row |= {
-        "top_markers": {"1": ["A", "B", "C", "D"], "2": []},
-        "loss": {"kl": [[1, 5.0]], "total": [[1, 9.0], [40, 2.0]]},
-    }
-    adjacency = {"domains": ["1", "2", "3"], "pairs": [[5, 3, 0], [3, 9, 2], [0, 2, 1]]}
-    row |= {"adjacency": adjacency}
-    row |= {"encoder": "lite0", "encoder_device": "cpu", "encoder_seconds": 2.0, "n_epochs": [40, 30]}
-    row |= {"efnst_stability": 0.75}
-    return row | {"methods_text": {"image": "hires.", "network": "40 epochs."}} | changed
+    row["quantiles"] = example(SpotQuantiles, total_counts=[1, 2, 3, 4, 5], n_genes_by_counts=[6, 7, 8, 9, 10])
+    row |= {"top_markers": {"1": ["A", "B", "C", "D"], "2": []}}
+    row |= {"loss": {"kl": [[1, 5.0]], "total": [[1, 9.0], [40, 2.0]]}}
+    row["adjacency"] = example(Adjacency, domains=["1", "2", "3"], pairs=[[5, 3, 0], [3, 9, 2], [0, 2, 1]])
+    row |= {"methods_text": {"image": "hires.", "network": "40 epochs."}}
+    return example(SectionSummary, sample=sample, **row | changed)
+
+
+def record(sample: str, step: str, reason: str) -> Failure:
+    """The record of a step that ended."""
+    return Failure(sample=sample, step=step, reason=reason)
 
 
 def rows(path: Path) -> list[dict]:
@@ -41,8 +53,8 @@ def rows(path: Path) -> list[dict]:
 
 def test_every_sample_has_one_row_in_the_order_of_the_sheet(tmp_path: Path) -> None:
     failures = [
-        {"sample": "c", "step": "read_section", "reason": "Expected spots, found none"},
-        {"sample": "c", "step": "tile_image", "reason": "no tissue"},
+        record("c", "read_section", "Expected spots, found none"),
+        record("c", "tile_image", "no tissue"),
     ]
     finished = [summary("a", status="warn", warnings=["weak, image", "border"]), summary("d")]
     ended = outcomes(["d", "c", "b", "a"], finished, failures)
@@ -65,23 +77,23 @@ def test_every_sample_has_one_row_in_the_order_of_the_sheet(tmp_path: Path) -> N
 
 
 def test_what_a_section_does_without_is_a_warning() -> None:
-    record = {"sample": "a", "step": "export_domains", "reason": "a: figures, disk full"}
+    without = record("a", "export_domains", "a: figures, disk full")
     passed, warned = summary("a"), summary("a", status="warn", warnings=["weak image"])
     reason = "export_domains: a: figures, disk full"
-    (outcome,) = outcomes(["a"], [passed], [], [record])
+    (outcome,) = outcomes(["a"], [passed], [], [without])
     assert (outcome.status, outcome.reason) == ("warn", reason)
-    (outcome,) = outcomes(["a"], [warned], [], [record])
+    (outcome,) = outcomes(["a"], [warned], [], [without])
     assert (outcome.status, outcome.reason) == ("warn", f"weak image; {reason}")
-    failed = {"sample": "a", "step": "read_section", "reason": "no spots"}
+    failed = record("a", "read_section", "no spots")
     (outcome,) = outcomes(["a"], [], [failed], [])
     assert (outcome.status, outcome.reason) == ("error", "read_section: no spots")
 
 
 def test_a_section_that_breaks_a_rule_is_told_apart_from_one_without_a_result() -> None:
     broken = summary("a", status="fail", warnings=["Quality control (fail): the median of counts 3 is below 20."])
-    record = {"sample": "a", "step": "export_domains", "reason": "disk full"}
-    stopped = {"sample": "b", "step": "read_section", "reason": "no spots"}
-    ended = outcomes(["a", "b", "c"], [broken, summary("c")], [stopped], [record])
+    without = record("a", "export_domains", "disk full")
+    stopped = record("b", "read_section", "no spots")
+    ended = outcomes(["a", "b", "c"], [broken, summary("c")], [stopped], [without])
     assert [outcome.status for outcome in ended] == ["fail", "error", "pass"]
     table = contents(ended, {})["efnst_status"]
     assert table["description"] == "3 sections: 1 pass, 1 fail, 1 error."
@@ -91,12 +103,12 @@ def test_a_section_that_breaks_a_rule_is_told_apart_from_one_without_a_result() 
 
 
 def test_a_failure_after_the_report_still_counts() -> None:
-    (outcome,) = outcomes(["a"], [summary("a")], [{"sample": "a", "step": "export", "reason": "disk"}])
+    (outcome,) = outcomes(["a"], [summary("a")], [record("a", "export", "disk")])
     assert (outcome.status, outcome.reason, outcome.report) == ("error", "export: disk", "a/report.html")
 
 
 def test_a_failure_of_all_sections_is_the_reason_of_those_that_did_not_end() -> None:
-    failure = {"sample": "", "step": "export_encoder", "reason": "Expected weights, found none"}
+    failure = record("", "export_encoder", "Expected weights, found none")
     done, not_done = outcomes(["a", "b"], [summary("a")], [failure])
     assert done.status == "pass"
     assert not_done.reason == "export_encoder: Expected weights, found none"
@@ -139,7 +151,7 @@ def test_contents_of_a_finished_section(tmp_path: Path) -> None:
 
 
 def test_labels_for_some_only() -> None:
-    unlabelled = {key: value for key, value in summary("b").items() if not key.startswith("ari")}
+    unlabelled = example(SectionSummary, **summary("b").model_dump(exclude={f"ari_{name}" for name in METHODS}))
     made = contents(outcomes(["a", "b"], [summary("a"), unlabelled], []), {})
     scores = made["efnst_scores"]["data"]
     assert scores["a"]["ari_leiden"] == 0.3
@@ -161,9 +173,15 @@ def test_methods_say_of_how_many_sections_a_sentence_is_true() -> None:
 def test_text_from_data_is_escaped(tmp_path: Path) -> None:
     thumbnail = tmp_path / "t.webp"
     thumbnail.write_bytes(b"webp")
-    evil = summary(EVIL, status="warn", warnings=[EVIL], image_source=EVIL, device=EVIL, lost={EVIL: 1})
-    evil |= {"top_markers": {"1": [EVIL]}, "methods_text": {"image": EVIL}, "provider": EVIL}
-    failure = {"sample": "b", "step": "read_section", "reason": EVIL}
+    texts = {
+        "warnings": [EVIL],
+        "image_source": EVIL,
+        "device": EVIL,
+        "provider": EVIL,
+        "methods_text": {"image": EVIL},
+    }
+    evil = summary(EVIL, status="warn", **texts, lost={EVIL: 1}, top_markers={"1": [EVIL]})
+    failure = record("b", "read_section", EVIL)
     made = contents(outcomes([EVIL, "b"], [evil], [failure]), {EVIL: thumbnail})
     assert len(made) == 13
     text = json.dumps(made)

@@ -15,7 +15,7 @@ from tests.support.hostile import EVIL
 from efnst.errors import EfnstError
 from efnst.image.picture import MAX_IMAGE_PX
 from efnst.palette import domain_colour
-from efnst.program.records import Records
+from efnst.records.section import Records
 from efnst.reports.maps import cell_outline, divisions, map_data, section_view
 from efnst.reports.section import domain_table
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.support.records import example
 
+from efnst.records.cohort import SectionSummary
 from efnst.reports.cohort import outcomes
 from efnst.reports.multiqc import contents
 from efnst.reports.profiles import MIN_GENES, Profiles, marker_scores, principal_components, read_profiles
@@ -68,10 +70,8 @@ def test_marker_scores_are_of_the_genes_named_most_often(profiles: Profiles) -> 
 
 def test_points_and_rows_of_the_report(profiles: Profiles) -> None:
     """Sections of one group share a colour; without groups each section has its own; one section has no scatter."""
-    summary = {"status": "pass", "warnings": [], "top_markers": {"1": ["G0"], "2": ["G20"]}, "lost": {}, "loss": {}}
-    summary |= {"quantiles": {"total_counts": [1] * 5, "n_genes_by_counts": [1] * 5}, "composition": {"1": 1.0}}
-    summary["adjacency"] = {"domains": ["1"], "pairs": [[4]]}
-    ended = outcomes(["a", "bb"], [summary | {"sample": name, "methods_text": {}} for name in ("a", "bb")], [])
+    shown = {"top_markers": {"1": ["G0"], "2": ["G20"]}, "loss": {"kl": [[1, 1.0]]}, "composition": {"1": 1.0}}
+    ended = outcomes(["a", "bb"], [example(SectionSummary, sample=name, **shown) for name in ("a", "bb")], [])
     made = contents(ended, {}, profiles)
     assert list(made["efnst_marker_map"]["data"]) == ["a 1", "a 2", "a 3", "bb 1", "bb 2"]
     colours = [point["color"] for point in made["efnst_profiles"]["data"].values()]

@@ -11,10 +11,13 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tests.support.hostile import EVIL
 from tests.support.places import PROJECT
+from tests.support.records import example, example_fields
 
 from efnst.palette import VALUE_COLOURS
-from efnst.program.records import Records
 from efnst.provenance.methods import methods_text
+from efnst.records.domains import DomainsRecord, MethodRecord, TrainingRecord
+from efnst.records.quality import ImageQc, Stain
+from efnst.records.section import Records
 from efnst.reports.maps import section_view
 from efnst.reports.section import (
     Tables,
@@ -44,9 +47,8 @@ def test_best_scores_are_marked(records: Records) -> None:
 
 
 def test_scores_without_labels_have_no_ari(records: Records) -> None:
-    for method in records.domains["methods"].values():
-        del method["ari"]
-    assert [column["name"] for column in score_table(records.domains)["columns"]] == ["CHAOS", "PAS", "silhouette"]
+    without = example(DomainsRecord, methods=dict.fromkeys(records.domains.methods, example_fields(MethodRecord)))
+    assert [column["name"] for column in score_table(without)["columns"]] == ["CHAOS", "PAS", "silhouette"]
 
 
 def test_adjacency_is_shaded_by_z_score(records: Records) -> None:
@@ -60,8 +62,8 @@ def test_dots_are_scaled_to_the_largest_of_a_gene(records: Records) -> None:
     first, second = (row["dots"] for row in plot["rows"])
     assert (first[0]["colour"], second[0]["colour"]) == (VALUE_COLOURS[-1], VALUE_COLOURS[4])
     assert first[1]["colour"] == second[1]["colour"] == VALUE_COLOURS[0]  # a gene that is nowhere
-    none = {"dot_plot": {"genes": [], "mean": [[], []], "fraction": [[], []]}}
-    assert dot_plot(records.description | none)["rows"] == []
+    none = {"genes": [], "mean": [[], []], "fraction": [[], []]}
+    assert dot_plot(records.description.changed(dot_plot=none))["rows"] == []
 
 
 def test_histogram_by_hand() -> None:
@@ -78,26 +80,27 @@ def test_histogram_by_hand() -> None:
 def test_stains_have_the_colour_of_their_density() -> None:
     """Density 1 in red alone takes nine tenths of the red away."""
     macenko = {"stains": [[1.0, 0, 0], [0, 0.5, 0.5]], "concentrations": [1.0, 2.0]}
-    first, second = stain_table({"stain": {"macenko": macenko}})
+    first, second = stain_table(example(ImageQc, stain=example(Stain, macenko=macenko)))
     assert (first["name"], first["colour"], second["colour"]) == (
         "haematoxylin",
         "rgb(26, 255, 255)",
         "rgb(255, 26, 26)",
     )
-    assert stain_table(None) == stain_table({"stain": None}) == stain_table({"stain": {"macenko": None}}) == []
+    alone = example(ImageQc, stain=example(Stain, macenko=None))
+    assert stain_table(None) == stain_table(example(ImageQc, stain=None)) == stain_table(alone) == []
 
 
 def test_training_curve_runs_from_corner_to_corner() -> None:
-    (curve,) = training_curves({"loss": {"total": [3.0, 2.0, 1.0]}}, 100, 10)
+    (curve,) = training_curves(example(TrainingRecord, loss={"total": [3.0, 2.0, 1.0]}), 100, 10)
     assert curve["points"] == "0.0,0.0 50.0,5.0 100.0,10.0"
-    assert training_curves({"loss": {"total": [3.0]}})[0]["points"] == "130.0,110.0"
+    assert training_curves(example(TrainingRecord, loss={"total": [3.0]}))[0]["points"] == "130.0,110.0"
 
 
 def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Records) -> None:
     """Of 2, 3 and 4 domains, 3 was chosen: in the middle of a chart 260 wide, at its top in stability."""
     curve = {"n_domains": [2, 3, 4], "stability": [0.5, 0.9, 0.7], "gain": [1.0, 2.0, 2.5]}
     choice = {"n_domains": 3, "runner_up": 4, "flat": False, "curve": curve}
-    domains = records.domains | {"n_domains_asked": 3, "n_domains_found": 3, "choice": choice}
+    domains = records.domains.changed(n_domains_asked=3, n_domains_found=3, choice=choice)
     stability, gain = number_curves(domains)
     assert (stability["points"], stability["mark"]) == ("0.0,110.0 130.0,0.0 260.0,55.0", ["130.0", "0.0"])
     assert (gain["chosen"], gain["low"], gain["high"], gain["tried"]) == (2.0, 1.0, 2.5, [2, 3, 4])
@@ -106,24 +109,24 @@ def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Recor
     assert section_warnings(replace(records, domains=domains)) == []
     assert "of 2 to 4" in methods_text(replace(records, domains=domains), {}, "hires")["number"]
     assert "number" not in methods_text(records, {}, "hires")
-    domains["choice"] = choice | {"flat": True}
-    (found,) = section_warnings(replace(records, domains=domains))
+    (found,) = section_warnings(replace(records, domains=domains.changed(choice=choice | {"flat": True})))
     assert found.startswith("No number of domains stands out. 3 was chosen; 4 would do as well; give n_domains")
 
 
 def test_stability_and_labels_by_hand() -> None:
-    method = {"n_runs": 3, "stability": 0.8, "ari_of_runs": [0.4, 0.6], "n_domains": 2}
+    method = {"n_runs": 3, "stability": 0.8, "ari_of_runs": [0.4, 0.6]}
     method["best_matches"] = [{"label": "a", "domain": 2, "jaccard": 0.75, "n_spots": 4}]
     method["confusion"] = {"index": [1, 2], "columns": ["a"], "data": [[1], [3]]}
-    domains = {"methods": {"efnst": method}}
+    domains = example(DomainsRecord, methods={"efnst": example(MethodRecord, **method)})
+    without = example(DomainsRecord, methods={"efnst": example(MethodRecord)})
     expected = {"n_runs": 3, "stability": 0.8, "alone": pytest.approx(0.5), "spread": pytest.approx(0.1)}
     expected["runs"] = [0.4, 0.6]
     assert stability_of(domains) == expected
-    assert stability_of({"methods": {"efnst": {"n_domains": 2}}}) is None
+    assert stability_of(without) is None
     (row,) = label_table(domains)
     assert row["label"] == "a" and row["domain"] == 2
     assert row["cells"] == [{"spots": 1, "share": 0.25}, {"spots": 3, "share": 0.75}]
-    assert label_table({"methods": {"efnst": {}}}) == []
+    assert label_table(without) == []
 
 
 def rendered(context: dict) -> str:
@@ -134,10 +137,12 @@ def rendered(context: dict) -> str:
 
 def test_names_from_data_are_escaped(data: anndata.AnnData, records: Records) -> None:
     """A sample, barcode, label, gene, warning and parameter that try to leave their place stay text."""
-    records.qc["sample"] = EVIL
-    records.qc["warnings"] = [EVIL]
-    records.description["top_markers"]["1"] = [EVIL]
-    records.training["parameters"][EVIL] = EVIL
+    records = replace(
+        records,
+        qc=records.qc.changed(sample=EVIL, warnings=[EVIL]),
+        description=records.description.changed(top_markers={"1": [EVIL], "2": []}),
+        training=records.training.changed(parameters={EVIL: EVIL}),
+    )
     data.obs_names = [EVIL + str(number) for number in range(36)]
     data.obs["label"] = pd.Categorical([EVIL] * 36)
     markers = pd.DataFrame({"domain": ["1"], "gene": [EVIL], "score": [1.0]})
@@ -150,7 +155,8 @@ def test_names_from_data_are_escaped(data: anndata.AnnData, records: Records) ->
 
 
 def test_a_broken_rule_stands_above_all(data: anndata.AnnData, records: Records) -> None:
-    records.qc["qc_status"], records.qc["warnings"] = "fail", ["Quality control (fail): few counts."]
+    warnings = ["Quality control (fail): few counts."]
+    records = replace(records, qc=records.qc.changed(qc_status="fail", warnings=warnings))
     tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
     html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
     assert '<span class="badge fail">fail</span>' in html

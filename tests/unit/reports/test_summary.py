@@ -3,8 +3,12 @@
 from dataclasses import replace
 
 import anndata
+from tests.support.records import example
 
-from efnst.program.records import Records
+from efnst.records.domains import MethodFigures
+from efnst.records.encoder import FeaturesRecord
+from efnst.records.quality import ImageQc
+from efnst.records.section import Records
 from efnst.reports.summary import section_status, section_summary, section_warnings, thinned
 
 
@@ -12,8 +16,8 @@ def test_a_section_that_breaks_a_rule_fails(records: Records) -> None:
     """Not like one that only has warnings, and whether the rule is of the section or of its image."""
     assert section_status(records, []) == "pass"
     assert section_status(records, ["weak"]) == "warn"
-    assert section_status(replace(records, qc=records.qc | {"qc_status": "fail"}), ["weak"]) == "fail"
-    assert section_status(replace(records, image_qc={"qc_status": "fail"}), []) == "fail"
+    assert section_status(replace(records, qc=records.qc.changed(qc_status="fail")), ["weak"]) == "fail"
+    assert section_status(replace(records, image_qc=example(ImageQc, qc_status="fail")), []) == "fail"
 
 
 def test_thinned_keeps_the_ends() -> None:
@@ -25,20 +29,20 @@ def test_thinned_keeps_the_ends() -> None:
 
 
 def test_warnings_join_all_steps_once(records: Records) -> None:
-    records.qc["warnings"] = ["lowres"]
-    records.domains["n_domains_found"] = 1
-    found = section_warnings(replace(records, image_qc={"warnings": ["border", "lowres"]}))
+    changed = {"qc": records.qc.changed(warnings=["lowres"]), "domains": records.domains.changed(n_domains_found=1)}
+    found = section_warnings(replace(records, **changed, image_qc=example(ImageQc, warnings=["border", "lowres"])))
     assert found[:2] == ["lowres", "border"]
     assert len(found) == 3
     assert "1 domains were found where 2 were asked" in found[2]
 
 
 def test_summary_row(data: anndata.AnnData, records: Records) -> None:
-    summary = section_summary(data, replace(records, features={"spots_per_second": 99.0}), {})
-    assert summary["status"] == "pass"
-    assert summary["composition"] == {"1": 0.5, "2": 0.5}
-    assert (summary["efnst_chaos"], summary["diffused_pas"], summary["ari_leiden"]) == (0.1, 0.1, 0.3)
-    assert summary["spots_per_second"] == 99.0
-    assert summary["loss"] == {"total": [[1, 3.0], [2, 2.0], [3, 1.0]]}
-    records.qc["warnings"] = ["weak"]
-    assert section_summary(data, records, {})["status"] == "warn"
+    summary = section_summary(data, replace(records, features=example(FeaturesRecord, spots_per_second=99.0)), {})
+    assert summary.status == "pass"
+    assert summary.composition == {"1": 0.5, "2": 0.5}
+    assert (summary.efnst_chaos, summary.diffused_pas, summary.ari_leiden) == (0.1, 0.1, 0.3)
+    assert summary.methods["leiden"] == MethodFigures(**records.domains.methods["leiden"].plain())
+    assert (summary.spots_per_second, summary.encoder, summary.n_epochs) == (99.0, None, [3])
+    assert summary.loss == {"total": [[1, 3.0], [2, 2.0], [3, 1.0]]}
+    weak = replace(records, qc=records.qc.changed(warnings=["weak"]))
+    assert section_summary(data, weak, {}).status == "warn"

@@ -7,7 +7,8 @@ from efnst.image.stain.macenko import macenko_normaliser
 from efnst.image.stain.pixels import Normaliser
 from efnst.image.stain.reinhard import reinhard_normaliser
 from efnst.image.stain.statistics import METHODS
-from efnst.program.cli import read_json
+from efnst.records.base import read_record
+from efnst.records.quality import ImageQc, StainReference
 
 
 def normaliser(method: str, section: dict | None, reference: dict) -> Normaliser | None:
@@ -31,4 +32,5 @@ def read_normaliser(method: str, image_qc: Path | None, reference: Path | None) 
             f"Expected image_qc.json and stain_reference.json for the stain normalisation `{method}`, found "
             f"{'neither' if image_qc is reference else 'one of them'}. Give --stain and --stain_reference."
         )
-    return normaliser(method, read_json(image_qc)["stain"], read_json(reference))
+    stain = read_record(image_qc, ImageQc).plain()["stain"]
+    return normaliser(method, stain, read_record(reference, StainReference).plain())

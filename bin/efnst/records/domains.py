@@ -1,0 +1,196 @@
+"""Records of the learning step, of the domains and of how they were made."""
+
+from efnst.records.base import Record, Value, Versions, about
+from efnst.records.quality import UsedImage
+
+
+class TrainingRun(Record):
+    """One training of the network."""
+
+    seed: int = about("its own seed")
+    n_genes: int = about("genes that it read", "genes")
+    expression_pcs: int = about("components of the expression that it read")
+    diffusion: float = about("share of the neighbours in what it decodes")
+    epochs: int = about("epochs until its loss no longer fell", "epochs")
+    seconds: float = about("time", "s")
+    n_spots_without_neighbours: int = about("spots that borrowed no expression", "spots")
+
+
+class TrainingRecord(Record):
+    """How the embeddings of a section were learned."""
+
+    sample: str = about("name of the section")
+    device: str = about("where the network was trained")
+    seed: int = about("seed of the step, from which those of the trainings follow")
+    epochs: int = about("epochs of the longest training", "epochs")
+    seconds: float = about("time of all trainings", "s")
+    n_genes_used: int = about("genes that at least one training may read", "genes")
+    n_spots_without_neighbours: int = about("spots that borrowed no expression, in the first training", "spots")
+    image: bool = about("whether image features were used")
+    n_image_components_fused: int = about("image components that the network read")
+    loss: dict[str, list[float]] = about("of the first training, each part by epoch, not weighted", shape="[n_epochs]")
+    runs: list[TrainingRun] = about("one for each training")
+    parameters: dict[str, Value] = about("that really ran")
+    versions: Versions = about("of the libraries that trained it")
+
+
+class Match(Record):
+    """The domain that fits a label best."""
+
+    label: str = about("the label")
+    domain: int = about("the domain with the largest Jaccard index")
+    jaccard: float = about("shared spots, of the spots in either")
+    n_spots: int = about("spots of the label", "spots")
+
+
+class Confusion(Record):
+    """Scored spots by domain and label."""
+
+    index: list[int] = about("domains", shape="[n_domains]")
+    columns: list[str] = about("labels", shape="[n_labels]")
+    data: list[list[int]] = about("spots", "spots", "[n_domains][n_labels]")
+
+
+class MethodFigures(Record):
+    """The domains of one method in figures."""
+
+    n_domains: int = about("domains found")
+    how: str = about("how they were found, in words")
+    silhouette: float | None = about("mean, in the space they were found in; null with a single domain")
+    chaos: float = about("CHAOS: mean distance to the nearest spot of the same domain, in standard deviations")
+    pas: float = about("PAS: share of spots most of whose neighbours are of other domains")
+    ari: float | None = about("adjusted Rand index with the labels", optional=True)
+    ami: float | None = about("adjusted mutual information with the labels", optional=True)
+    nmi: float | None = about("normalised mutual information with the labels", optional=True)
+    homogeneity: float | None = about("each domain holds one label", optional=True)
+    completeness: float | None = about("each label lies in one domain", optional=True)
+    v_measure: float | None = about("harmonic mean of the two", optional=True)
+    n_runs: int | None = about("trainings, where there are several", optional=True)
+    stability: float | None = about("mean ARI of all pairs of trainings, where there are several", optional=True)
+
+
+class MethodRecord(MethodFigures):
+    """The domains of one method, with tables where labels were given."""
+
+    best_matches: list[Match] | None = about("one for each label", optional=True)
+    confusion: Confusion | None = about("scored spots by domain and label", optional=True)
+    ari_of_runs: list[float] | None = about("ARI of each training with the labels", shape="[n_runs]", optional=True)
+
+
+class NumberCurve(Record):
+    """What was measured for each number of domains tried."""
+
+    n_domains: list[int] = about("numbers tried", shape="[n_tried]")
+    stability: list[float] = about("mean ARI over all pairs of fits", shape="[n_tried]")
+    sd: list[float] = about("its standard deviation", shape="[n_tried]")
+    se: list[float] = about("its standard error", shape="[n_tried]")
+    gain: list[float] = about("log-likelihood beyond that of one domain", "per left-out spot", "[n_tried]")
+    gain_se: list[float] = about("its standard error", "per left-out spot", "[n_tried]")
+
+
+class Choice(Record):
+    """The number of domains where none was given."""
+
+    n_domains: int = about("the number chosen")
+    runner_up: int | None = about("the next best; null where one number only was tried")
+    flat: bool = about("whether none stands out")
+    curve: NumberCurve = about("what it was read from")
+
+
+class DomainFigures(Record):
+    """What of the domains also goes into the section's .h5ad."""
+
+    sample: str = about("name of the section")
+    n_domains_asked: int = about("number of domains given or chosen")
+    n_domains_found: int = about("number of domains found")
+    clustering: str = about("how the embeddings were clustered")
+    spatial_prior: float = about("how much the mixture prefers the domains of neighbours")
+    refinement_rounds: int = about("rounds of majority vote among neighbours")
+    refined: bool = about("whether there was any")
+    seed: int = about("seed of the step")
+    sizes: dict[str, int] = about("spots of each domain", "spots")
+    n_labelled: int = about("spots with a label that counts for the scores", "spots")
+
+
+class DomainsRecord(DomainFigures):
+    """The domains of a section beside the two baselines, and their scores."""
+
+    ignore_labels: list[str] = about("labels left out of the scores")
+    methods: dict[str, MethodRecord] = about("by method: `efnst`, `leiden`, `diffused`")
+    choice: Choice | None = about("where the number of domains was chosen", optional=True)
+
+
+class UsedEncoder(Record):
+    """The encoder that described the patches."""
+
+    encoder: str = about("its name")
+    input_px: int = about("width that patches are brought to", "px")
+    n_features: int = about("features of a patch")
+    weights_file: str = about("name of the file with its weights, or of the package that brings it")
+    weights_sha256: str = about("SHA-256 of that file")
+
+
+class UsedTraining(Record):
+    """Where the network was trained."""
+
+    device: str = about("the device")
+    seconds: float = about("time of all trainings", "s")
+
+
+class InputFile(Record):
+    """One file that a section was read from."""
+
+    role: str = about("what the file is for")
+    file: str = about("name within the section's folder")
+    bytes: int = about("size", "bytes")
+    checksum: str = about("SHA-256")
+    method: str = about("of what the checksum is")
+
+
+class Provenance(Record):
+    """How the result of a section was made: `uns["efnst"]` of its .h5ad without the curves."""
+
+    sample: str = about("name of the section")
+    parameters: dict[str, Value] = about("that really ran")
+    versions: Versions = about("of the libraries that ran")
+    seed: int = about("seed of the step that assigns domains")
+    devices: dict[str, str] = about("where `network` and `encoder` ran")
+    training: UsedTraining = about("how long the trainings took")
+    image: UsedImage = about("the image that was used")
+    domains: DomainFigures = about("number, sizes and how they were found")
+    inputs: list[InputFile] | None = about("files that the section was read from", optional=True)
+    encoder: UsedEncoder | None = about("the encoder, where there is an image", optional=True)
+
+
+class DotPlot(Record):
+    """The best markers of all domains in each domain."""
+
+    genes: list[str] = about("the genes", shape="[n_genes]")
+    mean: list[list[float | None]] = about("mean expression", "log1p of normalised counts", "[n_domains][n_genes]")
+    fraction: list[list[float | None]] = about("share of the spots that show the gene", shape="[n_domains][n_genes]")
+
+
+class Adjacency(Record):
+    """Which domains touch each other."""
+
+    domains: list[str] = about("the domains", shape="[n_domains]")
+    pairs: list[list[int]] = about("pairs of touching spots", "pairs", "[n_domains][n_domains]")
+    enrichment: list[list[float | None]] = about(
+        "pairs, of those expected by chance; null where none is", shape="[n_domains][n_domains]"
+    )
+    z_score: list[list[float | None]] = about(
+        "of the pairs, against permuted domains; null without spread", shape="[n_domains][n_domains]"
+    )
+    n_permutations: int = about("permutations of the domains over the spots")
+
+
+class Description(Record):
+    """What describes the domains of a section."""
+
+    sample: str = about("name of the section")
+    n_genes_tested: int = about("genes seen in enough spots to be tested", "genes")
+    top_markers: dict[str, list[str]] = about("best markers of each domain", shape="[≤ 10]")
+    top_spatial_genes: list[str] = about("genes with the largest Moran's I", shape="[≤ 10]")
+    dot_plot: DotPlot = about("the best markers in all domains")
+    adjacency: Adjacency = about("which domains touch each other")
+    notes: list[str] = about("what could not be described")

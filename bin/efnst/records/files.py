@@ -1,0 +1,74 @@
+"""Every file that a step writes for others, in the order of the pipeline, with the step and the kind of its content."""
+
+from dataclasses import dataclass
+
+from efnst.records.arrays import (
+    DOMAINS_CSV,
+    EMBEDDING_NPZ,
+    ENCODER_ONNX,
+    FEATURES_NPZ,
+    FINAL_H5AD,
+    MARKERS_CSV,
+    PATCHES_H5,
+    PSEUDOBULK_CSV,
+    SECTION_H5AD,
+    SPATIAL_GENES_CSV,
+    UMAP_CSV,
+    Arrays,
+)
+from efnst.records.base import Record
+from efnst.records.cohort import Failure, RunRecord, SectionSummary, SheetRow
+from efnst.records.domains import Description, DomainsRecord, Provenance, TrainingRecord
+from efnst.records.encoder import EncoderRecord, FeaturesRecord
+from efnst.records.quality import ImageQc, SectionFacts, SectionQc, StainReference
+
+
+@dataclass(frozen=True)
+class File:
+    """A file: its name, the step or steps that write it, and what it holds (a record, arrays, or anything in words)."""
+
+    name: str
+    step: str
+    kind: type[Record] | Arrays | str
+    is_list: bool = False
+
+
+FILES = (
+    File("run.json", "Nextflow", RunRecord),
+    File("sections.json", "CHECK_INPUTS", SheetRow, is_list=True),
+    File(
+        "parameters.json",
+        "CHECK_INPUTS",
+        "every parameter of nextflow_schema.json with the value that it has in this run",
+    ),
+    File("failure.json", "any step with --failure", Failure),
+    File("warning.json", "EXPORT_DOMAINS", Failure),
+    File("section.h5ad", "READ_SECTION", SECTION_H5AD),
+    File("section_qc.json", "READ_SECTION", SectionQc),
+    File("patches.h5", "TILE_IMAGE", PATCHES_H5),
+    File("image_qc.json", "TILE_IMAGE", ImageQc),
+    File("stain_reference.json", "FIT_STAIN", StainReference),
+    File("encoder.onnx", "EXPORT_ENCODER, QUANTISE_ENCODER", ENCODER_ONNX),
+    File("encoder.json", "EXPORT_ENCODER, QUANTISE_ENCODER", EncoderRecord),
+    File("features.npz", "EMBED_PATCHES", FEATURES_NPZ),
+    File("features.json", "EMBED_PATCHES", FeaturesRecord),
+    File("embedding.npz", "LEARN_EMBEDDING", EMBEDDING_NPZ),
+    File("training.json", "LEARN_EMBEDDING", TrainingRecord),
+    File(
+        "model.pt",
+        "LEARN_EMBEDDING",
+        "with `--save_model`: `sample`, `parameters`, `versions`, `trainings` [{`seed`, `network`, `state`, `genes`, "
+        "`augmentation`, maps to the inputs}]; see docs/output.md",
+    ),
+    File("<sample>.h5ad", "ASSIGN_DOMAINS", FINAL_H5AD),
+    File("domains.csv", "ASSIGN_DOMAINS", DOMAINS_CSV),
+    File("domains.json", "ASSIGN_DOMAINS", DomainsRecord),
+    File("provenance.json", "ASSIGN_DOMAINS", Provenance),
+    File("markers.csv", "DESCRIBE_DOMAINS", MARKERS_CSV),
+    File("spatial_genes.csv", "DESCRIBE_DOMAINS", SPATIAL_GENES_CSV),
+    File("umap.csv", "DESCRIBE_DOMAINS", UMAP_CSV),
+    File("<sample>_pseudobulk.csv", "DESCRIBE_DOMAINS", PSEUDOBULK_CSV),
+    File("description.json", "DESCRIBE_DOMAINS", Description),
+    File("section_summary.json", "SECTION_REPORT", SectionSummary),
+)
+WITHIN = {"uns/section": SectionFacts}  # records within section.h5ad
