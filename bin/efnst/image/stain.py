@@ -46,7 +46,7 @@ def stain_statistics(pixels: np.ndarray) -> tuple[dict | None, list[str]]:
         return None, [f"Too little tissue for the stains: {len(pixels)} px of the sample, {MIN_SAMPLE_PX} are needed."]
     found = {"n_px": len(pixels), "macenko": macenko_statistics(pixels), "reinhard": reinhard_statistics(pixels)}
     warnings = [
-        f"The tissue does not show two stains that could be told apart: no {method} statistics."
+        f"The tissue does not show two distinguishable stains: no {method} statistics."
         for method in METHODS[1:]
         if found[method] is None
     ]

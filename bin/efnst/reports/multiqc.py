@@ -14,7 +14,7 @@ from efnst.palette import domain_colour
 from efnst.reports.cohort import METHODS, STATUSES, Outcome
 from efnst.reports.profiles import Profiles, marker_scores, principal_components
 
-# Beside the word, for those who do not see red and green.
+# Beside the word, for readers who do not distinguish red and green.
 STATUS_COLOURS = [{"pass": "#17643a"}, {"warn": "#b87a00"}, {"fail": "#c0392b"}, {"error": "#3a3a3a"}]
 STATUS_RULES = {status: [{"s_eq": status}] for status in STATUSES}
 BORDERS = [[0, "#ffffff"], [1, "#0072b2"]]
@@ -22,7 +22,7 @@ HEAT = [[0, "#d55e00"], [0.5, "#ffffff"], [1, "#0072b2"]]
 MARKER_GENES = 40  # columns of the heat map
 CLUSTERED_ROWS = 300  # MultiQC takes 20 s to cluster 1400
 ADJACENT_DOMAINS = 8  # pairs of the first so many domains are shown
-GROUP_COLOURS = 24  # more groups are not told apart
+GROUP_COLOURS = 24  # more groups cannot be distinguished by colour
 WHOLE, ONE_DIGIT, THREE_DIGITS = "{:,.0f}", "{:,.1f}", "{:,.3f}"
 
 
@@ -67,8 +67,8 @@ def status_table(ended: list[Outcome]) -> dict:
     headers = {
         "status": {
             "title": "Status",
-            "description": "pass; warn: finished, with warnings; fail: finished, but by the rules of quality control "
-            "not to be relied on; error: a step stopped",
+            "description": "pass; warn: finished, with warnings; fail: finished, but fails quality control, not to "
+            "be relied on; error: a step failed",
             "scale": False,
             "cond_formatting_rules": STATUS_RULES,
             "cond_formatting_colours": STATUS_COLOURS,
@@ -76,7 +76,7 @@ def status_table(ended: list[Outcome]) -> dict:
         "report": {"title": "Report", "description": "The section's own report", "scale": False},
         "reason": {
             "title": "Reason",
-            "description": "Warnings, broken rules, or the step that stopped and why",
+            "description": "Warnings, failed quality rules, or the step that failed and why",
             "scale": False,
         },
     }
@@ -84,27 +84,27 @@ def status_table(ended: list[Outcome]) -> dict:
 
 
 def statistics_table(ended: list[Outcome]) -> dict:
-    """The numbers of every section that has some."""
+    """The figures of every section that finished."""
     headers = {
         "n_spots_in_tissue": _header("In tissue", "Spots under tissue", WHOLE, "Blues"),
         "n_spots_kept": _header("Kept", "Spots that passed quality control", WHOLE, "Blues"),
         "median_counts": _header("UMIs", "Median counts per spot", WHOLE, "Greens"),
         "median_genes": _header("Genes", "Median genes per spot", WHOLE, "Greens"),
         "median_pct_mt": _header("Mito", "Median % of mitochondrial counts", ONE_DIGIT, "Oranges") | {"suffix": " %"},
-        "n_domains_asked": _header("K asked", "Domains asked for", WHOLE),
-        "n_domains_found": _header("K found", "Domains found", WHOLE),
+        "n_domains_asked": _header("K requested", "Number of domains requested", WHOLE),
+        "n_domains_found": _header("K found", "Number of domains found", WHOLE),
         "efnst_pas": _header("PAS", "Spatial coherence of the domains (lower is better)", THREE_DIGITS, "Purples"),
-        "ari_efnst": _header("ARI", "Agreement with the labels, where given", THREE_DIGITS, "RdYlGn"),
+        "ari_efnst": _header("ARI", "Agreement with the given labels", THREE_DIGITS, "RdYlGn"),
         "efnst_stability": _header(
-            "Stability", "Mean ARI of pairs of trainings; below about 0.6 is worrying", "{:,.2f}", "RdYlGn"
+            "Stability", "Mean ARI of pairs of trainings; below about 0.6 unstable", "{:,.2f}", "RdYlGn"
         ),
-        "image_source": _header("Image", "Image that was used", None),
+        "image_source": _header("Image", "Image used", None),
         "device": _header("Device", "Where the network was trained", None),
         "seconds": _header("Training", "Seconds of training", ONE_DIGIT, "Greys") | {"suffix": " s"},
     }
     rows = {name: _known(summary, headers) for name, summary in _finished(ended)}
     shown = {key: header for key, header in headers.items() if any(key in row for row in rows.values())}
-    return _table("Statistics", "Counts, domains and time of each section.", rows, shown)
+    return _table("Statistics", "Counts, domains and run time of each section.", rows, shown)
 
 
 def score_table(ended: list[Outcome]) -> dict:
@@ -122,18 +122,18 @@ def score_table(ended: list[Outcome]) -> dict:
     rows = {name: _known(summary, headers) for name, summary in _finished(ended)}
     shown = {key: header for key, header in headers.items() if any(key in row for row in rows.values())}
     text = (
-        "EfNST beside two cheap baselines: diffused (expression smoothed over neighbouring spots, nothing "
+        "EfNST beside two simple baselines: diffused (expression smoothed over neighbouring spots, nothing "
         "learned) and leiden (expression alone). ARI only where labels were given. One run each: small "
-        "differences may be chance."
+        "differences may be due to chance."
     )
     return _table("EfNST and baselines", text, {name: row for name, row in rows.items() if row}, shown)
 
 
 def spots_lost(ended: list[Outcome]) -> dict:
-    """Spots that each filter took."""
+    """Spots that each filter removed."""
     data = {name: {_words(key): count for key, count in s["lost"].items()} for name, s in _finished(ended)}
     some = {name: lost for name, lost in data.items() if any(lost.values())}
-    text = "Spots left out, by the first filter that took them. Sections that lost none are not shown."
+    text = "Spots left out, by the first filter that removed them. Sections without such spots are not shown."
     return _plot("bargraph", "Spots left out", text, some, {"ylab": "Spots", "sort_samples": False})
 
 
@@ -157,7 +157,7 @@ def composition_bars(ended: list[Outcome]) -> dict:
     numbers = sorted({key for row in data.values() for key in row}, key=lambda key: int(key.removeprefix("Domain ")))
     colours = {key: {"name": key, "color": domain_colour(int(key.removeprefix("Domain ")))} for key in numbers}
     settings = {"ylab": "% of spots", "cpswitch": False, "ymax": 100, "tt_decimals": 1, "sort_samples": False}
-    text = "Numbered by falling size within each section: the same number is not the same tissue in another section."
+    text = "Numbered by decreasing size within each section: equal numbers in two sections need not be the same tissue."
     return _plot("bargraph", "Domain composition", text, data, settings) | {"categories": colours}
 
 
@@ -173,7 +173,7 @@ def marker_table(ended: list[Outcome]) -> dict:
         f"domain_{number}": _header(f"Domain {number}", f"Best markers of domain {number}", None)
         for number in range(1, n_domains + 1)
     }
-    text = "The three best markers of each domain (Wilcoxon). All of them: markers.csv and the section's report."
+    text = "The three best markers of each domain (Wilcoxon). markers.csv and the section's report list all."
     return _table("Domain markers", text, rows, headers)
 
 
@@ -189,8 +189,8 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
     text = (
         "Rows: the domains of all sections; columns: the genes most often among the three best markers of a "
         "domain. Colour: counts per million of the domain (pseudo-bulk, log2) in standard deviations from the"
-        " mean of all rows. Rows that are alike in different sections are the same tissue; a section whose "
-        "rows are like no others stands apart."
+        " mean of all rows. Similar rows of different sections suggest the same tissue; a section whose "
+        "rows resemble no others is an outlier."
     )
     settings = {"xcats_samples": False, "ycats_samples": False, "square": False, "min": -3, "max": 3, "colstops": HEAT}
     settings |= {"xlab": "Gene", "ylab": "Domain", "zlab": "z score", "display_values": False}
@@ -209,7 +209,7 @@ def adjacency_map(ended: list[Outcome]) -> dict:
     text = (
         "Share of the borders in a section (touching pairs of spots of different domains) that lie between two "
         f"domains, of the first {ADJACENT_DOMAINS}; in %. Layered tissue has few strong pairs in each row, others "
-        "many weak ones. Numbers go by size within each section. The sections' reports test the pairs against chance."
+        "many weak ones. Domains are numbered by size within each section. The sections' reports test the pairs."
     )
     settings = {"xcats_samples": False, "square": False, "min": 0, "colstops": BORDERS, "tt_decimals": 1}
     settings |= {"xlab": "Domains", "ylab": "Section", "zlab": "% of the borders", "display_values": False}
@@ -261,13 +261,13 @@ def _profile_names(profiles: Profiles) -> list[str]:
 
 
 def stability_bars(ended: list[Outcome]) -> dict:
-    """How alike the trainings of each section are."""
+    """How well the trainings of each section agree."""
     known = [(name, summary.get("efnst_stability")) for name, summary in _finished(ended)]
     data = {name: {"Stability": value} for name, value in known if value is not None}
     settings = {"ylab": "mean ARI of pairs of trainings", "ymin": 0, "ymax": 1, "cpswitch": False}
     settings |= {"tt_decimals": 3, "sort_samples": False}
     text = (
-        "How alike the trainings with different seeds divide a section: 1 is equal. Below about 0.6 the "
+        "How well trainings with different seeds agree: 1 means identical domains. Below about 0.6 the "
         "domains depend on the seed."
     )
     return _plot("bargraph", "Stability", text, data, settings)
@@ -276,12 +276,12 @@ def stability_bars(ended: list[Outcome]) -> dict:
 def device_table(ended: list[Outcome]) -> dict:
     """Where the encoder and the network ran, and how fast."""
     headers = {
-        "encoder": _header("Encoder", "Network that described the patches", None),
+        "encoder": _header("Encoder", "Network that encoded the patches", None),
         "encoder_device": _header("Encoder on", "Device of the encoder", None),
-        "provider": _header("Provider", "onnxruntime's execution provider, as it really ran", None),
+        "provider": _header("Provider", "Execution provider that ONNX Runtime used", None),
         "precision": _header("Precision", "Precision of the encoder", None),
-        "spots_per_second": _header("Patches/s", "Patches described per second", WHOLE, "Greens"),
-        "encoder_seconds": _header("Encoding", "Seconds of describing patches", ONE_DIGIT, "Greys") | {"suffix": " s"},
+        "spots_per_second": _header("Patches/s", "Patches encoded per second", WHOLE, "Greens"),
+        "encoder_seconds": _header("Encoding", "Seconds of encoding patches", ONE_DIGIT, "Greys") | {"suffix": " s"},
         "device": _header("Trained on", "Device of the training", None),
         "seconds": _header("Training", "Seconds of all trainings", ONE_DIGIT, "Greys") | {"suffix": " s"},
         "epochs": _header("Epochs", "Epochs of all trainings", WHOLE),
@@ -299,7 +299,7 @@ def training_lines(ended: list[Outcome]) -> dict:
     data = [{name: summary["loss"][part] for name, summary in finished if part in summary["loss"]} for part in parts]
     labels = [{"name": part, "ylab": part, "xlab": "Epoch"} for part in parts]
     settings = {"xlab": "Epoch", "ylab": parts[0] if parts else "", "data_labels": labels}
-    text = "Loss by epoch. Curves that still fall at the end say that more epochs may help."
+    text = "Loss by epoch. Where a curve still decreases at the end, more epochs may help."
     return _plot("linegraph", "Training", text, data, settings)
 
 
@@ -317,11 +317,11 @@ def gallery(ended: list[Outcome], thumbnails: dict[str, Path]) -> dict:
             f'{picture}<br><span style="font-size:12px">{name}</span></a>'
         )
     html = f'<div style="display:flex;flex-wrap:wrap;gap:18px">{"".join(figures)}</div>' if figures else ""
-    return _html("Gallery", "H&E (where there is one) beside the domains. A click opens the section's report.", html)
+    return _html("Gallery", "H&E image, if any, beside the domains. Click to open the section's report.", html)
 
 
 def methods_section(ended: list[Outcome]) -> dict:
-    """The methods as text; a sentence that is not true of all sections says of how many it is."""
+    """The methods as text; where a sentence applies to some sections only, with their number."""
     finished = _finished(ended)
     texts = [summary["methods_text"] for _, summary in finished]
     lines = []
@@ -331,7 +331,7 @@ def methods_section(ended: list[Outcome]) -> dict:
             note = "" if count == len(texts) else f" <i>({count} of {len(texts)} sections)</i>"
             lines.append(f"{escape(sentence)}{note}")
     html = f"<p>{' '.join(lines)}</p>" if lines else ""
-    return _html("Methods", "With the parameters that really ran.", html)
+    return _html("Methods", "With the parameters as used.", html)
 
 
 def _finished(ended: list[Outcome]) -> list[tuple[str, dict]]:
@@ -340,7 +340,7 @@ def _finished(ended: list[Outcome]) -> list[tuple[str, dict]]:
 
 
 def _known(summary: dict, keys: dict) -> dict:
-    """The members of `summary` among `keys` that have a value."""
+    """Those `keys` of `summary` that have a value."""
     known = {key: summary[key] for key in keys if summary.get(key) is not None}
     return {key: escape(value) if isinstance(value, str) else value for key, value in known.items()}
 

@@ -286,7 +286,7 @@ def _write_cells(
     um_per_px: float,
     rng: np.random.Generator,
 ) -> None:
-    """segmented_outputs: outlines of cells anyhow in the tissue, and their counts."""
+    """segmented_outputs: outlines of cells irregularly placed in the tissue, and their counts."""
     centres = xy[rng.permutation(len(xy))[: len(xy) // 4]] + rng.uniform(-step / 2, step / 2, (len(xy) // 4, 2))
     spots = section.pixels[section.specimen.tissue.in_tissue]
     counts = _thinned(of_spot[cKDTree(spots).query(centres)[1]], rng)

@@ -351,13 +351,13 @@ def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> No
     ran = {"device": "openvino", "provider": "OpenVINO", "precision": "fp32", "operators_on_cpu": {"ReduceSum": 2}}
     text = methods_text(replace(records, **imaged, encoder=encoder, features=ran), parameters, "hires")
     assert "patches of 100, 190 µm" in text["image"]
-    assert "hires image; efficientnet-lite0 with ImageNet weights described" in text["image"]
+    assert "hires image and encoded by efficientnet-lite0 with ImageNet weights," in text["image"]
     assert "run in fp32 on openvino (OpenVINO; left to the CPU: 2 ReduceSum)" in text["image"]
     own = {"encoder": "mine", "weights": {"file": "own.onnx"}}
     ran |= {"device": "cpu", "provider": "CPU", "operators_on_cpu": {}}
     text = methods_text(replace(records, **imaged, encoder=own, features=ran), parameters, "hires")
-    assert "mine with the weights of own.onnx described them, run in fp32 on cpu (CPU)," in text["image"]
-    assert "4 times, for up to 3 epochs" in text["network"]
+    assert "encoded by mine with the weights of own.onnx, run in fp32 on cpu (CPU);" in text["image"]
+    assert "4 times for up to 3 epochs" in text["network"]
     assert "seed 7" in text["network"]
     assert "quality" not in text
     assert "image" not in methods_text(records, parameters, "hires")
@@ -491,4 +491,4 @@ def test_report_loads_nothing_from_elsewhere(data: anndata.AnnData, records: Rec
     assert {svg[0].tag for svg in drawn} == {"polyline", "rect", "text"}
     assert all(svg.attrib["aria-label"] for svg in drawn)
     assert "seed 7" in html
-    assert "18 labelled spots; 18 spots without a label are left out" in html
+    assert "18 labelled spots; 18 unlabelled spots are left out" in " ".join(html.split())
