@@ -40,7 +40,7 @@ def stain_statistics(pixels: np.ndarray) -> tuple[dict | None, list[str]]:
     """Statistics of the stains from a sample uint8 [n, 3] of a section's tissue, and warnings.
 
     `macenko`: `stains` [2][3], unit vectors in optical density, haematoxylin first, and `concentrations` [2], the
-    99th percentile of each; `reinhard`: `mean` [3] and `sd` [3] of L*a*b*. None where they cannot be told.
+    99th percentile of each; `reinhard`: `mean` [3] and `sd` [3] of L*a*b*. None where they cannot be determined.
     """
     if len(pixels) < MIN_SAMPLE_PX:
         return None, [f"Too little tissue for the stains: {len(pixels)} px of the sample, {MIN_SAMPLE_PX} are needed."]

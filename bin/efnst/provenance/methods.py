@@ -30,7 +30,8 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
 CITATIONS = {
     "EfNST": "Zhao Y, et al. A composite scaling network of EfficientNet for improving spatial domain identification "
     "performance. Communications Biology 2024; 7 (preprint: bioRxiv 2023.12.03.569798).",
-    "EfficientNet": "Tan M, Le QV. EfficientNet: rethinking model scaling for CNNs. ICML 2019.",
+    "EfficientNet": "Tan M, Le QV. EfficientNet: rethinking model scaling for convolutional neural networks. "
+    "ICML 2019.",
     "Macenko": "Macenko M, et al. A method for normalizing histology slides for quantitative analysis. ISBI 2009.",
     "Reinhard": "Reinhard E, et al. Color transfer between images. IEEE Comput Graph Appl 2001; 21: 34.",
     "Leiden": "Traag VA, Waltman L, van Eck NJ. From Louvain to Leiden: guaranteeing well-connected communities. "
