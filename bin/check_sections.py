@@ -21,7 +21,7 @@ def main(
     """Check a samplesheet and open every file that it names: seconds for a cohort, and nothing is run.
 
     Everything is checked that a run would check, except the counts themselves: names of spots and genes, positions,
-    scale factors, images, labels, and whether they fit together. All problems of all rows are told at once.
+    scale factors, images, labels, and whether they fit together. All problems of all rows are reported at once.
     """
     from efnst.errors import EfnstError
     from efnst.inputs.check import check_rows

@@ -20,7 +20,7 @@ for group in data image encoder model report; do groups+=(--group "pyproject.tom
 # The CPU image has Debian's PyTorch. No program reads shapefiles (pyogrio) or buckets (s3fs), which spatialdata asks for.
 unused=(--no-emit-package pyogrio --no-emit-package s3fs --no-emit-package botocore --no-emit-package jmespath)
 without=()
-for package in $(grep -oE "$cuda" requirements/all.txt); do without+=(--no-emit-package "${package%==}"); done
+while read -r package; do without+=(--no-emit-package "${package%==}"); done < <(grep -oE "$cuda" requirements/all.txt)
 lock efnst "${groups[@]}" --constraint requirements/all.txt "${without[@]}" "${unused[@]}"
 lock efnst-multiqc --group pyproject.toml:multiqc --constraint requirements/all.txt
 

@@ -8,7 +8,7 @@ function rampColours(ramp) {
     const t = i / (STEPS - 1) * (ramp.length - 1), a = Math.min(Math.floor(t), ramp.length - 2);
     const [p, q] = [channels(ramp[a]), channels(ramp[a + 1])];
     const mixed = p.map((v, k) => Math.round(v + (q[k] - v) * (t - a)));
-    return "#" + mixed.map(v => v.toString(16).padStart(2, "0")).join("");
+    return `#${mixed.map(v => v.toString(16).padStart(2, "0")).join("")}`;
   });
 }
 
@@ -111,7 +111,7 @@ function paint(plane, ctx, layer, size, fit, opacity, shape, hidden) {
 }
 
 function scaleBar(plane, ctx, w, h, s) {
-  const um = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000].filter(v => v / plane.umPerPx * s < w * .3).pop();
+  const um = [5000, 2000, 1000, 500, 200, 100, 50, 20, 10].find(v => v / plane.umPerPx * s < w * .3);
   if (!um) return;
   const length = um / plane.umPerPx * s, x = 14, y = h - 16;
   ctx.fillStyle = "#ffffffd0";
@@ -119,7 +119,7 @@ function scaleBar(plane, ctx, w, h, s) {
   ctx.fillStyle = "#1c2733";
   ctx.fillRect(x, y, length, 3);
   ctx.font = "12px system-ui,sans-serif";
-  ctx.fillText(um >= 1000 ? um / 1000 + " mm" : um + " µm", x, y - 5);
+  ctx.fillText(um >= 1000 ? `${um / 1000} mm` : `${um} µm`, x, y - 5);
 }
 
 // A function from a place in the plane to the spot there, -1 for none.
@@ -131,17 +131,18 @@ function spotFinder(plane) {
       return column < 0 || row < 0 || column >= width || row >= height ? -1 : spot[row * width + column];
     };
   }
-  const bins = new Map(), key = (x, y) => Math.floor(x / plane.pitch) + ":" + Math.floor(y / plane.pitch);
+  const bins = new Map(), key = (x, y) => `${Math.floor(x / plane.pitch)}:${Math.floor(y / plane.pitch)}`;
   for (let i = 0; i < plane.n; i++) {
     const k = key(plane.x[i], plane.y[i]);
-    bins.has(k) ? bins.get(k).push(i) : bins.set(k, [i]);
+    if (!bins.has(k)) bins.set(k, []);
+    bins.get(k).push(i);
   }
   return (x, y) => {
     let best = -1, near = (plane.pitch * .62) ** 2;
     for (let a = -1; a < 2; a++) for (let b = -1; b < 2; b++)
       for (const i of bins.get(key(x + a * plane.pitch, y + b * plane.pitch)) ?? []) {
         const d = (plane.x[i] - x) ** 2 + (plane.y[i] - y) ** 2;
-        if (d < near) { near = d; best = i; }
+        if (d < near) [near, best] = [d, i];
       }
     return best;
   };
@@ -157,8 +158,9 @@ async function readPlane(maps, missing) {
   return plane;
 }
 
-// The middle of a spot in the plane; of a raster that of its first pixel.
+// The middle of a spot in the plane, of a raster that of its first pixel; null where it is not drawn and for spot -1.
 function placeOf(plane, i) {
+  if (i < 0) return null;
   if (!plane.raster) return [plane.x[i], plane.y[i]];
   const { width, x0, y0, scale, spot } = plane.raster, p = spot.indexOf(i);
   return p < 0 ? null : [(p % width + .5) / scale + x0, (Math.floor(p / width) + .5) / scale + y0];

@@ -67,6 +67,26 @@ def test_keyboard_moves_zooms_and_returns(page: Page, report: Path) -> None:
     assert page.evaluate("document.activeElement.id") == "layer"
 
 
+def test_the_mouse_moves_and_zooms(page: Page, report: Path) -> None:
+    opened(page, report)
+    whole = pixels(page)
+    box = page.locator("#big").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 50, y + 20)
+    page.mouse.up()
+    moved = pixels(page)
+    assert (moved != whole).any()
+    page.mouse.move(x, y)
+    np.testing.assert_array_equal(pixels(page), moved)  # the button is up
+    page.mouse.wheel(0, -200)
+    page.wait_for_timeout(200)
+    assert (pixels(page) != moved).any()
+    page.get_by_role("button", name="Whole section").click()
+    np.testing.assert_array_equal(pixels(page), whole)
+
+
 def test_pointing_at_a_spot_and_finding_one_tell_of_it(page: Page, report: Path) -> None:
     opened(page, report)
     box = page.locator("#big").bounding_box()
@@ -133,6 +153,13 @@ def test_everything_has_a_name_for_those_who_do_not_see_it(page: Page, report: P
     page.emulate_media(media="print")
     assert not page.locator("nav").is_visible()
     assert page.locator("#divisions canvas").count() == 4
+
+
+def test_a_report_can_be_read_with_short_numbers() -> None:
+    """Three digits, and never in powers of ten what has four."""
+    charts = Environment(loader=FileSystemLoader(PROJECT / "assets" / "section_report")).get_template("charts.html")
+    texts = [charts.module.short(value) for value in (None, 0.12345, 999.4, 999.6, 12345.6)]
+    assert texts == ["–", "0.123", "999", "1,000", "12,346"]
 
 
 @pytest.mark.parametrize("grid", ["square", "irregular"])

@@ -13,6 +13,7 @@ fi
 
 install_apptainer() {
   local sid=$lab/sid where=/opt/apptainer mirror program
+  # shellcheck disable=SC2016 # REPO_URI is apt's
   mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $(. /etc/os-release && echo "$VERSION_CODENAME")" | sort -u | head -n 1)
   rm -rf "$sid"
   mkdir -p "$sid"/{lists/partial,cache/archives/partial,unpacked} "$where/lib" /var/lib/apptainer/mnt/session

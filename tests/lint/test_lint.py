@@ -1,4 +1,4 @@
-"""The style check finds nothing in the project, and does find what is wrong elsewhere."""
+"""`./efnst lint` finds nothing in the project, and each of its linters does find what is wrong elsewhere."""
 
 import os
 import shutil
@@ -20,12 +20,23 @@ def _lint(project: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def small_project(tmp_path: Path) -> Path:
     """A project of little more than our launcher."""
-    shutil.copytree(PROJECT / "requirements", tmp_path / "requirements")
+    for folder in ("requirements", "tools"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder)
     (tmp_path / "bin" / "efnst").mkdir(parents=True)
     shutil.copy(PROJECT / "bin" / "efnst" / "__init__.py", tmp_path / "bin" / "efnst")
-    shutil.copy(PROJECT / "efnst", tmp_path)
-    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    for name in ("efnst", "pyproject.toml", ".oxlintrc.json", ".shellcheckrc"):
+        shutil.copy(PROJECT / name, tmp_path)
     return tmp_path
+
+
+def _write_report(project: Path) -> None:
+    """A report whose script and template break a rule of each kind."""
+    folder = project / "assets" / "section_report"
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text('<script>\n{% include "page.js" %}\n</script>\n<button>Go</button>\n')
+    lines = "".join(f"  alert({number});\n" for number in range(70))
+    (folder / "page.js").write_text(f"function long() {{\n{lines}}}\nlong();\nmissing();\n")
+    (folder / "wide.html").write_text("<p>" + 118 * "x" + "</p>\n")
 
 
 def test_project_is_clean() -> None:
@@ -48,8 +59,15 @@ def test_each_checker_finds_what_it_is_there_for(small_project: Path) -> None:
     (small_project / "main.nf").write_text("workflow {\n    for (i in [1]) { println i }\n}\n")
     (small_project / "bin" / "unused.py").write_text("import os\n")
     (small_project / "bin" / "unformatted.py").write_text("x = [ 1 ]\n")
+    (small_project / "tools" / "unquoted.sh").write_text("#!/bin/bash\nrm $1\n")
+    _write_report(small_project)
     result = _lint(small_project)
     assert result.returncode == 1
     assert "main.nf:2:5: `for` loops are no longer supported" in result.stdout
     assert "F401" in result.stdout
     assert "1 file would be reformatted" in result.stdout
+    assert "SC2086" in result.stdout
+    assert "'missing' is not defined" in result.stdout
+    assert "The function `long` has too many lines (72). Maximum allowed is 60" in result.stdout
+    assert "H043" in result.stdout  # a button without a type
+    assert "wide.html:1:" in result.stdout

@@ -13,7 +13,7 @@ from efnst.simulation.damage import damage
 
 pytestmark = pytest.mark.slow
 
-# What the summary says of each damage; those of the image only where the image is used.
+# The summary's message for each damage; those of the image only where the image is used.
 REASONS = {
     "missing_matrix": "Expected filtered_feature_bc_matrix.h5",
     "empty_matrix": "found an empty matrix",

@@ -93,7 +93,7 @@ def test_pseudobulk_and_layout_hold_every_gene_and_spot(section: anndata.AnnData
 
 
 def test_real_section_with_its_labels_as_domains(tmp_path: Path) -> None:
-    """White matter of the cortex is told by myelin genes, which also vary most over the section."""
+    """White matter of the cortex is identified by myelin genes, which also vary most over the section."""
     folder = REAL / "dlpfc_151673"
     if not folder.is_dir():
         pytest.skip(f"no {folder}: set EFNST_TEST_DATA")

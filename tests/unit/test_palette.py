@@ -1,4 +1,4 @@
-"""Colours: told apart with any kind of colour vision, and the same domain the same colour."""
+"""Colours: distinct for any kind of colour vision, and the same domain the same colour."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The number of domains where the user gives none: beyond it more foretell left-out places little better."""
+"""The number of domains where the user gives none: beyond it, more domains hardly predict held-out places better."""
 
 import warnings
 from collections.abc import Iterable, Sequence

@@ -21,7 +21,7 @@ def cached(cache: Path, identity: dict, export: Callable[[Path], None], outdir: 
 
     `identity` names weights by digest, options and versions; the code that exports is added. Entries appear under
     their name only when complete, so that programs that export at once do not disturb each other; an entry whose
-    files do not have their digests is made anew.
+    files do not have their digests is made again.
     """
     entry = cache / f"encoder-{_key(identity)}"
     found = _is_intact(entry)
@@ -53,7 +53,7 @@ def _make(cache: Path, entry: Path, export: Callable[[Path], None]) -> None:
         export(folder)
         write_json(folder / DIGESTS, {name: sha256(folder / name) for name in FILES})
         if entry.exists() and not _is_intact(entry):
-            log.info("the encoder in %s is damaged and is made anew", entry)
+            log.info("the encoder in %s is damaged and is made again", entry)
             os.rename(entry, folder / "damaged")
         _rename(folder, entry)
     finally:

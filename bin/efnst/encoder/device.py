@@ -1,4 +1,4 @@
-"""Opening an exported encoder with onnxruntime on the device that was asked for, and saying what really runs where."""
+"""Opening an exported encoder with onnxruntime on the requested device, and recording what runs where."""
 
 import json
 import shutil

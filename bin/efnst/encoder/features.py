@@ -105,7 +105,7 @@ def read_ahead(
     """Batches of the dataset's rows; the next one is read, and prepared, while the caller works on this one.
 
     `pinned`: each batch lies in page-locked memory, from which a GPU copies fastest, is valid until the next but one
-    and has `batch_size` rows; what the last lacks repeats older rows, because a new shape makes a GPU plan anew.
+    and has `batch_size` rows; what the last lacks repeats older rows, because a new shape makes a GPU plan again.
     """
     read = (_pinned_reader if pinned else _plain_reader)(dataset, batch_size, prepare)
     n_batches = -(-len(dataset) // batch_size)

@@ -42,7 +42,7 @@ def to_fp16(path: Path, patches: list[np.ndarray]) -> float:
 
 
 def to_int8(fp32: Path, path: Path, patches: list[np.ndarray], threads: int, seed: int) -> dict[str, float]:
-    """Write the encoder in `fp32` to `path`, quantised to int8; return what `encoder.json` says of it.
+    """Write the encoder in `fp32` to `path`, quantised to int8; return its entries of `encoder.json`.
 
     The first half of `patches`, uint8 [1, px, px, 3] each and in random order, calibrates, the other half is held out
     to compare the features with those in fp32: `median_cosine` and `least_cosine`. Resize and normalisation stay in

@@ -18,7 +18,7 @@ PITCH_TOLERANCE = 0.05
 MAX_STRAY = 0.5  # median distance from the place that the array gives a spot, in pitches
 LEAST_ORDER = 0.5  # below it the directions to neighbours make no grid
 LOOKED_AT = 20_000  # spots whose neighbours are measured; a bin of Visium HD has neighbours like any other
-# Distance to the 6th nearest of points placed anyhow, times this, is the pitch of as dense a hexagonal grid.
+# Distance to the 6th nearest of irregularly placed points, times this, is the pitch of as dense a hexagonal grid.
 PITCH_PER_SIXTH = float(np.sqrt(2 / np.sqrt(3) * np.pi / 6))
 
 
@@ -46,7 +46,7 @@ def measure_grid(xy: np.ndarray, bin_um: float = 0) -> Grid:
 
 
 def irregular_grid(xy: np.ndarray, um_per_px: float) -> Grid:
-    """What stands for a grid where cells lie anyhow: the pitch of a hexagonal grid as dense as they are."""
+    """Stand-in for a grid where cells lie on none: the pitch of a hexagonal grid as dense as they are."""
     tree = _tree(xy)
     sixth = tree.query(_some(xy), k=min(7, len(xy)))[0][:, -1]
     pitch_px = float(np.median(sixth)) * PITCH_PER_SIXTH

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from efnst.geometry.outlines import grid_turn
 
 # Reach of a spot's cell from its middle, in pitches. A square one reaches half a pitch along its own two axes, a
-# hexagonal one 1/√3 to its corners; cells that lie anyhow end where the next begins or, beside nothing, like a disc.
+# hexagonal one 1/√3 to its corners; cells on no regular grid end where the next begins or, beside nothing, like a disc.
 REACH = {"square": 0.55, "hexagonal": 0.6, "irregular": 0.8}
 
 

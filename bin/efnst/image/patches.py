@@ -222,7 +222,7 @@ def patch_sizes(text: str) -> list[float]:
 
 
 def summarise_patches(figures: dict, windows: list[Window]) -> dict:
-    """What image_qc.json says of the patches; `figures` are those of `write_patches`."""
+    """The entries of image_qc.json about the patches; `figures` are those of `write_patches`."""
     fraction = figures["tissue_fraction"]
     n_background = int((fraction < LEAST_TISSUE).sum())
     warnings = []

@@ -23,7 +23,7 @@ def scanpy_pictures(section: AnnData, folder: Path | None, image: Path | None) -
     """What scanpy and squidpy look for in uns["spatial"][sample]: `images`, `scalefactors` and `metadata`.
 
     `hires` is the image that the section was used with, whatever it was called, at most 2000 px a side, `lowres` the
-    same at most 600 px: both tools draw `hires` unless told otherwise. They draw nothing without one, so that it is
+    same at most 600 px: both tools draw `hires` by default. They draw nothing without one, so that it is
     white for a section without an image, or without its `folder`; `metadata` has its true name as `source`, or `none`.
     The scale factors are px of the picture per full-resolution px; the spot diameter is that of the spot itself (55 µm
     on Visium), not the wider one that Space Ranger writes.

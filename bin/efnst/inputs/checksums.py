@@ -15,7 +15,7 @@ def file_checksum(path: Path) -> dict:
     """`bytes`, `checksum` and `method` of a file.
 
     An image of many GB costs no more than 64 MiB of reading: then the checksum is that of its size, as decimal text,
-    and 64 blocks that are spread evenly over it. A file that was cut, or written anew, has another one.
+    and 64 blocks that are spread evenly over it. A file that was truncated or rewritten has another one.
     """
     size = path.stat().st_size
     is_whole = size <= WHOLE_BYTES

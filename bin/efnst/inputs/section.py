@@ -85,7 +85,7 @@ def _geometry(source: Source) -> tuple[Grid, dict, list[str]]:
 def rows_in_tissue(barcodes: np.ndarray, positions: pd.DataFrame, is_filtered: bool) -> tuple[np.ndarray, list[str]]:
     """Rows of the matrix that are spots in tissue, in the order of the matrix, and warnings; joined on the barcode.
 
-    All Visium slides share their barcodes, so the files of two sections can only be told apart by which spots are in
+    All Visium slides share their barcodes, so the files of two sections can only be distinguished by which spots are in
     tissue: a filtered matrix must hold those and no others.
     """
     places = positions.index.get_indexer(pd.Index(barcodes))

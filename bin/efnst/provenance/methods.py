@@ -5,31 +5,34 @@ from efnst.records.encoder import EncoderRecord, FeaturesRecord
 from efnst.records.section import Records
 
 METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
-    "quality": "Spots with at least {min_counts_per_spot} counts and {min_genes_per_spot} genes, and at most "
+    "quality": "Spots with at least {min_counts_per_spot} counts, at least {min_genes_per_spot} genes and at most "
     "{max_pct_mt} % mitochondrial counts were kept.",
-    "image": "Square patches of {patch_um} µm around each spot were taken from the {image_source} image; {encoder} "
-    "described them, run in {precision} on {encoder_device}, reduced to at most {image_pcs} principal components.",
+    "image": "Square patches of {patch_um} µm around each spot were cut from the {image_source} image and encoded by "
+    "{encoder}, run in {precision} on {encoder_device}; the image features were reduced to at most {image_pcs} "
+    "principal components.",
     "expression": "Counts were normalised by library size and log-transformed; the {n_genes_used} most spatially "
     "variable genes were reduced to at most {expression_pcs} principal components.",
-    "augmentation": "Each spot borrowed expression from its {n_neighbours} most similar neighbours (weight "
-    "{augmentation}).",
-    "network": "A denoising autoencoder with a variational graph autoencoder inside was trained {n_seeds} times, for "
-    "up to {epochs} epochs, on a graph of neighbouring spots (seed {seed}, {device}); the embedding of a training "
-    "joins what it decoded to the features diffused over the graph.",
-    "number": "The number of domains was not given; of 2 to {most_domains_tried}, the smallest was taken that "
-    "foretells whole blocks of the section left out with five sixths of the best gain in log-likelihood.",
-    "domains": "Each embedding was divided into {n_domains_asked} domains ({how}), refined over neighbouring "
-    "spots in {refinement_rounds} rounds; the domains are the consensus of all trainings.",
-    "neighbours": "Domains that touch more or less than by chance were told by {n_permutations} permutations of the "
-    "domains over the spots.",
-    "genes": "Marker genes: Wilcoxon rank-sum test of each domain against all other spots, tie-corrected, on "
-    "log-normalised counts. Spatially variable genes: Moran's I over touching spots. p values were adjusted by "
-    "Benjamini and Hochberg; the domains were found in the same counts, so the markers' p values serve to rank genes.",
+    "augmentation": "The expression of each spot was augmented with that of its {n_neighbours} most similar neighbours "
+    "(weight {augmentation}).",
+    "network": "A denoising autoencoder containing a variational graph autoencoder was trained {n_seeds} times for up "
+    "to {epochs} epochs on a graph of neighbouring spots (seed {seed}, {device}); the embedding of each training "
+    "combines its decoded features with the features diffused over the graph.",
+    "number": "The number of domains was not given; of 2 to {most_domains_tried}, the smallest number was chosen that "
+    "predicts held-out blocks of the section with at least five sixths of the best gain in log-likelihood.",
+    "domains": "Each embedding was partitioned into {n_domains_asked} domains ({how}), refined over neighbouring "
+    "spots in {refinement_rounds} rounds; the final domains are the consensus of all trainings.",
+    "neighbours": "Domains that touch more or less often than by chance were identified by {n_permutations} "
+    "permutations of the domains over the spots.",
+    "genes": "Marker genes were identified by a Wilcoxon rank-sum test of each domain against all other spots "
+    "(tie-corrected, on log-normalised counts), spatially variable genes by Moran's I over touching spots. p values "
+    "were adjusted by the method of Benjamini and Hochberg. As the domains were found in the same counts, the p values "
+    "of the markers only rank genes.",
 }
 CITATIONS = {
-    "EfNST": "Zhao Y, et al. EfNST: a composite scaling network of EfficientNet for improving spatial domain "
-    "identification performance. Communications Biology 2024 (bioRxiv 2023.12.03.569798).",
-    "EfficientNet": "Tan M, Le QV. EfficientNet: rethinking model scaling for CNNs. ICML 2019.",
+    "EfNST": "Zhao Y, et al. A composite scaling network of EfficientNet for improving spatial domain identification "
+    "performance. Communications Biology 2024; 7 (preprint: bioRxiv 2023.12.03.569798).",
+    "EfficientNet": "Tan M, Le QV. EfficientNet: rethinking model scaling for convolutional neural networks. "
+    "ICML 2019.",
     "Macenko": "Macenko M, et al. A method for normalizing histology slides for quantitative analysis. ISBI 2009.",
     "Reinhard": "Reinhard E, et al. Color transfer between images. IEEE Comput Graph Appl 2001; 21: 34.",
     "Leiden": "Traag VA, Waltman L, van Eck NJ. From Louvain to Leiden: guaranteeing well-connected communities. "

@@ -18,7 +18,7 @@ from efnst.palette import division_colours
 from efnst.records.domains import Description
 from efnst.reports.packing import packed, packed_indices, packed_levels, packed_text
 
-DRAWN_SPOTS = 20_000  # more are drawn as a raster, and so are cells that lie anyhow
+DRAWN_SPOTS = 20_000  # more are drawn as a raster, and so are cells on no regular grid
 RASTER_PX = 1000  # longest side of it
 QC_LAYERS = {
     "total_counts": "Counts (UMIs)",

@@ -67,13 +67,11 @@ def gallery(ended: list[Outcome], thumbnails: dict[str, Path]) -> dict:
             f'{picture}<br><span style="font-size:12px">{name}</span></a>'
         )
     html = f'<div style="display:flex;flex-wrap:wrap;gap:18px">{"".join(figures)}</div>' if figures else ""
-    return html_section(
-        "Gallery", "H&E (where there is one) beside the domains. A click opens the section's report.", html
-    )
+    return html_section("Gallery", "H&E image, if any, beside the domains. Click to open the section's report.", html)
 
 
 def methods_section(ended: list[Outcome]) -> dict:
-    """The methods as text; a sentence that is not true of all sections says of how many it is."""
+    """The methods as text; where a sentence applies to some sections only, with their number."""
     finished = finished_sections(ended)
     texts = [summary.methods_text for _, summary in finished]
     lines = []
@@ -83,4 +81,4 @@ def methods_section(ended: list[Outcome]) -> dict:
             note = "" if count == len(texts) else f" <i>({count} of {len(texts)} sections)</i>"
             lines.append(f"{escape(sentence)}{note}")
     html = f"<p>{' '.join(lines)}</p>" if lines else ""
-    return html_section("Methods", "With the parameters that really ran.", html)
+    return html_section("Methods", "With the parameters as used.", html)

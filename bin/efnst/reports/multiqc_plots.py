@@ -15,14 +15,14 @@ HEAT = [[0, "#d55e00"], [0.5, "#ffffff"], [1, "#0072b2"]]
 MARKER_GENES = 40  # columns of the heat map
 CLUSTERED_ROWS = 300  # MultiQC takes 20 s to cluster 1400
 ADJACENT_DOMAINS = 8  # pairs of the first so many domains are shown
-GROUP_COLOURS = 24  # more groups are not told apart
+GROUP_COLOURS = 24  # more groups cannot be distinguished by colour
 
 
 def spots_lost(ended: list[Outcome]) -> dict:
-    """Spots that each filter took."""
+    """Spots that each filter removed."""
     data = {name: {words(key): count for key, count in s.lost.items()} for name, s in finished_sections(ended)}
     some = {name: lost for name, lost in data.items() if any(lost.values())}
-    text = "Spots left out, by the first filter that took them. Sections that lost none are not shown."
+    text = "Spots left out, by the first filter that removed them. Sections without such spots are not shown."
     return plot("bargraph", "Spots left out", text, some, {"ylab": "Spots", "sort_samples": False})
 
 
@@ -49,7 +49,7 @@ def composition_bars(ended: list[Outcome]) -> dict:
     numbers = sorted({key for row in data.values() for key in row}, key=lambda key: int(key.removeprefix("Domain ")))
     colours = {key: {"name": key, "color": domain_colour(int(key.removeprefix("Domain ")))} for key in numbers}
     settings = {"ylab": "% of spots", "cpswitch": False, "ymax": 100, "tt_decimals": 1, "sort_samples": False}
-    text = "Numbered by falling size within each section: the same number is not the same tissue in another section."
+    text = "Numbered by decreasing size within each section: equal numbers in two sections need not be the same tissue."
     return plot("bargraph", "Domain composition", text, data, settings) | {"categories": colours}
 
 
@@ -70,8 +70,8 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
     text = (
         "Rows: the domains of all sections; columns: the genes most often among the three best markers of a "
         "domain. Colour: counts per million of the domain (pseudo-bulk, log2) in standard deviations from the"
-        " mean of all rows. Rows that are alike in different sections are the same tissue; a section whose "
-        "rows are like no others stands apart."
+        " mean of all rows. Similar rows of different sections suggest the same tissue; a section whose "
+        "rows resemble no others is an outlier."
     )
     settings = {"xcats_samples": False, "ycats_samples": False, "square": False, "min": -3, "max": 3, "colstops": HEAT}
     settings |= {"xlab": "Gene", "ylab": "Domain", "zlab": "z score", "display_values": False}
@@ -89,7 +89,7 @@ def adjacency_map(ended: list[Outcome]) -> dict:
     text = (
         "Share of the borders in a section (touching pairs of spots of different domains) that lie between two "
         f"domains, of the first {ADJACENT_DOMAINS}; in %. Layered tissue has few strong pairs in each row, others "
-        "many weak ones. Numbers go by size within each section. The sections' reports test the pairs against chance."
+        "many weak ones. Domains are numbered by size within each section. The sections' reports test the pairs."
     )
     settings = {"xcats_samples": False, "square": False, "min": 0, "colstops": BORDERS, "tt_decimals": 1}
     settings |= {"xlab": "Domains", "ylab": "Section", "zlab": "% of the borders", "display_values": False}
@@ -139,13 +139,13 @@ def _profile_names(profiles: Profiles) -> list[str]:
 
 
 def stability_bars(ended: list[Outcome]) -> dict:
-    """How alike the trainings of each section are."""
+    """How well the trainings of each section agree."""
     known = [(name, summary.efnst_stability) for name, summary in finished_sections(ended)]
     data = {name: {"Stability": value} for name, value in known if value is not None}
     settings = {"ylab": "mean ARI of pairs of trainings", "ymin": 0, "ymax": 1, "cpswitch": False}
     settings |= {"tt_decimals": 3, "sort_samples": False}
     text = (
-        "How alike the trainings with different seeds divide a section: 1 is equal. Below about 0.6 the "
+        "How well trainings with different seeds agree: 1 means identical domains. Below about 0.6 the "
         "domains depend on the seed."
     )
     return plot("bargraph", "Stability", text, data, settings)
@@ -159,5 +159,5 @@ def training_lines(ended: list[Outcome]) -> dict:
     data = [{name: summary.loss[part] for name, summary in finished if part in summary.loss} for part in parts]
     labels = [{"name": part, "ylab": part, "xlab": "Epoch"} for part in parts]
     settings = {"xlab": "Epoch", "ylab": parts[0] if parts else "", "data_labels": labels}
-    text = "Loss by epoch. Curves that still fall at the end say that more epochs may help."
+    text = "Loss by epoch. Where a curve still decreases at the end, more epochs may help."
     return plot("linegraph", "Training", text, data, settings)

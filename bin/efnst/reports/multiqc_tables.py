@@ -6,14 +6,14 @@ from html import escape
 from efnst.reports.cohort import METHODS, STATUSES, Outcome
 from efnst.reports.multiqc_elements import ONE_DIGIT, THREE_DIGITS, WHOLE, finished_sections, header, known, table, url
 
-# Beside the word, for those who do not see red and green.
+# Beside the word, for readers who do not distinguish red and green.
 STATUS_COLOURS = [{"pass": "#17643a"}, {"warn": "#b87a00"}, {"fail": "#c0392b"}, {"error": "#3a3a3a"}]
 STATUS_RULES = {status: [{"s_eq": status}] for status in STATUSES}
 STATUS_HEADERS = {
     "status": {
         "title": "Status",
-        "description": "pass; warn: finished, with warnings; fail: finished, but by the rules of quality control "
-        "not to be relied on; error: a step stopped",
+        "description": "pass; warn: finished, with warnings; fail: finished, but fails quality control, not to "
+        "be relied on; error: a step failed",
         "scale": False,
         "cond_formatting_rules": STATUS_RULES,
         "cond_formatting_colours": STATUS_COLOURS,
@@ -21,7 +21,7 @@ STATUS_HEADERS = {
     "report": {"title": "Report", "description": "The section's own report", "scale": False},
     "reason": {
         "title": "Reason",
-        "description": "Warnings, broken rules, or the step that stopped and why",
+        "description": "Warnings, failed quality rules, or the step that failed and why",
         "scale": False,
     },
 }
@@ -31,24 +31,24 @@ STATISTICS = {
     "median_counts": header("UMIs", "Median counts per spot", WHOLE, "Greens"),
     "median_genes": header("Genes", "Median genes per spot", WHOLE, "Greens"),
     "median_pct_mt": header("Mito", "Median % of mitochondrial counts", ONE_DIGIT, "Oranges") | {"suffix": " %"},
-    "n_domains_asked": header("K asked", "Domains asked for", WHOLE),
-    "n_domains_found": header("K found", "Domains found", WHOLE),
+    "n_domains_asked": header("K requested", "Number of domains requested", WHOLE),
+    "n_domains_found": header("K found", "Number of domains found", WHOLE),
     "efnst_pas": header("PAS", "Spatial coherence of the domains (lower is better)", THREE_DIGITS, "Purples"),
-    "ari_efnst": header("ARI", "Agreement with the labels, where given", THREE_DIGITS, "RdYlGn"),
+    "ari_efnst": header("ARI", "Agreement with the given labels", THREE_DIGITS, "RdYlGn"),
     "efnst_stability": header(
-        "Stability", "Mean ARI of pairs of trainings; below about 0.6 is worrying", "{:,.2f}", "RdYlGn"
+        "Stability", "Mean ARI of pairs of trainings; below about 0.6 unstable", "{:,.2f}", "RdYlGn"
     ),
-    "image_source": header("Image", "Image that was used", None),
+    "image_source": header("Image", "Image used", None),
     "device": header("Device", "Where the network was trained", None),
     "seconds": header("Training", "Seconds of training", ONE_DIGIT, "Greys") | {"suffix": " s"},
 }
 DEVICES = {
-    "encoder": header("Encoder", "Network that described the patches", None),
+    "encoder": header("Encoder", "Network that encoded the patches", None),
     "encoder_device": header("Encoder on", "Device of the encoder", None),
-    "provider": header("Provider", "onnxruntime's execution provider, as it really ran", None),
+    "provider": header("Provider", "Execution provider that ONNX Runtime used", None),
     "precision": header("Precision", "Precision of the encoder", None),
-    "spots_per_second": header("Patches/s", "Patches described per second", WHOLE, "Greens"),
-    "encoder_seconds": header("Encoding", "Seconds of describing patches", ONE_DIGIT, "Greys") | {"suffix": " s"},
+    "spots_per_second": header("Patches/s", "Patches encoded per second", WHOLE, "Greens"),
+    "encoder_seconds": header("Encoding", "Seconds of encoding patches", ONE_DIGIT, "Greys") | {"suffix": " s"},
     "device": header("Trained on", "Device of the training", None),
     "seconds": header("Training", "Seconds of all trainings", ONE_DIGIT, "Greys") | {"suffix": " s"},
     "epochs": header("Epochs", "Epochs of all trainings", WHOLE),
@@ -67,8 +67,8 @@ def status_table(ended: list[Outcome]) -> dict:
 
 
 def statistics_table(ended: list[Outcome]) -> dict:
-    """The numbers of every section that has some."""
-    text = "Counts, domains and time of each section."
+    """The figures of every section that finished."""
+    text = "Counts, domains and run time of each section."
     rows = {name: known(summary, STATISTICS) for name, summary in finished_sections(ended)}
     return _table_of_rows("Statistics", text, rows, STATISTICS)
 
@@ -78,9 +78,9 @@ def score_table(ended: list[Outcome]) -> dict:
     headers = _score_headers()
     rows = {name: known(summary, headers) for name, summary in finished_sections(ended)}
     text = (
-        "EfNST beside two cheap baselines: diffused (expression smoothed over neighbouring spots, nothing "
+        "EfNST beside two simple baselines: diffused (expression smoothed over neighbouring spots, nothing "
         "learned) and leiden (expression alone). ARI only where labels were given. One run each: small "
-        "differences may be chance."
+        "differences may be due to chance."
     )
     return _table_of_rows("EfNST and baselines", text, {name: row for name, row in rows.items() if row}, headers)
 
@@ -112,7 +112,7 @@ def marker_table(ended: list[Outcome]) -> dict:
         f"domain_{number}": header(f"Domain {number}", f"Best markers of domain {number}", None)
         for number in range(1, n_domains + 1)
     }
-    text = "The three best markers of each domain (Wilcoxon). All of them: markers.csv and the section's report."
+    text = "The three best markers of each domain (Wilcoxon). markers.csv and the section's report list all."
     return table("Domain markers", text, rows, headers)
 
 

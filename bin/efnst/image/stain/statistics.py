@@ -13,13 +13,13 @@ def stain_statistics(pixels: np.ndarray) -> tuple[dict | None, list[str]]:
     """Statistics of the stains from a sample uint8 [n, 3] of a section's tissue, and warnings.
 
     `macenko`: `stains` [2][3], unit vectors in optical density, haematoxylin first, and `concentrations` [2], the
-    99th percentile of each; `reinhard`: `mean` [3] and `sd` [3] of L*a*b*. None where they cannot be told.
+    99th percentile of each; `reinhard`: `mean` [3] and `sd` [3] of L*a*b*. None where they cannot be determined.
     """
     if len(pixels) < MIN_SAMPLE_PX:
         return None, [f"Too little tissue for the stains: {len(pixels)} px of the sample, {MIN_SAMPLE_PX} are needed."]
     found = {"n_px": len(pixels), "macenko": macenko_statistics(pixels), "reinhard": reinhard_statistics(pixels)}
     warnings = [
-        f"The tissue does not show two stains that could be told apart: no {method} statistics."
+        f"The tissue does not show two distinguishable stains: no {method} statistics."
         for method in METHODS[1:]
         if found[method] is None
     ]
