@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from efnst.simulation.space_ranger import (
-    LIST_FILE,
-    POSITION_COLUMNS,
-)
+from efnst.simulation.space_ranger import LIST_FILE, POSITION_COLUMNS
 
 MATRIX = "filtered_feature_bc_matrix.h5"
 HIRES = Path("spatial") / "tissue_hires_image.png"

@@ -51,19 +51,6 @@ def read_picture(data: anndata.AnnData, folder: Path, image: Path | None) -> Ima
     return small_image(path, section) if path else None
 
 
-def _plane(
-    section: dict, spatial: np.ndarray, image: Image.Image | None
-) -> tuple[np.ndarray, float, tuple[float, float]]:
-    """Where the plane of the maps begins in full-resolution px, its px per full-resolution px, its width and height."""
-    if image:
-        scale = float(section["image"]["scale"]) * image.width / float(section["image"]["width"])
-        return np.zeros(2), scale, image.size
-    pitch = float(section["pitch_px"])
-    extent = np.ptp(spatial, axis=0) + 2 * pitch
-    scale = MAX_IMAGE_PX / extent.max()
-    return spatial.min(axis=0) - pitch, scale, tuple(extent * scale)
-
-
 def section_view(data: anndata.AnnData, image: Image.Image | None) -> View:
     """Place the spots on the small image, or on a plane of their own."""
     section, spatial = plain(data.uns[SECTION]), data.obsm[SPATIAL]
@@ -83,6 +70,19 @@ def section_view(data: anndata.AnnData, image: Image.Image | None) -> View:
         cell=cell_outline(spatial, pitch, section["grid"]) * scale,
         window=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
     )
+
+
+def _plane(
+    section: dict, spatial: np.ndarray, image: Image.Image | None
+) -> tuple[np.ndarray, float, tuple[float, float]]:
+    """Where the plane of the maps begins in full-resolution px, its px per full-resolution px, its width and height."""
+    if image:
+        scale = float(section["image"]["scale"]) * image.width / float(section["image"]["width"])
+        return np.zeros(2), scale, image.size
+    pitch = float(section["pitch_px"])
+    extent = np.ptp(spatial, axis=0) + 2 * pitch
+    scale = MAX_IMAGE_PX / extent.max()
+    return spatial.min(axis=0) - pitch, scale, tuple(extent * scale)
 
 
 def cell_outline(spatial: np.ndarray, pitch: float, grid: str) -> np.ndarray:

@@ -22,6 +22,7 @@ def curve(gain: list[float], stability: list[float], se: float = 0.01, first: in
     return pd.DataFrame({"n_domains": numbers, "stability": stability, "se": se, "gain": gain, "gain_se": 0.1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_regions", [3, 5])
 def test_planted_regions_are_counted(n_regions: int) -> None:
     embedding, positions = stripes(n_regions, 0.5)

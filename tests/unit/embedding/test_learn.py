@@ -109,6 +109,7 @@ def test_weights_by_counts_matter_where_a_spot_has_few_counts(section: AnnData) 
     assert far[True] < 0.7 * far[False]
 
 
+@pytest.mark.slow
 def test_trainings_have_seeds_of_their_own_and_do_not_depend_on_threads(section: AnnData) -> None:
     alone, record = learn(section, n_seeds=3, epochs=3)
     assert len({run["seed"] for run in record["runs"]}) == 3
@@ -237,7 +238,7 @@ def test_one_seed_gives_one_embedding(section: AnnData, features: np.ndarray) ->
     assert not np.allclose(first["embedding_0"], other["embedding_0"], atol=0.1)
 
 
-@pytest.mark.parametrize("graph_loss", ["repaired", "published"])
+@pytest.mark.parametrize("graph_loss", ["repaired", pytest.param("published", marks=pytest.mark.slow)])
 def test_the_loss_falls(section: AnnData, graph_loss: str) -> None:
     _, record = learn(section, epochs=100, graph_loss=graph_loss, tolerance=0.0)
     loss = {name: np.array(values) for name, values in record["loss"].items()}

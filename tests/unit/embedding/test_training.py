@@ -12,6 +12,7 @@ from efnst.geometry.neighbours import neighbour_graph
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 def test_noise_hides_inputs_and_dropping_all_of_them_leaves_nothing_to_learn() -> None:
     random = np.random.default_rng(0)
     inputs = random.standard_normal((200, 5)).astype(np.float32)

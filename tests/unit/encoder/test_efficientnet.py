@@ -129,6 +129,7 @@ def test_onnx_equals_torch_on_real_patches(name: str, real_patches: list[np.ndar
         assert compare_with_torch(encoder, tmp_path / "encoder.onnx", patches) <= LARGEST_DIFFERENCE
 
 
+@pytest.mark.slow
 def test_features_of_a_patch_do_not_depend_on_its_batch(lite0_file: Path) -> None:
     patches = stained(33, 40)
     together = features(lite0_file, patches)
@@ -193,6 +194,7 @@ def test_every_encoder_has_a_width() -> None:
     assert tuple(FEATURES) == ENCODERS
 
 
+@pytest.mark.slow
 def test_a_graph_that_differs_is_refused(tmp_path: Path) -> None:
     encoder = load_encoder("efficientnet-b0", pretrained=False)[0]
     with torch.no_grad():

@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 
 from efnst.palette import domain_colour
-from efnst.reports.cohort import (
-    COLUMNS,
-    ENDED_UNEXPECTEDLY,
-    files_below,
-    merged_versions,
-    outcomes,
-    write_sections,
-)
+from efnst.reports.cohort import COLUMNS, ENDED_UNEXPECTEDLY, files_below, merged_versions, outcomes, write_sections
 from efnst.reports.multiqc import contents
 
 EVIL = "<script>alert(1)</script>&\"'"

@@ -17,9 +17,7 @@ from efnst.image.picture import MAX_IMAGE_PX
 from efnst.palette import domain_colour
 from efnst.program.records import Records
 from efnst.reports.maps import cell_outline, divisions, map_data, section_view
-from efnst.reports.section import (
-    domain_table,
-)
+from efnst.reports.section import domain_table
 
 
 def unpacked(packed: dict) -> list:

@@ -17,11 +17,7 @@ from tests.support.space_ranger import HIRES, MATRIX, SCALE, positions_of
 from efnst.errors import EfnstError
 from efnst.simulation.damage import DAMAGES, damage
 from efnst.simulation.feature_matrix import read_matrix
-from efnst.simulation.space_ranger import (
-    CSV_FILE,
-    LIST_FILE,
-    POSITION_COLUMNS,
-)
+from efnst.simulation.space_ranger import CSV_FILE, LIST_FILE, POSITION_COLUMNS
 
 
 def test_damage_needs_a_known_kind_and_a_section(outs: Path, tmp_path: Path) -> None:

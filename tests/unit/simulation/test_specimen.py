@@ -14,12 +14,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from efnst.errors import EfnstError
-from efnst.simulation.counts import (
-    MITOCHONDRIAL,
-    MIXING,
-    Programmes,
-    simulate_programmes,
-)
+from efnst.simulation.counts import MITOCHONDRIAL, MIXING, Programmes, simulate_programmes
 from efnst.simulation.specimen import Recipe, Specimen, simulate_expression, simulate_specimen
 
 
