@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 
-from efnst.errors import DAMAGED, EfnstError
+from efnst.errors import UNREADABLE, EfnstError
 from efnst.inputs.archive import is_archive
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, find_files, is_outs
@@ -87,7 +87,7 @@ def _holds_section(archive: Path) -> bool:
     try:
         with tarfile.open(archive, "r:*") as file:
             return any(member.name.endswith(f"spatial/{SCALE_FACTORS}") for member in file)
-    except DAMAGED:
+    except UNREADABLE:
         return False
 
 
@@ -95,8 +95,9 @@ def _holds_positions(path: Path) -> bool:
     """Whether an .h5ad file has positions."""
     try:
         with h5py.File(path) as file:
-            return "spatial" in file.get("obsm", ())
-    except DAMAGED:
+            obsm = file.get("obsm")
+            return isinstance(obsm, h5py.Group) and "spatial" in obsm
+    except UNREADABLE:
         return False
 
 

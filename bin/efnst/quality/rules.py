@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from efnst.errors import EfnstError, reading
+from efnst.errors import EfnstError, damaged, reading
 
 LEVELS = ("warn", "fail")  # by rising weight
 STATUSES = ("pass", *LEVELS)
@@ -28,10 +28,12 @@ class Rule:
 def read_rules(path: Path, record: str) -> list[Rule]:
     """The rules of a YAML file for one record, `section_qc` or `image_qc`."""
     with reading(path):
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
-        except yaml.YAMLError as error:
-            raise ValueError(f"no YAML: {error}") from error
+        text = path.read_text(encoding="utf-8-sig")
+    try:
+        with reading(path):
+            content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise damaged(path, f"no YAML: {error}") from error
     known = ("section_qc", "image_qc")
     if not isinstance(content, dict) or not set(content) <= set(known):
         raise EfnstError(f"Expected the rules of {' and '.join(known)} in {path.name}, found {_shown(content)}.")
