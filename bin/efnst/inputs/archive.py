@@ -7,6 +7,7 @@ archive stands for is copied), and an archive that unpacks to far more than its 
 import posixpath
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from shutil import copyfileobj
 
@@ -92,9 +93,9 @@ def unpack(archive: Path, into: Path, is_wanted: Callable[[str], bool], hops: in
 def _members(archive: Path) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
     """The members of an archive, in its order, with checked names and within the limits, and the open archive."""
     most, total = max(FREE_BYTES, MAX_RATIO * archive.stat().st_size), 0
-    with reading(archive):
-        file = tarfile.open(archive, "r:*")
-    with file:
+    with ExitStack() as opened:
+        with reading(archive):
+            file = opened.enter_context(tarfile.open(archive, "r:*"))
         for number, member in enumerate(each_read(archive, iter(file)), start=1):
             total += max(member.size, 0)
             if total > most or number > MAX_MEMBERS:

@@ -28,7 +28,7 @@ from efnst.program.cli import log, run
 
 def main(
     sample: Annotated[str, typer.Option()] = "",
-    end: Annotated[str, typer.Option(help="well, badly, bug, memory or the number of an error of the machine")] = "well",
+    end: Annotated[str, typer.Option(help="well, badly, bug, memory or an error number")] = "well",
     failure: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Ends as it is told."""
