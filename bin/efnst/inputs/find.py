@@ -13,6 +13,7 @@ from efnst.errors import UNREADABLE, EfnstError
 from efnst.inputs.archive import is_archive
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, find_files, is_outs
+from efnst.names import NO_IMAGE
 
 MAX_DEPTH = 8
 PASSED_OVER = ("work", "node_modules", "__pycache__")
@@ -118,7 +119,7 @@ def _described(path: Path) -> dict[str, Path | str]:
         for image in sorted((home / name).iterdir())
         if image.suffix.lower() in IMAGE_SUFFIXES
     ]
-    image = images[0] if len(images) == 1 else "" if files.images else "none"
+    image = images[0] if len(images) == 1 else "" if files.images else NO_IMAGE
     note = f"{len(images)} images, none of them was taken" if len(images) > 1 else ""
     labels = home / LABELS if (home / LABELS).is_file() else ""
     return {"image": image, "labels": labels, "bin_um": bin_um, "note": note}

@@ -12,8 +12,8 @@ from efnst.geometry.grid import (
 from efnst.inputs.located import located
 from efnst.inputs.positions import scale_of
 from efnst.inputs.source import Source
+from efnst.names import NO_IMAGE
 
-NO_IMAGE = "none"
 MAX_OUTSIDE = 0.05  # share of spots that may lie outside the image
 MIN_EXTENT = 0.25  # of the image's width or height, below which its scale is doubtful
 SIZE_TOLERANCE = 0.02

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import numpy as np
 
+from efnst.names import METHOD_TITLES
 from efnst.palette import domain_colour
-from efnst.reports.cohort import METHODS, STATUSES, Outcome
+from efnst.reports.cohort import STATUSES, Outcome
 from efnst.reports.profiles import Profiles, marker_scores, principal_components
 
 # Beside the word, for those who do not see red and green.
@@ -114,7 +115,7 @@ def score_table(ended: list[Outcome]) -> dict:
     headers = {}
     for score, title in names.items():
         scale = "RdYlGn" if score == "ari" else "Purples" if score == "silhouette" else "Oranges"
-        for method, name in METHODS.items():
+        for method, name in METHOD_TITLES.items():
             key = f"ari_{method}" if score == "ari" else f"{method}_{score}"
             better = "lower" if score in ("pas", "chaos") else "higher"
             about = _header(f"{title} {name}", f"{title} of {name}; {better} is better", THREE_DIGITS, scale)
