@@ -48,7 +48,8 @@ def main(
     import scipy.sparse as sp
 
     from efnst.domains.neighbourhoods import adjacency_z, domain_adjacency, permutations_of
-    from efnst.genes.markers import MIN_SPOTS, log_normalised, pseudobulk, rank_markers, untestable_domains
+    from efnst.genes.expression import log_normalise
+    from efnst.genes.markers import MIN_SPOTS, pseudobulk, rank_markers, untestable_domains
     from efnst.genes.spatial_genes import rank_spatial_genes, touching_spots
     from efnst.names import DOMAIN, SECTION, SPATIAL
     from efnst.program.arrays import write_table
@@ -60,7 +61,7 @@ def main(
     labels = data.obs[DOMAIN].astype("category").cat.remove_unused_categories().array
     counts = sp.csr_matrix(data.X)
     tested = counts.getnnz(axis=0) >= MIN_SPOTS
-    expression = log_normalised(counts)[:, np.flatnonzero(tested)]
+    expression = sp.csc_matrix(log_normalise(counts)[:, np.flatnonzero(tested)], dtype=np.float64)
     genes = data.var_names.to_numpy(dtype=str)[tested]
 
     markers = rank_markers(expression, genes, labels, options.n_markers)

@@ -1,6 +1,11 @@
-"""The one exception type for what a user can cause."""
+"""The one exception type for what a user can cause, and how damaged files are told from our own mistakes.
+
+`with reading(path):` stands around the calls that read a file, and around nothing else: what we make of the content
+comes after it, so that a mistake of ours keeps its traceback. Damage that we find ourselves is raised by `damaged`.
+"""
 
 import csv
+import errno
 import struct
 import tarfile
 import zipfile
@@ -9,27 +14,60 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-DAMAGED = (
-    *(OSError, EOFError, MemoryError, RuntimeError, SyntaxError),
-    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+UNREADABLE = (  # what readers raise for a damaged file
+    *(OSError, EOFError, RuntimeError, SyntaxError, ArithmeticError, LookupError, ValueError),
     *(csv.Error, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+INPUT_LOST = (errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT)
+NO_MEMORY = (errno.ENOMEM,)
 
 
 class EfnstError(Exception):
     """Bad input or options: the message says what was found, what was expected and what to do."""
 
 
+def machine_status(error: BaseException) -> int | None:
+    """The exit status of what the machine lacked, so that the task is tried again; None for any other error.
+
+    As conf/base.config has them: 104 input or output lost, 137 out of memory, 175 disk full.
+    """
+    if isinstance(error, MemoryError):
+        return 137
+    number = error.errno if isinstance(error, OSError) else None
+    statuses = dict.fromkeys(INPUT_LOST, 104) | dict.fromkeys(NO_MEMORY, 137) | dict.fromkeys(DISK_FULL, 175)
+    return statuses.get(number)
+
+
+def damaged(path: Path, what: object) -> EfnstError:
+    """The error for a damaged file; `what` was found is an exception or text."""
+    text = " ".join(str(what).split())[:300] or type(what).__name__
+    return EfnstError(f"Expected a complete {path.name}, found that it cannot be read ({text}): copy the file again.")
+
+
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn what a damaged file makes its reader raise, in one of many ways, into an error for the user."""
+def reading(path: Path, *also: type[Exception]) -> Iterator[None]:
+    """Turn what a reader raises for a damaged file, in one of many ways, into an error for the user.
+
+    `also` are further exceptions of this reader. Where the machine failed and not the file, its error is left as it is.
+    """
     try:
         yield
-    except DAMAGED as error:
-        what = " ".join(str(error).split())[:300] or type(error).__name__
-        raise EfnstError(
-            f"Expected a complete {path.name}, found that it cannot be read ({what}): copy the file again."
-        ) from error
+    except (*UNREADABLE, *also) as error:
+        if machine_status(error) is not None:
+            raise
+        raise damaged(path, error) from error
+
+
+def each_read(path: Path, items: Iterator, *also: type[Exception]) -> Iterator:
+    """The items of a lazy reader, each of them read within `reading`."""
+    end = object()
+    while True:
+        with reading(path, *also):
+            item = next(items, end)
+        if item is end:
+            return
+        yield item
 
 
 def check_choice(name: str, value: str, allowed: Iterable[str]) -> None:

@@ -9,11 +9,11 @@ from anndata import AnnData
 
 from efnst.geometry.outlines import joined_cells, scaled, spot_cells
 from efnst.image.picture import plain
-from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, PROVENANCE, SECTION, SPATIAL
+from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, METHOD_TITLES, NO_IMAGE, PROVENANCE, SECTION, SPATIAL
 from efnst.palette import division_colours
 from efnst.provenance.record import compact
 
-TITLES = {DOMAIN: "EfNST", "diffused": "diffused", "leiden": "leiden", LABEL: "label"}
+TITLES = METHOD_TITLES | {LABEL: "label"}
 
 
 def division_keys(obs: pd.DataFrame) -> list[str]:
@@ -53,7 +53,7 @@ def section_outlines(section: AnnData) -> dict[str, np.ndarray]:
 def image_scales(section: AnnData) -> dict[str, float]:
     """The images whose px outlines are given in, the full one and the one used, with px per full-resolution px."""
     image = plain(section.uns[SECTION])["image"]
-    used = {} if image["source"] in ("none", "fullres") else {image["source"]: float(image["scale"])}
+    used = {} if image["source"] in (NO_IMAGE, "fullres") else {image["source"]: float(image["scale"])}
     return {"fullres": 1.0} | used
 
 

@@ -9,13 +9,14 @@ from efnst.geometry.neighbours import laplacian
 GENES_AT_ONCE = 200  # few, since each block is copied several times
 
 
-def log_normalise(counts: sparse.csr_array, totals: np.ndarray | None = None) -> sparse.csr_array:
-    """log(1 + counts · median total / total) of each spot, float32 [n_spots, n_genes].
+def log_normalise(counts: sparse.csr_array) -> sparse.csr_array:
+    """log(1 + counts · median total / total) of each spot, float32 [n_spots, n_genes]; the median is of totals above 0.
 
-    `totals` [n_spots] are the library sizes, where `counts` holds only a part of the genes.
+    What scanpy's `normalize_total` and `log1p` give, to the last digit or two of float32. They are not called since the
+    learning step would start 7 s later for it, and normalises once a training (bench/scverse.py).
     """
-    totals = np.asarray(counts.sum(1)).ravel() if totals is None else np.asarray(totals, float)
-    factor = np.median(totals) / np.maximum(totals, 1e-12)
+    totals = np.asarray(counts.sum(1)).ravel()
+    factor = np.median(totals[totals > 0]) / np.maximum(totals, 1e-12) if totals.any() else np.zeros(len(totals))
     scaled = sparse.csr_array(sparse.diags_array(factor) @ counts, dtype=np.float32)
     scaled.data = np.log1p(scaled.data)
     return scaled

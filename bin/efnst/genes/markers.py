@@ -16,19 +16,6 @@ CHUNK_NONZEROS = 20_000_000  # non-zero counts that are ranked at a time
 COLUMNS = ["domain", "gene", "score", "log2_fold_change", "p_value", "p_adjusted", "fraction_in", "fraction_out"]
 
 
-def log_normalised(counts: sp.csr_matrix) -> sp.csc_matrix:
-    """Scale each spot to the median total of all spots and take log1p.
-
-    counts: raw counts [n_spots, n_genes]; returns float64 [n_spots, n_genes] without stored zeros.
-    """
-    totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-    scale = np.divide(np.median(totals[totals > 0]), totals, out=np.zeros_like(totals), where=totals > 0)
-    expression = sp.csc_matrix(sp.diags(scale) @ counts.astype(np.float64))
-    expression.eliminate_zeros()
-    expression.data = np.log1p(expression.data)
-    return expression
-
-
 def rank_markers(expression: sp.csc_matrix, genes: np.ndarray, domains: pd.Categorical, n_markers: int) -> pd.DataFrame:
     """The `n_markers` best up-regulated genes of each domain, best first.
 

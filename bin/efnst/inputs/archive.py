@@ -7,11 +7,11 @@ archive stands for is copied), and an archive that unpacks to far more than its 
 import posixpath
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from shutil import copyfileobj
 
-from efnst.errors import EfnstError, reading
+from efnst.errors import EfnstError, each_read, reading
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import (
     BIN_FOLDER,
@@ -67,34 +67,36 @@ def unpack(archive: Path, into: Path, is_wanted: Callable[[str], bool], hops: in
     A link becomes a copy of what it stands for, at most `hops` links away.
     """
     written, links = [], []
-    with _members(archive) as members:
-        for name, member, file in members:
-            if member.isdir() and BIN_FOLDER.fullmatch(posixpath.basename(name)):
+    for name, member, file in _members(archive):
+        if member.isdir() and BIN_FOLDER.fullmatch(posixpath.basename(name)):
+            with reading(archive):  # a file may have this name
                 (into / name).mkdir(parents=True, exist_ok=True)  # to be listed where another bin size is asked for
-            if not is_wanted(name):
-                continue
-            if member.isreg():
+        if not is_wanted(name):
+            continue
+        if member.isreg():
+            with reading(archive):
                 _write(file.extractfile(member), into / name)
-                written.append(name)
-            elif member.issym() or member.islnk():
-                links.append((name, _target(archive, name, member)))
+            written.append(name)
+        elif member.issym() or member.islnk():
+            links.append((name, _target(archive, name, member)))
     missing = {target for _, target in links if not (into / target).is_file()}
     if missing and hops:
         unpack(archive, into, missing.__contains__, hops - 1)
     for name, target in links:
         if (into / target).is_file():
-            _write((into / target).open("rb"), into / name)
+            with reading(archive):  # a folder may have this name
+                _write((into / target).open("rb"), into / name)
             written.append(name)
     return written
 
 
-@contextmanager
-def _members(archive: Path) -> Iterator[Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]]:
+def _members(archive: Path) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
     """The members of an archive, in its order, with checked names and within the limits, and the open archive."""
-
-    def checked(file: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
-        most, total = max(FREE_BYTES, MAX_RATIO * archive.stat().st_size), 0
-        for number, member in enumerate(file, start=1):
+    most, total = max(FREE_BYTES, MAX_RATIO * archive.stat().st_size), 0
+    with ExitStack() as opened:
+        with reading(archive):
+            file = opened.enter_context(tarfile.open(archive, "r:*"))
+        for number, member in enumerate(each_read(archive, iter(file)), start=1):
             total += max(member.size, 0)
             if total > most or number > MAX_MEMBERS:
                 raise EfnstError(
@@ -102,9 +104,6 @@ def _members(archive: Path) -> Iterator[Iterator[tuple[str, tarfile.TarInfo, tar
                     f"{MAX_MEMBERS} files, found more: unpack it yourself and give the folder, if you trust it."
                 )
             yield _inside(archive, member.name), member, file
-
-    with reading(archive), tarfile.open(archive, "r:*") as file:
-        yield checked(file)
 
 
 def _inside(archive: Path, name: str) -> str:

@@ -4,10 +4,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from efnst.errors import EfnstError
-from efnst.inputs.image_choice import NO_IMAGE
 from efnst.inputs.samplesheet import URI, Samplesheet, sections
 from efnst.inputs.section import load_section
-from efnst.names import SECTION
+from efnst.names import NO_IMAGE, SECTION
 
 
 @dataclass

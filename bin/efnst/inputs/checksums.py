@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from efnst.inputs.space_ranger import Files, find_files
+from efnst.names import NO_IMAGE
 
 WHOLE_BYTES = 2**28  # files up to this size are read as a whole, under a second
 BLOCK_BYTES, N_BLOCKS = 2**20, 64  # of larger ones, spread evenly from the first byte to the last
@@ -38,7 +39,7 @@ def input_checksums(section: Path, image: str, labels: str, bin_um: str = "") ->
         paths = []
     else:
         rows, paths = [], _paths(find_files(section, bin_um), image)
-    if image and image.lower() != "none":
+    if image and image.lower() != NO_IMAGE:
         paths.append(("full-resolution image", Path(image)))
     if labels:
         paths.append(("labels", Path(labels)))
@@ -50,7 +51,7 @@ def _paths(files: Files, image: str) -> list[tuple[str, Path]]:
     """The files of a Space Ranger folder with what each is for."""
     paths = [("counts", path) for path in (sorted(files.matrix.iterdir()) if files.matrix.is_dir() else [files.matrix])]
     paths += [("positions", files.positions), ("scale factors", files.scale_factors)]
-    if image.lower() != "none":
+    if image.lower() != NO_IMAGE:
         paths += [(f"{name} image", path) for name, path in files.images.items()]
     return paths
 

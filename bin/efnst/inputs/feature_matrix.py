@@ -4,6 +4,7 @@ What a file claims to hold is compared with its size before anything of that siz
 """
 
 import gzip
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,10 +14,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from efnst.errors import EfnstError, reading
+from efnst.errors import EfnstError, damaged, each_read, reading
+from efnst.inputs.hdf5 import DEFLATE_RATIO, column, member, names_in, opened
 
 EXPRESSION = "Gene Expression"
-DEFLATE_RATIO = 1032  # no deflated byte unfolds to more
 LEAST_LINE = 6  # bytes of a line of matrix.mtx: row, column and value of one digit each
 MAX_TEXT_BYTES = 1_000_000_000  # of barcodes.tsv and features.tsv, unpacked
 BLOCK_BYTES = 10_000_000
@@ -99,43 +100,28 @@ def _read_h5(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, c
     The file holds the matrix by barcode in compressed columns of features × barcodes, which is compressed rows of
     barcodes × features: nothing has to be converted.
     """
-    with reading(path), h5py.File(path) as file:
-        if not isinstance(file.get("matrix"), h5py.Group) or "features" not in file["matrix"]:
-            held = ", ".join(list(file)[:8]) or "nothing"
+    with opened(path) as file:
+        matrix = member(file, "matrix")
+        named = member(matrix, "features")
+        if not isinstance(named, h5py.Group):
+            held = ", ".join(names_in(file)[:8]) or "nothing"
             raise EfnstError(
                 f"Expected the group matrix with features as Space Ranger writes it in {path.name}, found {held}: "
                 "give filtered_feature_bc_matrix.h5 of Space Ranger."
             )
-        matrix, most = file["matrix"], DEFLATE_RATIO * path.stat().st_size
-        n_features, n_barcodes = (int(size) for size in _values(matrix["shape"], most))
-        barcodes = _text(_values(matrix["barcodes"], most))
-        columns = ("id", "name", "feature_type")
-        features = pd.DataFrame({name: _text(_values(matrix["features"][name], most)) for name in columns})
-        _require_sizes((n_barcodes, n_features), barcodes, features)
-        counts = csr_matrix((n_barcodes, n_features), dtype=np.int32)
+        barcodes = _text(column(matrix, "barcodes"), path)
+        texts = {name: _text(column(named, name), path) for name in ("id", "name", "feature_type")}
+        if len({len(text) for text in texts.values()}) > 1:
+            raise damaged(path, "its features have ids, names and types of different numbers")
+        features, shape = pd.DataFrame(texts), (len(barcodes), len(texts["id"]))
+        _require_sizes(column(matrix, "shape").tolist()[::-1], barcodes, features, path)
+        counts = csr_matrix(shape, dtype=np.int32)
         if with_counts:
-            indices = np.empty(_checked(matrix["indices"], most).shape, np.int32)
-            matrix["indices"].read_direct(
-                indices
-            )  # 64-bit numbers in the file; those too large for 32 become the largest
-            parts = (_values(matrix["data"], most), indices, _values(matrix["indptr"], most))
-            counts = csr_matrix(parts, shape=(n_barcodes, n_features))
-            counts.check_format(full_check=True)
+            parts = column(matrix, "data"), column(matrix, "indices", np.int32), column(matrix, "indptr")
+            with reading(path, TypeError):
+                counts = csr_matrix(parts, shape=shape)
+                counts.check_format(full_check=True)
     return barcodes, features, counts
-
-
-def _checked(dataset: h5py.Dataset, most_bytes: int) -> h5py.Dataset:
-    """`dataset`, which must not claim more than `most_bytes`."""
-    if dataset.nbytes > most_bytes:
-        raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes, more than the file can hold")
-    return dataset
-
-
-def _values(dataset: h5py.Dataset, most_bytes: int) -> np.ndarray:
-    """All values of a dataset of one dimension."""
-    if dataset.ndim != 1:
-        raise ValueError(f"{dataset.name} has {dataset.ndim} dimensions instead of 1")
-    return _checked(dataset, most_bytes)[:]
 
 
 def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, csr_matrix]:
@@ -143,51 +129,55 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
     matrix = _plain_or_gz(path, "matrix.mtx")
     barcodes = _plain_or_gz(path, "barcodes.tsv")
     features = _plain_or_gz(path, "features.tsv", "genes.tsv")
-    with reading(barcodes):
-        names = np.array([line[0] for line in _tab_separated(barcodes)], dtype=object)
-    with reading(features):
-        absent = ["", "", EXPRESSION]  # genes.tsv of old has no third column
-        lines = [line[:3] + absent[len(line) :] for line in _tab_separated(features)]
-        table = pd.DataFrame(lines, columns=["id", "name", "feature_type"], dtype=object)
-    with reading(matrix), _open(matrix) as file:
-        n_features, n_barcodes, n_entries = _market_header(file)
-        _require_sizes((n_barcodes, n_features), names, table)
-        if n_entries > matrix.stat().st_size * (DEFLATE_RATIO if matrix.suffix == ".gz" else 1) / LEAST_LINE:
-            raise ValueError(f"it claims {n_entries} entries, more than the file can hold")
+    names = np.array([line[0] for line in _tab_separated(barcodes)], dtype=object)
+    absent = ["", "", EXPRESSION]  # genes.tsv of old has no third column
+    lines = [line[:3] + absent[len(line) :] for line in _tab_separated(features)]
+    table = pd.DataFrame(lines, columns=["id", "name", "feature_type"], dtype=object)
+    with _open(matrix) as file:
+        n_features, n_barcodes, n_entries = _market_header(matrix, file)
         shape = (n_barcodes, n_features)
-        counts = _market_entries(file, shape, n_entries) if with_counts else csr_matrix(shape, dtype=np.int32)
+        _require_sizes([*shape], names, table, matrix)
+        if n_entries > matrix.stat().st_size * (DEFLATE_RATIO if matrix.suffix == ".gz" else 1) / LEAST_LINE:
+            raise damaged(matrix, f"it claims {n_entries} entries, more than the file can hold")
+        counts = _market_entries(matrix, file, shape, n_entries) if with_counts else csr_matrix(shape, dtype=np.int32)
     return names, table, counts
 
 
-def _market_header(file: BinaryIO) -> tuple[int, int, int]:
+def _market_header(path: Path, file: BinaryIO) -> tuple[int, int, int]:
     """Features, barcodes and entries that a matrix.mtx claims; the file is left at its first entry."""
-    kind = file.readline(LONGEST_LINE).decode().lower().split()
+    with reading(path):
+        kind = file.readline(LONGEST_LINE).decode().lower().split()
     if kind[:3] != ["%%matrixmarket", "matrix", "coordinate"] or kind[3:] not in MARKET_KINDS:
-        raise ValueError(f"it starts with {' '.join(kind)[:80]!r} instead of {MARKET_START}")
-    line = file.readline(LONGEST_LINE)
+        raise damaged(path, f"it starts with {' '.join(kind)[:80]!r} instead of {MARKET_START}")
+    line = b"%"
     while line.startswith(b"%") or (line and not line.strip()):
-        line = file.readline(LONGEST_LINE)
-    sizes = [int(size) for size in line.split()]
-    if len(sizes) != 3 or min(sizes) < 0:
-        raise ValueError(f"it has {line[:80]!r} instead of the numbers of features, barcodes and entries")
-    return sizes[0], sizes[1], sizes[2]
+        with reading(path):
+            line = file.readline(LONGEST_LINE)
+    sizes = line.split()
+    if len(sizes) != 3 or not all(size.isdigit() and len(size) < 19 for size in sizes):
+        raise damaged(path, f"it has {line[:80]!r} instead of the numbers of features, barcodes and entries")
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
-def _market_entries(file: BinaryIO, shape: tuple[int, int], n_entries: int) -> csr_matrix:
-    """The entries as CSR [n_barcodes, n_features]; read by pandas: SciPy's reader crashes on damaged files."""
+def _market_blocks(path: Path, file: BinaryIO) -> Iterator[pd.DataFrame]:
+    """The entries of a matrix.mtx, numbered from 1; read by pandas: SciPy's reader crashes on damaged files."""
     columns = {"feature": np.int64, "barcode": np.int64, "value": np.float64}
-    blocks, total = [], 0
-    if n_entries:
+    with reading(path):
         blocks = pd.read_csv(file, sep=r"\s+", names=list(columns), dtype=columns, chunksize=ENTRIES_AT_ONCE)
-    parts = []
-    for block in blocks:
+    return each_read(path, blocks)
+
+
+def _market_entries(path: Path, file: BinaryIO, shape: tuple[int, int], n_entries: int) -> csr_matrix:
+    """The entries as CSR [n_barcodes, n_features]."""
+    parts, total = [], 0
+    for block in _market_blocks(path, file) if n_entries else ():
         total += len(block)
         at = block[["barcode", "feature"]].to_numpy() - 1
         if total > n_entries or (at < 0).any() or (at >= shape).any():
-            raise ValueError(f"it has entries beyond the {n_entries} of {shape[1]} × {shape[0]} that it claims")
+            raise damaged(path, f"it has entries beyond the {n_entries} of {shape[1]} × {shape[0]} that it claims")
         parts.append((at.astype(np.int32), block["value"].to_numpy()))
     if total != n_entries:
-        raise ValueError(f"it ends after {total} of {n_entries} entries")
+        raise damaged(path, f"it ends after {total} of {n_entries} entries")
     at = np.concatenate([at for at, _ in parts]) if parts else np.empty((0, 2), np.int32)
     values = np.concatenate([values for _, values in parts]) if parts else np.empty(0)
     return csr_matrix((values, at.T), shape=shape)
@@ -198,12 +188,13 @@ def _open(path: Path) -> BinaryIO:
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
-def _require_sizes(shape: tuple[int, int], barcodes: np.ndarray, features: pd.DataFrame) -> None:
-    """Raise ValueError where the parts of a matrix do not fit together."""
-    if shape != (len(barcodes), len(features)):
-        raise ValueError(
-            f"the matrix is for {shape[0]} barcodes × {shape[1]} features, "
-            f"but {len(barcodes)} barcodes and {len(features)} features are named"
+def _require_sizes(shape: list[int], barcodes: np.ndarray, features: pd.DataFrame, path: Path) -> None:
+    """Refuse a matrix whose parts do not fit together."""
+    if shape != [len(barcodes), len(features)]:
+        raise damaged(
+            path,
+            f"the matrix is for {' × '.join(map(str, shape))} barcodes × features, "
+            f"but {len(barcodes)} barcodes and {len(features)} features are named",
         )
 
 
@@ -226,15 +217,17 @@ def listing(folder: Path) -> str:
 
 def _tab_separated(path: Path) -> list[list[str]]:
     """Lines of a tab-separated file, plain or compressed."""
-    with _open(path) as file:
+    with reading(path), _open(path) as file:
         content = b""
-        while block := file.read(BLOCK_BYTES):
+        while len(content) <= MAX_TEXT_BYTES and (block := file.read(BLOCK_BYTES)):
             content += block
-            if len(content) > MAX_TEXT_BYTES:
-                raise ValueError(f"it unpacks to more than {MAX_TEXT_BYTES} bytes")
-    return [line.rstrip("\r").split("\t") for line in content.decode().split("\n") if line.strip()]
+        text = content.decode()
+    if len(content) > MAX_TEXT_BYTES:
+        raise damaged(path, f"it unpacks to more than {MAX_TEXT_BYTES} bytes")
+    return [line.rstrip("\r").split("\t") for line in text.split("\n") if line.strip()]
 
 
-def _text(values: np.ndarray) -> np.ndarray:
+def _text(values: np.ndarray, path: Path) -> np.ndarray:
     """Bytes of an HDF5 file as text."""
-    return np.array([value.decode() if isinstance(value, bytes) else str(value) for value in values], dtype=object)
+    with reading(path):
+        return np.array([value.decode() if isinstance(value, bytes) else str(value) for value in values], dtype=object)

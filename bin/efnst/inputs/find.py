@@ -9,10 +9,11 @@ from pathlib import Path
 
 import h5py
 
-from efnst.errors import DAMAGED, EfnstError
+from efnst.errors import UNREADABLE, EfnstError
 from efnst.inputs.archive import is_archive
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, find_files, is_outs
+from efnst.names import NO_IMAGE
 
 MAX_DEPTH = 8
 PASSED_OVER = ("work", "node_modules", "__pycache__")
@@ -87,7 +88,7 @@ def _holds_section(archive: Path) -> bool:
     try:
         with tarfile.open(archive, "r:*") as file:
             return any(member.name.endswith(f"spatial/{SCALE_FACTORS}") for member in file)
-    except DAMAGED:
+    except UNREADABLE:
         return False
 
 
@@ -95,8 +96,9 @@ def _holds_positions(path: Path) -> bool:
     """Whether an .h5ad file has positions."""
     try:
         with h5py.File(path) as file:
-            return "spatial" in file.get("obsm", ())
-    except DAMAGED:
+            obsm = file.get("obsm")
+            return isinstance(obsm, h5py.Group) and "spatial" in obsm
+    except UNREADABLE:
         return False
 
 
@@ -117,7 +119,7 @@ def _described(path: Path) -> dict[str, Path | str]:
         for image in sorted((home / name).iterdir())
         if image.suffix.lower() in IMAGE_SUFFIXES
     ]
-    image = images[0] if len(images) == 1 else "" if files.images else "none"
+    image = images[0] if len(images) == 1 else "" if files.images else NO_IMAGE
     note = f"{len(images)} images, none of them was taken" if len(images) > 1 else ""
     labels = home / LABELS if (home / LABELS).is_file() else ""
     return {"image": image, "labels": labels, "bin_um": bin_um, "note": note}

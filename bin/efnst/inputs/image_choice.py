@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from efnst.errors import EfnstError, reading
+from efnst.errors import EfnstError, damaged, reading
 from efnst.geometry.grid import (
     Grid,
 )
 from efnst.inputs.located import located
 from efnst.inputs.positions import scale_of
 from efnst.inputs.source import Source
+from efnst.names import NO_IMAGE
 
-NO_IMAGE = "none"
 MAX_OUTSIDE = 0.05  # share of spots that may lie outside the image
 MIN_EXTENT = 0.25  # of the image's width or height, below which its scale is doubtful
 SIZE_TOLERANCE = 0.02
@@ -106,18 +106,16 @@ def _tiff_size(path: Path) -> tuple[int, int]:
     """Width and height of the largest level of a TIFF, which must hold all the bytes its header promises."""
     import tifffile
 
-    with reading(path):
-        try:
-            with tifffile.TiffFile(path) as file:
-                page = file.series[0].levels[0].keyframe
-        except Exception as error:  # tifffile stumbles over a damaged header in many ways
-            raise ValueError(f"damaged TIFF header, {type(error).__name__}: {error}") from error
-        end = max((start + n for start, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
-        if end > path.stat().st_size:
-            raise ValueError(f"it ends after {path.stat().st_size} of at least {end} bytes")
-        if not page.imagewidth * page.imagelength:
-            raise ValueError(f"an image of {page.imagewidth} × {page.imagelength} px")
-        return int(page.imagewidth), int(page.imagelength)
+    with reading(path, Exception), tifffile.TiffFile(path) as file:  # it stumbles over damaged headers in many ways
+        page = file.series[0].levels[0].keyframe
+        offsets, sizes = page.dataoffsets, page.databytecounts
+        width, height = int(page.imagewidth), int(page.imagelength)
+    end = max((start + n for start, n in zip(offsets, sizes, strict=False)), default=0)
+    if len(offsets) != len(sizes) or end > path.stat().st_size:
+        raise damaged(path, f"it ends after {path.stat().st_size} of at least {end} bytes")
+    if not width * height:
+        raise damaged(path, f"an image of {width} × {height} px")
+    return width, height
 
 
 def _check_full_resolution(width: int, height: int, section: Source) -> list[str]:

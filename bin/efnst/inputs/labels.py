@@ -15,7 +15,8 @@ def read_labels(path: Path) -> pd.Series:
         raise EfnstError(f"Expected a CSV of labels, found no file {path}: check the column labels.")
     with reading(path):
         header = path.read_text(encoding="utf-8-sig").partition("\n")[0]
-        separator = max(",\t;", key=header.count)
+    separator = max(",\t;", key=header.count)
+    with reading(path):
         table = pd.read_csv(
             path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
         )

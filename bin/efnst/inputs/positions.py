@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from efnst.errors import EfnstError, reading
+from efnst.errors import EfnstError, damaged, reading
 from efnst.inputs.feature_matrix import require_unique
 
 POSITION_COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
@@ -33,9 +33,10 @@ def read_positions(path: Path) -> tuple[pd.DataFrame, str]:
 def read_scales(path: Path) -> dict[str, float]:
     """Read the scale factors; every number among them is finite and above 0."""
     with reading(path):
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes are too many for scale factors")
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        n_bytes = path.stat().st_size
+        content = json.loads(path.read_text(encoding="utf-8-sig")) if n_bytes <= MAX_JSON_BYTES else None
+    if n_bytes > MAX_JSON_BYTES:
+        raise damaged(path, f"{n_bytes} bytes are too many for scale factors")
     return checked_scales(content, path.name)
 
 
@@ -87,7 +88,7 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
             skipinitialspace=True,
             index_col=False,
         )
-        table.columns = [str(name).strip().lower() for name in table.columns]
+    table.columns = [str(name).strip().lower() for name in table.columns]
     return _checked(table, path, first_line=2 if has_header else 1), has_header
 
 
@@ -96,24 +97,24 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
-    with reading(path):
-        try:
-            with ParquetFile(path) as file:
-                if file.metadata.num_rows > MAX_POSITIONS:
-                    raise ValueError(f"it claims {file.metadata.num_rows} rows")
-                known = [name for name in POSITION_COLUMNS if name in file.schema_arrow.names]
-                table = file.read(columns=known).to_pandas()
-        except ArrowException as error:
-            raise ValueError(str(error)) from error
+    with reading(path, ArrowException):
+        file = ParquetFile(path)
+        n_rows, held = file.metadata.num_rows, file.schema_arrow.names
+    with file:
+        if n_rows > MAX_POSITIONS:
+            raise damaged(path, f"it claims {n_rows} rows")
+        known = [name for name in POSITION_COLUMNS if name in held]
+        with reading(path, ArrowException):
+            table = file.read(columns=known).to_pandas()
     return _checked(table, path, first_line=1)
 
 
 def _read_cells(path: Path) -> pd.DataFrame:
     """Centres of cells from the outlines of Space Ranger 4, as if they were spots in tissue that lie on no array."""
     with reading(path):
-        outlines = json.loads(path.read_bytes())["features"]
-        ids = [int(outline["properties"]["cell_id"]) for outline in outlines]
-        centres = np.array([_centre(outline["geometry"]) for outline in outlines]).reshape(-1, 2)
+        content = json.loads(path.read_bytes())
+    cells = [_cell(outline, path) for outline in _member(content, "features", list, path)]
+    ids, centres = [number for number, _ in cells], np.array([_centre(rings) for _, rings in cells]).reshape(-1, 2)
     columns = {
         "barcode": [f"cellid_{number:09d}-1" for number in ids],
         **{"in_tissue": 1, "array_row": NO_ARRAY, "array_col": NO_ARRAY},
@@ -122,12 +123,33 @@ def _read_cells(path: Path) -> pd.DataFrame:
     return _checked(pd.DataFrame(columns), path, first_line=1)
 
 
-def _centre(geometry: dict) -> np.ndarray:
-    """Centre of mass, x and y, of the outer ring of a polygon, of the largest where there are several."""
-    rings = geometry["coordinates"]
-    outer = [rings[0]] if geometry["type"] == "Polygon" else [parts[0] for parts in rings]
-    masses = [_mass(np.asarray(ring, float)[:, :2]) for ring in outer]
-    return max(masses, key=lambda mass: mass[0])[1]
+def _member(content: object, name: str, kind: type, path: Path) -> object:
+    """A member of a JSON object, which must be there and of this kind."""
+    value = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(value, kind):
+        raise damaged(path, f"where {name} should stand, it has {str(value)[:80]}")
+    return value
+
+
+def _cell(outline: object, path: Path) -> tuple[int, list[np.ndarray]]:
+    """Number and outer rings, each float64 [n_corners, 2], of a cell."""
+    number = _member(_member(outline, "properties", dict, path), "cell_id", int | str, path)
+    geometry = _member(outline, "geometry", dict, path)
+    parts = _member(geometry, "coordinates", list, path)
+    polygons = [parts] if geometry.get("type") == "Polygon" else parts
+    if not polygons or not all(isinstance(polygon, list) and polygon for polygon in polygons):
+        raise damaged(path, f"a cell has the outline {str(parts)[:80]}")
+    with reading(path, TypeError):  # numbers from JSON that need not be any
+        rings = [np.asarray(polygon[0], float) for polygon in polygons]
+        number = int(number)
+    if any(ring.ndim != 2 or not len(ring) or ring.shape[1] < 2 for ring in rings):
+        raise damaged(path, f"a cell has the outline {str(parts)[:80]}")
+    return number, [ring[:, :2] for ring in rings]
+
+
+def _centre(rings: list[np.ndarray]) -> np.ndarray:
+    """Centre of mass, x and y, of the largest of the rings."""
+    return max(map(_mass, rings), key=lambda mass: mass[0])[1]
 
 
 def _mass(ring: np.ndarray) -> tuple[float, np.ndarray]:
@@ -150,10 +172,11 @@ def _checked(table: pd.DataFrame, path: Path, first_line: int) -> pd.DataFrame:
         raise EfnstError(
             f"Expected positions in {path.name}, found none: take the file from the Space Ranger run again."
         )
-    with reading(path):
-        barcodes = table["barcode"].str.strip().to_numpy(object)
-        numbers = table[POSITION_COLUMNS[1:]].apply(pd.to_numeric, errors="coerce")
-        wrong = ~np.isfinite(numbers.to_numpy(float, na_value=np.nan))
+    if not pd.api.types.is_string_dtype(table["barcode"]):
+        raise damaged(path, f"barcodes of the type {table['barcode'].dtype}")
+    barcodes = table["barcode"].str.strip().to_numpy(object)
+    numbers = table[POSITION_COLUMNS[1:]].apply(pd.to_numeric, errors="coerce")
+    wrong = ~np.isfinite(numbers.to_numpy(float, na_value=np.nan))
     require_unique(barcodes, path.name)
     if wrong.any():
         row, column = (int(index) for index in np.argwhere(wrong)[0])

@@ -11,9 +11,9 @@ from pathlib import Path
 import yaml
 
 from efnst.errors import EfnstError
+from efnst.names import NO_IMAGE
 from efnst.program.parameters import coerce, errors_by_name, expectation, found_and_expected, show, suggestion
 
-NO_IMAGE = "none"
 URI = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
 PATH_FORMATS = ("file-path", "directory-path")
 UNSTAGED = re.compile(r"[$*?\[\]{}\x00-\x1f\x7f]")  # Nextflow's own scripts would act on these, or lose them

@@ -66,8 +66,9 @@ def read_image(path: Path, name: str) -> np.ndarray:
     images = _open(path).images
     if name not in images:
         raise EfnstError(f"Expected the image {name} in {path.name}, found {', '.join(images) or 'none'}.")
-    with reading(path):
-        return np.asarray(_finest(images[name]).transpose("y", "x", "c").data)
+    finest = _finest(images[name]).transpose("y", "x", "c")
+    with reading(path, Exception):
+        return np.asarray(finest.data)
 
 
 def _open(path: Path) -> "SpatialData":
@@ -83,7 +84,7 @@ def _open(path: Path) -> "SpatialData":
 
         _forget_codecs()
         logging.getLogger("ome_zarr").setLevel(logging.ERROR)  # it reports every array
-        with reading(path):
+        with reading(path, Exception):  # zarr, dask, ome-zarr and geopandas have exceptions of their own
             try:
                 return read_zarr(path, selection=("images", "shapes", "tables"))
             except (numcodecs.errors.UnknownCodecError, zarr.errors.UnknownCodecError) as error:

@@ -4,6 +4,7 @@ import json
 import logging
 import platform
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import wraps
@@ -15,7 +16,7 @@ from typing import Annotated, get_type_hints
 import typer
 
 from efnst import __version__
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, machine_status
 from efnst.program.options import is_options, options_from_text, parameters_of
 from efnst.program.parameters import help_of, known_parameters
 
@@ -31,6 +32,7 @@ def run(main: Callable[..., None], uses_torch: bool = False) -> None:
 
     Exit status 0: done; 2: an `EfnstError`, printed without a traceback. With `--failure FILE` on the command line an
     `EfnstError` becomes a record in FILE (`sample`, `step`, `reason`) and the status is 0, so that a cohort can go on.
+    Where the machine ran out of memory or disk or lost a file, the status is one that is tried again.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     step = Path(sys.argv[0]).stem
@@ -50,6 +52,11 @@ def run(main: Callable[..., None], uses_torch: bool = False) -> None:
         from efnst.records.cohort import Failure
 
         write_record(Path(failure), Failure(sample=sample, step=step, reason=reason))
+    except (OSError, MemoryError) as error:
+        if (status := machine_status(error)) is None:
+            raise
+        traceback.print_exc()
+        sys.exit(status)
 
 
 def with_options(main: Callable[..., None]) -> Callable[..., None]:

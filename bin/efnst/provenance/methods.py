@@ -1,6 +1,6 @@
 """The methods of a section as text, with the values that really ran, and what to cite."""
 
-from efnst.names import DOMAIN
+from efnst.names import DOMAIN, NO_IMAGE
 from efnst.records.encoder import EncoderRecord, FeaturesRecord
 from efnst.records.section import Records
 
@@ -69,7 +69,7 @@ def methods_text(records: Records, parameters: dict, image_source: str) -> dict[
     if records.encoder:
         given |= {"encoder": _encoder_named(records.encoder), "encoder_device": _device_named(records.features)}
         given["precision"] = records.features.precision
-    sentences = METHODS_TEXT | ({"image": "No image was used."} if image_source == "none" else {})
+    sentences = METHODS_TEXT | ({"image": "No image was used."} if image_source == NO_IMAGE else {})
     return {topic: text for topic, sentence in sentences.items() if (text := _filled(sentence, given))}
 
 
@@ -102,6 +102,6 @@ def citations(records: Records, has_layout: bool) -> dict[str, str]:
         "Macenko": stain != "macenko",
         "Reinhard": stain != "reinhard",
         "Spatial prior": "spatial prior" not in records.domains.methods[DOMAIN].how,
-        "UMAP": not has_layout,
+        **dict.fromkeys(("UMAP", "scanpy"), not has_layout),
     }
     return {name: text for name, text in CITATIONS.items() if not left_out.get(name)}

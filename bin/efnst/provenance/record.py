@@ -4,7 +4,7 @@ import pandas as pd
 from anndata import AnnData
 
 from efnst.image.picture import plain
-from efnst.names import PROVENANCE, QC, SECTION
+from efnst.names import NO_IMAGE, PROVENANCE, QC, SECTION
 from efnst.records.encoder import EncoderRecord, FeaturesRecord
 from efnst.records.quality import ImageQc
 
@@ -27,7 +27,7 @@ def add_origin(
     qc, image = plain(section.uns[QC]), plain(section.uns[SECTION])["image"]
     record = section.uns[PROVENANCE]
     devices = {"network": str(record["training"]["device"])}
-    ran = qc.get("thresholds", {}) | {"use_image": image["source"] != "none"}
+    ran = qc.get("thresholds", {}) | {"use_image": image["source"] != NO_IMAGE}
     if image_qc:
         ran["patch_um"] = ",".join(f"{patch.patch_um:g}" for patch in image_qc.patches)
     if encoder:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from efnst.errors import EfnstError, reading
+from efnst.errors import EfnstError, damaged, reading
+from efnst.program.parameters import show
 
 LEVELS = ("warn", "fail")  # by rising weight
 STATUSES = ("pass", *LEVELS)
@@ -28,16 +29,18 @@ class Rule:
 def read_rules(path: Path, record: str) -> list[Rule]:
     """The rules of a YAML file for one record, `section_qc` or `image_qc`."""
     with reading(path):
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
-        except yaml.YAMLError as error:
-            raise ValueError(f"no YAML: {error}") from error
+        text = path.read_text(encoding="utf-8-sig")
+    try:
+        with reading(path):
+            content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise damaged(path, f"no YAML: {error}") from error
     known = ("section_qc", "image_qc")
     if not isinstance(content, dict) or not set(content) <= set(known):
-        raise EfnstError(f"Expected the rules of {' and '.join(known)} in {path.name}, found {_shown(content)}.")
+        raise EfnstError(f"Expected the rules of {' and '.join(known)} in {path.name}, found {show(content)}.")
     rules = content.get(record) or []
     if not isinstance(rules, list):
-        raise EfnstError(f"Expected a list of rules under {record} in {path.name}, found {_shown(rules)}.")
+        raise EfnstError(f"Expected a list of rules under {record} in {path.name}, found {show(rules)}.")
     return [_rule(entry, f"rule {number} of {record} in {path.name}") for number, entry in enumerate(rules, start=1)]
 
 
@@ -64,13 +67,13 @@ def _rule(entry: object, where: str) -> Rule:
     """One rule, checked."""
     if not isinstance(entry, dict) or not set(entry) <= KEYS or not {"metric", "side"} <= set(entry):
         raise EfnstError(
-            f"Expected metric, side, warn and fail, and perhaps text in {where}, found {_shown(entry)}: correct it."
+            f"Expected metric, side, warn and fail, and perhaps text in {where}, found {show(entry)}: correct it."
         )
     limits = {level: entry[level] for level in LEVELS if level in entry}
     wrong = [value for value in limits.values() if isinstance(value, bool) or not isinstance(value, int | float)]
     if entry["side"] not in SIDES or wrong or not limits or not all(map(math.isfinite, limits.values())):
         raise EfnstError(
-            f"Expected side below or above and numbers for warn or fail in {where}, found {_shown(entry)}: correct it."
+            f"Expected side below or above and numbers for warn or fail in {where}, found {show(entry)}: correct it."
         )
     return Rule(str(entry["metric"]), entry["side"], limits, str(entry.get("text", entry["metric"])))
 
@@ -86,9 +89,3 @@ def _figure(record: dict, path: str) -> float | None:
         else:
             return None
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _shown(value: object) -> str:
-    """A value as it is shown in a message."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= 120 else f"{text[:117]}…"

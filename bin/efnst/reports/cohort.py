@@ -10,18 +10,18 @@ from types import MappingProxyType
 import pandas as pd
 import yaml
 
+from efnst.names import METHOD_TITLES
 from efnst.quality.rules import STATUSES as OF_RULES
 from efnst.records.base import Kind, read_record
 from efnst.records.cohort import Failure, SectionSummary
 
 STATUSES = (*OF_RULES, "error")
 ENDED_UNEXPECTEDLY = "ended unexpectedly; see pipeline_info/execution_trace.txt"
-METHODS = {"efnst": "EfNST", "diffused": "diffused", "leiden": "leiden"}
 FIELDS = (
     *("n_spots_in_tissue", "n_spots_kept", "median_counts", "median_genes", "median_pct_mt"),
     *("n_domains_asked", "n_domains_found", "image_source"),
-    *(f"{method}_{score}" for score in ("chaos", "pas", "silhouette") for method in METHODS),
-    *(f"ari_{method}" for method in METHODS),
+    *(f"{method}_{score}" for score in ("chaos", "pas", "silhouette") for method in METHOD_TITLES),
+    *(f"ari_{method}" for method in METHOD_TITLES),
     *("device", "seconds", "spots_per_second"),
 )
 COLUMNS = ("sample", "status", "reason", "report", *FIELDS)

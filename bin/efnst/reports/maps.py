@@ -9,11 +9,11 @@ import pandas as pd
 from PIL import Image
 
 from efnst.errors import EfnstError
-from efnst.genes.markers import log_normalised
+from efnst.genes.expression import log_normalise
 from efnst.geometry.outlines import grid_turn
 from efnst.geometry.raster import rasterise
 from efnst.image.picture import MAX_IMAGE_PX, image_path, plain, small_image
-from efnst.names import CONFIDENCE, DOMAIN, LABEL, SECTION, SPATIAL
+from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, METHOD_TITLES, SECTION, SPATIAL
 from efnst.palette import division_colours
 from efnst.records.domains import Description
 from efnst.reports.packing import packed, packed_indices, packed_levels, packed_text
@@ -139,7 +139,7 @@ def layout_data(data: anndata.AnnData, layout: pd.DataFrame | None) -> dict | No
 
 def divisions(obs: pd.DataFrame) -> list[dict]:
     """The divisions of the spots that can be compared: EfNST, the baselines, the given labels."""
-    titles = {DOMAIN: "EfNST", "diffused": "Baseline: diffused", "leiden": "Baseline: leiden", LABEL: "Given labels"}
+    titles = METHOD_TITLES | {key: f"Baseline: {METHOD_TITLES[key]}" for key in BASELINES} | {LABEL: "Given labels"}
     domains = obs[DOMAIN].astype("category").array
     layers = []
     for key, title in titles.items():
@@ -157,7 +157,7 @@ def gene_layers(data: anndata.AnnData, description: Description) -> list[dict]:
     """Normalised expression of the genes worth a map, as 256 levels: the top spatial genes and each domain's best."""
     best = {genes[0]: f"marker of domain {domain}" for domain, genes in description.top_markers.items() if genes}
     why = {gene: "spatially variable" for gene in description.top_spatial_genes[:8]} | best
-    expression = log_normalised(data.X)
+    expression = log_normalise(data.X).tocsc()
     layers = []
     for gene, reason in why.items():
         values = expression[:, [data.var_names.get_loc(gene)]].toarray().ravel()

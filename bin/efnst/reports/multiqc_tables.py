@@ -3,7 +3,8 @@
 from collections import Counter
 from html import escape
 
-from efnst.reports.cohort import METHODS, STATUSES, Outcome
+from efnst.names import METHOD_TITLES
+from efnst.reports.cohort import STATUSES, Outcome
 from efnst.reports.multiqc_elements import ONE_DIGIT, THREE_DIGITS, WHOLE, finished_sections, header, known, table, url
 
 # Beside the word, for readers who do not distinguish red and green.
@@ -92,7 +93,7 @@ def _score_headers() -> dict[str, dict]:
     headers = {}
     for score, title in names.items():
         scale = "RdYlGn" if score == "ari" else "Purples" if score == "silhouette" else "Oranges"
-        for method, name in METHODS.items():
+        for method, name in METHOD_TITLES.items():
             key = f"ari_{method}" if score == "ari" else f"{method}_{score}"
             better = "lower" if score in ("pas", "chaos") else "higher"
             about = header(f"{title} {name}", f"{title} of {name}; {better} is better", THREE_DIGITS, scale)

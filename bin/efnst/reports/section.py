@@ -10,7 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from efnst.image.picture import plain
-from efnst.names import CONFIDENCE, DOMAIN, PROVENANCE, SECTION
+from efnst.names import CONFIDENCE, DOMAIN, METHOD_TITLES, PROVENANCE, SECTION
 from efnst.palette import MISSING, VALUE_COLOURS, domain_colours
 from efnst.provenance.methods import citations
 from efnst.quality.spots import LIMITED
@@ -22,9 +22,9 @@ from efnst.reports.summary import section_summary
 
 SPATIAL_GENES = 200  # rows of that table; all are in spatial_genes.csv
 METHODS = {
-    DOMAIN: ("EfNST", "expression, image and position, learned embedding"),
-    "diffused": ("diffused", "baseline: expression PCs smoothed over neighbouring spots; nothing learned, no image"),
-    "leiden": ("leiden", "baseline: Leiden on expression PCs; no position, no image"),
+    DOMAIN: "expression, image and position, learned embedding",
+    "diffused": "baseline: expression PCs smoothed over neighbouring spots; nothing learned, no image",
+    "leiden": "baseline: Leiden on expression PCs; no position, no image",
 }
 SCORES = {  # key: name, whether higher is better, what it says
     "chaos": (
@@ -232,7 +232,7 @@ def score_table(domains: DomainsRecord) -> dict:
     return {
         "columns": [dict(zip(("name", "up", "help"), SCORES[key], strict=True)) for key in shown],
         "rows": [
-            {"name": METHODS[key][0], "what": METHODS[key][1], "key": key, "n_domains": method.n_domains}
+            {"name": METHOD_TITLES[key], "what": METHODS[key], "key": key, "n_domains": method.n_domains}
             | {"how": method.how}
             | {"scores": [{"value": getattr(method, score), "best": key in best[score]} for score in shown]}
             for key, method in methods.items()

@@ -38,7 +38,7 @@ process ASSIGN_DOMAINS {
     # code ${task.ext.code}
     assign_domains.py ${options([sample: meta.id, n_domains: n_domains, outdir: meta.id])} ${options(files)} \\
         ${options(records)} --failure failure.json ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' scikit-learn leidenalg igraph anndata > versions.yml
+    write_versions.py '${task.process}' assign_domains.py > versions.yml
     """
 
     stub:

@@ -23,7 +23,7 @@ process CHECK_INPUTS {
     # code ${task.ext.code}
     check_inputs.py ${options([input: sheet, base: base, params: parameters])} --problems problems.txt \\
         --schema nextflow_schema.json --sheet_schema samplesheet_schema.json
-    write_versions.py '${task.process}' jsonschema > versions.yml
+    write_versions.py '${task.process}' check_inputs.py > versions.yml
     """
 
     stub:

@@ -33,7 +33,7 @@ process COHORT_SUMMARY {
         --warnings warnings \\
         --versions versions
     cp efnst_mqc_versions.yml software_versions.yml
-    write_versions.py '${task.process}' pandas pyarrow > versions.yml
+    write_versions.py '${task.process}' cohort_summary.py > versions.yml
     """
 
     stub:

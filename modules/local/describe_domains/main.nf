@@ -26,7 +26,7 @@ process DESCRIBE_DOMAINS {
     # code ${task.ext.code}
     describe_domains.py ${options([sample: meta.id, domains: domains, outdir: meta.id])} --failure failure.json \\
         ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' scanpy scipy umap-learn > versions.yml
+    write_versions.py '${task.process}' describe_domains.py > versions.yml
     """
 
     stub:

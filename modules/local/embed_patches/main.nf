@@ -23,7 +23,7 @@ process EMBED_PATCHES {
     # code ${task.ext.code}
     embed_patches.py ${options([sample: meta.id])} ${options(files)} --threads ${task.cpus} --failure failure.json \\
         ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' onnxruntime > versions.yml
+    write_versions.py '${task.process}' embed_patches.py > versions.yml
     """
 
     stub:

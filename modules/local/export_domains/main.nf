@@ -19,7 +19,7 @@ process EXPORT_DOMAINS {
     # code ${task.ext.code}
     export_domains.py ${options([sample: meta.id, domains: domains, outdir: meta.id])} --failure warning.json \\
         ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' shapely matplotlib spatialdata > versions.yml
+    write_versions.py '${task.process}' export_domains.py > versions.yml
     """
 
     stub:

@@ -19,7 +19,7 @@ process EXPORT_ENCODER {
     """
     # code ${task.ext.code}
     export_encoder.py ${options(files)} --threads ${task.cpus} ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' torch onnx onnxruntime > versions.yml
+    write_versions.py '${task.process}' export_encoder.py > versions.yml
     """
 
     stub:

@@ -16,7 +16,7 @@ process FIT_STAIN {
     """
     # code ${task.ext.code}
     fit_stain.py ${arguments(image_qc)}
-    write_versions.py '${task.process}' numpy > versions.yml
+    write_versions.py '${task.process}' fit_stain.py > versions.yml
     """
 
     stub:

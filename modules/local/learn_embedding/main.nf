@@ -21,7 +21,7 @@ process LEARN_EMBEDDING {
     # code ${task.ext.code}
     learn_embedding.py ${options([sample: meta.id, section: section, features: features])} --threads ${task.cpus} \\
         --failure failure.json ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' torch torch-geometric scipy > versions.yml
+    write_versions.py '${task.process}' learn_embedding.py > versions.yml
     """
 
     stub:

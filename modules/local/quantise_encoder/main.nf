@@ -20,7 +20,7 @@ process QUANTISE_ENCODER {
     # code ${task.ext.code}
     quantise_encoder.py ${options([encoder: encoder, record: encoder_json, stain_reference: stain_reference])} \\
         --threads ${task.cpus} ${options(task.ext.parameters)} ${arguments(patches)}
-    write_versions.py '${task.process}' onnx onnxruntime > versions.yml
+    write_versions.py '${task.process}' quantise_encoder.py > versions.yml
     """
 
     stub:

@@ -29,7 +29,7 @@ process READ_SECTION {
     # code ${task.ext.code} files ${digest}
     read_section.py ${options(given)} ${options([source: source, labels: labels, qc_rules: qc_rules])} \\
         --failure failure.json ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' anndata h5py scipy > versions.yml
+    write_versions.py '${task.process}' read_section.py > versions.yml
     """
 
     stub:

@@ -40,7 +40,7 @@ process SECTION_REPORT {
     # code ${task.ext.code}
     section_report.py ${options([sample: meta.id, outdir: meta.id])} ${options(files)} --failure failure.json \\
         ${options(records)} ${options(results)} ${options(tables)}
-    write_versions.py '${task.process}' jinja2 pillow > versions.yml
+    write_versions.py '${task.process}' section_report.py > versions.yml
     """
 
     stub:

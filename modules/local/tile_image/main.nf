@@ -21,7 +21,7 @@ process TILE_IMAGE {
     """
     # code ${task.ext.code}
     tile_image.py ${options([sample: meta.id])} ${options(files)} --failure failure.json ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' pyvips h5py > versions.yml
+    write_versions.py '${task.process}' tile_image.py > versions.yml
     """
 
     stub:

@@ -21,6 +21,7 @@ import pytest
 from tests.support.places import PROJECT
 
 from efnst.errors import EfnstError
+from efnst.inputs import archive, feature_matrix, h5ad, metrics, positions
 from efnst.inputs.archive import unpack_section
 from efnst.inputs.feature_matrix import read_matrix
 from efnst.inputs.h5ad import read_h5ad_section
@@ -30,6 +31,7 @@ from efnst.inputs.metrics import read_metrics
 from efnst.inputs.positions import read_positions, read_scales
 from efnst.inputs.samplesheet import read_samplesheet
 from efnst.program.arrays import read_arrays
+from efnst.quality import rules
 from efnst.quality.rules import read_rules
 from efnst.records.arrays import FEATURES_NPZ
 from efnst.simulation.feature_matrix import read_matrix as simulated_matrix
@@ -229,3 +231,32 @@ def test_mutated_files_are_read_or_refused(kind: str, seeds: dict[str, Path], tm
     assert found["problems"] == [], "\n".join(f"{number}: {what}" for number, what in found["problems"])
     assert found["outcomes"]["refused"] > 0.05 * n_files, "mutations that hardly ever hurt test nothing"
     print(f"{kind}: {found['outcomes']} in {time.monotonic() - started:.1f} s")
+
+
+OURS = {  # for each reader that does more than read: a step of ours on the way from the file to the result
+    "h5": (feature_matrix, "_require_sizes"),
+    "matrix.mtx": (feature_matrix, "_market_entries"),
+    "barcodes.tsv": (feature_matrix, "_require_sizes"),
+    "positions": (positions, "_checked"),
+    "parquet": (positions, "_checked"),
+    "geojson": (positions, "_mass"),
+    "scales": (positions, "checked_scales"),
+    "metrics": (metrics, "_figure"),
+    "h5ad": (h5ad, "positions_of"),
+    "tar.gz": (archive, "_inside"),
+    "tar": (archive, "_is_needed"),
+    "rules": (rules, "_rule"),
+}
+
+
+@pytest.mark.parametrize("error", [AttributeError, KeyError, TypeError, ValueError])
+@pytest.mark.parametrize("kind", OURS)
+def test_a_mistake_of_ours_is_no_damaged_file(
+    kind: str, error: type[Exception], seeds: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object, **__: object) -> None:
+        raise error("a typo")
+
+    monkeypatch.setattr(*OURS[kind], mistaken)
+    with pytest.raises(error, match="a typo"):
+        READERS[kind](seeds[kind])

@@ -1,5 +1,6 @@
 """How every program starts and ends: exit status, messages, records of failure, JSON, versions."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from efnst.program.cli import log, run
 
 def main(
     sample: Annotated[str, typer.Option()] = "",
-    end: Annotated[str, typer.Option(help="well, badly or bug")] = "well",
+    end: Annotated[str, typer.Option(help="well, badly, bug, memory or an error number")] = "well",
     failure: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Ends as it is told."""
@@ -36,6 +37,10 @@ def main(
         raise EfnstError("Expected this, found that, do something.")
     if end == "bug":
         raise KeyError("bug")
+    if end == "memory":
+        raise MemoryError
+    if end.isdigit():
+        raise OSError(int(end), "from the machine")
 
 
 if __name__ == "__main__":
@@ -85,6 +90,25 @@ def test_a_bug_shows_its_traceback_and_is_no_record(program: Path) -> None:
     done = start(program, "--end", "bug", "--failure", "f.json")
     assert done.returncode not in (0, 2) and "Traceback" in done.stderr and "KeyError: 'bug'" in done.stderr
     assert not (program.parent / "f.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("memory", 137), (errno.ENOMEM, 137), (errno.ENOSPC, 175), (errno.EIO, 104), (errno.ESTALE, 104)],
+)
+def test_what_the_machine_lacked_has_a_status_that_is_tried_again(program: Path, end: object, status: int) -> None:
+    done = start(program, "--end", str(end), "--failure", "f.json")
+    assert done.returncode == status and "Traceback" in done.stderr
+    assert not (program.parent / "f.json").exists()
+    retried = (PROJECT / "conf" / "base.config").read_text()
+    assert (
+        status in range(130, 146) or str(status) in retried.split("task.exitStatus in ((130..145) + [")[1].split("]")[0]
+    )
+
+
+def test_any_other_error_of_the_system_is_a_bug(program: Path) -> None:
+    done = start(program, "--end", str(errno.EINVAL))
+    assert done.returncode == 1 and "Traceback" in done.stderr
 
 
 def test_an_unknown_option(program: Path) -> None:

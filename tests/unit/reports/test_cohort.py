@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.records import example
 
+from efnst.names import METHOD_TITLES
 from efnst.palette import domain_colour
 from efnst.records.cohort import Failure, SectionSummary
 from efnst.records.domains import Adjacency
@@ -14,7 +15,6 @@ from efnst.records.quality import SpotQuantiles
 from efnst.reports.cohort import (
     COLUMNS,
     ENDED_UNEXPECTEDLY,
-    METHODS,
     files_below,
     merged_versions,
     outcomes,
@@ -151,7 +151,7 @@ def test_contents_of_a_finished_section(tmp_path: Path) -> None:
 
 
 def test_labels_for_some_only() -> None:
-    unlabelled = example(SectionSummary, **summary("b").model_dump(exclude={f"ari_{name}" for name in METHODS}))
+    unlabelled = example(SectionSummary, **summary("b").model_dump(exclude={f"ari_{name}" for name in METHOD_TITLES}))
     made = contents(outcomes(["a", "b"], [summary("a"), unlabelled], []), {})
     scores = made["efnst_scores"]["data"]
     assert scores["a"]["ari_leiden"] == 0.3

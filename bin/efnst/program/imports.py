@@ -1,0 +1,44 @@
+"""What a program imports: the modules of the library, one through another, and the packages that are not ours."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+OURS = "efnst"
+
+
+def packages_of(program: Path) -> list[str]:
+    """Distributions, as the package index names them, of all that a program in bin/ and its library modules import.
+
+    Imports for types only do not count. A module that several installed distributions have stands for each of them,
+    one that none has for itself.
+    """
+    installed = packages_distributions()
+    modules = {name.partition(".")[0] for name in _all_imports(program)} - {OURS, *sys.stdlib_module_names}
+    return sorted({distribution for name in modules for distribution in installed.get(name, [name])}, key=str.lower)
+
+
+def _all_imports(program: Path) -> set[str]:
+    """Dotted names that a program imports, and those that the modules of the library among them import in turn."""
+    found, files, seen = set(), [program], {program}
+    while files:
+        names = set(_imports(ast.parse(files.pop().read_text())))
+        found |= names
+        modules = {program.parent.joinpath(*name.split(".")).with_suffix(".py") for name in names}
+        new = {path for path in modules if path.is_file()} - seen
+        seen |= new
+        files += new
+    return found
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    """Dotted names of the modules that are imported anywhere below a node, except for types only."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.module
+    elif not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+        for child in ast.iter_child_nodes(node):
+            yield from _imports(child)

@@ -1,0 +1,49 @@
+"""versions.yml has the packages that a program imports, and each process asks for those of its own program."""
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from tests.support.places import BIN, PROJECT
+
+from efnst.program.imports import packages_of
+
+PROCESSES = sorted(
+    path for path in (PROJECT / "modules" / "local").glob("*/main.nf") if "write_versions.py" in path.read_text()
+)
+
+
+def test_packages_are_found_through_the_library_but_not_for_types(tmp_path: Path) -> None:
+    (tmp_path / "efnst" / "room").mkdir(parents=True)
+    (tmp_path / "efnst" / "room" / "near.py").write_text(
+        "import json\nfrom efnst.room.far import g\nimport numpy as np\n"
+    )
+    (tmp_path / "efnst" / "room" / "far.py").write_text("def g():\n    from sklearn.metrics import pairwise\n")
+    (tmp_path / "efnst" / "room" / "apart.py").write_text("import scanpy\n")
+    (tmp_path / "step.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas\n"
+        "def main():\n    from efnst.room.near import f\n    import PIL.Image, no_such_package\n"
+    )
+    assert packages_of(tmp_path / "step.py") == ["no_such_package", "numpy", "pillow", "scikit-learn"]
+
+
+@pytest.mark.parametrize("program", sorted(BIN.glob("*.py")), ids=lambda path: path.stem)
+def test_every_package_of_a_program_has_a_version(program: Path) -> None:
+    packages = packages_of(program)
+    assert "typer" in packages and all(version(name) for name in packages)
+
+
+def test_known_packages() -> None:
+    assert {"leidenalg", "igraph", "scikit-learn", "anndata"} <= set(packages_of(BIN / "assign_domains.py"))
+    assert "scanpy" in packages_of(BIN / "describe_domains.py")
+    assert not {"torch", "scanpy"} & set(packages_of(BIN / "read_section.py"))
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda path: path.parent.name)
+def test_each_process_tells_the_packages_of_the_program_it_runs(process: Path) -> None:
+    script = process.read_text().split("script:")[1].split("stub:")[0]
+    ran = set(re.findall(r"^\s*(\w+(?:\.py)?) ", script, re.MULTILINE))
+    used = re.findall(r"write_versions\.py '\$\{task\.process\}' (\S+) > versions\.yml", script)
+    assert len(used) == 1 and used[0] in ran
+    assert used == ["multiqc"] or (BIN / used[0]).is_file()
