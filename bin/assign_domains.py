@@ -7,31 +7,34 @@ from typing import Annotated
 import typer
 
 from efnst.domains.options import DomainOptions
+from efnst.program.arguments import (
+    EncoderFile,
+    Failure,
+    FeaturesFile,
+    FullresImage,
+    ImageQcFile,
+    Outdir,
+    Sample,
+    SectionFile,
+    TrainingFile,
+)
 from efnst.program.cli import run
 
 
 def main(
-    sample: Annotated[str, typer.Option(help="Name of the sample.")],
-    section: Annotated[Path, typer.Option(help="section.h5ad of read_section.py.")],
+    sample: Sample,
+    section: SectionFile,
     embedding: Annotated[Path, typer.Option(help="embedding.npz of learn_embedding.py.")],
-    training: Annotated[Path, typer.Option(help="training.json of learn_embedding.py.")],
+    training: TrainingFile,
     source: Annotated[
-        Path | None, typer.Option(help="What section.h5ad was read from, for the picture in the .h5ad.")
+        Path | None, typer.Option(help="What the section was read from, for the picture in the .h5ad.")
     ] = None,
-    image: Annotated[Path | None, typer.Option(help="Its full-resolution image, where one was used.")] = None,
-    image_qc: Annotated[Path | None, typer.Option("--image_qc", help="image_qc.json of tile_image.py.")] = None,
-    features_json: Annotated[
-        Path | None, typer.Option("--features_json", help="features.json of embed_patches.py.")
-    ] = None,
-    encoder_json: Annotated[
-        Path | None, typer.Option("--encoder_json", help="encoder.json of export_encoder.py.")
-    ] = None,
-    outdir: Annotated[Path, typer.Option(help="Folder for the sample's .h5ad, domains.csv and domains.json.")] = Path(
-        "."
-    ),
-    failure: Annotated[
-        Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
-    ] = None,
+    image: FullresImage = None,
+    image_qc: ImageQcFile = None,
+    features_json: FeaturesFile = None,
+    encoder_json: EncoderFile = None,
+    outdir: Outdir = Path(),
+    failure: Failure = None,
     options: DomainOptions = DomainOptions(),
 ) -> None:
     """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""

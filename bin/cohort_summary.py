@@ -2,38 +2,31 @@
 """Step: one row per section, and the content of the cohort's MultiQC report."""
 
 import logging
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from efnst.program.arguments import Outdir
 from efnst.program.cli import run, write_json
 
+if TYPE_CHECKING:
+    from efnst.reports.cohort import Outcome
+
 log = logging.getLogger("efnst")
+FOLDER = "or a folder with any number of them"
 
 
 def main(
-    sections: Annotated[Path, typer.Option("--sections", help="sections.json of check_inputs.")],
-    summaries: Annotated[
-        list[Path], typer.Option("--summaries", help="section_summary.json, or a folder with any number of them.")
-    ] = [],  # noqa: B006
-    failures: Annotated[
-        list[Path], typer.Option("--failures", help="Failure record (JSON), or a folder with any number of them.")
-    ] = [],  # noqa: B006
-    warnings: Annotated[
-        list[Path],
-        typer.Option("--warnings", help="Record (JSON) of what a section does without, or a folder with any number."),
-    ] = [],  # noqa: B006
-    thumbnails: Annotated[
-        list[Path], typer.Option("--thumbnails", help="<sample>_thumbnail.webp, or a folder with any number of them.")
-    ] = [],  # noqa: B006
-    pseudobulk: Annotated[
-        list[Path], typer.Option("--pseudobulk", help="<sample>_pseudobulk.csv, or a folder with any number of them.")
-    ] = [],  # noqa: B006
-    versions: Annotated[
-        list[Path], typer.Option("--versions", help="versions.yml, or a folder with any number of them.")
-    ] = [],  # noqa: B006
-    outdir: Annotated[Path, typer.Option("--outdir", help="Folder for the results.")] = Path(),
+    sections: Annotated[Path, typer.Option(help="sections.json of check_inputs.")],
+    summaries: Annotated[list[Path], typer.Option(help=f"section_summary.json, {FOLDER}.")] = [],  # noqa: B006
+    failures: Annotated[list[Path], typer.Option(help=f"Failure record (JSON), {FOLDER}.")] = [],  # noqa: B006
+    warnings: Annotated[list[Path], typer.Option(help=f"Record (JSON) of what a section does without, {FOLDER}.")] = [],  # noqa: B006
+    thumbnails: Annotated[list[Path], typer.Option(help=f"<sample>_thumbnail.webp, {FOLDER}.")] = [],  # noqa: B006
+    pseudobulk: Annotated[list[Path], typer.Option(help=f"<sample>_pseudobulk.csv, {FOLDER}.")] = [],  # noqa: B006
+    versions: Annotated[list[Path], typer.Option(help=f"versions.yml, {FOLDER}.")] = [],  # noqa: B006
+    outdir: Outdir = Path(),
 ) -> None:
     """Summarise the cohort: how every section of the samplesheet ended, and what the report shows of it.
 
@@ -41,42 +34,43 @@ def main(
     order of the samplesheet, and, for MultiQC, efnst_*_mqc.json and efnst_mqc_versions.yml. Each of the options for
     inputs may be given several times.
     """
-    from collections import Counter
-
-    import yaml
-
     from efnst.records.base import read_record
     from efnst.records.cohort import Failure, SectionSummary, SheetRow
-    from efnst.reports.cohort import (
-        files_below,
-        merged_versions,
-        outcomes,
-        read_all,
-        summary_table,
-        write_sections,
-    )
+    from efnst.reports.cohort import files_below, outcomes, read_all, summary_table, write_sections
     from efnst.reports.multiqc import contents
     from efnst.reports.profiles import read_profiles
 
     listed = read_record(sections, list[SheetRow])
-    samples = [section.id for section in listed]
-    found = read_all(summaries, SectionSummary), read_all(failures, Failure), read_all(warnings, Failure)
-    ended = outcomes(samples, *found)
-    pictures = {path.name.removesuffix("_thumbnail.webp"): path for path in files_below(thumbnails, ".webp")}
-
-    write_sections(ended, outdir / "sections.csv")
     groups = {section.id: section.group for section in listed}
+    found = read_all(summaries, SectionSummary), read_all(failures, Failure), read_all(warnings, Failure)
+    ended = outcomes(list(groups), *found)
+    write_sections(ended, outdir / "sections.csv")
     table = summary_table(ended, groups)
     table.to_csv(outdir / "summary.csv", index=False)
     table.to_parquet(outdir / "summary.parquet", index=False)
+    pictures = {path.name.removesuffix("_thumbnail.webp"): path for path in files_below(thumbnails, ".webp")}
     sums = {path.name.removesuffix("_pseudobulk.csv"): path for path in files_below(pseudobulk, "_pseudobulk.csv")}
     finished = [outcome.sample for outcome in ended if outcome.summary and outcome.sample in sums]
     profiles = read_profiles({sample: sums[sample] for sample in finished})
     for name, content in contents(ended, pictures, profiles, groups).items():
         write_json(outdir / f"{name}_mqc.json", content)
-    software = merged_versions(files_below(versions, ".yml"))
+    _write_versions(files_below(versions, ".yml"), outdir)
+    _log(ended)
+
+
+def _write_versions(paths: list[Path], outdir: Path) -> None:
+    """The versions that all tasks ran with, for MultiQC, where there are any."""
+    import yaml
+
+    from efnst.reports.cohort import merged_versions
+
+    software = merged_versions(paths)
     if software:
         (outdir / "efnst_mqc_versions.yml").write_text(yaml.safe_dump(software, sort_keys=False))
+
+
+def _log(ended: list["Outcome"]) -> None:
+    """Name the sections that failed, and count how all ended."""
     for outcome in ended:
         if outcome.status in ("fail", "error"):
             log.warning("%s: %s, %s", outcome.sample, outcome.status, outcome.reason)

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from efnst.domains.options import DescriptionOptions
+from efnst.program.arguments import DomainsFile, Failure, Outdir, Sample
 from efnst.program.cli import run
 
 if TYPE_CHECKING:
@@ -24,16 +23,10 @@ DOTS = 3  # genes of each domain in the dot plot
 
 
 def main(
-    sample: Annotated[str, typer.Option("--sample", help="Name of the sample, as in the samplesheet.")],
-    domains: Annotated[
-        Path, typer.Option("--domains", help="The sample's .h5ad with its domains, from assign_domains.")
-    ],
-    outdir: Annotated[
-        Path, typer.Option("--outdir", help="Folder for markers.csv, spatial_genes.csv, description.json.")
-    ] = Path(),
-    failure: Annotated[
-        Path | None, typer.Option("--failure", help="Write a failure of this section here and exit with 0.")
-    ] = None,
+    sample: Sample,
+    domains: DomainsFile,
+    outdir: Outdir = Path(),
+    failure: Failure = None,
     options: DescriptionOptions = DescriptionOptions(),
 ) -> None:
     """Describe the domains of one section.
@@ -44,12 +37,10 @@ def main(
     """
     import anndata
     import numpy as np
-    import pandas as pd
     import scipy.sparse as sp
 
-    from efnst.domains.neighbourhoods import adjacency_z, domain_adjacency, permutations_of
     from efnst.genes.expression import log_normalise
-    from efnst.genes.markers import MIN_SPOTS, pseudobulk, rank_markers, untestable_domains
+    from efnst.genes.markers import MIN_SPOTS, rank_markers, untestable_domains
     from efnst.genes.spatial_genes import rank_spatial_genes, touching_spots
     from efnst.names import DOMAIN, SECTION, SPATIAL
     from efnst.program.arrays import write_table
@@ -63,32 +54,48 @@ def main(
     tested = counts.getnnz(axis=0) >= MIN_SPOTS
     expression = sp.csc_matrix(log_normalise(counts)[:, np.flatnonzero(tested)], dtype=np.float64)
     genes = data.var_names.to_numpy(dtype=str)[tested]
-
     markers = rank_markers(expression, genes, labels, options.n_markers)
     graph = touching_spots(np.asarray(data.obsm[SPATIAL]), float(data.uns[SECTION]["pitch_px"]))
     spatial_genes = rank_spatial_genes(expression, genes, graph)
-    pairs, enrichment = domain_adjacency(graph, labels)
-    adjacency = {"domains": labels.categories.astype(str).tolist(), "pairs": pairs.tolist()}
-    adjacency |= {"enrichment": _rounded(enrichment), "n_permutations": permutations_of(graph)}
-    adjacency["z_score"] = _rounded(adjacency_z(graph, labels, options.seed, adjacency["n_permutations"]))
-    sums = pd.DataFrame(pseudobulk(counts, labels).T, data.var_names.rename("gene"), labels.categories.astype(str))
-
     write_table(outdir / "markers.csv", MARKERS_CSV, markers, "%.6g")
     write_table(outdir / "spatial_genes.csv", SPATIAL_GENES_CSV, spatial_genes, "%.6g")
-    sums.to_csv(outdir / f"{sample}_pseudobulk.csv")
+    _pseudobulk_table(counts, data.var_names, labels).to_csv(outdir / f"{sample}_pseudobulk.csv")
     write_table(outdir / "umap.csv", UMAP_CSV, _umap_table(data, options.umap_spots, options.seed), "%.4f")
-    top_markers = _top_markers(markers, labels)
     record = Description(
         sample=sample,
         n_genes_tested=len(genes),
-        top_markers=top_markers,
+        top_markers=(top_markers := _top_markers(markers, labels)),
         top_spatial_genes=spatial_genes["gene"].head(TOP).tolist(),
         dot_plot=_dot_plot(expression, genes, labels, top_markers),
-        adjacency=adjacency,
+        adjacency=_adjacency(graph, labels, options.seed),
         notes=[f"Domain {name} has too few spots to be tested for markers." for name in untestable_domains(labels)],
     )
     write_record(outdir / "description.json", record)
     log.info("%s: %d markers of %d domains, %d genes tested", sample, len(markers), len(labels.categories), len(genes))
+
+
+def _pseudobulk_table(counts: sp.csr_matrix, genes: pd.Index, labels: pd.Categorical) -> pd.DataFrame:
+    """Counts of each gene summed over the spots of each domain."""
+    import pandas as pd
+
+    from efnst.genes.markers import pseudobulk
+
+    return pd.DataFrame(pseudobulk(counts, labels).T, genes.rename("gene"), labels.categories.astype(str))
+
+
+def _adjacency(graph: sp.csr_matrix, labels: pd.Categorical, seed: int) -> dict:
+    """Which domains touch in the `graph` of touching spots, beside what permutations of the domains give."""
+    from efnst.domains.neighbourhoods import adjacency_z, domain_adjacency, permutations_of
+
+    pairs, enrichment = domain_adjacency(graph, labels)
+    n_permutations = permutations_of(graph)
+    return {
+        "domains": labels.categories.astype(str).tolist(),
+        "pairs": pairs.tolist(),
+        "enrichment": _rounded(enrichment),
+        "z_score": _rounded(adjacency_z(graph, labels, seed, n_permutations)),
+        "n_permutations": n_permutations,
+    }
 
 
 def _top_markers(markers: pd.DataFrame, labels: pd.Categorical) -> dict[str, list[str]]:

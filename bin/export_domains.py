@@ -7,11 +7,10 @@ import logging
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from efnst.exports.options import ExportOptions
+from efnst.program.arguments import DomainsFile, Failure, Outdir, Sample
 from efnst.program.cli import run
 
 if TYPE_CHECKING:
@@ -23,14 +22,10 @@ log = logging.getLogger("efnst")
 
 
 def main(
-    sample: Annotated[str, typer.Option("--sample", help="Name of the sample, as in the samplesheet.")],
-    domains: Annotated[
-        Path, typer.Option("--domains", help="The sample's .h5ad with its domains, from assign_domains.")
-    ],
-    outdir: Annotated[Path, typer.Option("--outdir", help="Folder for exports/ and figures/.")] = Path(),
-    failure: Annotated[
-        Path | None, typer.Option("--failure", help="Write what could not be exported to this file and exit 0.")
-    ] = None,
+    sample: Sample,
+    domains: DomainsFile,
+    outdir: Outdir = Path(),
+    failure: Failure = None,
     options: ExportOptions = ExportOptions(),
 ) -> None:
     """Export the domains of one section.

@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
 """Export an encoder to ONNX: uint8 patches in, features out; resize and normalisation are inside."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from efnst.encoder.options import EncoderOptions
+from efnst.errors import EfnstError
+from efnst.program.arguments import Outdir, Threads
 from efnst.program.cli import run
+
+Write = Callable[[Path], dict]  # writes a graph to a file and returns the figures of its record
 
 
 def main(
@@ -22,56 +27,28 @@ def main(
     declaration: Annotated[
         Path | None, typer.Option(help="JSON that declares it; without: the file beside it that ends in .json.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
-    outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
+    threads: Threads = 1,
+    outdir: Outdir = Path(),
     options: EncoderOptions = EncoderOptions(),
 ) -> None:
     """Export an encoder to ONNX, with resize and normalisation inside, and check it against PyTorch.
 
     With precision int8 it is exported in fp32, which quantise_encoder.py starts from.
     """
-    from efnst.embedding.reproducible import reproducible_torch
-    from efnst.encoder.cache import cached, sha256
-    from efnst.encoder.efficientnet import export_encoder, find_weights, load_encoder, probe_patches
-    from efnst.encoder.own import export_own_encoder, read_declaration
-    from efnst.encoder.precision import to_fp16
-    from efnst.errors import EfnstError
+    from efnst.encoder.cache import cached
     from efnst.program.cli import log, versions
-    from efnst.records.base import write_record
-    from efnst.records.encoder import EncoderRecord
 
-    encoder, output = options.encoder, options.encoder_output
     precision = "fp16" if options.precision == "fp16" else "fp32"
     identity = {"precision": precision, "versions": versions("torch", "onnx", "onnxruntime")}
-    if encoder_onnx is not None:
-        if weights is not None or output != "pooled":
-            raise EfnstError("Expected --encoder_onnx alone, found it with --weights or --encoder_output logits.")
-        declared = read_declaration(declaration or encoder_onnx.with_suffix(".json"), encoder_onnx)
-        source = {"file": encoder_onnx.name, "sha256": sha256(encoder_onnx)}
-        identity |= {"encoder": declared.name, "declaration": declared.as_record(), "weights": source}
+    if encoder_onnx is None:
+        identity, write = _known_encoder(identity, options, weights)
     else:
-        declared = None
-        weights, source = find_weights(encoder, weights)
-        identity |= {"encoder": encoder, "output": output, "weights": source}
+        if weights is not None or options.encoder_output != "pooled":
+            raise EfnstError("Expected --encoder_onnx alone, found it with --weights or --encoder_output logits.")
+        identity, write = _own_encoder(identity, encoder_onnx, declaration or encoder_onnx.with_suffix(".json"))
 
     def export(folder: Path) -> None:
-        path = folder / "encoder.onnx"
-        with reproducible_torch(threads, 0):
-            if declared is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-                figures = {
-                    "input_px": declared.input_px,
-                    "n_features": export_own_encoder(encoder_onnx, declared, path),
-                }
-            else:
-                network, input_px, _ = load_encoder(encoder, weights, output=output)
-                folder.mkdir(parents=True, exist_ok=True)
-                difference, n_features = export_encoder(network, path)
-                figures = {"input_px": input_px, "n_features": n_features, "max_relative_difference": difference}
-            if precision == "fp16":
-                figures["least_cosine"] = to_fp16(path, probe_patches(grain_px=5))
-        write_record(folder / "encoder.json", EncoderRecord(**identity, **figures))
-        log.info("%s exported in %s: %d features", identity["encoder"], precision, figures["n_features"])
+        _export(folder, identity, write, threads)
 
     if options.encoder_cache is None:
         export(outdir)
@@ -79,5 +56,52 @@ def main(
         log.info("%s taken from %s", identity["encoder"], options.encoder_cache)
 
 
+def _own_encoder(identity: dict, encoder_onnx: Path, declaration: Path) -> tuple[dict, Write]:
+    """What tells an encoder of the user's own from others, and what writes its graph and returns its figures."""
+    from efnst.encoder.cache import sha256
+    from efnst.encoder.own import export_own_encoder, read_declaration
+
+    declared = read_declaration(declaration, encoder_onnx)
+    source = {"file": encoder_onnx.name, "sha256": sha256(encoder_onnx)}
+
+    def write(path: Path) -> dict:
+        return {"input_px": declared.input_px, "n_features": export_own_encoder(encoder_onnx, declared, path)}
+
+    return identity | {"encoder": declared.name, "declaration": declared.as_record(), "weights": source}, write
+
+
+def _known_encoder(identity: dict, options: EncoderOptions, weights: Path | None) -> tuple[dict, Write]:
+    """The same for an EfficientNet."""
+    from efnst.encoder.efficientnet import export_encoder, find_weights, load_encoder
+
+    found, source = find_weights(options.encoder, weights)
+
+    def write(path: Path) -> dict:
+        network, input_px, _ = load_encoder(options.encoder, found, output=options.encoder_output)
+        difference, n_features = export_encoder(network, path)
+        return {"input_px": input_px, "n_features": n_features, "max_relative_difference": difference}
+
+    return identity | {"encoder": options.encoder, "output": options.encoder_output, "weights": source}, write
+
+
+def _export(folder: Path, identity: dict, write: Write, threads: int) -> None:
+    """Write encoder.onnx and encoder.json into `folder`."""
+    from efnst.embedding.reproducible import reproducible_torch
+    from efnst.encoder.efficientnet import probe_patches
+    from efnst.encoder.precision import to_fp16
+    from efnst.program.cli import log
+    from efnst.records.base import write_record
+    from efnst.records.encoder import EncoderRecord
+
+    path = folder / "encoder.onnx"
+    with reproducible_torch(threads, 0):
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = write(path)
+        if identity["precision"] == "fp16":
+            figures["least_cosine"] = to_fp16(path, probe_patches(grain_px=5))
+    write_record(folder / "encoder.json", EncoderRecord(**identity, **figures))
+    log.info("%s exported in %s: %d features", identity["encoder"], identity["precision"], figures["n_features"])
+
+
 if __name__ == "__main__":
-    run(main, uses_torch=True)
+    run(main)

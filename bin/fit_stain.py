@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from efnst.program.arguments import Outdir
 from efnst.program.cli import run
 
 
 def main(
     image_qc: Annotated[list[Path], typer.Argument(help="image_qc.json of tile_image.py, one for each section.")],
-    outdir: Annotated[Path, typer.Option(help="Folder for stain_reference.json.")] = Path("."),
+    outdir: Outdir = Path(),
 ) -> None:
     """Fit the reference that all sections of a cohort are brought to: the median of the statistics of their stains."""
     from efnst.image.stain.statistics import METHODS, fit_reference

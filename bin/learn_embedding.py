@@ -5,23 +5,25 @@ import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from efnst.embedding.options import DeviceOptions, EmbeddingOptions, NetworkOptions, TrainingOptions
+from efnst.program.arguments import Failure, Outdir, Sample, SectionFile, Threads
 from efnst.program.cli import run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def main(
-    sample: Annotated[str, typer.Option(help="Name of the sample.")],
-    section: Annotated[Path, typer.Option(help="section.h5ad of read_section.py.")],
+    sample: Sample,
+    section: SectionFile,
     features: Annotated[Path | None, typer.Option(help="features.npz of embed_patches.py; without: no image.")] = None,
-    threads: Annotated[int, typer.Option("--threads", help="CPU threads: trainings at once.", min=1)] = 1,
-    outdir: Annotated[Path, typer.Option(help="Folder for embedding.npz and training.json.")] = Path("."),
-    failure: Annotated[
-        Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
-    ] = None,
+    threads: Threads = 1,
+    outdir: Outdir = Path(),
+    failure: Failure = None,
     options: EmbeddingOptions = EmbeddingOptions(),
     training: TrainingOptions = TrainingOptions(),
     network: NetworkOptions = NetworkOptions(),
@@ -34,7 +36,6 @@ def main(
     from threadpoolctl import threadpool_limits
 
     from efnst.embedding.learn import learn_embeddings
-    from efnst.embedding.saved_model import save_models
     from efnst.embedding.training import choose_device
     from efnst.program.arrays import read_arrays, write_arrays
     from efnst.program.cli import log, versions
@@ -57,16 +58,24 @@ def main(
         )
     write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
     record = {"sample": sample, "device": str(chosen)} | record
-    for model in record.get("models", []):
-        model["genes"] = spots.var_names[model.pop("gene_indices")].tolist()
     if options.save_model:
-        about = {"sample": sample, "parameters": record["parameters"], "versions": versions("torch", "torch-geometric")}
-        save_models(outdir / sample / "model.pt", record.pop("models"), about)
+        _save(outdir / sample / "model.pt", record.pop("models"), record, spots.var_names)
     libraries = versions("torch", "torch-geometric", "scipy")
     write_record(outdir / "training.json", TrainingRecord(**record, versions=libraries))
     n_seeds, seconds = training.n_seeds, record["seconds"]
     log.info("%s: %d spots, %d trainings in %.1f s on %s", sample, spots.n_obs, n_seeds, seconds, chosen)
 
 
+def _save(path: Path, models: list[dict], record: dict, genes: "pd.Index") -> None:
+    """Write the fitted networks, each with the names of its genes."""
+    from efnst.embedding.saved_model import save_models
+    from efnst.program.cli import versions
+
+    for model in models:
+        model["genes"] = genes[model.pop("gene_indices")].tolist()
+    about = {"sample": record["sample"], "parameters": record["parameters"]}
+    save_models(path, models, about | {"versions": versions("torch", "torch-geometric")})
+
+
 if __name__ == "__main__":
-    run(main, uses_torch=True)
+    run(main)

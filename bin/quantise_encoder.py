@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from efnst.encoder.options import QuantisationOptions
+from efnst.program.arguments import Outdir, StainReferenceFile, Threads
 from efnst.program.cli import run
 
 
@@ -14,14 +15,12 @@ def main(
     patches: Annotated[list[Path], typer.Argument(help="patches.h5 of tile_image.py, one for each section.")],
     encoder: Annotated[Path, typer.Option(help="encoder.onnx of export_encoder.py, in fp32.")],
     record: Annotated[Path, typer.Option(help="encoder.json beside it.")],
-    stain_reference: Annotated[
-        Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.py.")
-    ] = None,
+    stain_reference: StainReferenceFile = None,
     n_patches: Annotated[
         int, typer.Option("--n_patches", help="Patches drawn; one half calibrates, the other is held out.", min=2)
     ] = 256,
-    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
-    outdir: Annotated[Path, typer.Option(help="Folder for encoder.onnx and encoder.json.")] = Path("."),
+    threads: Threads = 1,
+    outdir: Outdir = Path(),
     options: QuantisationOptions = QuantisationOptions(),
 ) -> None:
     """Quantise an encoder to int8 with patches of the cohort."""
@@ -55,4 +54,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(main, uses_torch=True)
+    run(main)

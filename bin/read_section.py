@@ -4,20 +4,24 @@
 import logging
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from efnst.inputs.options import SourceOptions
+from efnst.program.arguments import Failure, Outdir, QcRules, Sample
 from efnst.program.cli import run
 from efnst.quality.options import QualityOptions
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 log = logging.getLogger("efnst")
 RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
 
 
 def main(
-    sample: Annotated[str, typer.Option("--sample", help="Name of the section.")],
+    sample: Sample,
     source: Annotated[
         Path, typer.Option("--source", help="Space Ranger outs folder or its parent, .tar.gz, .h5ad or zarr.")
     ],
@@ -28,13 +32,9 @@ def main(
         str, typer.Option("--labels", help="CSV with the columns barcode and label, for scores only.")
     ] = "",
     bin_um: Annotated[str, typer.Option("--bin_um", help="Visium HD: bin size in µm, or `cells`; empty for 8.")] = "",
-    qc_rules: Annotated[
-        Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)
-    ] = RULES,
-    outdir: Annotated[Path, typer.Option("--outdir", help="Folder for section.h5ad and section_qc.json.")] = Path(),
-    failure: Annotated[
-        Path | None, typer.Option("--failure", help="Write what is wrong with the section to this file and exit 0.")
-    ] = None,
+    qc_rules: QcRules = RULES,
+    outdir: Outdir = Path(),
+    failure: Failure = None,
     options: SourceOptions = SourceOptions(),
     quality: QualityOptions = QualityOptions(),
 ) -> None:
@@ -67,12 +67,19 @@ def main(
     kept.uns[QC] = stored | {"warnings": np.array(record["warnings"], dtype=object)}
     kept.write_h5ad(outdir / "section.h5ad", compression="gzip", compression_opts=1)
     write_record(outdir / "section_qc.json", SectionQc(**record))
+    _log(kept, record)
+
+
+def _log(section: "AnnData", record: dict) -> None:
+    """Say what was odd, and what was read."""
+    from efnst.names import SECTION
+
     for warning in record["warnings"]:
-        log.warning("%s: %s", sample, warning)
-    facts = kept.uns[SECTION]
+        log.warning("%s: %s", record["sample"], warning)
+    facts = section.uns[SECTION]
     log.info(
         "%s: %d of %d spots in tissue kept, %d genes, %s grid, pitch %.1f px, %.4f µm per px, image %s",
-        *(sample, kept.n_obs, record["n_spots_in_tissue"], kept.n_vars, facts["grid"]),
+        *(record["sample"], section.n_obs, record["n_spots_in_tissue"], section.n_vars, facts["grid"]),
         *(facts["pitch_px"], facts["um_per_px"], facts["image"]["source"]),
     )
 

@@ -43,46 +43,50 @@ class FullresKind(StrEnum):
     jpeg = "jpeg"
 
 
+Sections = Annotated[int, typer.Option(min=1, help="Sections: layers, nested and mixed tissue in turn.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same cohort.")]
+Small = Annotated[bool, typer.Option("--small", help="250 spots and 400 genes a section, for quick tests.")]
+Spots = Annotated[
+    int | None, typer.Option("--n_spots", min=60, help="Spots under tissue in each section (1800; small: 250).")
+]
+Genes = Annotated[int | None, typer.Option("--n_genes", min=100, help="Genes measured (2000; small: 400).")]
+Regions = Annotated[
+    int | None,
+    typer.Option("--n_regions", min=3, max=12, help="Regions in each section (layers 7, nested 4, mixed 5)."),
+]
+Counts = Annotated[
+    float | None, typer.Option("--median_counts", min=50, help="Median UMIs of a spot (4500; small: 2500).")
+]
+Contrast = Annotated[
+    float | None, typer.Option(min=0, help="Multiplies the differences between regions (1; small: 2.2).")
+]
+SeparatedBy = Annotated[
+    Source | None,
+    typer.Option("--separated_by", help="One pair of large regions differs in this alone; pair.json names them."),
+]
+Matrix = Annotated[MatrixKind, typer.Option(help="Counts as HDF5 file or as matrix.mtx.gz folder.")]
+Fullres = Annotated[FullresKind, typer.Option(help="Also write the full-resolution image (large, slow).")]
+UmPerPx = Annotated[
+    float, typer.Option("--um_per_px", min=0.1, max=4, help="Pixel size of the full-resolution image, µm.")
+]
+Damage = Annotated[str, typer.Option(help="Break the first section in this way; `list` shows the ways and stops.")]
+
+
 def main(
-    outdir: Annotated[Path, typer.Option("--outdir", help="Folder for the sections and samplesheet.csv.")],
-    sections: Annotated[
-        int, typer.Option("--sections", min=1, help="Sections: layers, nested and mixed tissue in turn.")
-    ] = 3,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same cohort.")] = 0,
-    small: Annotated[bool, typer.Option("--small", help="250 spots and 400 genes a section, for quick tests.")] = False,
-    n_spots: Annotated[
-        int | None, typer.Option("--n_spots", min=60, help="Spots under tissue in each section (1800; small: 250).")
-    ] = None,
-    n_genes: Annotated[
-        int | None, typer.Option("--n_genes", min=100, help="Genes measured (2000; small: 400).")
-    ] = None,
-    n_regions: Annotated[
-        int | None,
-        typer.Option("--n_regions", min=3, max=12, help="Regions in each section (layers 7, nested 4, mixed 5)."),
-    ] = None,
-    median_counts: Annotated[
-        float | None, typer.Option("--median_counts", min=50, help="Median UMIs of a spot (4500; small: 2500).")
-    ] = None,
-    contrast: Annotated[
-        float | None,
-        typer.Option("--contrast", min=0, help="Multiplies the differences between regions (1; small: 2.2)."),
-    ] = None,
-    separated_by: Annotated[
-        Source | None,
-        typer.Option("--separated_by", help="One pair of large regions differs in this alone; pair.json names them."),
-    ] = None,
-    matrix: Annotated[MatrixKind, typer.Option("--matrix", help="Counts as HDF5 file or as matrix.mtx.gz folder.")] = (
-        MatrixKind.h5
-    ),
-    fullres: Annotated[
-        FullresKind, typer.Option("--fullres", help="Also write the full-resolution image (large, slow).")
-    ] = FullresKind.none,
-    um_per_px: Annotated[
-        float, typer.Option("--um_per_px", min=0.1, max=4, help="Pixel size of the full-resolution image, µm.")
-    ] = 0.5,
-    damage: Annotated[
-        str, typer.Option("--damage", help="Break the first section in this way; `list` shows the ways and stops.")
-    ] = "",
+    outdir: Annotated[Path, typer.Option(help="Folder for the sections and samplesheet.csv.")],
+    sections: Sections = 3,
+    seed: Seed = 0,
+    small: Small = False,
+    n_spots: Spots = None,
+    n_genes: Genes = None,
+    n_regions: Regions = None,
+    median_counts: Counts = None,
+    contrast: Contrast = None,
+    separated_by: SeparatedBy = None,
+    matrix: Matrix = MatrixKind.h5,
+    fullres: Fullres = FullresKind.none,
+    um_per_px: UmPerPx = 0.5,
+    damage: Damage = "",
 ) -> None:
     """Write a cohort of simulated Visium sections with known regions.
 
@@ -96,34 +100,35 @@ def main(
     """
     from efnst.simulation.damage import DAMAGES
     from efnst.simulation.damage import damage as break_section
-    from efnst.simulation.space_ranger import DEMO, SMALL, section_name, simulate_section, write_section
+    from efnst.simulation.space_ranger import DEMO, SMALL, section_name
 
     if damage == "list":
         print("\n".join(f"{kind}: {description}" for kind, description in DAMAGES.items()))
         return
     _check_damage(damage, DAMAGES)
-    asked = {
-        **{"n_spots": n_spots, "n_genes": n_genes, "n_regions": n_regions},
-        **{"median_counts": median_counts, "contrast": contrast, "um_per_px": um_per_px},
-        **{"separated_by": separated_by and separated_by.value},
-    }
+    asked = {"n_spots": n_spots, "n_genes": n_genes, "n_regions": n_regions, "median_counts": median_counts}
+    asked |= {"contrast": contrast, "um_per_px": um_per_px, "separated_by": separated_by and separated_by.value}
     recipe = replace(SMALL if small else DEMO, **{name: value for name, value in asked.items() if value is not None})
     names = [section_name(number) for number in range(sections)]
     _clear(outdir, names)
     options = {"matrix": matrix.value, "fullres": fullres.value, "damage": damage}
     write_json(outdir / RECORD, {"sections": names, "seed": seed, **_recorded(recipe), **options})
-
-    rows = ["sample,section,image,labels,n_domains"]
-    for number, name in enumerate(names):
-        section = simulate_section(number, seed, recipe)
-        image = write_section(section, outdir / name, matrix.value, fullres.value)
-        n_domains = len(section.specimen.tissue.region_names)
-        rows.append(f"{name},{name}/outs,{image.relative_to(outdir) if image else ''},{name}/labels.csv,{n_domains}")
-        log.info("%s: %d spots, %d regions", name, section.matrix.counts.shape[1], n_domains)
-    (outdir / SHEET).write_text("\n".join(rows) + "\n")
+    rows = [_section(outdir, number, name, seed, recipe, options) for number, name in enumerate(names)]
+    (outdir / SHEET).write_text("\n".join(["sample,section,image,labels,n_domains", *rows]) + "\n")
     if damage:
         break_section(outdir / names[0] / "outs", damage)
         log.info("%s: damaged, %s", names[0], DAMAGES[damage])
+
+
+def _section(outdir: Path, number: int, name: str, seed: int, recipe: "Recipe", options: dict[str, str]) -> str:
+    """Simulate and write one section; its row of the samplesheet."""
+    from efnst.simulation.space_ranger import simulate_section, write_section
+
+    section = simulate_section(number, seed, recipe)
+    image = write_section(section, outdir / name, options["matrix"], options["fullres"])
+    n_domains = len(section.specimen.tissue.region_names)
+    log.info("%s: %d spots, %d regions", name, section.matrix.counts.shape[1], n_domains)
+    return f"{name},{name}/outs,{image.relative_to(outdir) if image else ''},{name}/labels.csv,{n_domains}"
 
 
 def _recorded(recipe: "Recipe") -> dict[str, int | float | str | None]:

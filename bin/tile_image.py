@@ -2,38 +2,32 @@
 """Cut a square patch of the H&E image around each spot."""
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from efnst.errors import EfnstError
 from efnst.image.options import PatchOptions
+from efnst.names import NO_IMAGE
+from efnst.program.arguments import Failure, FullresImage, Outdir, QcRules, Sample, SectionFile, Source
 from efnst.program.cli import run
 
 RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
 
 
 def main(
-    sample: Annotated[str, typer.Option(help="Name of the sample.")],
-    section: Annotated[Path, typer.Option(help="section.h5ad of read_section.py.")],
-    source: Annotated[Path, typer.Option(help="What section.h5ad was read from: folder, archive, .h5ad or zarr.")],
-    image: Annotated[Path | None, typer.Option(help="The full-resolution image, where there is one.")] = None,
-    qc_rules: Annotated[
-        Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)
-    ] = RULES,
-    outdir: Annotated[Path, typer.Option(help="Folder for patches.h5 and image_qc.json.")] = Path("."),
-    failure: Annotated[
-        Path | None, typer.Option(help="Write an input error to this file and end with status 0.")
-    ] = None,
+    sample: Sample,
+    section: SectionFile,
+    source: Source,
+    image: FullresImage = None,
+    qc_rules: QcRules = RULES,
+    outdir: Outdir = Path(),
+    failure: Failure = None,
     options: PatchOptions = PatchOptions(),
 ) -> None:
     """Cut a square patch of the H&E image around each spot into one file for the section."""
     import anndata
     import numpy as np
 
-    from efnst.errors import EfnstError
     from efnst.image.patches import patch_sizes, summarise_patches, window_of, write_patches
     from efnst.image.stain.statistics import stain_statistics
-    from efnst.inputs.located import located
     from efnst.names import SECTION, SPATIAL
     from efnst.program.cli import log
     from efnst.quality.rules import apply_rules, read_rules
@@ -43,22 +37,13 @@ def main(
     rules = read_rules(qc_rules, "image_qc")
     spots = anndata.read_h5ad(section, backed="r")
     chosen = spots.uns[SECTION]["image"]
-    if chosen["source"] == "none":
-        raise EfnstError(
-            f"Expected a section with an image, found `{section.name}` read without one. Read the section again with "
-            "an image, or leave out this step: learn_embedding.py works without features."
-        )
-    if chosen["source"] == "fullres" and image is None:
-        raise EfnstError(
-            f"Expected --image, because `{section.name}` was read with a full-resolution image, found none. "
-            "Give the image that read_section.py was given."
-        )
+    picture = _picture(section, chosen, source, image)
     scale = float(chosen["scale"])
     um_per_px = float(spots.uns[SECTION]["um_per_px"]) / scale
     windows = [window_of(size, um_per_px) for size in patch_sizes(options.patch_um)]
     figures = write_patches(
         outdir / "patches.h5",
-        image if chosen["source"] == "fullres" else located(source, chosen["file"]),
+        picture,
         spots.obs_names.to_numpy(),
         np.asarray(spots.obsm[SPATIAL]) * scale,
         windows,
@@ -71,6 +56,23 @@ def main(
     record["warnings"] += warnings + [finding["text"] for finding in record["qc_findings"]]
     write_record(outdir / "image_qc.json", ImageQc(**record))
     log.info("%s: %d patches from the %s image, %.3g µm per px", sample, spots.n_obs, chosen["source"], um_per_px)
+
+
+def _picture(section: Path, chosen: dict, source: Path, image: Path | None) -> Path:
+    """The file of the image that the section was read with."""
+    from efnst.inputs.located import located
+
+    if chosen["source"] == NO_IMAGE:
+        raise EfnstError(
+            f"Expected a section with an image, found `{section.name}` read without one. Read the section again with "
+            "an image, or leave out this step: learn_embedding.py works without features."
+        )
+    if chosen["source"] == "fullres" and image is None:
+        raise EfnstError(
+            f"Expected --image, because `{section.name}` was read with a full-resolution image, found none. "
+            "Give the image that read_section.py was given."
+        )
+    return image if chosen["source"] == "fullres" else located(source, chosen["file"])
 
 
 if __name__ == "__main__":

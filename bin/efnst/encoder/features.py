@@ -11,7 +11,7 @@ import onnxruntime
 
 from efnst.encoder.device import ON_GPU, OpenEncoder
 from efnst.errors import EfnstError
-from efnst.program.cli import log, progress
+from efnst.program.cli import log, progress, versions
 
 CPU_BATCH = 8  # where the caches of a CPU serve it best; more changes nothing
 LARGEST_BATCH = 256  # a GPU is no faster with more
@@ -30,6 +30,26 @@ class Embedded:
     features: np.ndarray
     batch_size: int
     encoder_seconds: float
+
+
+def features_record(opened: OpenEncoder, embedded: Embedded, seconds: float, threads: int) -> dict:
+    """What features.json says of the encoder and of its work, which took `seconds` for all patches."""
+    n_spots, n_features = embedded.features.shape
+    return {
+        "device": opened.device,
+        "device_reason": opened.reason,
+        "provider": opened.provider,
+        "precision": opened.precision,
+        "operators": opened.operators,
+        "operators_on_cpu": opened.on_cpu,
+        "threads": threads,
+        "batch_size": embedded.batch_size,
+        "n_spots": n_spots,
+        "n_features": n_features,
+        "spots_per_second": round(n_spots / seconds, 2),
+        "encoder_share": round(embedded.encoder_seconds / seconds, 4),
+        "versions": versions("onnxruntime"),
+    }
 
 
 def patch_datasets(file: h5py.File) -> list[h5py.Dataset]:

@@ -107,19 +107,6 @@ def _is_torchscript(path: Path) -> bool:
         raise EfnstError(f"Expected an encoder in `{path}`, found no such file.") from error
 
 
-def _read_onnx(path: Path) -> onnx.ModelProto:
-    """The ONNX model in `path`, checked."""
-    try:
-        model = onnx.load(path)
-        onnx.checker.check_model(model)
-    except Exception as error:  # protobuf, onnx and the file system raise types of their own
-        raise EfnstError(
-            f"Expected `{path.name}` to be one whole ONNX file (weights inside) or TorchScript, found: "
-            f"{' '.join(str(error).split())[:300]}"
-        ) from error
-    return model
-
-
 def _export_torchscript(path: Path, declared: Declaration, preparation: PatchPreparation, target: Path) -> None:
     """Write the TorchScript module in `path` behind its preparation to `target`, compared with PyTorch."""
     try:

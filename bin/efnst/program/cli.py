@@ -6,7 +6,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
 from inspect import Parameter, signature
@@ -23,12 +23,11 @@ from efnst.program.parameters import help_of, known_parameters
 log = logging.getLogger("efnst")
 
 
-def run(main: Callable[..., None], uses_torch: bool = False) -> None:
-    """Run `main` as a command line program; without `uses_torch`, PyTorch counts as not installed.
+def run(main: Callable[..., None]) -> None:
+    """Run `main` as a command line program.
 
     Each argument of `main` that is a dataclass of options (program/options.py) becomes one option `--name VALUE` for
     each of its parameters, with help, allowed values and default from nextflow_schema.json. `outdir` is made.
-    anndata imports PyTorch where it finds it, which takes most programs longer than their own work.
 
     Exit status 0: done; 2: an `EfnstError`, printed without a traceback. With `--failure FILE` on the command line an
     `EfnstError` becomes a record in FILE (`sample`, `step`, `reason`) and the status is 0, so that a cohort can go on.
@@ -40,8 +39,7 @@ def run(main: Callable[..., None], uses_torch: bool = False) -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(with_options(main))
     try:
-        with nullcontext() if uses_torch else _without_torch():
-            app()
+        app()
     except EfnstError as error:
         sample = _option(sys.argv, "--sample") or ""
         reason = f"{sample}: {error}" if sample else str(error)
@@ -128,17 +126,6 @@ def _version(package: str) -> str:
         except PackageNotFoundError:
             continue
     raise PackageNotFoundError(package)
-
-
-@contextmanager
-def _without_torch() -> Iterator[None]:
-    """Let `import torch` fail, unless it was imported before."""
-    sys.modules.setdefault("torch", None)
-    try:
-        yield
-    finally:
-        if sys.modules["torch"] is None:
-            del sys.modules["torch"]
 
 
 def _option(arguments: list[str], name: str) -> str | None:

@@ -219,11 +219,6 @@ def test_comparison_sees_a_difference(lite0_file: Path) -> None:
     assert compare_with_torch(encoder, lite0_file, stained(2, 50)) > 1e-4
 
 
-def test_an_unknown_encoder() -> None:
-    with pytest.raises(EfnstError, match=r"Expected encoder to be one of efficientnet-lite0, .* found `resnet50`"):
-        load_encoder("resnet50")
-
-
 def text_file(path: Path) -> None:
     path.write_text("no weights at all\n")
 

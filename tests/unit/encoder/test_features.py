@@ -116,11 +116,6 @@ def test_infinite_features_are_refused(write_patches_file: Callable, tmp_path: P
         embed(open_encoder(graph, "cpu", 1), file, 2)
 
 
-def test_a_device_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(EfnstError, match=r"Expected device to be one of auto, cpu, .*, found `tpu`"):
-        open_encoder(write_graph(tmp_path / "encoder.onnx"), "tpu", 1)
-
-
 def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     barcodes, values = np.array(["b", "a"], object), np.array([[1.5, 2], [3, 4]], np.float32)
     write_arrays(tmp_path / "a.npz", FEATURES_NPZ, barcodes, features=values, patch_um=np.array([190.0]))

@@ -1,12 +1,12 @@
 """Dataclasses of options: default, range and help come from nextflow_schema.json, and nothing is written twice."""
 
-import ast
 import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
 from importlib import import_module
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from tests.support.places import BIN, PROJECT
@@ -14,7 +14,7 @@ from tests.support.places import BIN, PROJECT
 from efnst.embedding.options import EmbeddingOptions, NetworkOptions, TrainingOptions
 from efnst.errors import EfnstError
 from efnst.program.cli import options_of, parameters_of_all
-from efnst.program.options import given_values, options, options_from_text, parameters_of
+from efnst.program.options import given_values, is_options, options, options_from_text, parameters_of
 from efnst.program.parameters import defaults, properties, read_schema
 
 SCHEMA = read_schema(PROJECT / "nextflow_schema.json")
@@ -101,8 +101,8 @@ def test_help_says_what_the_schema_says(program: str) -> None:
 @pytest.mark.parametrize("path", [BIN / f"{name}.py" for name in PROGRAMS if name != "simulate_cohort"], ids=str)
 def test_no_program_writes_a_parameter_of_its_own(path: Path) -> None:
     """Files are arguments of the programs; read_section.py's image is one or `none`."""
-    arguments = next(node for node in ast.parse(path.read_text()).body if getattr(node, "name", "") == "main").args
-    values = {argument.arg for argument in arguments.args if "Path" not in ast.unparse(argument.annotation)}
+    hints = get_type_hints(import_module(path.stem).main)
+    values = {name for name, hint in hints.items() if "Path" not in str(hint) and not is_options(hint)}
     assert values & set(properties(SCHEMA)) <= {"image"}
 
 

@@ -31,13 +31,13 @@ def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> No
     ran = example(FeaturesRecord, **given)
     text = methods_text(replace(records, **imaged, encoder=encoder, features=ran), parameters, "hires")
     assert "patches of 100, 190 µm" in text["image"]
-    assert "hires image; efficientnet-lite0 with ImageNet weights described" in text["image"]
+    assert "hires image and encoded by efficientnet-lite0 with ImageNet weights," in text["image"]
     assert "run in fp32 on openvino (OpenVINO; left to the CPU: 2 ReduceSum)" in text["image"]
     own = example(EncoderRecord, encoder="mine", weights={"file": "own.onnx", "sha256": "0"})
     ran = ran.changed(device="cpu", provider="CPU", operators_on_cpu={})
     text = methods_text(replace(records, **imaged, encoder=own, features=ran), parameters, "hires")
-    assert "mine with the weights of own.onnx described them, run in fp32 on cpu (CPU)," in text["image"]
-    assert "4 times, for up to 3 epochs" in text["network"]
+    assert "encoded by mine with the weights of own.onnx, run in fp32 on cpu (CPU);" in text["image"]
+    assert "4 times for up to 3 epochs" in text["network"]
     assert "seed 7" in text["network"]
     assert "at least 3 counts" in text["quality"]
     assert "augmentation" not in text

@@ -99,6 +99,7 @@ def test_training_curve_runs_from_corner_to_corner() -> None:
 def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Records) -> None:
     """Of 2, 3 and 4 domains, 3 was chosen: in the middle of a chart 260 wide, at its top in stability."""
     curve = {"n_domains": [2, 3, 4], "stability": [0.5, 0.9, 0.7], "gain": [1.0, 2.0, 2.5]}
+    curve |= {"sd": [0.1, 0.1, 0.1], "se": [0.1, 0.1, 0.1], "gain_se": [0.1, 0.1, 0.1]}
     choice = {"n_domains": 3, "runner_up": 4, "flat": False, "curve": curve}
     domains = records.domains.changed(n_domains_asked=3, n_domains_found=3, choice=choice)
     stability, gain = number_curves(domains)
@@ -171,4 +172,4 @@ def test_report_loads_nothing_from_elsewhere(data: anndata.AnnData, records: Rec
     assert {svg[0].tag for svg in drawn} == {"polyline", "rect", "text"}
     assert all(svg.attrib["aria-label"] for svg in drawn)
     assert "seed 7" in html
-    assert "18 labelled spots; 18 spots without a label are left out" in html
+    assert "18 labelled spots; 18 unlabelled spots are left out" in " ".join(html.split())

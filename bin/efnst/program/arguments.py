@@ -1,0 +1,27 @@
+"""Arguments that several programs take, each with one wording. An option is written as the argument, `--image_qc`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Sample = Annotated[str, typer.Option("--sample", help="Name of the sample, as in the samplesheet.")]
+SectionFile = Annotated[Path, typer.Option("--section", help="section.h5ad of read_section.")]
+DomainsFile = Annotated[Path, typer.Option("--domains", help="The sample's .h5ad with its domains, of assign_domains.")]
+Source = Annotated[
+    Path, typer.Option("--source", help="What the section was read from: folder, archive, .h5ad or zarr.")
+]
+FullresImage = Annotated[Path | None, typer.Option("--image", help="Its full-resolution image, where there is one.")]
+TrainingFile = Annotated[Path, typer.Option("--training", help="training.json of learn_embedding.")]
+ImageQcFile = Annotated[Path | None, typer.Option("--image_qc", help="image_qc.json of tile_image.")]
+FeaturesFile = Annotated[Path | None, typer.Option("--features_json", help="features.json of embed_patches.")]
+EncoderFile = Annotated[Path | None, typer.Option("--encoder_json", help="encoder.json of export_encoder.")]
+StainReferenceFile = Annotated[
+    Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.")
+]
+QcRules = Annotated[Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)]
+Threads = Annotated[int, typer.Option("--threads", help="CPU threads.", min=1)]
+Outdir = Annotated[Path, typer.Option("--outdir", help="Folder for the results; it is made.")]
+Failure = Annotated[
+    Path | None, typer.Option("--failure", help="Write what is wrong with the section to this file and end with 0.")
+]
