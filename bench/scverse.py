@@ -7,7 +7,7 @@ The counts are those of a labelled Visium section, with its labels as domains, o
 18,000 genes with some 900 genes a unit, in 8 domains. Every figure is of a process of its own with one thread, which
 imports and compiles what it needs, as a task in a container does; seconds are of CPU, the memory is the largest.
 "difference" is the largest one between the two results, relative to the largest value; of neighbours the share of spots
-whose six nearest differ.
+whose six nearest differ. Components differ by the factor √(n / (n - 1)), since scanpy scales by n - 1.
 """
 
 import argparse
@@ -85,14 +85,14 @@ class Given:
         """`counts` or `expression`, [n_spots, n_genes]."""
         return sparse.load_npz(self.folder / f"{name}.npz")
 
-    def annotated(self, name: str) -> AnnData:
-        """The same with domains and positions."""
+    def annotated(self, name: str) -> "AnnData":
+        """The same with domains."""
         import pandas as pd
+        from anndata import AnnData
 
-        obs = pd.DataFrame(
-            {"domain": pd.Categorical(self.domains.astype(str))}, np.arange(len(self.domains)).astype(str)
-        )
-        return AnnData(self.matrix(name), obs=obs, obsm={"spatial": self.positions})
+        data = AnnData(self.matrix(name))
+        data.obs["domain"] = pd.Categorical(self.domains.astype(str))
+        return data
 
     def graph(self) -> sparse.csr_matrix:
         """Touching spots."""
