@@ -28,8 +28,8 @@ def gene_morans_i(values: sparse.csr_array | sparse.csc_array, graph: sparse.csr
     I = N / W · Σ_ij w_ij z_i z_j / Σ_i z_i², z = x - mean (Moran 1950). With the Laplacian L = D - A,
     Σ_ij w_ij z_i z_j = Σ_i d_i z_i² - zᵀLz, and zᵀLz = xᵀLx, so that z never has to be formed.
 
-    The learning step chooses its genes by it, so that the report uses the same. `scanpy.metrics.morans_i` agrees to 3e-13
-    and takes 108 s of CPU where this takes 27, on 50,000 spots × 18,000 genes (bench/scverse.py).
+    The learning step chooses its genes by it, so that the report uses the same. `scanpy.metrics.morans_i` agrees to
+    3e-13 and takes 108 s of CPU where this takes 27, on 50,000 spots × 18,000 genes (bench/scverse.py).
     """
     degree = np.asarray(graph.sum(1)).ravel().astype(float)
     operator = laplacian(graph).astype(np.float64)
