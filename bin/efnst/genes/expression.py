@@ -12,8 +12,8 @@ GENES_AT_ONCE = 200  # few, since each block is copied several times
 def log_normalise(counts: sparse.csr_array) -> sparse.csr_array:
     """log(1 + counts · median total / total) of each spot, float32 [n_spots, n_genes]; the median is of totals above 0.
 
-    What scanpy's `normalize_total` and `log1p` give, to the last digit or two of float32. They are not called since the
-    learning step would start 7 s later for it, and normalises once a training (bench/scverse.py).
+    What scanpy's `normalize_total` and `log1p` give, to 1e-7 of the largest value. They are not called since to import
+    scanpy takes 7 s of CPU and 0.3 GB, in three steps that need no other function of it (bench/scverse.py).
     """
     totals = np.asarray(counts.sum(1)).ravel()
     factor = np.median(totals[totals > 0]) / np.maximum(totals, 1e-12) if totals.any() else np.zeros(len(totals))
@@ -27,6 +27,9 @@ def gene_morans_i(values: sparse.csr_array | sparse.csc_array, graph: sparse.csr
 
     I = N / W · Σ_ij w_ij z_i z_j / Σ_i z_i², z = x - mean (Moran 1950). With the Laplacian L = D - A,
     Σ_ij w_ij z_i z_j = Σ_i d_i z_i² - zᵀLz, and zᵀLz = xᵀLx, so that z never has to be formed.
+
+    The learning step chooses its genes by it, so that the report uses the same. `scanpy.metrics.morans_i` agrees to
+    3e-13 and takes 108 s of CPU where this takes 27, on 50,000 spots × 18,000 genes (bench/scverse.py).
     """
     degree = np.asarray(graph.sum(1)).ravel().astype(float)
     operator = laplacian(graph).astype(np.float64)
@@ -68,7 +71,8 @@ def principal_components(values: sparse.csr_array, n_components: int, seed: int)
     """Principal component scores of the centred and scaled columns, float32 [n_spots, ≤ n_components].
 
     Centring and scaling happen inside the linear operator of the truncated SVD, so that `values` stays sparse. The sign
-    of a component is fixed by its largest entry. Constant columns are left out.
+    of a component is fixed by its largest entry. Constant columns are left out. scanpy's `scale` and
+    `pca` take 7 s of CPU on a section where this takes 1 (bench/scverse.py).
     """
     mean, std = _mean_std(values)
     values = values[:, std > 0].astype(np.float64)

@@ -1,7 +1,8 @@
 """Marker genes of domains: Wilcoxon rank-sum test of each domain against all other spots, on sparse expression.
 
 Same statistic as `scanpy.tl.rank_genes_groups(method="wilcoxon", tie_correct=True)`, but the many zeros of a gene share
-one rank that is known without sorting them: time and memory follow the non-zero counts, not spots x genes.
+one rank that is known without sorting them: time and memory follow the non-zero counts, not spots x genes. The scores
+agree to 5e-8 of the largest; 50,000 spots × 18,000 genes take 32 s of CPU here and 490 s there (bench/scverse.py).
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ def rank_markers(expression: sp.csc_matrix, genes: np.ndarray, domains: pd.Categ
     expression: log1p-normalised [n_spots, n_genes]; genes: names [n_genes]; domains: [n_spots]. Domains too small to be
     tested (see `untestable_domains`) are left out. p values are two-sided, adjusted per domain (Benjamini-Hochberg).
     """
-    members = _members(domains)
+    members = members_of(domains)
     left_out = untestable_domains(domains)
     z = rank_sum_z(expression, members)
     fold_change = _log2_fold_change(expression, members)
@@ -47,14 +48,14 @@ def domain_profile(expression: sp.csc_matrix, domains: pd.Categorical) -> tuple[
 
     expression: log1p-normalised [n_spots, n_genes]; both are 0 for a domain without spots.
     """
-    members = _members(domains)
+    members = members_of(domains)
     seen = _seen(expression)
     return _mean_in_and_out(expression, members)[0], _mean_in_and_out(seen, members)[0]
 
 
 def pseudobulk(counts: sp.csr_matrix, domains: pd.Categorical) -> np.ndarray:
     """Counts of each domain, summed over its spots: [n_domains, n_genes]. counts: raw [n_spots, n_genes]."""
-    return (_members(domains) @ counts).toarray()
+    return (members_of(domains) @ counts).toarray()
 
 
 def untestable_domains(domains: pd.Categorical) -> list[str]:
@@ -138,7 +139,7 @@ def _seen(values: sp.csc_matrix) -> sp.csc_matrix:
     return sp.csc_matrix((np.ones_like(values.data), values.indices, values.indptr), values.shape)
 
 
-def _members(domains: pd.Categorical) -> sp.csr_matrix:
+def members_of(domains: pd.Categorical) -> sp.csr_matrix:
     """Which spots belong to which domain: float64 0/1 [n_domains, n_spots]."""
     placed = np.flatnonzero(domains.codes >= 0)
     shape = (len(domains.categories), len(domains))
