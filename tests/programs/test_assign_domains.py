@@ -232,7 +232,9 @@ def test_an_embedding_of_another_section_is_refused(section_file: Path, embeddin
 
 
 def test_an_unknown_clustering(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(EfnstError, match="Expected clustering to be one of mixture, kmeans, leiden, found `mclust`"):
+    with pytest.raises(
+        EfnstError, match='parameter --clustering: found "mclust", expected one of mixture, leiden, kmeans'
+    ):
         assign(section_file, embedding_file, tmp_path, clustering="mclust")
 
 
@@ -245,14 +247,17 @@ def test_more_domains_than_spots(
     as_record: bool,
 ) -> None:
     failure = tmp_path / "failure.json"
-    n_spots = anndata.read_h5ad(section_file).n_obs
+    few = anndata.read_h5ad(section_file)[:60].copy()
+    few.write_h5ad(tmp_path / "few.h5ad")
+    with np.load(embedding_file) as arrays:
+        write_arrays(tmp_path / "few.npz", **{name: values[:60] for name, values in arrays.items()})
     status, messages = start(
         assign_domains.main,
-        *("--sample", "S1", "--section", section_file, "--embedding", embedding_file),
-        *("--training", embedding_file.with_name("training.json"), "--n_domains", 999, "--outdir", tmp_path / "out"),
+        *("--sample", "S1", "--section", tmp_path / "few.h5ad", "--embedding", tmp_path / "few.npz"),
+        *("--training", embedding_file.with_name("training.json"), "--n_domains", 90, "--outdir", tmp_path / "out"),
         *(("--failure", failure) if as_record else ()),
     )
-    message = f"S1: Expected n_domains to be at most the number of spots ({n_spots}), found 999."
+    message = "S1: Expected n_domains to be at most the number of spots (60), found 90."
     assert messages == f"assign_domains: {message}\n"
     assert status == (0 if as_record else 2)
     assert failure.exists() == as_record and not list((tmp_path / "out").iterdir())
