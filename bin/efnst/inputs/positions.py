@@ -105,7 +105,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             raise damaged(path, f"it claims {n_rows} rows")
         known = [name for name in POSITION_COLUMNS if name in held]
         with reading(path, ArrowException):
-            table = file.read(columns=known).to_pandas()
+            content = file.read(columns=known)
+            content.validate(full=True)  # pandas looks at text only when it is used
+            table = content.to_pandas()
     return _checked(table, path, first_line=1)
 
 

@@ -26,7 +26,7 @@ def archive(path: Path, *members: tuple[str, bytes | tuple[bytes, str] | int]) -
                 file.addfile(member, io.BytesIO(content))
             else:
                 member.size = content
-                file.addfile(member)  # the header alone
+                file.fileobj.write(member.tobuf())  # the header alone
     return path / "a.tar.gz"
 
 
