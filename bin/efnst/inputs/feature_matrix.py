@@ -191,11 +191,9 @@ def _open(path: Path) -> BinaryIO:
 def _require_sizes(shape: list[int], barcodes: np.ndarray, features: pd.DataFrame, path: Path) -> None:
     """Refuse a matrix whose parts do not fit together."""
     if shape != [len(barcodes), len(features)]:
-        raise damaged(
-            path,
-            f"the matrix is for {' × '.join(map(str, shape))} barcodes × features, "
-            f"but {len(barcodes)} barcodes and {len(features)} features are named",
-        )
+        claimed = " × ".join(f"{size} {what}" for size, what in zip(shape, ("barcodes", "features"), strict=False))
+        named = f"{len(barcodes)} barcodes and {len(features)} features"
+        raise damaged(path, f"the matrix is for {claimed}, but {named} are named")
 
 
 def _plain_or_gz(folder: Path, *names: str) -> Path:
