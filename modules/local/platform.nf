@@ -21,10 +21,10 @@ def textProblems(settings) {
 def fileProblems(settings) {
     def names = ['encoder_weights', 'encoder_onnx', 'qc_rules'].findAll { name -> settings[name] }
     def paths = names.collectEntries { name -> [name, file(settings[name], glob: false).toAbsolutePath().toString()] }
-    def wrong = paths.findAll { _name, path -> path =~ /[$*?\[\]{}\p{Cntrl}]/ }
+    def wrong = paths.findAll { _name, path -> path =~ /[*?\[\]{}\p{Cntrl}]|\$[\w$@#-]/ }
     return wrong.collect { name, path ->
         "parameter --${name}: found `${path}`, expected a path " +
-            'without any of $*?[]{} and control characters; rename it'
+            'without *?[]{}, $NAME and control characters; rename it'
     }
 }
 

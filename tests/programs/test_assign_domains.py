@@ -250,7 +250,8 @@ def test_more_domains_than_spots(
     few = anndata.read_h5ad(section_file)[:60].copy()
     few.write_h5ad(tmp_path / "few.h5ad")
     with np.load(embedding_file) as arrays:
-        write_arrays(tmp_path / "few.npz", **{name: values[:60] for name, values in arrays.items()})
+        few = {name: values[:60] for name, values in arrays.items()}
+        write_arrays(tmp_path / "few.npz", EMBEDDING_NPZ, few.pop("barcodes"), **few)
     status, messages = start(
         assign_domains.main,
         *("--sample", "S1", "--section", tmp_path / "few.h5ad", "--embedding", tmp_path / "few.npz"),

@@ -1,6 +1,5 @@
 """read_section.py on simulated sections, on every damage of theirs, and on real ones."""
 
-import inspect
 import json
 import shutil
 import subprocess
@@ -18,7 +17,6 @@ from tests.support.places import PROJECT, REAL
 
 import read_section
 from efnst.errors import EfnstError
-from efnst.program.parameters import properties, read_schema
 from efnst.simulation.damage import DAMAGES, damage
 from efnst.simulation.feature_matrix import read_matrix, write_matrix
 from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
@@ -239,13 +237,6 @@ def test_symbols_that_repeat_are_made_unique(folder: Path, tmp_path: Path) -> No
     write_matrix(replace(matrix, names=names), folder / "outs", "h5")
     section, _ = read(folder, tmp_path)
     assert section.var_names.is_unique and list(section.var_names[:2]) == [names[0], f"{names[0]}-1"]
-
-
-def test_the_defaults_are_those_of_the_parameters() -> None:
-    known = properties(read_schema(PROJECT / "nextflow_schema.json"))
-    options = inspect.signature(read_section.main).parameters
-    for name in LIMITS:
-        assert options[name].default == known[name]["default"], name
 
 
 def test_a_failure_is_a_record_when_asked(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import onnxruntime
 import pandas as pd
 
 import assign_domains
+from efnst.domains.options import DomainOptions
 from efnst.image.picture import plain
 from efnst.records.arrays import DOMAINS_CSV, ENCODER_ONNX, FINAL_H5AD, PATCHES_H5, SECTION_H5AD, Arrays
 from efnst.records.quality import SectionFacts
@@ -35,7 +36,7 @@ def test_a_section_has_the_arrays_it_should(section_file: Path) -> None:
 def test_the_final_section_has_the_arrays_it_should(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
     training = embedding_file.with_name("training.json")
     files = {"section": section_file, "embedding": embedding_file, "training": training, "outdir": tmp_path}
-    assign_domains.main(sample="S1", n_domains=4, **files)
+    assign_domains.main(sample="S1", options=DomainOptions(n_domains=4), **files)
     final = anndata.read_h5ad(tmp_path / "S1.h5ad")
     both = Arrays("", FINAL_H5AD.members + SECTION_H5AD.members)
     assert members_of(both).problems(arrays_of(final)) == []

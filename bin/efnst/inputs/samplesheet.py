@@ -16,7 +16,8 @@ from efnst.program.parameters import coerce, errors_by_name, expectation, found_
 
 URI = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
 PATH_FORMATS = ("file-path", "directory-path")
-UNSTAGED = re.compile(r"[$*?\[\]{}\x00-\x1f\x7f]")  # Nextflow's own scripts would act on these, or lose them
+# Nextflow's own scripts would act on these, or lose them; it escapes all else, `$(…)` included.
+UNSTAGED = re.compile(r"[*?\[\]{}\x00-\x1f\x7f]|\$[\w$@#-]")
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _path_problems(value: str, base: str) -> list[str]:
     if value.startswith("~"):
         return [f"found {show(value)}, expected a path without ~; write it in full"]
     if UNSTAGED.search(join(base, value)):
-        return [f"found {show(join(base, value))}, expected a path without any of $*?[]{{}} and line breaks; rename it"]
+        return [f"found {show(join(base, value))}, expected a path without *?[]{{}}, $NAME and line breaks; rename it"]
     return []
 
 
