@@ -38,7 +38,7 @@ def test_only_what_the_encoder_concerns_was_redone(run: Run) -> None:
 
 def test_the_report_names_it(run: Run) -> None:
     report = (run.outdir / "sim_layers" / "report.html").read_text()
-    assert "mine with the weights of own.pt described them, run in fp32 on cpu" in report
+    assert "encoded by mine with the weights of own.pt, run in fp32 on cpu" in report
 
 
 def test_it_is_kept_in_the_cache(run: Run, own_encoder: Path) -> None:
