@@ -65,7 +65,7 @@ def report(
     made, folder = described_section, tmp_path_factory.mktemp("report")
     names = {"domains": f"{SAMPLE}.h5ad", "domains_json": "domains.json", "qc": "section_qc.json"}
     names |= {"image_qc": "image_qc.json", "training": "training.json", "description": "description.json"}
-    names |= {"markers": "markers.csv", "spatial_genes": "spatial_genes.csv", "umap": "umap.csv", "section": SAMPLE}
+    names |= {"markers": "markers.csv", "spatial_genes": "spatial_genes.csv", "umap": "umap.csv", "source": SAMPLE}
     options = [part for option, name in names.items() for part in (f"--{option}", made / name)]
     done = run_program("section_report.py", "--sample", SAMPLE, *options, "--outdir", folder)
     assert done.returncode == 0, done.stderr
