@@ -9,6 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.conftest import SAMPLE, address
 from tests.support.places import PROJECT
+from tests.support.records import example
+
+from efnst.records.base import write_record
+from efnst.records.cohort import SheetRow
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +23,7 @@ def cohort_report(report: Path, described_section: Path, tmp_path_factory: pytes
     folder = tmp_path_factory.mktemp("cohort")
     (folder / SAMPLE).mkdir()
     shutil.copy(report, folder / SAMPLE / "report.html")
-    (folder / "sections.json").write_text(f'[{{"id": "{SAMPLE}"}}]')
+    write_record(folder / "sections.json", [example(SheetRow, id=SAMPLE)])
     program = [sys.executable, PROJECT / "bin" / "cohort_summary.py", "--sections", folder / "sections.json"]
     made = report.parent
     program += ["--summaries", made / "section_summary.json", "--thumbnails", made / f"{SAMPLE}_thumbnail.webp"]

@@ -37,5 +37,6 @@ def small_project(tmp_path: Path) -> Path:
     project = tmp_path / "project"
     shutil.copytree(PROJECT / "requirements", project / "requirements")
     shutil.copytree(PROJECT / "bin", project / "bin")
-    shutil.copy(PROJECT / "efnst", project)
+    for name in ("efnst", "nextflow.config"):
+        shutil.copy(PROJECT / name, project)
     return project

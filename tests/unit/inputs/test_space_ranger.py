@@ -173,7 +173,7 @@ def test_a_folder_without_one_of_its_files(tmp_path: Path) -> None:
 def test_a_folder_whose_files_do_not_fit(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "m", compress=False)
     (folder / "barcodes.tsv").write_text("AAAC-1\n")
-    with pytest.raises(EfnstError, match=r"for 3 × 3 barcodes × features, but 1 barcodes"):
+    with pytest.raises(EfnstError, match=r"for 3 barcodes × 3 features, but 1 barcodes"):
         read_matrix(folder)
 
 
