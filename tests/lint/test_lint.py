@@ -22,6 +22,7 @@ def small_project(tmp_path: Path) -> Path:
     """A project of little more than our launcher."""
     for folder in ("requirements", "tools"):
         shutil.copytree(PROJECT / folder, tmp_path / folder)
+    (tmp_path / "bin").mkdir()
     (tmp_path / "nextflow.config").write_text("manifest {\n    version = '0.0.0'\n}\n")
     for name in ("efnst", "pyproject.toml", ".oxlintrc.json", ".shellcheckrc"):
         shutil.copy(PROJECT / name, tmp_path)
