@@ -193,8 +193,6 @@ def test_logits_are_the_scores_of_the_classes(lite0_file: Path, tmp_path: Path) 
     classifier = encoder.network._fc
     expected = features(lite0_file, patch) @ classifier.weight.detach().numpy().T + classifier.bias.detach().numpy()
     assert np.allclose(features(tmp_path / "encoder.onnx", patch), expected, atol=1e-3)
-    with pytest.raises(EfnstError, match="Expected encoder_output to be one of pooled, logits, found `all`"):
-        load_encoder("efficientnet-lite0", output="all")
 
 
 def test_every_encoder_has_a_width() -> None:
