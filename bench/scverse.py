@@ -27,7 +27,6 @@ from scipy import sparse
 if TYPE_CHECKING:
     from anndata import AnnData
 
-sys.modules["torch"] = None  # as in the programs: anndata would import it
 BIN = Path(__file__).resolve().parents[1] / "bin"
 N_GENES, MEAN_COUNTS, N_DOMAINS, PITCH_PX = 18_000, 2000, 8, 30.0
 N_FOR_COMPONENTS, N_COMPONENTS = 2000, 30

@@ -72,7 +72,7 @@ def principal_components(values: sparse.csr_array, n_components: int, seed: int)
 
     Centring and scaling happen inside the linear operator of the truncated SVD, so that `values` stays sparse. The sign
     of a component is fixed by its largest entry. Constant columns are left out. scanpy's `scale` and
-    `pca` take 7 s of CPU on a section where this takes 1 (bench/scverse.py).
+    `pca` take 10 s of CPU on a section where this takes 1.5 (bench/scverse.py).
     """
     mean, std = _mean_std(values)
     values = values[:, std > 0].astype(np.float64)

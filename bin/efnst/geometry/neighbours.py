@@ -1,7 +1,7 @@
 """Which spots lie beside which: sparse graphs over the spots' positions. No N×N array is ever made.
 
 `scanpy.pp.neighbors` is for embeddings: it has no rule for the ties of a grid and computes UMAP's weights besides, for
-35 s of CPU on a section where this takes 0.5 (bench/scverse.py).
+27 s of CPU on a section where this takes 0.5 (bench/scverse.py).
 """
 
 import numpy as np
