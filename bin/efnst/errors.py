@@ -53,6 +53,8 @@ def reading(path: Path, *also: type[Exception]) -> Iterator[None]:
     """
     try:
         yield
+    except EfnstError:  # already says what is wrong
+        raise
     except (*UNREADABLE, *also) as error:
         if machine_status(error) is not None:
             raise
