@@ -46,16 +46,14 @@ def main(
     with h5py.File(patches) as file:
         barcodes = file[BARCODES.name].asstr()[:]
         loop = time.perf_counter()
-        patch_um = [float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)]
+        patch_um = np.array([float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)])
         embedded = embed(opened, file, options.batch_size, normalise)
         seconds = time.perf_counter() - loop
-    widths = np.array(patch_um)
-    write_arrays(outdir / "features.npz", FEATURES_NPZ, barcodes, features=embedded.features, patch_um=widths)
-    record = features_record(opened, embedded, seconds, threads)
-    ran = options.stain_normalisation if normalise else "none"
-    total = round(time.perf_counter() - start, 3)
-    record = FeaturesRecord(sample=sample, stain_normalisation=ran, seconds=total, **record)
-    write_record(outdir / "features.json", record)
+    write_arrays(outdir / "features.npz", FEATURES_NPZ, barcodes, features=embedded.features, patch_um=patch_um)
+    figures = features_record(opened, embedded, seconds, threads)
+    figures["stain_normalisation"] = options.stain_normalisation if normalise else "none"
+    figures["seconds"] = round(time.perf_counter() - start, 3)
+    write_record(outdir / "features.json", FeaturesRecord(sample=sample, **figures))
     log.info("%s: %d spots embedded, %.0f per second", sample, len(barcodes), len(barcodes) / seconds)
 
 
