@@ -127,7 +127,7 @@ def test_report_without_image(folder: Path, tmp_path: Path) -> None:
     at = options.index("--image_qc")
     must("section_report", *options[:at], *options[at + 2 :])
     html = (tmp_path / "report.html").read_text()
-    assert "This section was run without an image." in html
+    assert "This section was analysed without an image." in html
     assert page_data(html)["image"] == "" and page_data(html)["maps"]["umap"] is None
     assert "UMAP of EfNST" not in html
     assert "No labels were given" in html

@@ -5,6 +5,13 @@ from typing import Annotated
 
 import typer
 
+
+def _made(folder: Path) -> Path:
+    """The folder itself, made where it was not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 Sample = Annotated[str, typer.Option("--sample", help="Name of the sample, as in the samplesheet.")]
 SectionFile = Annotated[Path, typer.Option("--section", help="section.h5ad of read_section.")]
 DomainsFile = Annotated[Path, typer.Option("--domains", help="The sample's .h5ad with its domains, of assign_domains.")]
@@ -21,7 +28,7 @@ StainReferenceFile = Annotated[
 ]
 QcRules = Annotated[Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)]
 Threads = Annotated[int, typer.Option("--threads", help="CPU threads.", min=1)]
-Outdir = Annotated[Path, typer.Option("--outdir", help="Folder for the results; it is made.")]
+Outdir = Annotated[Path, typer.Option("--outdir", callback=_made, help="Folder for the results; it is made.")]
 Failure = Annotated[
     Path | None, typer.Option("--failure", help="Write what is wrong with the section to this file and end with 0.")
 ]

@@ -27,7 +27,7 @@ def run(main: Callable[..., None]) -> None:
     """Run `main` as a command line program.
 
     Each argument of `main` that is a dataclass of options (program/options.py) becomes one option `--name VALUE` for
-    each of its parameters, with help, allowed values and default from nextflow_schema.json. `outdir` is made.
+    each of its parameters, with help, allowed values and default from nextflow_schema.json.
 
     Exit status 0: done; 2: an `EfnstError`, printed without a traceback. With `--failure FILE` on the command line an
     `EfnstError` becomes a record in FILE (`sample`, `step`, `reason`) and the status is 0, so that a cohort can go on.
@@ -58,7 +58,7 @@ def run(main: Callable[..., None]) -> None:
 
 
 def with_options(main: Callable[..., None]) -> Callable[..., None]:
-    """`main` for typer: dataclasses of options taken apart into their parameters, as text, and `outdir` made."""
+    """`main` for typer: dataclasses of options taken apart into their parameters, as text."""
     kinds = options_of(main)
     names = parameters_of_all(kinds)
 
@@ -66,8 +66,6 @@ def with_options(main: Callable[..., None]) -> Callable[..., None]:
     def command(**given: object) -> None:
         texts = {name: given.pop(name) for name in names}
         chosen = options_from_text(kinds, {name: text for name, text in texts.items() if text is not None})
-        if "outdir" in given:
-            given["outdir"].mkdir(parents=True, exist_ok=True)
         main(**given, **chosen)
 
     hints = get_type_hints(main, include_extras=True)
