@@ -1,6 +1,7 @@
 """The methods text names no software that the programs do not import."""
 
 import re
+from functools import cache
 from importlib.metadata import distributions
 
 from tests.support.places import BIN
@@ -11,6 +12,7 @@ from efnst.provenance.methods import CITATIONS, METHODS_TEXT
 IMPLEMENTED_BY = {"Leiden": "leidenalg", "UMAP": "scanpy"}
 
 
+@cache
 def imported() -> set[str]:
     """The packages of all programs, in lower case."""
     return {name.lower() for program in BIN.glob("*.py") for name in packages_of(program)}
