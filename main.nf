@@ -104,6 +104,7 @@ workflow FIND_DOMAINS {
         READ_SECTION.out.section
             .map { meta, section, _qc -> [meta, section] }
             .join(LEARN_EMBEDDING.out.embedding)
+            .join(READ_SECTION.out.bins.map { meta, bins -> [meta, bins ? bins[0] : []] })
             .join(sections.map { meta, files -> [meta, files.n_domains, files.source, files.image] })
             .join(image_records)
     )

@@ -26,6 +26,7 @@ def main(
     section: SectionFile,
     embedding: Annotated[Path, typer.Option(help="embedding.npz of learn_embedding.py.")],
     training: TrainingFile,
+    bins: Annotated[Path | None, typer.Option(help="bins.h5ad of read_section.py, where it wrote one.")] = None,
     source: Annotated[
         Path | None, typer.Option(help="What the section was read from, for the picture in the .h5ad.")
     ] = None,
@@ -41,6 +42,7 @@ def main(
     import anndata
 
     from efnst.domains.assign import assign_domains, domain_table, final_section
+    from efnst.domains.bins import read_bins, write_bins
     from efnst.image.picture import scanpy_pictures
     from efnst.names import PROVENANCE
     from efnst.program.arrays import read_arrays, write_table
@@ -54,7 +56,8 @@ def main(
 
     spots = anndata.read_h5ad(section)
     arrays = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())
-    assigned, found = assign_domains(spots, arrays, options)
+    pieces = read_bins(bins) if bins else None
+    assigned, found = assign_domains(spots, arrays, options, pieces)
     record = DomainsRecord(sample=sample, **found)
     write_table(outdir / "domains.csv", DOMAINS_CSV, domain_table(spots.obs_names, assigned))
     write_record(outdir / "domains.json", record)
@@ -67,6 +70,8 @@ def main(
     kinds = ((image_qc, ImageQc), (features_json, FeaturesRecord), (encoder_json, EncoderRecord))
     add_origin(final, given, *(read_record(path, kind) if path else None for path, kind in kinds))
     final.write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
+    if pieces and options.keep_bins:
+        write_bins(pieces, assigned.bins, outdir / f"{sample}_bins.h5ad", {PROVENANCE: final.uns[PROVENANCE]})
     write_record(outdir / "provenance.json", Provenance(sample=sample, **compact(final.uns[PROVENANCE])))
     how = "asked" if options.n_domains else "chosen"
     log.info("%s: %d domains (%d %s)", sample, record.n_domains_found, record.n_domains_asked, how)

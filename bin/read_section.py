@@ -42,11 +42,15 @@ def main(
 
     Looked at are counts, positions, scale factors, the image's size and labels.
 
-    Writes section.h5ad (raw counts of the spots kept, all genes) and section_qc.json.
+    Bins of Visium HD, and cells, are summed into units, which take the place of spots from here on.
+
+    Writes section.h5ad (raw counts of the spots or units kept, all genes), section_qc.json and, where units were made,
+    bins.h5ad (all bins or cells in tissue).
     """
     import numpy as np
 
     from efnst.inputs.checksums import input_checksums
+    from efnst.inputs.pooling import pool
     from efnst.inputs.section import load_section
     from efnst.names import QC, SECTION
     from efnst.quality.rules import apply_rules, read_rules
@@ -56,6 +60,10 @@ def main(
 
     rules = read_rules(qc_rules, "section_qc")
     loaded, about, warnings = load_section(sample, source, image, labels, bin_um, options.expression_rep or "")
+    loaded, bins = pool(loaded, options.unit_um)
+    if bins is not None:
+        bins.write_h5ad(outdir / "bins.h5ad", compression="gzip", compression_opts=1)
+        del bins  # several GB of a whole slide
     thresholds = Thresholds(**{field.name: getattr(quality, field.name) for field in fields(Thresholds)})
     kept, lost, used = keep_good_spots(loaded, thresholds, quality.qc_mads)
     record = {"sample": sample} | about | qc_record(kept, lost, float(kept.uns[SECTION]["pitch_px"]))

@@ -2,6 +2,9 @@
 
 SPATIAL = "spatial"  # obsm: x, y in full-resolution pixels
 LABEL = "label"  # obs: the label given by the user, for scores only
+UNIT = "unit"  # obs: number of a unit (of a bin or cell: the unit that it lies in)
+N_BINS = "n_bins"  # obs: bins or cells of a unit
+LATTICE = "X_lattice"  # obsm of bins: row and column in steps of the units' lattice
 SECTION = "section"  # uns: geometry and image of the section
 QC = "qc"  # uns: what section_qc.json holds
 DOMAIN = "efnst"  # obs: the domains

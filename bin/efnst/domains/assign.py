@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
+from efnst.domains.bins import Bins, bin_domains, domain_categories, of_units
 from efnst.domains.clustering import Clustering, cluster
 from efnst.domains.consensus import agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
@@ -31,6 +33,7 @@ from efnst.names import (
 from efnst.palette import division_colours
 from efnst.records.domains import DomainFigures, DomainsRecord, TrainingRecord
 
+COLUMNS = {DOMAIN: "domain"} | {name: name for name in BASELINES}  # of domains.csv
 SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
 
 
@@ -39,23 +42,30 @@ class Assigned:
     """Domains 1 … K by falling size int [n_spots], each spot's confidence, the baselines' domains, the embedding shown.
 
     `confidence` is the share of trainings that agree with the domain (of a single training: the mixture's probability,
-    NaN without one); `embedding` is that of the training that agrees best with the consensus.
+    NaN without one); `embedding` is that of the training that agrees best with the consensus. `bins` is the table of
+    domains.csv where the spots are units of bins or cells.
     """
 
     domains: np.ndarray
     confidence: np.ndarray
     baselines: dict[str, np.ndarray]
     embedding: np.ndarray
+    bins: pd.DataFrame | None = None
 
 
-def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: DomainOptions) -> tuple[Assigned, dict]:
+def assign_domains(
+    section: AnnData, arrays: dict[str, np.ndarray], options: DomainOptions, bins: Bins | None = None
+) -> tuple[Assigned, dict]:
     """Domains of `section` and the record of domains.json; `arrays` are those of embedding.npz.
 
     Each training's embedding is clustered and refined by itself; the consensus of these partitions is refined again.
     The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
+    Where `bins` are given, `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of
+    the baselines are those of its unit, and labels are scored by bins.
     """
     embeddings = list(embeddings_of(arrays).values())
     positions = np.asarray(section.obsm[SPATIAL], float)
+    given = (section.obs[LABEL] if LABEL in section.obs else None) if bins is None else bins.labels
     choice = _choice(embeddings, positions, options) if options.n_domains is None else {}
     if choice:
         options = replace(options, n_domains=choice["n_domains"])
@@ -67,7 +77,8 @@ def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: Dom
     labels, votes = consensus(partitions)
     shown = embeddings[_closest(partitions, labels)]
     refined = refine(labels, positions, options.refinement_rounds)
-    confidence = _confidence(votes if len(partitions) > 1 else clustering.probabilities, refined)
+    shares = votes if len(partitions) > 1 else clustering.probabilities
+    confidence = _confidence(shares, refined)
     domains = by_size(refined)
     runs = {"leiden": (arrays["expression"], "leiden"), "diffused": (arrays["diffused"], "mixture")}
     found = {
@@ -78,16 +89,36 @@ def assign_domains(section: AnnData, arrays: dict[str, np.ndarray], options: Dom
         name: match_numbers(refine(found[name].labels, positions, options.refinement_rounds), domains)
         for name in BASELINES
     }
+    table = None if bins is None else _table_of_bins(bins, section, domains, _shares(shares, refined, domains), baselines)
     spaces = {DOMAIN: (shown, clustering.how)} | {name: (runs[name][0], found[name].how) for name in BASELINES}
     methods = {
         name: {"n_domains": len(np.unique(labels)), "how": spaces[name][1]}
         | {"silhouette": _silhouette(spaces[name][0], labels)}
-        | _scores(section, labels, positions, options)
+        | {"chaos": chaos(labels, positions), "pas": pas(labels, positions)}
+        | _scores(labels if table is None else table[COLUMNS[name]].to_numpy(), given, options.ignored)
         for name, labels in {DOMAIN: domains, **baselines}.items()
     }
     methods[DOMAIN] |= _stability(section, partitions, options)
-    record = _record(section, domains, methods, options) | ({"choice": choice} if choice else {})
-    return Assigned(domains, confidence, baselines, shown), record
+    record = _record(given, domains, methods, options) | ({"choice": choice} if choice else {})
+    return Assigned(domains, confidence, baselines, shown, table), record
+
+
+def _shares(shares: np.ndarray | None, found: np.ndarray, domains: np.ndarray) -> np.ndarray:
+    """`shares` [n_units, n_labels] of the labels `found` in the order of `domains`; certain where there are none."""
+    numbers, first = np.unique(domains, return_index=True)
+    if shares is None:
+        return (domains[:, None] == numbers).astype(float)
+    return shares[:, found[first]]
+
+
+def _table_of_bins(
+    bins: Bins, units: AnnData, domains: np.ndarray, shares: np.ndarray, baselines: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """The table of domains.csv, a row for each bin."""
+    found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, shares)
+    table = {"barcode": bins.barcodes, "domain": found, "confidence": probability.round(4)}
+    table |= {name: of_units(bins, units.obs, labels) for name, labels in baselines.items()}
+    return pd.DataFrame(table | {"unit": of_units(bins, units.obs, units.obs_names.to_numpy())})
 
 
 def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -132,10 +163,9 @@ def _stability(section: AnnData, partitions: np.ndarray, options: DomainOptions)
     return record
 
 
-def _record(section: AnnData, domains: np.ndarray, methods: dict, options: DomainOptions) -> dict:
+def _record(given: pd.Series | None, domains: np.ndarray, methods: dict, options: DomainOptions) -> dict:
     """What domains.json says, without the sample's name."""
     labels, sizes = np.unique(domains, return_counts=True)
-    labelled = scored_spots(section.obs[LABEL], options.ignored) if LABEL in section.obs else np.zeros(1)
     return {
         "n_domains_asked": options.n_domains,
         "n_domains_found": len(labels),
@@ -145,23 +175,19 @@ def _record(section: AnnData, domains: np.ndarray, methods: dict, options: Domai
         "refined": options.refinement_rounds > 0,
         "seed": options.seed,
         "sizes": {str(label): int(size) for label, size in zip(labels, sizes, strict=True)},
-        "n_labelled": int(labelled.sum()),
+        "n_labelled": 0 if given is None else int(scored_spots(given, options.ignored).sum()),
         "ignore_labels": options.ignored,
         "methods": methods,
     }
 
 
-def _scores(section: AnnData, labels: np.ndarray, positions: np.ndarray, options: DomainOptions) -> dict:
-    """Continuity and, where labels were given, agreement."""
-    record = {"chaos": chaos(labels, positions), "pas": pas(labels, positions)}
-    if LABEL not in section.obs:
-        return record
-    given, ignored = section.obs[LABEL], options.ignored
-    scores = label_scores(labels, given, ignored)
+def _scores(labels: np.ndarray, given: pd.Series | None, ignored: list[str]) -> dict:
+    """Agreement with the labels given, where there are any."""
+    scores = {} if given is None else label_scores(labels, given, ignored)
     if not scores:
-        return record
+        return {}
     matches, table = best_matches(labels, given, ignored), confusion(labels, given, ignored)
-    return record | scores | {"best_matches": matches.to_dict("records"), "confusion": table.to_dict("split")}
+    return scores | {"best_matches": matches.to_dict("records"), "confusion": table.to_dict("split")}
 
 
 def _silhouette(values: np.ndarray, labels: np.ndarray) -> float | None:
@@ -195,7 +221,9 @@ def match_numbers(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def domain_table(barcodes: pd.Index, assigned: Assigned) -> pd.DataFrame:
-    """The table of domains.csv."""
+    """The table of domains.csv, a row for each spot, or for each bin where the spots are units of them."""
+    if assigned.bins is not None:
+        return assigned.bins
     table = {"barcode": barcodes, "domain": assigned.domains, "confidence": assigned.confidence.round(4)}
     return pd.DataFrame(table | assigned.baselines)
 
@@ -204,10 +232,10 @@ def final_section(
     section: AnnData, arrays: dict, assigned: Assigned, training: TrainingRecord, record: DomainsRecord
 ) -> AnnData:
     """`section` with domains, embeddings and how they were made."""
-    section.obs[DOMAIN] = _categories(assigned.domains)
+    section.obs[DOMAIN] = domain_categories(assigned.domains)
     section.obs[CONFIDENCE] = assigned.confidence
     for name, labels in assigned.baselines.items():
-        section.obs[name] = _categories(labels)
+        section.obs[name] = domain_categories(labels)
     for key in (DOMAIN, *BASELINES, LABEL):
         if key in section.obs:
             groups = section.obs[key].astype("category").array
@@ -230,8 +258,3 @@ def final_section(
     if record.choice:
         section.uns[PROVENANCE]["number_of_domains"] = pd.DataFrame(record.choice.curve.plain())
     return section
-
-
-def _categories(labels: np.ndarray) -> pd.Categorical:
-    """Labels as categories `1` … `K` in numeric order."""
-    return pd.Categorical(labels.astype(str), [str(label) for label in np.unique(labels)])

@@ -6,6 +6,7 @@ import igraph
 import leidenalg
 import numpy as np
 from scipy import sparse
+from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
@@ -17,6 +18,7 @@ STARTS = 10
 LEIDEN_NEIGHBOURS = 15
 LEIDEN_RUNS = 12
 PRIOR_NEIGHBOURS = 6
+FITTED = 15_000
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,9 @@ def cluster(
 
 def mixture(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
     """Gaussian mixture with one covariance for all components, best of `STARTS` k-means starts."""
-    model = tied_mixture(n_domains, STARTS, seed)
-    labels = model.fit_predict(embedding)
+    model = tied_mixture(n_domains, STARTS, seed).fit(embedding[_fitted(len(embedding))])
     how = f"Gaussian mixture, tied covariance, {STARTS} starts"
-    return Clustering(labels, how, model.predict_proba(embedding))
+    return Clustering(model.predict(embedding), how, model.predict_proba(embedding))
 
 
 def tied_mixture(n_domains: int, n_starts: int, seed: int) -> GaussianMixture:
@@ -65,25 +66,39 @@ def tied_mixture(n_domains: int, n_starts: int, seed: int) -> GaussianMixture:
     return GaussianMixture(n_domains, covariance_type="tied", n_init=n_starts, random_state=seed, reg_covar=1e-6)
 
 
+def _fitted(n_units: int) -> slice:
+    """The units that domains are looked for in, at most `FITTED`, from all over; the others are given theirs."""
+    return slice(None, None, -(-n_units // FITTED))
+
+
 def kmeans(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
     """k-means, best of `STARTS` starts."""
-    labels = KMeans(n_domains, n_init=STARTS, random_state=seed).fit_predict(embedding)
-    return Clustering(labels, f"k-means, {STARTS} starts")
+    model = KMeans(n_domains, n_init=STARTS, random_state=seed).fit(embedding[_fitted(len(embedding))])
+    return Clustering(model.predict(embedding), f"k-means, {STARTS} starts")
 
 
 def leiden(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
     """Leiden on the 15-nearest-neighbour graph, at a resolution found by bisection that gives `n_domains`.
 
     Where no resolution tried gives exactly `n_domains`, the smallest partition above it is merged down by joining the
-    domain with the closest centres, and `how` says so.
+    domain with the closest centres, and `how` says so. Units that it does not see follow the nearest that it does.
     """
+    seen = embedding[_fitted(len(embedding))]
+    labels, how = _leiden_of(seen, n_domains, seed)
+    if len(seen) < len(embedding):
+        labels = labels[cKDTree(seen).query(embedding)[1]]
+    return Clustering(labels, how)
+
+
+def _leiden_of(embedding: np.ndarray, n_domains: int, seed: int) -> tuple[np.ndarray, str]:
+    """Labels of the units that Leiden sees, and how they were found."""
     labels, resolution = _bisect(_igraph(neighbour_graph(embedding, LEIDEN_NEIGHBOURS)), n_domains, seed)
     found, how = labels.max() + 1, f"Leiden, resolution {resolution:.4g}"
     if found == n_domains:
-        return Clustering(labels, how)
+        return labels, how
     if found < n_domains:
-        return Clustering(labels, f"{how}: {found} domains")
-    return Clustering(_merge(labels, embedding, n_domains), f"{how}: {found} domains, merged to {n_domains}")
+        return labels, f"{how}: {found} domains"
+    return _merge(labels, embedding, n_domains), f"{how}: {found} domains, merged to {n_domains}"
 
 
 def _bisect(graph: igraph.Graph, n_domains: int, seed: int) -> tuple[np.ndarray, float]:

@@ -1,5 +1,7 @@
 """Late fusion: which image components stand beside the expression, and how much they weigh."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from anndata import AnnData
 from scipy import sparse
@@ -24,8 +26,21 @@ def shows_texture(section: AnnData, patch_um: float) -> bool:
     return patch_um * float(facts["image"]["scale"]) / float(facts["um_per_px"]) >= LEAST_PATCH_PX
 
 
-def structured_components(image: np.ndarray, positions: np.ndarray, pitch: float, patch: float) -> np.ndarray:
-    """Image components with spatial structure, standard deviation 1 times Moran's I, float32 [n_spots, ≤ 10].
+@dataclass(frozen=True)
+class Fusion:
+    """Image components that are fused: which columns, their standard deviation and their Moran's I."""
+
+    columns: np.ndarray
+    deviation: np.ndarray
+    structure: np.ndarray
+
+    def of(self, image: np.ndarray) -> np.ndarray:
+        """These components of `image` [n_spots, n_pcs], standard deviation 1 times Moran's I, float32 [n_spots, ·]."""
+        return (image[:, self.columns] / self.deviation * self.structure).astype(np.float32)
+
+
+def structured_components(image: np.ndarray, positions: np.ndarray, pitch: float, patch: float) -> Fusion:
+    """The image components [n_spots, ·] with spatial structure, at most 10.
 
     Patches of neighbouring spots share pixels and are alike whatever they show. So Moran's I is taken over pairs that
     lie farther apart than a patch is wide, by at most 1.3 pitches. `pitch` and `patch` are in the units of `positions`.
@@ -34,4 +49,4 @@ def structured_components(image: np.ndarray, positions: np.ndarray, pitch: float
     structure = gene_morans_i(sparse.csc_array(image.astype(np.float64)), graph_of_pairs(pairs, len(image)))
     best = np.argsort(-structure, kind="stable")[:FUSED_COMPONENTS]
     best = best[structure[best] > LEAST_STRUCTURE]
-    return (image[:, best] / image[:, best].std(0) * structure[best]).astype(np.float32)
+    return Fusion(best, image[:, best].std(0), structure[best])

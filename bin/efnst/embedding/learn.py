@@ -3,27 +3,27 @@
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from anndata import AnnData
+from scipy import sparse
 from tqdm import tqdm
 
-from efnst.embedding.augmentation import augment, neighbour_weights
+from efnst.embedding.augmentation import neighbour_weights
 from efnst.embedding.diffusion import diffuse
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.prepare import Prepared, prepare
 from efnst.embedding.reproducible import reproducible_torch
-from efnst.embedding.saved_model import training_record
-from efnst.embedding.training import train
-from efnst.embedding.views import view_of
-from efnst.genes.components import dense_components, unit_scale, widest_to_one
-from efnst.genes.expression import log_normalise
+from efnst.embedding.saved_model import fitted_network, training_record
+from efnst.embedding.training import Trained, train
+from efnst.embedding.views import View, view_of
+from efnst.embedding.whole import Whole
+from efnst.genes.components import dense_components, first_deviation, unit_scale, widest_to_one
 from efnst.program.options import given_values
 
 BASELINE_DIFFUSION = 0.5
-MANY_SPOTS = 20_000  # from here on one training at a time, for memory
 _SHARED: dict[str, tuple] = {}  # in a worker: the further arguments of `_run`
 
 
@@ -46,11 +46,8 @@ def learn_embeddings(
     shared = prepare(section, features, patch_um, options)
     seeds = np.random.SeedSequence(training.seed).generate_state(training.n_seeds)
     runs = _run_all(shared, options, [replace(training, seed=int(seed)) for seed in seeds], device, threads)
-    expression = shared.expression(np.sort(shared.genes), options.expression_pcs, training.seed)
     arrays = {f"embedding_{number}": embedding for number, (embedding, _) in enumerate(runs)}
-    arrays |= {"expression": expression, "diffused": diffuse(expression, shared.nearest_graph, BASELINE_DIFFUSION)}
-    if shared.image is not None:
-        arrays["image_pcs"] = shared.image
+    arrays |= _baselines(shared, options, training.seed)
     records = [record for _, record in runs]
     models = {"models": [record.pop("model") for record in records]} if options.save_model else {}
     parameters = given_values(options, training.network, training)
@@ -69,6 +66,17 @@ def learn_embeddings(
     }
 
 
+def _baselines(shared: Prepared, options: EmbeddingOptions, seed: int) -> dict[str, np.ndarray]:
+    """The spaces of the baselines, and the components of the image where there is one."""
+    genes, spots = np.sort(shared.genes), shared.whole or shared
+    values = shared.expression(genes)
+    expression = shared.components(values, options.expression_pcs, seed)
+    if shared.whole is not None:
+        expression = shared.whole.components(genes, values, expression)
+    arrays = {"expression": expression, "diffused": diffuse(expression, spots.nearest_graph, BASELINE_DIFFUSION)}
+    return arrays if spots.image is None else arrays | {"image_pcs": spots.image}
+
+
 def learn_once(
     shared: Prepared, options: EmbeddingOptions, training: TrainingOptions, device: torch.device
 ) -> tuple[np.ndarray, dict]:
@@ -80,33 +88,26 @@ def learn_once(
     and what it decoded, side by side: the skip path keeps what diffusion alone knows.
     """
     view = view_of(options, training.seed)
-    genes = np.sort(shared.genes[: view.n_genes])
-    expression = shared.expression(genes, view.expression_pcs, training.seed)
-    weights_image = shared.image if options.image_fusion in ("late", "weights") else None
-    weights = neighbour_weights(shared.positions, shared.pitch, expression, weights_image, options.n_neighbours)
-    inputs = unit_scale(shared.augmented(weights, options.augmentation, genes, view.expression_pcs, training.seed))
-    targets = unit_scale(diffuse(expression, shared.nearest_graph, view.diffusion, shared.precision))
-    if shared.structured is not None:
-        inputs = np.hstack([inputs, shared.structured])
-        targets = np.hstack([targets, diffuse(shared.structured, shared.nearest_graph, view.diffusion)])
-    if options.target == "inputs":
-        targets = inputs
-    trained = train(inputs, targets, shared.graph, training, device)
+    seen = _seen(shared, view, options, training.seed)
+    trained = train(seen.inputs, seen.targets, shared.graph, training, device)
+    shown = (seen.targets, trained.latent, trained.decoded, seen.weights)
+    if shared.whole is not None:
+        shown = _of_whole(shared, view, seen, trained, options, training, device)
+    targets, latent, decoded, weights = shown
     if options.embedding == "latent":
-        embedding = trained.latent
+        embedding = latent
     else:
-        both = np.hstack([widest_to_one(targets), widest_to_one(trained.decoded)])
-        embedding = dense_components(both, options.embedding_dims)
+        embedding = dense_components(np.hstack([widest_to_one(targets), widest_to_one(decoded)]), options.embedding_dims)
     model = {}
     if options.save_model:
-        augmented = log_normalise(augment(shared.counts, weights, options.augmentation))[:, genes]
         n_image = 0 if shared.structured is None else shared.structured.shape[1]
-        kept = training_record(training.network, trained.state, augmented, inputs, shared.features, n_image)
-        model["model"] = kept | {"seed": training.seed, "gene_indices": genes, "augmentation": options.augmentation}
+        kept = training_record(training.network, trained.state, seen.augmented, seen.inputs, shared.features, n_image)
+        about = {"seed": training.seed, "gene_indices": seen.genes, "augmentation": options.augmentation}
+        model["model"] = kept | about
     return embedding, model | {
         "seed": training.seed,
-        "n_genes": len(genes),
-        "expression_pcs": expression.shape[1],
+        "n_genes": len(seen.genes),
+        "expression_pcs": seen.expression.shape[1],
         "diffusion": view.diffusion,
         "epochs": len(trained.loss["graph"]),
         "seconds": round(trained.seconds, 3),
@@ -115,11 +116,78 @@ def learn_once(
     }
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What one training sees: values and their components, [n_spots, ·], and the weights of neighbours."""
+
+    genes: np.ndarray
+    values: np.ndarray | sparse.csr_array
+    expression: np.ndarray
+    weights: sparse.csr_array
+    augmented: np.ndarray | sparse.csr_array
+    inputs: np.ndarray
+    targets: np.ndarray
+    target_scale: float
+
+
+def _seen(shared: Prepared, view: View, options: EmbeddingOptions, seed: int) -> _Seen:
+    """Inputs and targets of one training."""
+    genes = np.sort(shared.genes[: view.n_genes])
+    values = shared.expression(genes)
+    expression = shared.components(values, view.expression_pcs, seed)
+    weights = _weights(shared, expression, options)
+    augmented = shared.augmented(weights, options.augmentation, genes)
+    inputs = unit_scale(shared.components(augmented, view.expression_pcs, seed))
+    smooth = diffuse(expression, shared.nearest_graph, view.diffusion, shared.precision)
+    inputs, targets = _fused(shared, view, options, inputs, unit_scale(smooth))
+    return _Seen(genes, values, expression, weights, augmented, inputs, targets, first_deviation(smooth))
+
+
+def _weights(spots: Prepared | Whole, expression: np.ndarray, options: EmbeddingOptions) -> sparse.csr_array:
+    """The weights with which neighbours augment a spot."""
+    image = spots.image if options.image_fusion in ("late", "weights") else None
+    return neighbour_weights(spots.positions, spots.pitch, expression, image, options.n_neighbours)
+
+
+def _fused(
+    spots: Prepared | Whole, view: View, options: EmbeddingOptions, inputs: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets with the image components that have spatial structure beside them."""
+    if spots.structured is not None:
+        inputs = np.hstack([inputs, spots.structured])
+        targets = np.hstack([targets, diffuse(spots.structured, spots.nearest_graph, view.diffusion)])
+    return inputs, inputs if options.target == "inputs" else targets
+
+
+def _of_whole(
+    shared: Prepared,
+    view: View,
+    seen: _Seen,
+    trained: Trained,
+    options: EmbeddingOptions,
+    training: TrainingOptions,
+    device: torch.device,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, sparse.csr_array]:
+    """Targets, latent and decoded values and weights of neighbours, of all units, as learned from the sketch."""
+    whole, n_expression = shared.whole, seen.expression.shape[1]
+    expression = whole.components(seen.genes, seen.values, seen.expression)
+    weights = _weights(whole, expression, options)
+    totals = np.asarray(shared.counts.sum(1)).ravel()
+    scale = float(np.median(totals + options.augmentation * (seen.weights @ totals)))
+    learned = (seen.augmented, seen.inputs[:, :n_expression])
+    inputs = whole.augmented_components(weights, options.augmentation, scale, seen.genes, learned)
+    smooth = diffuse(expression, whole.nearest_graph, view.diffusion, whole.precision)
+    inputs, targets = _fused(whole, view, options, inputs, (smooth / seen.target_scale).astype(np.float32))
+    network = fitted_network(trained.state, inputs.shape[1], targets.shape[1], training.network)
+    encoded = whole.encoded(inputs, network, device)
+    return targets, encoded.latent.cpu().numpy(), encoded.decoded.cpu().numpy(), weights
+
+
 def _run_all(
     shared: Prepared, options: EmbeddingOptions, trainings: list[TrainingOptions], device: torch.device, threads: int
 ) -> list[tuple[np.ndarray, dict]]:
     """All trainings, several at once where cores and memory allow; the result does not depend on how many."""
-    workers = min(threads, len(trainings)) if device.type == "cpu" and len(shared.positions) < MANY_SPOTS else 1
+    workers = min(threads, len(trainings)) if device.type == "cpu" else 1
     progress = {"desc": "training", "unit": "network", "total": len(trainings), "disable": None}
     if workers == 1:
         return [_run(training, shared, options, device) for training in tqdm(trainings, **progress)]

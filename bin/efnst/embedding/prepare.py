@@ -1,7 +1,7 @@
 """What all trainings of a section share: counts, genes, graphs and image components."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from anndata import AnnData
@@ -9,8 +9,10 @@ from scipy import sparse
 
 from efnst.embedding.augmentation import augment
 from efnst.embedding.diffusion import count_precision
-from efnst.embedding.image_fusion import shows_texture, structured_components
+from efnst.embedding.image_fusion import Fusion, shows_texture, structured_components
 from efnst.embedding.options import EmbeddingOptions
+from efnst.embedding.sketch import MANY_UNITS, sketch
+from efnst.embedding.whole import Whole
 from efnst.errors import EfnstError
 from efnst.genes.components import dense_components
 from efnst.genes.expression import log_normalise, principal_components, spatially_variable_genes
@@ -28,7 +30,8 @@ class Prepared:
     `genes` are indices by falling Moran's I; `precision` [n_spots] says how well a spot's expression is known; `image`
     [n_spots, ·] are the image components, `features` [n_spots, n_features] what they were made of, and `structured`
     those that become inputs and targets, weighted; `given` [n_spots, ·] are the features that take the place of
-    components of the expression, where there are any.
+    components of the expression, where there are any. Of a section of many units all this is of a sketch, and `whole`
+    has the rest.
     """
 
     positions: np.ndarray
@@ -43,29 +46,55 @@ class Prepared:
     structured: np.ndarray | None
     features: np.ndarray | None
     given: np.ndarray | None = None
+    fusion: Fusion | None = None
+    whole: Whole | None = None
 
-    def expression(self, genes: np.ndarray, n_components: int, seed: int) -> np.ndarray:
-        """Components of the expression of `genes`, or of the features given, float32 [n_spots, ≤ n_components]."""
-        if self.given is not None:
-            return dense_components(self.given, n_components)
-        return principal_components(self.normalised[:, genes], n_components, seed)
+    def expression(self, genes: np.ndarray) -> np.ndarray | sparse.csr_array:
+        """The normalised expression of `genes`, or the features given, [n_spots, ·]."""
+        return self.normalised[:, genes] if self.given is None else self.given
 
     def augmented(
-        self, weights: sparse.csr_array, strength: float, genes: np.ndarray, n_components: int, seed: int
-    ) -> np.ndarray:
+        self, weights: sparse.csr_array, strength: float, genes: np.ndarray
+    ) -> np.ndarray | sparse.csr_array:
         """The same after every spot was augmented by its neighbours."""
         if self.given is not None:
-            return dense_components(self.given + strength * (weights @ self.given), n_components)
-        counts = augment(self.counts, weights, strength)
-        return principal_components(log_normalise(counts)[:, genes], n_components, seed)
+            return self.given + strength * (weights @ self.given)
+        return log_normalise(augment(self.counts, weights, strength))[:, genes]
+
+    def components(self, values: np.ndarray | sparse.csr_array, n_components: int, seed: int) -> np.ndarray:
+        """Principal components of either, float32 [n_spots, ≤ n_components]."""
+        if self.given is not None:
+            return dense_components(values, n_components)
+        return principal_components(values, n_components, seed)
 
 
 def prepare(
     section: AnnData, features: np.ndarray | None, patch_um: Sequence[float], options: EmbeddingOptions
 ) -> Prepared:
-    """What all trainings share; raises an error where there is too little to learn from."""
+    """What all trainings share; raises an error where there is too little to learn from.
+
+    Of a section of many units it is that of a sketch, with the `whole` beside it.
+    """
     if section.n_obs < FEWEST_SPOTS:
         raise EfnstError(f"Expected at least {FEWEST_SPOTS} spots to learn from, found {section.n_obs}.")
+    use_image = features is not None and options.image_fusion != "none"
+    image = dense_components(features, options.image_pcs) if use_image else None
+    if section.n_obs <= MANY_UNITS:
+        return _prepared(section, features, image, patch_um, options)
+    rows = sketch(np.asarray(section.obsm[SPATIAL], float))
+    seen = None if features is None else features[rows]
+    sample = _prepared(section[rows].copy(), seen, None if image is None else image[rows], patch_um, options)
+    return replace(sample, whole=_whole(section, image, sample, options))
+
+
+def _prepared(
+    section: AnnData,
+    features: np.ndarray | None,
+    image: np.ndarray | None,
+    patch_um: Sequence[float],
+    options: EmbeddingOptions,
+) -> Prepared:
+    """`prepare` for a section of ordinary size, or a sketch."""
     positions = np.asarray(section.obsm[SPATIAL], float)
     pitch = float(section.uns[SECTION]["pitch_px"])
     counts = sparse.csr_array(section.X)
@@ -78,16 +107,39 @@ def prepare(
             "Lower min_spots_per_gene, or look at the section's counts."
         )
     graph = neighbour_graph(positions, options.graph_neighbours)
-    use_image = features is not None and options.image_fusion != "none"
-    image = dense_components(features, options.image_pcs) if use_image else None
-    structured = None
+    fusion = None
     if image is not None and options.image_fusion == "late" and shows_texture(section, min(patch_um)):
         patch = max(patch_um) / float(section.uns[SECTION]["um_per_px"])
-        structured = structured_components(image, positions, pitch, patch) * options.image_weight
+        fusion = structured_components(image, positions, pitch, patch)
+    structured = None if fusion is None else fusion.of(image) * options.image_weight
     precision = count_precision(counts.sum(1)) if options.weigh_by_counts else np.ones(section.n_obs)
     given = _given_features(section, options.expression_rep) if options.expression_rep else None
     return Prepared(
-        *(positions, pitch, counts, normalised, genes, precision, nearest, graph, image, structured, features, given)
+        *(positions, pitch, counts, normalised, genes, precision, nearest, graph, image, structured, features, given),
+        fusion=fusion,
+    )
+
+
+def _whole(section: AnnData, image: np.ndarray | None, sample: Prepared, options: EmbeddingOptions) -> Whole:
+    """All units of a section, for what was learned from a `sample`."""
+    positions = np.asarray(section.obsm[SPATIAL], float)
+    counts = sparse.csr_array(section.X)
+    totals, sketched = np.asarray(counts.sum(1)).ravel(), np.asarray(sample.counts.sum(1)).ravel()
+    columns = np.full(section.n_vars, -1)
+    columns[sample.genes] = np.arange(len(sample.genes))
+    return Whole(
+        positions=positions,
+        pitch=sample.pitch,
+        counts=counts[:, sample.genes].astype(np.float32),
+        totals=totals,
+        columns=columns,
+        scale=float(np.median(sketched[sketched > 0])),
+        precision=count_precision(totals) if options.weigh_by_counts else np.ones(section.n_obs),
+        nearest_graph=neighbour_graph(positions, BASELINE_NEIGHBOURS),
+        graph=neighbour_graph(positions, options.graph_neighbours),
+        image=image,
+        structured=None if sample.fusion is None else sample.fusion.of(image) * options.image_weight,
+        given=_given_features(section, options.expression_rep) if options.expression_rep else None,
     )
 
 

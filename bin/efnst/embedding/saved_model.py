@@ -70,8 +70,13 @@ def network_of(training: dict) -> EfnstNetwork:
     state = training["state"]
     n_inputs = sum(training[name].shape[0] for name in ("expression_offset", "image_offset") if name in training)
     n_targets = [weights for name, weights in state.items() if name.startswith("decoder.")][-1].shape[0]
-    network = EfnstNetwork(n_inputs, n_targets, NetworkOptions(**training["network"]))
-    network.load_state_dict(state)
+    return fitted_network(state, n_inputs, n_targets, NetworkOptions(**training["network"]))
+
+
+def fitted_network(state: dict, n_inputs: int, n_targets: int, options: NetworkOptions) -> EfnstNetwork:
+    """The network with this state dictionary (tensors or arrays), ready to run."""
+    network = EfnstNetwork(n_inputs, n_targets, options)
+    network.load_state_dict({name: torch.as_tensor(values) for name, values in state.items()})
     return network.eval()
 
 

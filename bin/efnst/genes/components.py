@@ -13,7 +13,12 @@ def dense_components(values: np.ndarray, n_components: int) -> np.ndarray:
 
 def unit_scale(components: np.ndarray) -> np.ndarray:
     """Components divided by the standard deviation of the first one, so that their proportions stay."""
-    return (components / max(float(components[:, 0].std()), 1e-12)).astype(np.float32)
+    return (components / first_deviation(components)).astype(np.float32)
+
+
+def first_deviation(components: np.ndarray) -> float:
+    """The standard deviation of the first component."""
+    return max(float(components[:, 0].std()), 1e-12)
 
 
 def widest_to_one(values: np.ndarray) -> np.ndarray:

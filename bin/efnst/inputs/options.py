@@ -5,6 +5,7 @@ from efnst.program.options import options
 
 @options
 class SourceOptions:
-    """What is read beside counts and positions."""
+    """What is read beside counts and positions, and into which units bins and cells are summed."""
 
+    unit_um: str
     expression_rep: str | None

@@ -14,10 +14,13 @@ from efnst.names import (
     EXPRESSION_PCS,
     IMAGE_PCS,
     LABEL,
+    LATTICE,
+    N_BINS,
     PROVENANCE,
     QC,
     SECTION,
     SPATIAL,
+    UNIT,
 )
 
 TEXT, CATEGORY, RECORD = "text", "category", "record"
@@ -92,8 +95,10 @@ SECTION_H5AD = Arrays(
     "the spots that passed quality control; raw counts of all genes",
     (
         Array("X", "int", "[n_spots, n_genes]", "raw counts, CSR", "counts"),
-        Array("obs/array_row", "int", "[n_spots]", "row on the slide's array; -1 for what lies on none"),
-        Array("obs/array_col", "int", "[n_spots]", "column on the slide's array; -1 for what lies on none"),
+        Array("obs/array_row", "int", "[n_spots]", "row on the slide's array, or the units'; -1 for what lies on none"),
+        Array("obs/array_col", "int", "[n_spots]", "column of the same"),
+        Array(f"obs/{UNIT}", "int", "[n_spots]", "number of the unit, as in bins.h5ad", optional=True),
+        Array(f"obs/{N_BINS}", "int", "[n_spots]", "bins or cells of the unit", "bins", optional=True),
         Array("obs/total_counts", "int", "[n_spots]", "all counts", "counts"),
         Array("obs/n_genes_by_counts", "int", "[n_spots]", "genes detected", "genes"),
         Array("obs/pct_counts_mt", "float", "[n_spots]", "mitochondrial counts", "%"),
@@ -105,6 +110,20 @@ SECTION_H5AD = Arrays(
         Array(f"obsm/{ANY}", "float", "[n_spots, ·]", "features named by `--expression_rep`", optional=True),
         Array(f"uns/{SECTION}", RECORD, "", "what is known of the section"),
         Array(f"uns/{QC}", RECORD, "", "section_qc.json without `metrics_summary` and `qc_findings`"),
+    ),
+)
+BINS_H5AD = Arrays(
+    "where units were made: all bins or cells in tissue; raw counts of all genes",
+    (
+        Array("X", "int", "[n_bins, n_genes]", "raw counts, CSR", "counts"),
+        Array("obs/array_row", "int", "[n_bins]", "row on the slide's array; -1 for what lies on none"),
+        Array("obs/array_col", "int", "[n_bins]", "column on the slide's array; -1 for what lies on none"),
+        Array(f"obs/{UNIT}", "int", "[n_bins]", "number of the unit that it lies in"),
+        Array(f"obs/{LABEL}", CATEGORY, "[n_bins]", "label given by the user; missing: unlabelled", optional=True),
+        Array("var/gene_ids", TEXT, "[n_genes]", "identifiers of the genes, whose symbols are the index"),
+        Array(f"obsm/{SPATIAL}", "float64", "[n_bins, 2]", "x and y of the centre", "full-resolution px"),
+        Array(f"obsm/{LATTICE}", "float64", "[n_bins, 2]", "row and column on the units' lattice", "units"),
+        Array(f"uns/{SECTION}", RECORD, "", "what is known of the section"),
     ),
 )
 PATCHES_H5 = Arrays(
@@ -162,12 +181,13 @@ FINAL_H5AD = Arrays(
     ),
 )
 DOMAINS_CSV = Arrays(
-    "domains of each spot",
+    "domains of each spot; of each bin or cell where these were analysed in units",
     (
-        Array("barcode", TEXT, "[n_spots]", "the spot"),
+        Array("barcode", TEXT, "[n_spots]", "the spot, bin or cell"),
         Array("domain", "int", "[n_spots]", "domain, from 1 by falling size"),
         Array("confidence", "float", "[n_spots]", "share of the trainings that agree; empty where it is not known"),
         *(Array(name, "int", "[n_spots]", "domain of a baseline") for name in BASELINES),
+        Array("unit", TEXT, "[n_spots]", "of a bin or cell: the unit that it was analysed in", optional=True),
     ),
 )
 MARKERS_CSV = Arrays(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from efnst.records.arrays import (
+    BINS_H5AD,
     DOMAINS_CSV,
     EMBEDDING_NPZ,
     ENCODER_ONNX,
@@ -44,6 +45,7 @@ FILES = (
     File("failure.json", "any step with --failure", Failure),
     File("warning.json", "EXPORT_DOMAINS", Failure),
     File("section.h5ad", "READ_SECTION", SECTION_H5AD),
+    File("bins.h5ad", "READ_SECTION", BINS_H5AD),
     File("section_qc.json", "READ_SECTION", SectionQc),
     File("patches.h5", "TILE_IMAGE", PATCHES_H5),
     File("image_qc.json", "TILE_IMAGE", ImageQc),
@@ -61,6 +63,7 @@ FILES = (
         "`augmentation`, maps to the inputs}]; see docs/output.md",
     ),
     File("<sample>.h5ad", "ASSIGN_DOMAINS", FINAL_H5AD),
+    File("<sample>_bins.h5ad", "ASSIGN_DOMAINS", "with `--keep_bins`: bins.h5ad with the columns of domains.csv in `obs`"),
     File("domains.csv", "ASSIGN_DOMAINS", DOMAINS_CSV),
     File("domains.json", "ASSIGN_DOMAINS", DomainsRecord),
     File("provenance.json", "ASSIGN_DOMAINS", Provenance),

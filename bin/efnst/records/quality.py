@@ -40,7 +40,10 @@ class SectionFacts(MeasuredGrid):
 
     sample: str = about("name of the section")
     space_ranger: str = about("what was read, in words")
-    bin_um: Number = about("width of a bin, 0 for spots", "µm")
+    bin_um: Number = about("width of a bin, 0 for spots and cells", "µm")
+    unit_um: Number | None = about("width of the units that are analysed; absent for spots", "µm", optional=True)
+    unit_reason: str | None = about("why the units are that wide; absent for spots", optional=True)
+    n_bins: int | None = about("bins or cells in tissue; absent for spots", "bins", optional=True)
     image: UsedImage = about("the image that the section is used with")
 
 

@@ -4,15 +4,16 @@ include { options ; quoted } from '../shell'
 process ASSIGN_DOMAINS {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('assign_domains.py') }, bytes: { section.size() }
+    ext code: { codeDigest('assign_domains.py') }, bytes: { section.size() + (bins ? bins.size() : 0) }
 
     input:
-    // n_domains: [] where it is to be chosen; source and image: for the picture in the .h5ad; image_qc, features and
-    // encoder: [] for a section without an image
+    // bins: [] for spots of Visium; n_domains: [] where it is to be chosen; source and image: for the picture in the
+    // .h5ad; image_qc, features and encoder: [] for a section without an image
     tuple val(meta),
         path(section),
         path(embedding),
         path(training),
+        path(bins),
         val(n_domains),
         path(source, stageAs: 'section/*'),
         path(image, stageAs: 'image/*'),
@@ -27,12 +28,13 @@ process ASSIGN_DOMAINS {
         path("${meta.id}/domains.json"),
         optional: true,
         emit: domains
+    path "${meta.id}/${meta.id}_bins.h5ad", optional: true, emit: bins
     path "${meta.id}/provenance.json", optional: true, emit: provenance
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions
 
     script:
-    def files = [section: section, embedding: embedding, training: training, source: source, image: image]
+    def files = [section: section, embedding: embedding, training: training, bins: bins, source: source, image: image]
     def records = [image_qc: image_qc, features_json: features, encoder_json: encoder]
     """
     # code ${task.ext.code}

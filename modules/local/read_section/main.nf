@@ -20,6 +20,7 @@ process READ_SECTION {
 
     output:
     tuple val(meta), path('section.h5ad'), path('section_qc.json'), optional: true, emit: section
+    tuple val(meta), path('bins.h5ad', arity: '0..*'), emit: bins // of bins and cells only
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions
 

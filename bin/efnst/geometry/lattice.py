@@ -1,0 +1,38 @@
+"""Values known on a square lattice, told at places between: bilinear weights as a sparse matrix."""
+
+import numpy as np
+from scipy import sparse
+
+
+def bilinear(places: np.ndarray, nodes: np.ndarray) -> sparse.csr_array:
+    """Weights [n_places, n_nodes] with which values at the nodes give those at the places.
+
+    `places` float [n_places, 2] and `nodes` int [n_nodes, 2] are in steps of the lattice. Nodes that are missing, at
+    the edge of tissue and in holes, leave their weight to the others around a place; a place without any has a row of
+    zeros. A place within 1e-9 of a node takes that one alone.
+    """
+    low, at = nodes.min(0), nodes - nodes.min(0)
+    width = int(at[:, 1].max()) + 1
+    keys = at[:, 0].astype(np.int64) * width + at[:, 1]
+    order = np.argsort(keys, kind="stable")
+    first = np.floor(places + 1e-9).astype(np.int64)
+    share = np.clip(places - first, 0, 1)
+    rows, columns, weights = [], [], []
+    for step in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        corner = first + step - low
+        weight = np.prod(np.where(step, share, 1 - share), axis=1)
+        found, node = _lookup(keys[order], corner[:, 0] * width + corner[:, 1])
+        known = found & (corner >= 0).all(1) & (corner[:, 1] < width) & (weight > 1e-9)
+        rows.append(np.flatnonzero(known))
+        columns.append(order[node[known]])
+        weights.append(weight[known])
+    table = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
+    matrix = sparse.coo_array(table, (len(places), len(nodes))).tocsr()
+    total = np.asarray(matrix.sum(1)).ravel()
+    return sparse.csr_array(sparse.diags_array(1 / np.where(total > 0, total, 1)) @ matrix)
+
+
+def _lookup(known: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each of `wanted` stands in the sorted `known`, and where."""
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return known[place] == wanted, place
