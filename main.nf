@@ -104,13 +104,14 @@ workflow FIND_DOMAINS {
         READ_SECTION.out.section
             .map { meta, section, _qc -> [meta, section] }
             .join(LEARN_EMBEDDING.out.embedding)
-            .join(READ_SECTION.out.bins.map { meta, bins -> [meta, bins ? bins[0] : []] })
+            .join(oneOrNone(READ_SECTION.out.bins))
             .join(sections.map { meta, files -> [meta, files.n_domains, files.source, files.image] })
             .join(image_records)
     )
     final_sections = ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, _record -> [meta, domains] }
     DESCRIBE_DOMAINS(final_sections)
-    EXPORT_DOMAINS(final_sections.filter { _section -> exports })
+    bins = oneOrNone(ASSIGN_DOMAINS.out.bins)
+    EXPORT_DOMAINS(final_sections.join(bins).filter { _section -> exports })
 
     SECTION_REPORT(
         sections
@@ -118,7 +119,9 @@ workflow FIND_DOMAINS {
             .join(READ_SECTION.out.section.map { meta, _section, qc -> [meta, qc] })
             .join(image_records)
             .join(LEARN_EMBEDDING.out.embedding.map { meta, _embedding, training -> [meta, training] })
-            .join(ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, record -> [meta, domains, record] })
+            .join(final_sections)
+            .join(bins)
+            .join(ASSIGN_DOMAINS.out.domains.map { meta, _domains, _table, record -> [meta, record] })
             .join(DESCRIBE_DOMAINS.out.description),
         report_template,
     )
@@ -268,6 +271,11 @@ def missingRecord(sample, missing) {
 // A failed section's record; with --strict it ends the run.
 def accepted(failure) {
     return isTrue(params.strict) ? error(new groovy.json.JsonSlurper().parse(failure).reason) : failure
+}
+
+// [meta, file] of [meta, files], [] for no file.
+def oneOrNone(files) {
+    return files.map { meta, found -> [meta, found ? found[0] : []] }
 }
 
 // All files of a channel in one list whose order does not depend on which task ended first, so that -resume finds it

@@ -70,8 +70,8 @@ def main(
     kinds = ((image_qc, ImageQc), (features_json, FeaturesRecord), (encoder_json, EncoderRecord))
     add_origin(final, given, *(read_record(path, kind) if path else None for path, kind in kinds))
     final.write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
-    if pieces and options.keep_bins:
-        write_bins(pieces, assigned.bins, outdir / f"{sample}_bins.h5ad", {PROVENANCE: final.uns[PROVENANCE]})
+    if pieces:
+        write_bins(pieces, assigned.bins, outdir / f"{sample}_bins.h5ad", final.uns[PROVENANCE])
     write_record(outdir / "provenance.json", Provenance(sample=sample, **compact(final.uns[PROVENANCE])))
     how = "asked" if options.n_domains else "chosen"
     log.info("%s: %d domains (%d %s)", sample, record.n_domains_found, record.n_domains_asked, how)

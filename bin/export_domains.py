@@ -4,26 +4,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from efnst.exports.options import ExportOptions
-from efnst.program.arguments import DomainsFile, Failure, Outdir, Sample
+from efnst.program.arguments import BinsFile, DomainsFile, Failure, Outdir, Sample
 from efnst.program.cli import run
 
 if TYPE_CHECKING:
     import numpy as np
     from anndata import AnnData
 
-Outlines = Callable[[], "dict[str, np.ndarray]"]  # those of section_outlines, made when first asked for
 log = logging.getLogger("efnst")
 
 
 def main(
     sample: Sample,
     domains: DomainsFile,
+    bins: BinsFile = None,
     outdir: Outdir = Path(),
     failure: Failure = None,
     options: ExportOptions = ExportOptions(),
@@ -31,22 +31,20 @@ def main(
     """Export the domains of one section.
 
     Writes, as far as asked for, exports/loupe.csv, exports/domains_<image>.geojson, exports/<sample>.zarr and figures/.
-    An export that fails does not keep the others from being made: the program tells of it at its end.
+    Where the section was analysed in units of bins, the exports are of the bins; outlines of cells, which do not fill
+    the plane, are those of their units. An export that fails does not keep the others from being made: the program
+    tells of it at its end.
     """
-    import anndata
-
     from efnst.errors import EfnstError
-    from efnst.exports.tables import section_outlines
 
     for library in ("fontTools", "spatialdata", "matplotlib"):  # they report each step of their own
         logging.getLogger(library).setLevel(logging.WARNING)
     asked = {"all": list(WRITERS), "none": []}.get(options.exports, options.forms)
-    section = anndata.read_h5ad(domains)
-    outlines = cache(lambda: section_outlines(section))
+    results = _results(domains, bins)
     wrong = []
     for name in asked:
         try:
-            WRITERS[name](section, sample, outdir, outlines)
+            WRITERS[name](results, sample, outdir)
             log.info("%s: %s written", sample, name)
         except Exception as error:  # whatever it is, the results and the other exports stay
             log.exception("%s: %s failed", sample, name)
@@ -55,36 +53,83 @@ def main(
         raise EfnstError("Expected all exports to be written, these were not: " + "; ".join(wrong))
 
 
-def write_loupe(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
+@dataclass(frozen=True)
+class Results:
+    """What is exported: `pieces` (spots, bins or cells with their domains), `drawn` (what outlines are made of).
+
+    They differ where cells were analysed, which do not fill the plane: then the units are drawn. `bins` is the file
+    that the pieces' counts are in, None where they are the spots of the section.
+    """
+
+    pieces: AnnData
+    drawn: AnnData
+    bins: Path | None
+
+    @cached_property
+    def outlines(self) -> dict[str, np.ndarray]:
+        """Those of `section_outlines`, made when first asked for."""
+        from efnst.exports.tables import section_outlines
+
+        return section_outlines(self.drawn)
+
+    def with_counts(self) -> AnnData:
+        """The pieces with their counts."""
+        import anndata
+
+        if self.bins is None:
+            return self.pieces
+        full = anndata.read_h5ad(self.bins)
+        full.uns = self.pieces.uns
+        return full
+
+
+def _results(domains: Path, bins: Path | None) -> Results:
+    """The results of one section."""
+    import anndata
+
+    from efnst.domains.bins import read_bin_domains
+    from efnst.geometry.grid import IRREGULAR
+    from efnst.names import SECTION
+
+    section = anndata.read_h5ad(domains)
+    if bins is None:
+        return Results(section, section, None)
+    pieces = read_bin_domains(bins)
+    pieces.uns["spatial"] = section.uns["spatial"]
+    return Results(pieces, section if pieces.uns[SECTION]["grid"] == IRREGULAR else pieces, bins)
+
+
+def write_loupe(results: Results, sample: str, outdir: Path) -> None:
     """Categories for Loupe Browser."""
     from efnst.exports.tables import loupe_table
 
-    loupe_table(section.obs).to_csv(_folder(outdir, "exports") / "loupe.csv", index=False)
+    loupe_table(results.pieces.obs).to_csv(_folder(outdir, "exports") / "loupe.csv", index=False)
 
 
-def write_geojson(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
+def write_geojson(results: Results, sample: str, outdir: Path) -> None:
     """Outlines for QuPath, one file for each image they may be laid on."""
     from efnst.exports.tables import image_scales, outlines_geojson
     from efnst.names import DOMAIN
 
-    for image in image_scales(section):
-        text = outlines_geojson(section, outlines()[DOMAIN], image)
+    for image in image_scales(results.drawn):
+        text = outlines_geojson(results.drawn, results.outlines[DOMAIN], image)
         (_folder(outdir, "exports") / f"domains_{image}.geojson").write_text(text + "\n", encoding="utf-8")
 
 
-def write_figures(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
+def write_figures(results: Results, sample: str, outdir: Path) -> None:
     """Figures for papers."""
     from efnst.exports.figures import draw_figures
 
-    draw_figures(section, sample, outlines(), _folder(outdir, "figures"))
+    draw_figures(results.drawn, sample, results.outlines, _folder(outdir, "figures"))
 
 
-def write_spatialdata(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
+def write_spatialdata(results: Results, sample: str, outdir: Path) -> None:
     """A SpatialData store; importing that library alone takes seconds."""
     from efnst.exports.spatial_data import write_spatial_data
     from efnst.names import DOMAIN
 
-    write_spatial_data(section, sample, outlines()[DOMAIN], _folder(outdir, "exports") / f"{sample}.zarr")
+    path = _folder(outdir, "exports") / f"{sample}.zarr"
+    write_spatial_data(results.with_counts(), sample, results.outlines[DOMAIN], path)
 
 
 def _folder(outdir: Path, name: str) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from efnst.program.arguments import (
+    BinsFile,
     DomainsFile,
     EncoderFile,
     Failure,
@@ -40,6 +41,7 @@ def main(
     spatial_genes: Annotated[Path, typer.Option("--spatial_genes", help="spatial_genes.csv of describe_domains.")],
     umap: Annotated[Path, typer.Option("--umap", help="umap.csv of describe_domains.")],
     source: Source,
+    bins: BinsFile = None,
     image: FullresImage = None,
     image_qc: ImageQcFile = None,
     features_json: FeaturesFile = None,
@@ -57,6 +59,7 @@ def main(
     """
     import anndata
 
+    from efnst.domains.bins import read_bin_domains
     from efnst.records.base import write_record
     from efnst.records.section import read_records
     from efnst.reports.maps import read_picture, section_view
@@ -70,7 +73,7 @@ def main(
     tables = Tables(*(_table(path) for path in (markers, spatial_genes, umap)))
     picture = read_picture(data, source, image)
     view = section_view(data, picture)
-    context = report_context(data, records, view, picture, tables)
+    context = report_context(data, records, view, picture, tables, read_bin_domains(bins) if bins else None)
     html = _rendered(template, context)
     (outdir / "report.html").write_text(html, encoding="utf-8")
     codes, colours = _codes_and_colours(data.obs)

@@ -14,6 +14,11 @@ class LargeMap {
     return this.section.layers.get(this.select.value);
   }
 
+  // What is drawn in the place of units: their bins, where they were asked for and the layer is known of them.
+  get shownBins() {
+    return $("bins")?.checked && this.select.value === "efnst" ? this.section.bins : null;
+  }
+
   draw() {
     const { picture, maps, plane } = this.section, { layer, width, height } = this;
     const ctx = prepare(this.canvas, width, height), [s, dx, dy] = this.view;
@@ -21,7 +26,9 @@ class LargeMap {
     ctx.fillRect(0, 0, width, height);
     if (picture) ctx.drawImage(picture, dx, dy, maps.width * s, maps.height * s);
     const opacity = $("opacity").value / 100, shape = $("shape")?.value, hidden = layer.names ? this.hidden : null;
-    paint(plane, ctx, layer, [width, height], this.view, opacity, shape, hidden);
+    const bins = this.shownBins;
+    if (bins) paintBins(bins, ctx, layer, this.view, opacity, hidden);
+    else paint(plane, ctx, layer, [width, height], this.view, opacity, shape, hidden);
     scaleBar(plane, ctx, width, height, s);
     this.circleFound(ctx);
     const spots = `${maps.n.toLocaleString("en")} spots`;
@@ -126,6 +133,7 @@ function connectControls(map) {
   $("opacity").oninput = () => map.draw();
   if (map.section.plane.raster) $("shape").parentNode.remove();
   else $("shape").onchange = () => map.draw();
+  if ($("bins")) $("bins").onchange = () => map.show("efnst");
   $("barcode").onchange = e => map.find(e.target.value.trim());
   $("closer").onclick = () => map.zoom(1.4);
   $("farther").onclick = () => map.zoom(1 / 1.4);

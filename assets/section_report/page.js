@@ -12,6 +12,7 @@ async function readSection(report) {
   return {
     report, maps, plane, layers, spotAt: spotFinder(plane),
     barcodes: await unpack(maps.barcodes),
+    bins: await readBins(maps.bins),
     picture: report.image ? await readPicture(report.image) : null,
     groups: { Domains: list(maps.divisions), Quality: list(maps.values), Genes: list(maps.genes) },
   };

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from anndata.io import read_elem, write_elem
 from scipy import sparse
 from scipy.spatial import cKDTree
@@ -15,7 +16,7 @@ from scipy.special import softmax
 
 from efnst.geometry.lattice import bilinear
 from efnst.geometry.neighbours import neighbour_graph
-from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, LATTICE, UNIT
+from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, LATTICE, PROVENANCE, UNIT
 
 ROWS_AT_ONCE = 50_000
 NEIGHBOURS = 8  # of a bin, in the spatial prior
@@ -114,26 +115,27 @@ def of_units(bins: Bins, units: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     return labels[found]
 
 
-def write_bins(bins: Bins, table: pd.DataFrame, path: Path, about: dict) -> None:
+def write_bins(bins: Bins, table: pd.DataFrame, path: Path, provenance: dict) -> None:
     """The bins with their domains as .h5ad: the file of read_section.py and, in `obs`, the columns of domains.csv.
 
-    `about` becomes `uns`. The counts are copied as they are, without reading them.
+    The counts are copied as they are, without reading them.
     """
     shutil.copyfile(bins.path, path)
     with h5py.File(path, "r+") as file:
-        obs = read_elem(file["obs"])
-        for name, values in obs_of_bins(table).items():
-            obs[name] = values
+        obs, uns = read_elem(file["obs"]), read_elem(file["uns"])
+        for column, name in {"domain": DOMAIN, **{name: name for name in BASELINES}}.items():
+            obs[name] = domain_categories(table[column].to_numpy())
+        obs[CONFIDENCE] = table["confidence"].to_numpy()
         del file["obs"], file["uns"]
         write_elem(file, "obs", obs)
-        write_elem(file, "uns", about)
+        write_elem(file, "uns", uns | {PROVENANCE: provenance})
 
 
-def obs_of_bins(table: pd.DataFrame) -> dict[str, pd.Categorical | np.ndarray]:
-    """Columns of `obs` from a table of domains.csv, under the names that units have."""
-    names = {"domain": DOMAIN} | {name: name for name in BASELINES}
-    domains = {name: domain_categories(table[column].to_numpy()) for column, name in names.items()}
-    return domains | {CONFIDENCE: table["confidence"].to_numpy()}
+def read_bin_domains(path: Path) -> AnnData:
+    """What `write_bins` wrote, without the counts: domains and places of bins."""
+    with h5py.File(path) as file:
+        obs, obsm, uns = (read_elem(file[name]) for name in ("obs", "obsm", "uns"))
+    return AnnData(obs=obs, obsm=obsm, uns=uns)
 
 
 def domain_categories(labels: np.ndarray) -> pd.Categorical:

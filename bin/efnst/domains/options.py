@@ -13,7 +13,6 @@ class DomainOptions:
     spatial_prior: float
     refinement_rounds: int
     ignore_labels: str
-    keep_bins: bool
     seed: int
 
     @property

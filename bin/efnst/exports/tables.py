@@ -7,7 +7,8 @@ import pandas as pd
 import shapely
 from anndata import AnnData
 
-from efnst.geometry.outlines import joined_cells, scaled, spot_cells
+from efnst.geometry.array_fit import SQUARE
+from efnst.geometry.outlines import array_cells, joined_cells, scaled, spot_cells
 from efnst.image.picture import plain
 from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, METHOD_TITLES, NO_IMAGE, PROVENANCE, SECTION, SPATIAL
 from efnst.palette import division_colours
@@ -42,7 +43,11 @@ def loupe_table(obs: pd.DataFrame) -> pd.DataFrame:
 def section_outlines(section: AnnData) -> dict[str, np.ndarray]:
     """For each division of the spots the outlines of its categories, in full-resolution px."""
     facts = plain(section.uns[SECTION])
-    cells = spot_cells(np.asarray(section.obsm[SPATIAL], float), facts["pitch_px"], facts["grid"])
+    positions = np.asarray(section.obsm[SPATIAL], float)
+    if "unit_um" in facts and facts["grid"] == SQUARE:
+        cells = array_cells(positions, section.obs[["array_row", "array_col"]].to_numpy())
+    else:
+        cells = spot_cells(positions, facts["pitch_px"], facts["grid"])
     found = {}
     for key in division_keys(section.obs):
         groups = section.obs[key].astype("category").cat

@@ -6,6 +6,8 @@ import numpy as np
 import shapely
 from scipy.spatial import Voronoi, cKDTree
 
+from efnst.geometry.array_fit import fit_array
+
 PRESENT = 0.5  # pitches: a spot so near to a place of the grid stands on it
 FINEST = 1000  # corners are rounded to a pitch over this, so that those of neighbouring cells are the same number
 UNEVEN = 1e-4  # pitches, so that no four cells meet in one point: Voronoi diagrams of even grids take far longer
@@ -42,6 +44,17 @@ def spot_cells(positions: np.ndarray, pitch: float, grid: str) -> np.ndarray:
     closed = np.concatenate([[*region, region[0]] for region in regions])
     rings = np.repeat(np.arange(len(regions)), [len(region) + 1 for region in regions])
     return shapely.polygons(shapely.linearrings(corners[closed], indices=rings))
+
+
+def array_cells(positions: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """The square cell of each bin or unit, shapely polygons [n]; cells share their corners.
+
+    `positions` float64 [n, 2], not all in one line, `array` int [n, 2] row and column.
+    """
+    fit = fit_array(positions, array, is_square=True)
+    row, column = np.asarray(array, float).T
+    boxes = shapely.box(row - 0.5, column - 0.5, row + 0.5, column + 0.5)
+    return shapely.transform(boxes, lambda corners: corners @ fit.steps + fit.origin)
 
 
 def joined_cells(cells: np.ndarray, codes: np.ndarray, n_groups: int, pitch: float) -> np.ndarray:

@@ -15,6 +15,9 @@ def _made(folder: Path) -> Path:
 Sample = Annotated[str, typer.Option("--sample", help="Name of the sample, as in the samplesheet.")]
 SectionFile = Annotated[Path, typer.Option("--section", help="section.h5ad of read_section.")]
 DomainsFile = Annotated[Path, typer.Option("--domains", help="The sample's .h5ad with its domains, of assign_domains.")]
+BinsFile = Annotated[
+    Path | None, typer.Option("--bins", help="<sample>_bins.h5ad of assign_domains, where it wrote one.")
+]
 Source = Annotated[
     Path, typer.Option("--source", help="What the section was read from: folder, archive, .h5ad or zarr.")
 ]

@@ -43,6 +43,12 @@ class View:
     grid: str  # hexagonal, square or irregular
     cell: np.ndarray  # float64 [4 or 6, 2]: outline around a spot that fills the plane
     window: tuple[float, float, float, float]  # x0, y0, x1, y1 around the spots
+    origin: np.ndarray  # float64 [2]: where the plane begins, in full-resolution px
+    scale: float  # px of the plane per full-resolution px
+
+    def on_plane(self, positions: np.ndarray) -> np.ndarray:
+        """Places in full-resolution px, float64 [n, 2], in the plane."""
+        return (positions - self.origin) * self.scale
 
 
 def read_picture(data: anndata.AnnData, folder: Path, image: Path | None) -> Image.Image | None:
@@ -70,6 +76,8 @@ def section_view(data: anndata.AnnData, image: Image.Image | None) -> View:
         grid=str(section["grid"]),
         cell=cell_outline(spatial, pitch, section["grid"]) * scale,
         window=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+        origin=origin,
+        scale=scale,
     )
 
 

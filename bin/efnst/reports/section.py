@@ -17,6 +17,7 @@ from efnst.quality.spots import LIMITED
 from efnst.records.domains import Description, DomainsRecord, TrainingRecord
 from efnst.records.quality import ImageQc
 from efnst.records.section import Records
+from efnst.reports.bins import bins_layer
 from efnst.reports.maps import QC_LAYERS, View, map_data
 from efnst.reports.summary import section_summary
 
@@ -55,18 +56,25 @@ class Tables:
 
 
 def report_context(
-    data: anndata.AnnData, records: Records, view: View, image: Image.Image | None, tables: Tables
+    data: anndata.AnnData,
+    records: Records,
+    view: View,
+    image: Image.Image | None,
+    tables: Tables,
+    bins: anndata.AnnData | None = None,
 ) -> dict:
-    """All that the template of the report shows, by the names it knows."""
+    """All that the template of the report shows, by the names it knows; `bins`: of read_bin_domains."""
     provenance = plain(data.uns[PROVENANCE])
     parameters = records.training.parameters | provenance["parameters"]
     summary = section_summary(data, records, parameters)
     maps = map_data(data, view, records.description, tables.layout)
+    maps["bins"] = bins_layer(bins, view) if bins is not None else None
     return {
         "sample": summary.sample,
         "summary": summary,
         "page": _page(summary.sample, maps, image, tables),
         "has_image": image is not None,
+        "bins": maps["bins"],
         "has_umap": maps["umap"] is not None,
         "n_umap": 0 if tables.layout is None else len(tables.layout),
         "n_spatial_genes": min(len(tables.spatial_genes), SPATIAL_GENES),

@@ -28,7 +28,7 @@ process ASSIGN_DOMAINS {
         path("${meta.id}/domains.json"),
         optional: true,
         emit: domains
-    path "${meta.id}/${meta.id}_bins.h5ad", optional: true, emit: bins
+    tuple val(meta), path("${meta.id}/${meta.id}_bins.h5ad", arity: '0..*'), emit: bins // of bins and cells only
     path "${meta.id}/provenance.json", optional: true, emit: provenance
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions

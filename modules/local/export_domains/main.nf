@@ -4,10 +4,10 @@ include { options ; quoted } from '../shell'
 process EXPORT_DOMAINS {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('export_domains.py') }, bytes: { domains.size() }
+    ext code: { codeDigest('export_domains.py') }, bytes: { domains.size() + (bins ? bins.size() : 0) }
 
     input:
-    tuple val(meta), path(domains)
+    tuple val(meta), path(domains), path(bins) // bins: [] for spots of Visium
 
     output:
     tuple val(meta), path("${meta.id}/*/*"), optional: true, emit: exports
@@ -17,7 +17,7 @@ process EXPORT_DOMAINS {
     script:
     """
     # code ${task.ext.code}
-    export_domains.py ${options([sample: meta.id, domains: domains, outdir: meta.id])} --failure warning.json \\
+    export_domains.py ${options([sample: meta.id, domains: domains, bins: bins, outdir: meta.id])} --failure warning.json \\
         ${options(task.ext.parameters)}
     write_versions.py '${task.process}' export_domains.py > versions.yml
     """

@@ -4,10 +4,10 @@ include { options ; quoted } from '../shell'
 process SECTION_REPORT {
     tag "${meta.id}"
     label 'process_single'
-    ext code: { codeDigest('section_report.py') }, bytes: { domains.size() }
+    ext code: { codeDigest('section_report.py') }, bytes: { domains.size() + (bins ? bins.size() : 0) }
 
     input:
-    // image, image_qc, features and encoder: [] for a section without them
+    // bins: [] for spots of Visium; image, image_qc, features and encoder: [] for a section without them
     tuple val(meta),
         path(source, stageAs: 'section/*'),
         path(image, stageAs: 'image/*'),
@@ -17,6 +17,7 @@ process SECTION_REPORT {
         path(encoder),
         path(training),
         path(domains),
+        path(bins),
         path(domains_json),
         path(markers),
         path(spatial_genes),
@@ -33,7 +34,7 @@ process SECTION_REPORT {
 
     script:
     def records = [qc: qc, image_qc: image_qc, features_json: features, encoder_json: encoder, training: training]
-    def results = [domains: domains, domains_json: domains_json, description: description]
+    def results = [domains: domains, bins: bins, domains_json: domains_json, description: description]
     def tables = [markers: markers, spatial_genes: spatial_genes, umap: umap]
     def files = [source: source, image: image, template: 'template/report.html']
     """

@@ -1,0 +1,55 @@
+"""The domains of single bins or cells, for the large map: an image with one pixel for each bin."""
+
+import numpy as np
+from anndata import AnnData
+
+from efnst.geometry.array_fit import fit_array
+from efnst.geometry.grid import IRREGULAR
+from efnst.geometry.raster import rasterise
+from efnst.image.picture import plain
+from efnst.names import DOMAIN, SECTION, SPATIAL
+from efnst.reports.maps import View
+from efnst.reports.packing import packed
+
+RASTER_PX = 2000  # longest side of the image of cells, which lie on no array
+NONE = 65_535  # a pixel without a bin
+
+
+def bins_layer(bins: AnnData, view: View) -> dict:
+    """The image: `codes` uint16 [height · width] of domains, and `affine`, from its pixels to the plane of the maps.
+
+    `affine` is a, b, c, d, e and f of x' = a·x + c·y + e and y' = b·x + d·y + f, as a canvas takes them.
+    """
+    codes = bins.obs[DOMAIN].cat.codes.to_numpy()
+    xy = view.on_plane(bins.obsm[SPATIAL])
+    image, affine = _cells(xy, codes, bins, view) if _is_scattered(bins) else _array(xy, codes, bins)
+    height, width = image.shape
+    facts = plain(bins.uns[SECTION])
+    what = "cells" if _is_scattered(bins) else f"bins of {facts['bin_um']:g} µm"
+    place = {"width": width, "height": height, "affine": [float(value) for value in affine]}
+    return place | {"what": what, "n": bins.n_obs, "codes": packed(image.ravel())}
+
+
+def _is_scattered(bins: AnnData) -> bool:
+    """Whether what was analysed are cells, which lie anywhere."""
+    return str(bins.uns[SECTION]["grid"]) == IRREGULAR
+
+
+def _array(xy: np.ndarray, codes: np.ndarray, bins: AnnData) -> tuple[np.ndarray, tuple]:
+    """One pixel for each place of the array."""
+    array = bins.obs[["array_row", "array_col"]].to_numpy()
+    low = array.min(0)
+    image = np.full(np.ptp(array, axis=0) + 1, NONE, np.uint16)
+    image[tuple((array - low).T)] = codes
+    fit = fit_array(xy, array, is_square=True)
+    down, right = fit.steps
+    start = fit.origin + (low[0] - 0.5) * down + (low[1] - 0.5) * right
+    return image, (*right, *down, *start)
+
+
+def _cells(xy: np.ndarray, codes: np.ndarray, bins: AnnData, view: View) -> tuple[np.ndarray, tuple]:
+    """Each pixel shows the nearest cell, as far as that reaches."""
+    pitch = float(bins.uns[SECTION]["pitch_px"]) * view.scale
+    raster = rasterise(xy, pitch, IRREGULAR, view.window, RASTER_PX)
+    image = np.where(raster.spot < 0, NONE, codes[raster.spot]).astype(np.uint16)
+    return image, (1 / raster.scale, 0, 0, 1 / raster.scale, *raster.origin)
