@@ -27,6 +27,7 @@ sys.path.insert(0, str(BIN))
 
 from efnst.domains.assign import assign_domains
 from efnst.domains.options import DomainOptions
+from efnst.embedding.image_features import image_features
 from efnst.embedding.learn import learn_embeddings
 from efnst.embedding.options import EmbeddingOptions, NetworkOptions, TrainingOptions
 from efnst.embedding.training import choose_device
@@ -111,8 +112,7 @@ def domains_of(
     training = replace(options_with(TrainingOptions, given), network=network)
     with threadpool_limits(threads):
         arrays, _ = learn_embeddings(
-            *(spots, image.get("features"), embedding, training, choose_device("cpu")),
-            *(threads, image.get("patch_um", ())),
+            *(spots, image_features(image, spots.n_obs), embedding, training, choose_device("cpu"), threads)
         )
     return assign_domains(spots, arrays, options_with(DomainOptions, given))[1]
 

@@ -28,6 +28,7 @@ import json, os, sys, time
 from pathlib import Path
 import numpy as np
 from efnst.image.patches import window_of, write_patches
+from efnst.image.places import Places
 
 image, side, n_spots, um_per_px, target = Path(sys.argv[1]), *map(float, sys.argv[2:5]), Path(sys.argv[5])
 if hasattr(os, "sched_setaffinity"):
@@ -36,7 +37,7 @@ window, n = window_of(190, um_per_px), int(n_spots**0.5)
 places = np.linspace(window.window_px, side - window.window_px, n)
 centres = np.column_stack([axis.ravel() for axis in np.meshgrid(places, places)])
 start, cpu = time.perf_counter(), time.process_time()
-write_patches(target, image, np.arange(len(centres)).astype(str), centres, [window], um_per_px)
+write_patches(target, image, Places(np.arange(len(centres)).astype(str), centres, None), 1.0, [window], um_per_px)
 seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
 with open("/proc/self/status") as status:
     peak = next(line for line in status if line.startswith("VmHWM")).split()[1]

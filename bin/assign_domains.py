@@ -51,8 +51,6 @@ def main(
     from efnst.records.arrays import DOMAINS_CSV, EMBEDDING_NPZ
     from efnst.records.base import read_record, write_record
     from efnst.records.domains import DomainsRecord, Provenance, TrainingRecord
-    from efnst.records.encoder import EncoderRecord, FeaturesRecord
-    from efnst.records.quality import ImageQc
 
     spots = anndata.read_h5ad(section)
     arrays = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())
@@ -67,14 +65,22 @@ def main(
     final.uns["spatial"] = {sample: scanpy_pictures(final, source, image)}
     given = {"max_domains": options.max_domains, "refinement_rounds": options.refinement_rounds}
     given["ignore_labels"] = ",".join(options.ignored)
-    kinds = ((image_qc, ImageQc), (features_json, FeaturesRecord), (encoder_json, EncoderRecord))
-    add_origin(final, given, *(read_record(path, kind) if path else None for path, kind in kinds))
+    add_origin(final, given, *_image_records(image_qc, features_json, encoder_json))
     final.write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
     if pieces:
         write_bins(pieces, assigned.bins, outdir / f"{sample}_bins.h5ad", final.uns[PROVENANCE])
     write_record(outdir / "provenance.json", Provenance(sample=sample, **compact(final.uns[PROVENANCE])))
-    how = "asked" if options.n_domains else "chosen"
-    log.info("%s: %d domains (%d %s)", sample, record.n_domains_found, record.n_domains_asked, how)
+    log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
+
+
+def _image_records(*paths: Path | None) -> list:
+    """image_qc.json, features.json and encoder.json; None for those that a section without an image lacks."""
+    from efnst.records.base import read_record
+    from efnst.records.encoder import EncoderRecord, FeaturesRecord
+    from efnst.records.quality import ImageQc
+
+    kinds = (ImageQc, FeaturesRecord, EncoderRecord)
+    return [read_record(path, kind) if path else None for path, kind in zip(paths, kinds, strict=True)]
 
 
 if __name__ == "__main__":

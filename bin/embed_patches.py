@@ -33,7 +33,7 @@ def main(
     from efnst.image.stain.normaliser import read_normaliser
     from efnst.program.arrays import write_arrays
     from efnst.program.cli import log
-    from efnst.records.arrays import BARCODES, FEATURES_NPZ
+    from efnst.records.arrays import BARCODES, BETWEEN, FEATURES_NPZ
     from efnst.records.base import write_record
     from efnst.records.encoder import FeaturesRecord
 
@@ -47,14 +47,17 @@ def main(
         barcodes = file[BARCODES.name].asstr()[:]
         loop = time.perf_counter()
         patch_um = np.array([float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)])
+        lattice = {array.name: file[array.name][:] for array in BETWEEN if array.name in file}
         embedded = embed(opened, file, options.batch_size, normalise)
         seconds = time.perf_counter() - loop
-    write_arrays(outdir / "features.npz", FEATURES_NPZ, barcodes, features=embedded.features, patch_um=patch_um)
+    arrays = {"features": embedded.features, "patch_um": patch_um} | lattice
+    write_arrays(outdir / "features.npz", FEATURES_NPZ, barcodes, **arrays)
     figures = features_record(opened, embedded, seconds, threads)
     figures["stain_normalisation"] = options.stain_normalisation if normalise else "none"
     figures["seconds"] = round(time.perf_counter() - start, 3)
     write_record(outdir / "features.json", FeaturesRecord(sample=sample, **figures))
-    log.info("%s: %d spots embedded, %.0f per second", sample, len(barcodes), len(barcodes) / seconds)
+    n_patches = len(embedded.features)
+    log.info("%s: %d patches embedded, %.0f per second", sample, n_patches, n_patches / seconds)
 
 
 if __name__ == "__main__":

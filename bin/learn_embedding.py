@@ -35,6 +35,7 @@ def main(
     import anndata
     from threadpoolctl import threadpool_limits
 
+    from efnst.embedding.image_features import image_features
     from efnst.embedding.learn import learn_embeddings
     from efnst.embedding.training import choose_device
     from efnst.program.arrays import read_arrays, write_arrays
@@ -49,12 +50,11 @@ def main(
     with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
         arrays, record = learn_embeddings(
             spots,
-            read.get("features"),
+            image_features(read, spots.n_obs),
             options,
             replace(training, network=network),
             chosen,
             threads,
-            patch_um=read.get("patch_um", ()),
         )
     write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
     record = {"sample": sample, "device": str(chosen)} | record

@@ -40,17 +40,13 @@ def main(
 ) -> None:
     """Read one section, check that its files fit together, and leave out spots of poor quality.
 
-    Looked at are counts, positions, scale factors, the image's size and labels.
-
-    Bins of Visium HD, and cells, are summed into units, which take the place of spots from here on.
-
-    Writes section.h5ad (raw counts of the spots or units kept, all genes), section_qc.json and, where units were made,
-    bins.h5ad (all bins or cells in tissue).
+    Looked at are counts, positions, scale factors, the image's size and labels. Bins of Visium HD, and cells, are
+    summed into units, which take the place of spots from here on. Writes section.h5ad (raw counts of the spots or
+    units kept, all genes), section_qc.json and, where units were made, bins.h5ad (all bins or cells in tissue).
     """
     import numpy as np
 
     from efnst.inputs.checksums import input_checksums
-    from efnst.inputs.pooling import pool
     from efnst.inputs.section import load_section
     from efnst.names import QC, SECTION
     from efnst.quality.rules import apply_rules, read_rules
@@ -60,15 +56,12 @@ def main(
 
     rules = read_rules(qc_rules, "section_qc")
     loaded, about, warnings = load_section(sample, source, image, labels, bin_um, options.expression_rep or "")
-    loaded, bins = pool(loaded, options.unit_um)
-    if bins is not None:
-        bins.write_h5ad(outdir / "bins.h5ad", compression="gzip", compression_opts=1)
-        del bins  # several GB of a whole slide
+    loaded = _in_units(loaded, options.unit_um, outdir / "bins.h5ad")
     thresholds = Thresholds(**{field.name: getattr(quality, field.name) for field in fields(Thresholds)})
     kept, lost, used = keep_good_spots(loaded, thresholds, quality.qc_mads)
     record = {"sample": sample} | about | qc_record(kept, lost, float(kept.uns[SECTION]["pitch_px"]))
-    record |= {"thresholds": asdict(used), "qc_mads": quality.qc_mads}
-    record["inputs"] = input_checksums(source, image, labels, bin_um)
+    inputs = input_checksums(source, image, labels, bin_um)
+    record |= {"thresholds": asdict(used), "qc_mads": quality.qc_mads, "inputs": inputs}
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] = warnings + [finding["text"] for finding in record["qc_findings"]]
     stored = {name: value for name, value in record.items() if name not in ("metrics_summary", "qc_findings")}
@@ -76,6 +69,16 @@ def main(
     kept.write_h5ad(outdir / "section.h5ad", compression="gzip", compression_opts=1)
     write_record(outdir / "section_qc.json", SectionQc(**record))
     _log(kept, record)
+
+
+def _in_units(section: "AnnData", unit_um: str, path: Path) -> "AnnData":
+    """The section by units; the bins or cells that were summed into these go into a file."""
+    from efnst.inputs.pooling import pool
+
+    pooled, bins = pool(section, unit_um)
+    if bins is not None:
+        bins.write_h5ad(path, compression="gzip", compression_opts=1)
+    return pooled
 
 
 def _log(section: "AnnData", record: dict) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cut a square patch of the H&E image around each spot."""
+"""Cut square patches of the H&E image around each spot, or on a lattice over the units of bins."""
 
 from pathlib import Path
 
@@ -22,11 +22,17 @@ def main(
     failure: Failure = None,
     options: PatchOptions = PatchOptions(),
 ) -> None:
-    """Cut a square patch of the H&E image around each spot into one file for the section."""
+    """Cut a square patch of the H&E image around each spot into one file for the section.
+
+    Units of bins or cells lie closer than a patch is wide: patches are then cut on a lattice, every 56 µm, and what
+    they show is interpolated at the units.
+    """
     import anndata
     import numpy as np
 
     from efnst.image.patches import patch_sizes, summarise_patches, window_of, write_patches
+    from efnst.image.picture import plain
+    from efnst.image.places import places_of_patches
     from efnst.image.stain.statistics import stain_statistics
     from efnst.names import SECTION, SPATIAL
     from efnst.program.cli import log
@@ -41,21 +47,16 @@ def main(
     scale = float(chosen["scale"])
     um_per_px = float(spots.uns[SECTION]["um_per_px"]) / scale
     windows = [window_of(size, um_per_px) for size in patch_sizes(options.patch_um)]
-    figures = write_patches(
-        outdir / "patches.h5",
-        picture,
-        spots.obs_names.to_numpy(),
-        np.asarray(spots.obsm[SPATIAL]) * scale,
-        windows,
-        um_per_px,
-    )
+    places = places_of_patches(spots.obs_names.to_numpy(), np.asarray(spots.obsm[SPATIAL]), plain(spots.uns[SECTION]))
+    figures = write_patches(outdir / "patches.h5", picture, places, scale, windows, um_per_px)
     record = {"sample": sample, "source": chosen["source"], "um_per_px": um_per_px}
     record |= summarise_patches(figures, windows)
     record["stain"], warnings = stain_statistics(figures["tissue_px"])
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] += warnings + [finding["text"] for finding in record["qc_findings"]]
     write_record(outdir / "image_qc.json", ImageQc(**record))
-    log.info("%s: %d patches from the %s image, %.3g µm per px", sample, spots.n_obs, chosen["source"], um_per_px)
+    n_patches = len(places.positions)
+    log.info("%s: %d patches from the %s image, %.3g µm per px", sample, n_patches, chosen["source"], um_per_px)
 
 
 def _picture(section: Path, chosen: dict, source: Path, image: Path | None) -> Path:

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
 from efnst.domains.bins import Bins, bin_domains, domain_categories, of_units
-from efnst.domains.clustering import Clustering, cluster
+from efnst.domains.clustering import Clustering, cluster, fitted
 from efnst.domains.consensus import agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
 from efnst.domains.number import choose_number, stability_curve
@@ -65,7 +65,7 @@ def assign_domains(
     """
     embeddings = list(embeddings_of(arrays).values())
     positions = np.asarray(section.obsm[SPATIAL], float)
-    given = (section.obs[LABEL] if LABEL in section.obs else None) if bins is None else bins.labels
+    given = section.obs.get(LABEL) if bins is None else bins.labels
     choice = _choice(embeddings, positions, options) if options.n_domains is None else {}
     if choice:
         options = replace(options, n_domains=choice["n_domains"])
@@ -89,7 +89,9 @@ def assign_domains(
         name: match_numbers(refine(found[name].labels, positions, options.refinement_rounds), domains)
         for name in BASELINES
     }
-    table = None if bins is None else _table_of_bins(bins, section, domains, _shares(shares, refined, domains), baselines)
+    table = (
+        None if bins is None else _table_of_bins(bins, section, domains, _shares(shares, refined, domains), baselines)
+    )
     spaces = {DOMAIN: (shown, clustering.how)} | {name: (runs[name][0], found[name].how) for name in BASELINES}
     methods = {
         name: {"n_domains": len(np.unique(labels)), "how": spaces[name][1]}
@@ -129,7 +131,9 @@ def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _choice(embeddings: list[np.ndarray], positions: np.ndarray, options: DomainOptions) -> dict:
     """The number of domains chosen, the runner-up, whether none stands out, and the curve it was read from."""
-    curve = stability_curve(embeddings, positions, range(2, options.max_domains + 1), options.seed)
+    seen = fitted(len(positions))
+    tried = range(2, options.max_domains + 1)
+    curve = stability_curve([values[seen] for values in embeddings], positions[seen], tried, options.seed)
     return asdict(choose_number(curve)) | {"curve": curve.to_dict("list")}
 
 

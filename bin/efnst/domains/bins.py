@@ -57,8 +57,7 @@ def read_bins(path: Path) -> Bins:
     """Bins as read_section.py wrote them, without their counts."""
     with h5py.File(path) as file:
         obs, lattice = read_elem(file["obs"]), read_elem(file["obsm"])[LATTICE]
-    labels = obs[LABEL] if LABEL in obs else None
-    return Bins(path, obs.index, obs[UNIT].to_numpy(), np.asarray(lattice), labels)
+    return Bins(path, obs.index, obs[UNIT].to_numpy(), np.asarray(lattice), obs.get(LABEL))
 
 
 def bin_domains(

@@ -13,12 +13,13 @@ from threadpoolctl import threadpool_limits
 
 from efnst.domains.spatial_mixture import spatial_probabilities
 from efnst.geometry.neighbours import neighbour_graph
+from efnst.geometry.units import MANY_UNITS
 
 STARTS = 10
 LEIDEN_NEIGHBOURS = 15
 LEIDEN_RUNS = 12
 PRIOR_NEIGHBOURS = 6
-FITTED = 15_000
+FITTED = 8_000  # of sections of more than `units.MANY_UNITS`
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def cluster(
 
 def mixture(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
     """Gaussian mixture with one covariance for all components, best of `STARTS` k-means starts."""
-    model = tied_mixture(n_domains, STARTS, seed).fit(embedding[_fitted(len(embedding))])
+    model = tied_mixture(n_domains, STARTS, seed).fit(embedding[fitted(len(embedding))])
     how = f"Gaussian mixture, tied covariance, {STARTS} starts"
     return Clustering(model.predict(embedding), how, model.predict_proba(embedding))
 
@@ -66,14 +67,14 @@ def tied_mixture(n_domains: int, n_starts: int, seed: int) -> GaussianMixture:
     return GaussianMixture(n_domains, covariance_type="tied", n_init=n_starts, random_state=seed, reg_covar=1e-6)
 
 
-def _fitted(n_units: int) -> slice:
-    """The units that domains are looked for in, at most `FITTED`, from all over; the others are given theirs."""
-    return slice(None, None, -(-n_units // FITTED))
+def fitted(n_units: int) -> slice:
+    """The units that domains are looked for in: all, or of many some `FITTED`, from all over."""
+    return slice(None, None, 1 if n_units <= MANY_UNITS else n_units // FITTED)
 
 
 def kmeans(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
     """k-means, best of `STARTS` starts."""
-    model = KMeans(n_domains, n_init=STARTS, random_state=seed).fit(embedding[_fitted(len(embedding))])
+    model = KMeans(n_domains, n_init=STARTS, random_state=seed).fit(embedding[fitted(len(embedding))])
     return Clustering(model.predict(embedding), f"k-means, {STARTS} starts")
 
 
@@ -83,7 +84,7 @@ def leiden(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
     Where no resolution tried gives exactly `n_domains`, the smallest partition above it is merged down by joining the
     domain with the closest centres, and `how` says so. Units that it does not see follow the nearest that it does.
     """
-    seen = embedding[_fitted(len(embedding))]
+    seen = embedding[fitted(len(embedding))]
     labels, how = _leiden_of(seen, n_domains, seed)
     if len(seen) < len(embedding):
         labels = labels[cKDTree(seen).query(embedding)[1]]

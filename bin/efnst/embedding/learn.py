@@ -1,7 +1,6 @@
 """The learning step as a whole: neighbour weights, augmentation, features, networks, embeddings."""
 
 import multiprocessing
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from efnst.embedding.augmentation import neighbour_weights
 from efnst.embedding.diffusion import diffuse
+from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.prepare import Prepared, prepare
 from efnst.embedding.reproducible import reproducible_torch
@@ -29,21 +29,19 @@ _SHARED: dict[str, tuple] = {}  # in a worker: the further arguments of `_run`
 
 def learn_embeddings(
     section: AnnData,
-    features: np.ndarray | None,
+    features: ImageFeatures | None,
     options: EmbeddingOptions,
     training: TrainingOptions,
     device: torch.device,
     threads: int = 1,
-    patch_um: Sequence[float] = (190.0,),
 ) -> tuple[dict[str, np.ndarray], dict]:
     """Arrays of embedding.npz and the record of training.json for `section`.
 
-    `features` float32 [n_spots, n_features] are the image features of patches `patch_um` wide, where there is an image.
-    The network is trained `training.n_seeds` times, with seeds that follow from `training.seed`; on the CPU several
-    trainings run at once, one per thread. With `options.save_model` the record has `models`, one per training
-    (saved_model.py).
+    `features` are those of the image, where there is one. The network is trained `training.n_seeds` times, with seeds
+    that follow from `training.seed`; on the CPU several trainings run at once, one per thread. With
+    `options.save_model` the record has `models`, one per training (saved_model.py).
     """
-    shared = prepare(section, features, patch_um, options)
+    shared = prepare(section, features, options)
     seeds = np.random.SeedSequence(training.seed).generate_state(training.n_seeds)
     runs = _run_all(shared, options, [replace(training, seed=int(seed)) for seed in seeds], device, threads)
     arrays = {f"embedding_{number}": embedding for number, (embedding, _) in enumerate(runs)}
@@ -97,7 +95,9 @@ def learn_once(
     if options.embedding == "latent":
         embedding = latent
     else:
-        embedding = dense_components(np.hstack([widest_to_one(targets), widest_to_one(decoded)]), options.embedding_dims)
+        embedding = dense_components(
+            np.hstack([widest_to_one(targets), widest_to_one(decoded)]), options.embedding_dims
+        )
     model = {}
     if options.save_model:
         n_image = 0 if shared.structured is None else shared.structured.shape[1]

@@ -1,6 +1,5 @@
 """What all trainings of a section share: counts, genes, graphs and image components."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,14 +8,16 @@ from scipy import sparse
 
 from efnst.embedding.augmentation import augment
 from efnst.embedding.diffusion import count_precision
+from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.image_fusion import Fusion, shows_texture, structured_components
 from efnst.embedding.options import EmbeddingOptions
-from efnst.embedding.sketch import MANY_UNITS, sketch
+from efnst.embedding.sketch import sketch
 from efnst.embedding.whole import Whole
 from efnst.errors import EfnstError
 from efnst.genes.components import dense_components
 from efnst.genes.expression import log_normalise, principal_components, spatially_variable_genes
 from efnst.geometry.neighbours import neighbour_graph
+from efnst.geometry.units import MANY_UNITS
 from efnst.names import SECTION, SPATIAL
 
 BASELINE_NEIGHBOURS = 6
@@ -28,7 +29,8 @@ class Prepared:
     """What all trainings of a section share; the graphs are symmetric 0/1 [n_spots, n_spots].
 
     `genes` are indices by falling Moran's I; `precision` [n_spots] says how well a spot's expression is known; `image`
-    [n_spots, ·] are the image components, `features` [n_spots, n_features] what they were made of, and `structured`
+    [n_spots, ·] are the image components, `features` [n_spots, n_features], with `save_model`, what they were made of,
+    and `structured`
     those that become inputs and targets, weighted; `given` [n_spots, ·] are the features that take the place of
     components of the expression, where there are any. Of a section of many units all this is of a sketch, and `whole`
     has the rest.
@@ -53,9 +55,7 @@ class Prepared:
         """The normalised expression of `genes`, or the features given, [n_spots, ·]."""
         return self.normalised[:, genes] if self.given is None else self.given
 
-    def augmented(
-        self, weights: sparse.csr_array, strength: float, genes: np.ndarray
-    ) -> np.ndarray | sparse.csr_array:
+    def augmented(self, weights: sparse.csr_array, strength: float, genes: np.ndarray) -> np.ndarray | sparse.csr_array:
         """The same after every spot was augmented by its neighbours."""
         if self.given is not None:
             return self.given + strength * (weights @ self.given)
@@ -68,9 +68,7 @@ class Prepared:
         return principal_components(values, n_components, seed)
 
 
-def prepare(
-    section: AnnData, features: np.ndarray | None, patch_um: Sequence[float], options: EmbeddingOptions
-) -> Prepared:
+def prepare(section: AnnData, features: ImageFeatures | None, options: EmbeddingOptions) -> Prepared:
     """What all trainings share; raises an error where there is too little to learn from.
 
     Of a section of many units it is that of a sketch, with the `whole` beside it.
@@ -78,23 +76,22 @@ def prepare(
     if section.n_obs < FEWEST_SPOTS:
         raise EfnstError(f"Expected at least {FEWEST_SPOTS} spots to learn from, found {section.n_obs}.")
     use_image = features is not None and options.image_fusion != "none"
-    image = dense_components(features, options.image_pcs) if use_image else None
+    image = features.components(options.image_pcs) if use_image else None
     if section.n_obs <= MANY_UNITS:
-        return _prepared(section, features, image, patch_um, options)
+        return _prepared(section, features, slice(None), image, options)
     rows = sketch(np.asarray(section.obsm[SPATIAL], float))
-    seen = None if features is None else features[rows]
-    sample = _prepared(section[rows].copy(), seen, None if image is None else image[rows], patch_um, options)
+    sample = _prepared(section[rows].copy(), features, rows, None if image is None else image[rows], options)
     return replace(sample, whole=_whole(section, image, sample, options))
 
 
 def _prepared(
     section: AnnData,
-    features: np.ndarray | None,
+    features: ImageFeatures | None,
+    rows: np.ndarray | slice,
     image: np.ndarray | None,
-    patch_um: Sequence[float],
     options: EmbeddingOptions,
 ) -> Prepared:
-    """`prepare` for a section of ordinary size, or a sketch."""
+    """`prepare` for a section of ordinary size, or for a sketch: `rows` of the spots that the `features` are for."""
     positions = np.asarray(section.obsm[SPATIAL], float)
     pitch = float(section.uns[SECTION]["pitch_px"])
     counts = sparse.csr_array(section.X)
@@ -108,14 +105,15 @@ def _prepared(
         )
     graph = neighbour_graph(positions, options.graph_neighbours)
     fusion = None
-    if image is not None and options.image_fusion == "late" and shows_texture(section, min(patch_um)):
-        patch = max(patch_um) / float(section.uns[SECTION]["um_per_px"])
+    if image is not None and options.image_fusion == "late" and shows_texture(section, min(features.patch_um)):
+        patch = max(features.patch_um) / float(section.uns[SECTION]["um_per_px"])
         fusion = structured_components(image, positions, pitch, patch)
     structured = None if fusion is None else fusion.of(image) * options.image_weight
     precision = count_precision(counts.sum(1)) if options.weigh_by_counts else np.ones(section.n_obs)
     given = _given_features(section, options.expression_rep) if options.expression_rep else None
+    seen = features.at(rows) if features and options.save_model else None
     return Prepared(
-        *(positions, pitch, counts, normalised, genes, precision, nearest, graph, image, structured, features, given),
+        *(positions, pitch, counts, normalised, genes, precision, nearest, graph, image, structured, seen, given),
         fusion=fusion,
     )
 

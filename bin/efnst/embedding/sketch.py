@@ -1,9 +1,8 @@
-"""What large sections are learned from: small tiles of tissue from all over, so that learning does not grow with them."""
+"""What large sections are learned from: tiles of tissue from all over, so that learning does not grow with them."""
 
 import numpy as np
 
-MANY_UNITS = 15_000  # sections of more units are learned from a sketch; Visium has at most 14,336 spots
-SKETCH_UNITS = 8_000
+SKETCH_UNITS = 6_000  # of sections of more than `units.MANY_UNITS`
 TILE_UNITS = 100  # a tile of 10 × 10: more tiles find more of what is rare, larger ones have fewer borders
 
 
@@ -27,6 +26,6 @@ def _halved(positions: np.ndarray, members: np.ndarray) -> list[np.ndarray]:
         return [members]
     places = positions[members]
     axis = int(np.argmax(np.ptp(places, axis=0)))
-    ordered = members[np.lexsort((members, places[:, axis]))]
+    ordered = members[np.lexsort((places[:, 1 - axis], places[:, axis]))]
     half = len(ordered) // 2
     return _halved(positions, ordered[:half]) + _halved(positions, ordered[half:])

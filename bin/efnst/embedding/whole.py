@@ -71,7 +71,9 @@ class Whole:
         found = np.empty((len(totals), len(offset)), np.float32)
         for start in range(0, len(totals), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
-            block = sparse.csr_array(self.counts[rows] if mixing is None else mixing[rows] @ self.counts, dtype=np.float32)
+            block = sparse.csr_array(
+                self.counts[rows] if mixing is None else mixing[rows] @ self.counts, dtype=np.float32
+            )
             block.data = np.log1p(block.data * np.repeat(factor[rows], np.diff(block.indptr)))
             found[rows] = block @ spread + offset
         return found

@@ -32,6 +32,19 @@ def bilinear(places: np.ndarray, nodes: np.ndarray) -> sparse.csr_array:
     return sparse.csr_array(sparse.diags_array(1 / np.where(total > 0, total, 1)) @ matrix)
 
 
+def lattice_over(positions: np.ndarray, step: float) -> tuple[np.ndarray, sparse.csr_array]:
+    """The nodes of a lattice with this `step` around `positions` float64 [n, 2], and the weights to tell values there.
+
+    Nodes are float64 [n_nodes, 2] in the units of the positions, by rows (second coordinate first): every place has
+    all four around it. The weights are those of `bilinear`, [n, n_nodes].
+    """
+    places = (positions - positions.min(0))[:, ::-1] / step
+    first = np.floor(places).astype(np.int64)
+    corners = np.concatenate([first + step_ for step_ in ((0, 0), (0, 1), (1, 0), (1, 1))])
+    nodes = np.unique(corners, axis=0)
+    return nodes[:, ::-1] * step + positions.min(0), bilinear(places, nodes)
+
+
 def _lookup(known: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether each of `wanted` stands in the sorted `known`, and where."""
     place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)

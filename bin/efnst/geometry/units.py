@@ -9,6 +9,7 @@ from efnst.errors import EfnstError
 AUTO = "auto"
 ENOUGH_COUNTS = 600  # median counts of a unit below which domains are found less and less well (docs/method.md)
 LEAST_UM, MOST_UM = 16, 64  # of the widths tried
+MANY_UNITS = 15_000  # of more, part is learned from; Visium has at most 14,336 spots
 STEP_UM = 8  # between the widths tried for cells, which have no bins
 
 

@@ -7,8 +7,9 @@ import h5py
 import numpy as np
 
 from efnst.errors import EfnstError
+from efnst.image.places import Places
 from efnst.image.rows import RowReader
-from efnst.records.arrays import BARCODES, PATCHES_H5
+from efnst.records.arrays import BARCODES, PATCHES_H5, between
 
 LARGEST_PATCH_PX = 512  # larger windows are averaged down by a whole factor; networks take 224 to 600 px
 SMALLEST_WINDOW_PX = 4
@@ -52,32 +53,34 @@ def window_of(patch_um: float, um_per_px: float) -> Window:
 
 
 def write_patches(
-    path: Path, image: Path, barcodes: np.ndarray, centres_px: np.ndarray, windows: list[Window], um_per_px: float
+    path: Path, image: Path, places: Places, scale: float, windows: list[Window], um_per_px: float
 ) -> dict:
-    """Write the patches around `centres_px` (x, y in px of `image`, [n_spots, 2]) to an HDF5 file, in one pass.
+    """Write the patches of `image` at these `places` to an HDF5 file, in one pass.
 
-    The file also gets the figures of each spot, [n_spots]: `tissue_fraction` and `laplacian_variance` of the first
-    window's patch as it is stored, `at_border` where any window was completed by reflection. Returns these and
-    `tissue_px`, uint8 [n, 3], a sample of the pixels of tissue. An image that breaks off leaves no file, because the
-    next step would take it for whole.
+    `scale` is image px per full-resolution px. The file also gets the figures of each patch, [n_patches]:
+    `tissue_fraction` and `laplacian_variance` of the first window's patch as it is stored, `at_border` where any window
+    was completed by reflection. Returns these and `tissue_px`, uint8 [n, 3], a sample of the pixels of tissue. An image
+    that breaks off leaves no file, because the next step would take it for whole.
     """
     try:
-        return _write_patches(path, RowReader(image), barcodes, centres_px, windows, um_per_px)
+        return _write_patches(path, RowReader(image), places, places.positions * scale, windows, um_per_px)
     except EfnstError:
         path.unlink(missing_ok=True)
         raise
 
 
 def _write_patches(
-    path: Path, reader: RowReader, barcodes: np.ndarray, centres_px: np.ndarray, windows: list[Window], um_per_px: float
+    path: Path, reader: RowReader, places: Places, centres_px: np.ndarray, windows: list[Window], um_per_px: float
 ) -> dict:
-    """`write_patches` from an open image."""
+    """`write_patches` from an open image, around `centres_px` (x, y in px of the image, [n_patches, 2])."""
     n_spots = len(centres_px)
     kinds = {"tissue_fraction": np.float32, "laplacian_variance": np.float32, "at_border": bool}
     figures = {name: np.zeros(n_spots, kind) for name, kind in kinds.items()}
     sample = TissueSample(n_spots)
     with h5py.File(path, "w") as file:
-        file[BARCODES.name] = np.asarray(barcodes, dtype=h5py.string_dtype())
+        file[BARCODES.name] = np.asarray(places.barcodes, dtype=h5py.string_dtype())
+        for name, values in between(places.weights).items():
+            file[name] = values
         stores = [_create(file, window, n_spots, um_per_px) for window in windows]
         largest = max(window.window_px for window in windows)
         for spot in np.argsort(centres_px[:, 1], kind="stable"):

@@ -91,6 +91,17 @@ class Arrays:
 
 
 BARCODES = Array("barcodes", TEXT, "[n_spots]", "the spots, in the order of section.h5ad")
+BETWEEN = (
+    Array(
+        "between_data",
+        "float",
+        "[n_weights]",
+        "of patches on a lattice: weights that tell spots between",
+        optional=True,
+    ),
+    Array("between_indices", "int", "[n_weights]", "patches of these weights, by spots", optional=True),
+    Array("between_indptr", "int", "[n_spots + 1]", "where the weights of each spot begin, as in CSR", optional=True),
+)
 SECTION_H5AD = Arrays(
     "the spots that passed quality control; raw counts of all genes",
     (
@@ -127,26 +138,30 @@ BINS_H5AD = Arrays(
     ),
 )
 PATCHES_H5 = Arrays(
-    "square patches of the image around each spot",
+    "square patches of the image around each spot, or on a lattice over units of bins",
     (
         BARCODES,
         Array(
             f"patches_{ANY}",
             "uint8",
-            "[n_spots, px, px, 3]",
+            "[n_patches, px, px, 3]",
             "one dataset for each width in µm; attributes `patch_um`, `window_px` (of the image), `um_per_px`",
         ),
-        Array("tissue_fraction", "float32", "[n_spots]", "tissue in the narrowest patch"),
-        Array("laplacian_variance", "float32", "[n_spots]", "sharpness of the narrowest patch", "squared grey levels"),
-        Array("at_border", "bool", "[n_spots]", "whether a patch was completed by reflection"),
+        Array("tissue_fraction", "float32", "[n_patches]", "tissue in the narrowest patch"),
+        Array(
+            "laplacian_variance", "float32", "[n_patches]", "sharpness of the narrowest patch", "squared grey levels"
+        ),
+        Array("at_border", "bool", "[n_patches]", "whether a patch was completed by reflection"),
+        *BETWEEN,
     ),
 )
 FEATURES_NPZ = Arrays(
-    "image features of each spot",
+    "image features of each patch",
     (
         BARCODES,
-        Array("features", "float32", "[n_spots, n_features × n_widths]", "features of the patches, narrowest first"),
+        Array("features", "float32", "[n_patches, n_features × n_widths]", "features of the patches, narrowest first"),
         Array("patch_um", "float64", "[n_widths]", "widths of the patches", "µm"),
+        *BETWEEN,
     ),
 )
 EMBEDDING_NPZ = Arrays(
@@ -234,3 +249,10 @@ ENCODER_ONNX = Arrays(
         Array("features", "float32", "[batch, n_features]", "output"),
     ),
 )
+
+
+def between(weights: Any) -> dict[str, Any]:
+    """The arrays of `BETWEEN` from weights in CSR [n_spots, n_patches]; none without weights."""
+    if weights is None:
+        return {}
+    return {f"between_{part}": getattr(weights, part) for part in ("data", "indices", "indptr")}

@@ -63,7 +63,9 @@ FILES = (
         "`augmentation`, maps to the inputs}]; see docs/output.md",
     ),
     File("<sample>.h5ad", "ASSIGN_DOMAINS", FINAL_H5AD),
-    File("<sample>_bins.h5ad", "ASSIGN_DOMAINS", "with `--keep_bins`: bins.h5ad with the columns of domains.csv in `obs`"),
+    File(
+        "<sample>_bins.h5ad", "ASSIGN_DOMAINS", "with `--keep_bins`: bins.h5ad with the columns of domains.csv in `obs`"
+    ),
     File("domains.csv", "ASSIGN_DOMAINS", DOMAINS_CSV),
     File("domains.json", "ASSIGN_DOMAINS", DomainsRecord),
     File("provenance.json", "ASSIGN_DOMAINS", Provenance),

@@ -54,10 +54,10 @@ def write_visium_hd(
     places = _square_places(_spots_px(section), n_bins)
     um_per_px = bin_um / places.step
     of_spot = _counts_by_spot(section)
+    counts = _thinned(of_spot[places.nearest[places.in_tissue]], rng)
     for width in (1, 2):
         size = width * bin_um
         table, bins = _binned(places, width, size)
-        counts = _thinned(of_spot[places.nearest[places.in_tissue]], rng)
         summed = _summed(counts, bins[places.in_tissue], len(table))[table["in_tissue"].to_numpy() == 1]
         part = outs / "binned_outputs" / f"square_{size:03d}um"
         _write_part(part, outs, table, summed, section.matrix, linked_images)

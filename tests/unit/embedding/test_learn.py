@@ -9,6 +9,7 @@ import torch
 from anndata import AnnData
 
 from efnst.embedding.diffusion import diffuse
+from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.learn import learn_embeddings
 from efnst.embedding.options import EmbeddingOptions, NetworkOptions, TrainingOptions
 from efnst.embedding.prepare import prepare
@@ -18,6 +19,11 @@ from efnst.genes.components import dense_components, unit_scale
 from efnst.geometry.neighbours import neighbour_graph
 
 CPU = torch.device("cpu")
+
+
+def features_of(values: np.ndarray | None) -> ImageFeatures | None:
+    """Features of a patch around each spot, where there are any."""
+    return None if values is None else ImageFeatures(values)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,7 @@ def learn(
     network = NetworkOptions(**kinds[NetworkOptions])
     training = TrainingOptions(epochs=epochs, seed=seed, n_seeds=n_seeds, network=network, **kinds[TrainingOptions])
     embedding = EmbeddingOptions(**kinds[EmbeddingOptions])
-    return learn_embeddings(section, features, embedding, training, CPU, threads, [190.0])
+    return learn_embeddings(section, features_of(features), embedding, training, CPU, threads)
 
 
 @pytest.fixture
@@ -149,7 +155,7 @@ def test_where_the_image_comes_in(section: AnnData, features: np.ndarray) -> Non
     def prepared(scale: float = 1.0, **options: object) -> object:
         given = section.copy()
         given.uns["section"]["image"]["scale"] = scale
-        return prepare(given, features, [190.0], EmbeddingOptions(**options))
+        return prepare(given, features_of(features), EmbeddingOptions(**options))
 
     late = prepared()
     assert late.image.shape == (300, 40) and 0 < late.structured.shape[1] < 10
@@ -168,7 +174,7 @@ def test_which_inputs_the_image_reaches(
     late, weights, none = (
         seen(section, features, image_fusion=fusion)["inputs"] for fusion in ("late", "weights", "none")
     )
-    structured = prepare(section, features, [190.0], EmbeddingOptions()).structured
+    structured = prepare(section, features_of(features), EmbeddingOptions()).structured
     assert np.array_equal(none, seen(section)["inputs"])
     assert weights.shape == (300, 30) and not np.allclose(weights, none, atol=0.01)
     assert np.array_equal(late, np.hstack([weights, structured]))

@@ -9,6 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from efnst.embedding.augmentation import augment, neighbour_weights
+from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.learn import learn_embeddings
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.prepare import prepare
@@ -33,12 +34,12 @@ def test_the_embedding_follows_from_the_file(simulated_section: Callable[..., An
     features[:, :3] += 4 * np.sin(section.obsm["spatial"][:, :1] / 500)
     options = EmbeddingOptions(embedding="latent", save_model=True)
     training = TrainingOptions(n_seeds=2, epochs=15)
-    arrays, record = learn_embeddings(section, features, options, training, torch.device("cpu"))
+    arrays, record = learn_embeddings(section, ImageFeatures(features), options, training, torch.device("cpu"))
     save_models(tmp_path / "S1" / "model.pt", record["models"], {"sample": "S1"})
     loaded = torch.load(tmp_path / "S1" / "model.pt", weights_only=True)
     assert (loaded["format"], loaded["sample"], len(loaded["trainings"])) == (1, "S1", 2)
 
-    shared = prepare(section, features, (190.0,), options)
+    shared = prepare(section, ImageFeatures(features), options)
     edges = torch.from_numpy(np.stack(shared.graph.tocoo().coords).astype(np.int64))
     for number, kept in enumerate(loaded["trainings"]):
         view, genes = view_of(options, kept["seed"]), kept["gene_indices"].numpy()

@@ -253,12 +253,13 @@ import sys
 from pathlib import Path
 import numpy as np
 from efnst.image.patches import window_of, write_patches
+from efnst.image.places import Places
 
 image, side = Path(sys.argv[1]), int(sys.argv[2])
 x, y = np.meshgrid(np.linspace(0.02, 0.98, 40) * side, np.linspace(0.02, 0.98, 40) * side)
 centres = np.column_stack([x.ravel(), y.ravel()])
 barcodes = np.arange(len(centres)).astype(str)
-write_patches(Path(sys.argv[3]), image, barcodes, centres, [window_of(190, 0.25)], 0.25)
+write_patches(Path(sys.argv[3]), image, Places(barcodes, centres, None), 1.0, [window_of(190, 0.25)], 0.25)
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
 print(int(peak) * 1024 / 1e9)
 """

@@ -18,6 +18,7 @@ from efnst.image.patches import (
     window_of,
     write_patches,
 )
+from efnst.image.places import Places
 
 
 def cut(
@@ -27,7 +28,9 @@ def cut(
     Image.fromarray(pixels).save(folder / "image.png")
     barcodes = np.array([f"B{number}" for number in range(len(centres))])
     path = folder / "patches.h5"
-    figures = write_patches(path, folder / "image.png", barcodes, np.array(centres, float), windows, 1.0)
+    figures = write_patches(
+        path, folder / "image.png", Places(barcodes, np.array(centres, float), None), 1.0, windows, 1.0
+    )
     with h5py.File(path) as file:
         assert file["barcodes"].asstr()[:].tolist() == barcodes.tolist()
         return {window.dataset: file[window.dataset][:] for window in windows}, figures
@@ -140,7 +143,14 @@ def test_an_image_that_breaks_off_leaves_no_patches(tmp_path: Path) -> None:
     (tmp_path / "image.png").write_bytes(content[: len(content) * 2 // 3])
     centres = np.array([[25.0, 20.0], [25.0, 880.0]])
     with pytest.raises(EfnstError, match=r"Expected `image\.png` to be a readable image"):
-        write_patches(tmp_path / "p.h5", tmp_path / "image.png", np.array(["a", "b"]), centres, [Window(8, 8, 1)], 1.0)
+        write_patches(
+            tmp_path / "p.h5",
+            tmp_path / "image.png",
+            Places(np.array(["a", "b"]), centres, None),
+            1.0,
+            [Window(8, 8, 1)],
+            1.0,
+        )
     assert not (tmp_path / "p.h5").exists()
 
 

@@ -1,0 +1,44 @@
+"""Image features as the learning step takes them: those of patches, and how they tell the spots."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from efnst.genes.components import dense_components
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """`values` float32 [n_patches, n_features] of patches `patch_um` wide.
+
+    `weights` CSR [n_spots, n_patches] tell the spots where patches lie on a lattice; None where each spot has its own.
+    """
+
+    values: np.ndarray
+    patch_um: tuple[float, ...] = (190.0,)
+    weights: sparse.csr_array | None = None
+
+    def components(self, n_components: int) -> np.ndarray:
+        """Principal components of the patches, at the spots, float32 [n_spots, ≤ n_components]."""
+        return self._at_spots(dense_components(self.values, n_components))
+
+    def at(self, spots: np.ndarray | slice) -> np.ndarray:
+        """The features at some of the spots, float32 [n, n_features]."""
+        return self.values[spots] if self.weights is None else (self.weights[spots] @ self.values).astype(np.float32)
+
+    def _at_spots(self, values: np.ndarray) -> np.ndarray:
+        """What is known of patches, at the spots."""
+        return values if self.weights is None else (self.weights @ values).astype(np.float32)
+
+
+def image_features(arrays: Mapping[str, np.ndarray], n_spots: int) -> ImageFeatures | None:
+    """The features among the `arrays` of features.npz; None where there are none."""
+    if "features" not in arrays:
+        return None
+    values, weights = arrays["features"], None
+    if "between_data" in arrays:
+        parts = tuple(arrays[f"between_{part}"] for part in ("data", "indices", "indptr"))
+        weights = sparse.csr_array(parts, shape=(n_spots, len(values)))
+    return ImageFeatures(values, tuple(arrays["patch_um"]), weights)

@@ -1,0 +1,89 @@
+"""From units back to bins."""
+
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from efnst.domains.bins import bin_domains, domain_profiles, of_units, read_bin_domains, read_bins, write_bins
+
+SIDE, N_GENES, BORDER = 24, 60, 11  # the border of the two regions runs through units of 2 × 2 bins
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> tuple[Path, AnnData, np.ndarray]:
+    """A file of bins, its units and the region of each bin."""
+    random = np.random.default_rng(0)
+    row, column = np.indices((SIDE, SIDE)).reshape(2, -1)
+    region = (column >= BORDER).astype(int)
+    profile = np.ones((2, N_GENES))
+    profile[0, :20], profile[1, 20:40] = 3, 3
+    counts = sparse.csr_matrix(random.poisson(profile[region]).astype(np.int32))
+    unit = row // 2 * (SIDE // 2) + column // 2
+    obs = pd.DataFrame({"unit": unit, "array_row": row, "array_col": column}, [f"b{n}" for n in range(SIDE**2)])
+    bins = AnnData(counts, obs, uns={"section": {"bin_um": 8}})
+    bins.obsm["X_lattice"] = np.column_stack([row, column]) / 2 - 0.25
+    bins.write_h5ad(tmp_path / "bins.h5ad")
+    member = sparse.csr_array((np.ones(SIDE**2), (unit, np.arange(SIDE**2))))
+    places = np.indices((SIDE // 2, SIDE // 2)).reshape(2, -1)
+    table = pd.DataFrame({"array_row": places[0], "array_col": places[1], "unit": np.arange(len(places[0]))})
+    table.index = "u" + table["unit"].astype(str)
+    return tmp_path / "bins.h5ad", AnnData(sparse.csr_matrix(member @ counts), table), region
+
+
+def shares_of(units: AnnData) -> np.ndarray:
+    """Domains of units: those on the border are thrown in with the left region."""
+    left = (units.obs["array_col"] <= BORDER // 2).to_numpy()
+    return np.column_stack([left, ~left]).astype(float)
+
+
+def test_borders_follow_bins(made: tuple[Path, AnnData, np.ndarray]) -> None:
+    path, units, region = made
+    bins = read_bins(path)
+    by_unit = of_units(bins, units.obs, shares_of(units).argmax(1))
+    assert (by_unit != region).sum() == SIDE, "half of the units' border column"
+    found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, shares_of(units))
+    assert (found - 1 != region).sum() <= 2
+    assert probability.min() >= 0.5 and probability.mean() > 0.9
+
+
+def test_a_bin_of_a_unit_that_was_left_out_has_a_domain(made: tuple[Path, AnnData, np.ndarray]) -> None:
+    path, units, region = made
+    kept = units[np.setdiff1d(np.arange(units.n_obs), [40, 41, 70])].copy()
+    bins = read_bins(path)
+    found, _ = bin_domains(bins, sparse.csr_array(kept.X), kept.obs, shares_of(kept))
+    assert (found - 1 != region).sum() <= 3
+    assert (of_units(bins, kept.obs, shares_of(kept).argmax(1)) >= 0).all()
+
+
+def test_counts_in_blocks_are_all_counts(
+    made: tuple[Path, AnnData, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("efnst.domains.bins.ROWS_AT_ONCE", 100)
+    blocks = list(read_bins(made[0]).counts())
+    assert [block.shape[0] for block in blocks] == [100] * 5 + [76]
+    assert (sparse.vstack(blocks) != anndata.read_h5ad(made[0]).X).nnz == 0
+
+
+def test_profiles_by_hand() -> None:
+    counts, shares = sparse.csr_array([[4, 0], [0, 2]]), np.array([[1.0, 0], [0.5, 0.5]])
+    everywhere = np.array([4.1, 2.1]) / 6.2
+    expected = np.array([[4, 1], [0, 1]]) + 0.2 * everywhere
+    np.testing.assert_allclose(domain_profiles(counts, shares), expected / expected.sum(1, keepdims=True))
+
+
+def test_the_file_has_counts_and_domains(made: tuple[Path, AnnData, np.ndarray], tmp_path: Path) -> None:
+    path, _, region = made
+    bins = read_bins(path)
+    table = pd.DataFrame({"barcode": bins.barcodes, "domain": region + 1, "confidence": 0.5})
+    table[["leiden", "diffused"]] = 1
+    write_bins(bins, table, tmp_path / "S_bins.h5ad", {"seed": 3})
+    written = anndata.read_h5ad(tmp_path / "S_bins.h5ad")
+    assert (written.X != anndata.read_h5ad(path).X).nnz == 0
+    assert written.obs["efnst"].astype(int).to_numpy().tolist() == (region + 1).tolist()
+    assert written.uns["efnst"]["seed"] == 3 and written.uns["section"]["bin_um"] == 8
+    assert read_bin_domains(tmp_path / "S_bins.h5ad").obs["efnst"].equals(written.obs["efnst"])

@@ -1,0 +1,74 @@
+"""Bins and cells summed into units."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from anndata import AnnData
+
+from efnst.inputs.pooling import pool
+from efnst.inputs.section import load_section
+from efnst.simulation.space_ranger import SMALL, simulate_section
+from efnst.simulation.visium_hd import write_visium_hd
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated section of Visium HD."""
+    folder = tmp_path_factory.mktemp("hd") / "section"
+    write_visium_hd(simulate_section(0, 0, SMALL), folder, n_bins=900)
+    return folder
+
+
+def read(folder: Path, bin_um: str = "") -> AnnData:
+    labels = "" if bin_um else str(folder / "labels.csv")
+    return load_section("S1", folder, "", labels, bin_um)[0]
+
+
+def test_units_of_16_um_are_the_bins_of_16_um(folder: Path) -> None:
+    """Space Ranger's own wider bins, which the generator sums by itself."""
+    wide = read(folder, "16")
+    units, bins = pool(read(folder), "16")
+    assert units.X.sum() == bins.X.sum() == wide.X.sum()
+    place = {(row, column): n for n, (row, column) in enumerate(wide.obs[["array_row", "array_col"]].to_numpy())}
+    order = [place[tuple(at)] for at in units.obs[["array_row", "array_col"]].to_numpy()]
+    assert len(order) == wide.n_obs and (wide.X[order] != units.X).nnz == 0
+    whole = units.obs["n_bins"].to_numpy() == 4
+    np.testing.assert_allclose(units.obsm["spatial"][whole], wide.obsm["spatial"][order][whole])
+    assert units.uns["section"]["pitch_px"] == pytest.approx(wide.uns["section"]["pitch_px"], rel=1e-3)
+
+
+def test_a_unit_has_the_commonest_label_of_its_bins(folder: Path) -> None:
+    units, bins = pool(read(folder), "24")
+    for unit in (0, 5, units.n_obs - 1):
+        inside = bins.obs["label"][bins.obs["unit"] == unit]
+        assert units.obs["label"].iloc[unit] in inside.mode().tolist()
+        assert units.obs["n_bins"].iloc[unit] == len(inside)
+
+
+def test_the_facts_say_how_wide_units_are_and_why(folder: Path) -> None:
+    units, bins = pool(read(folder), "auto")
+    facts = units.uns["section"]
+    assert facts["unit_um"] % 8 == 0 and "counts in half of the units" in facts["unit_reason"]
+    assert facts["n_bins"] == bins.n_obs and bins.uns["section"]["pitch_px"] < facts["pitch_px"]
+    assert facts["pitch_px"] * facts["um_per_px"] == pytest.approx(facts["unit_um"])
+
+
+def test_the_width_of_the_bins_analyses_single_bins(folder: Path) -> None:
+    section = read(folder)
+    units, bins = pool(section, "8")
+    assert bins is None and units.n_obs == section.n_obs and units.uns["section"]["unit_um"] == 8
+
+
+def test_cells_are_summed_too(folder: Path) -> None:
+    cells = read(folder, "cells")
+    units, bins = pool(cells.copy(), "40")
+    assert bins.n_obs == cells.n_obs and units.n_obs < cells.n_obs and units.X.sum() == cells.X.sum()
+    assert units.uns["section"]["grid"] == "square" and bins.uns["section"]["grid"] == "irregular"
+
+
+def test_spots_of_visium_are_units_as_they_are(simulated_folder: Callable[[int], Path]) -> None:
+    section = load_section("S1", simulated_folder(1), "", "")[0]
+    units, bins = pool(section, "auto")
+    assert units is section and bins is None and "unit_um" not in section.uns["section"]
