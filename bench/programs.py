@@ -9,20 +9,21 @@ from typing import NamedTuple
 
 BIN = Path(__file__).resolve().parents[1] / "bin"
 MEASURED = """
-import json, runpy, sys, time
+import json, resource, runpy, sys, time
 target, *sys.argv = sys.argv[1:]
 start = time.perf_counter()
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 finally:
-    peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
-    seconds, cpu = time.perf_counter() - start, time.process_time()
-    json.dump([seconds, cpu, int(peak) * 1024 / 1e9], open(target, "w"))
+    own = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
+    forked = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds, cpu = time.perf_counter() - start, time.process_time() + forked.ru_utime + forked.ru_stime
+    json.dump([seconds, cpu, max(int(own), forked.ru_maxrss) * 1024 / 1e9], open(target, "w"))
 """
 
 
 class Figures(NamedTuple):
-    """Seconds by the clock, seconds of CPU, and the largest memory in GB."""
+    """Seconds by the clock, seconds of CPU with those of workers, and the memory of the largest process in GB."""
 
     seconds: float
     cpu: float

@@ -10,6 +10,7 @@ from threading import Thread
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from tests.pipeline.conftest import QUICK, Efnst, Run, write_sheet
 
@@ -84,8 +85,21 @@ def test_the_archive_and_the_h5ad_hold_the_same_section(run: Run) -> None:
 
 
 def test_bins_have_their_scale_and_cells_theirs(run: Run) -> None:
-    bins, cells = (
-        anndata.read_h5ad(run.outdir / sample / f"{sample}.h5ad").uns["section"] for sample in ("bins", "cells")
-    )
+    bins, cells = (read_bins_of(run, sample).uns["section"] for sample in ("bins", "cells"))
     assert bins["bin_um"] == 8 and bins["grid"] == "square" and cells["grid"] == "irregular"
     assert bins["um_per_px"] == pytest.approx(cells["um_per_px"], rel=1e-3)
+
+
+@pytest.mark.parametrize("sample", ["bins", "cells"])
+def test_every_bin_and_cell_has_a_domain(run: Run, sample: str) -> None:
+    units = anndata.read_h5ad(run.outdir / sample / f"{sample}.h5ad")
+    bins, table = read_bins_of(run, sample), pd.read_csv(run.outdir / sample / "domains.csv", dtype={"domain": str})
+    assert units.n_obs < bins.n_obs == units.uns["section"]["n_bins"] == units.obs["n_bins"].sum()
+    assert table["barcode"].tolist() == bins.obs_names.tolist() and table["unit"].isin(units.obs_names).all()
+    assert table["domain"].tolist() == bins.obs["efnst"].astype(str).tolist()
+    assert bins.X.sum() == units.X.sum()
+
+
+def read_bins_of(run: Run, sample: str) -> anndata.AnnData:
+    """The file of a section's bins or cells."""
+    return anndata.read_h5ad(run.outdir / sample / f"{sample}_bins.h5ad")

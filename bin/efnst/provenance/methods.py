@@ -7,6 +7,8 @@ from efnst.records.section import Records
 METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "quality": "Spots with at least {min_counts_per_spot} counts, at least {min_genes_per_spot} genes and at most "
     "{max_pct_mt} % mitochondrial counts were kept.",
+    "units": "Bins or cells were summed into squares of {unit_um} × {unit_um} µm, which take the place of spots below; "
+    "each bin or cell took its domain from its own counts, the squares around it and its neighbours.",
     "image": "Square patches of {patch_um} µm around each spot were cut from the {image_source} image and encoded by "
     "{encoder}, run in {precision} on {encoder_device}; the image features were reduced to at most {image_pcs} "
     "principal components.",

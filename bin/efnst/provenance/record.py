@@ -24,10 +24,14 @@ def add_origin(
     `parameters` and `versions`, and makes `inputs` (a table: role, file, bytes, checksum, method), `image`, `devices`
     and `encoder`.
     """
-    qc, image = plain(section.uns[QC]), plain(section.uns[SECTION])["image"]
+    qc, facts = plain(section.uns[QC]), plain(section.uns[SECTION])
+    image = facts["image"]
     record = section.uns[PROVENANCE]
     devices = {"network": str(record["training"]["device"])}
     ran = qc.get("thresholds", {}) | {"use_image": image["source"] != NO_IMAGE}
+    if "unit_um" in facts:
+        ran["unit_um"] = f"{facts['unit_um']:g}"
+        record["units"] = {name: facts[name] for name in ("unit_um", "unit_reason", "n_bins")}
     if image_qc:
         ran["patch_um"] = ",".join(f"{patch.patch_um:g}" for patch in image_qc.patches)
     if encoder:

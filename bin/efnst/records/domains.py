@@ -1,6 +1,6 @@
 """Records of the learning step, of the domains and of how they were made."""
 
-from efnst.records.base import Record, Value, Versions, about
+from efnst.records.base import Number, Record, Value, Versions, about
 from efnst.records.quality import UsedImage
 
 
@@ -147,6 +147,14 @@ class InputFile(Record):
     method: str = about("of what the checksum is")
 
 
+class UsedUnits(Record):
+    """The units that bins or cells were summed into."""
+
+    unit_um: Number = about("width", "µm")
+    unit_reason: str = about("why they are that wide")
+    n_bins: int = about("bins or cells", "bins")
+
+
 class Provenance(Record):
     """How the result of a section was made: `uns["efnst"]` of its .h5ad without the curves."""
 
@@ -158,6 +166,7 @@ class Provenance(Record):
     training: UsedTraining = about("how long the trainings took")
     image: UsedImage = about("the image that was used")
     domains: DomainFigures = about("number, sizes and how they were found")
+    units: UsedUnits | None = about("of Visium HD and cells", optional=True)
     inputs: list[InputFile] | None = about("files that the section was read from", optional=True)
     encoder: UsedEncoder | None = about("the encoder, where there is an image", optional=True)
 

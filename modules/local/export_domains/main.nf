@@ -15,10 +15,10 @@ process EXPORT_DOMAINS {
     path 'versions.yml', emit: versions
 
     script:
+    def given = [sample: meta.id, domains: domains, bins: bins, outdir: meta.id]
     """
     # code ${task.ext.code}
-    export_domains.py ${options([sample: meta.id, domains: domains, bins: bins, outdir: meta.id])} --failure warning.json \\
-        ${options(task.ext.parameters)}
+    export_domains.py ${options(given)} --failure warning.json ${options(task.ext.parameters)}
     write_versions.py '${task.process}' export_domains.py > versions.yml
     """
 
