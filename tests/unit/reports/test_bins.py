@@ -1,0 +1,53 @@
+"""The domains of single bins in the report of a section."""
+
+import base64
+import gzip
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+from efnst.reports.bins import NONE, bins_layer
+from efnst.reports.maps import View, section_view
+
+TURN = np.array([[0.8, 0.6], [-0.6, 0.8]])  # of the array in the image
+
+
+def unpacked(layer: dict) -> np.ndarray:
+    codes = np.frombuffer(gzip.decompress(base64.b64decode(layer["codes"]["data"])), np.uint16)
+    return codes.reshape(layer["height"], layer["width"])
+
+
+def made(grid: str) -> tuple[AnnData, View]:
+    """Bins of an array, some of which are missing, and the plane of their report."""
+    row, column = [*np.indices((9, 12)).reshape(2, -1), [3], [5]]
+    kept = np.random.default_rng(0).random(len(row)) > 0.2
+    row, column = row[kept], column[kept]
+    domains = pd.Categorical((1 + (column > 9)).astype(str))
+    obs = pd.DataFrame({"array_row": row, "array_col": column, "efnst": domains})
+    obs.index = obs.index.astype(str)
+    xy = np.column_stack([column, row]) * 16.0 @ TURN + 400
+    image = {"source": "none", "file": "", "scale": 0.0, "width": 0, "height": 0}
+    facts = {"grid": grid, "pitch_px": 16.0, "spot_diameter_px": 16.0, "um_per_px": 0.5, "bin_um": 8, "image": image}
+    bins = AnnData(obs=obs, obsm={"spatial": xy}, uns={"section": facts})
+    return bins, section_view(anndata.AnnData(obs=obs, obsm={"spatial": xy}, uns={"section": facts}), None)
+
+
+@pytest.mark.parametrize("grid", ["square", "irregular"])
+def test_each_bin_lies_in_a_pixel_of_its_domain(grid: str) -> None:
+    bins, view = made(grid)
+    layer = bins_layer(bins, view)
+    a, b, c, d, e, f = layer["affine"]
+    places = view.on_plane(bins.obsm["spatial"])
+    pixels = np.floor(np.linalg.solve([[a, c], [b, d]], (places - (e, f)).T).T + 1e-9).astype(int)
+    codes = unpacked(layer)[pixels[:, 1], pixels[:, 0]]
+    assert codes.tolist() == bins.obs["efnst"].cat.codes.tolist()
+    assert layer["n"] == bins.n_obs and layer["what"] == ("bins of 8 µm" if grid == "square" else "cells")
+
+
+def test_places_without_a_bin_are_empty() -> None:
+    bins, view = made("square")
+    codes = unpacked(bins_layer(bins, view))
+    assert codes.shape == (9, 12) and (codes != NONE).sum() == bins.n_obs
