@@ -38,10 +38,9 @@ def main(
     options: DomainOptions = DomainOptions(),
 ) -> None:
     """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
-    import anndata
-
     from efnst.domains.assign import assign_domains, domain_table, final_section
     from efnst.image.picture import scanpy_pictures
+    from efnst.inputs.hdf5 import read_own
     from efnst.names import PROVENANCE
     from efnst.program.arrays import read_arrays, write_table
     from efnst.program.cli import log, versions
@@ -52,7 +51,7 @@ def main(
     from efnst.records.encoder import EncoderRecord, FeaturesRecord
     from efnst.records.quality import ImageQc
 
-    spots = anndata.read_h5ad(section)
+    spots = read_own(section)
     arrays = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())
     assigned, found = assign_domains(spots, arrays, options)
     record = DomainsRecord(sample=sample, **found)

@@ -33,15 +33,14 @@ def main(
     Writes, as far as asked for, exports/loupe.csv, exports/domains_<image>.geojson, exports/<sample>.zarr and figures/.
     An export that fails does not keep the others from being made: the program tells of it at its end.
     """
-    import anndata
-
     from efnst.errors import EfnstError
     from efnst.exports.tables import section_outlines
+    from efnst.inputs.hdf5 import read_own
 
     for library in ("fontTools", "spatialdata", "matplotlib"):  # they report each step of their own
         logging.getLogger(library).setLevel(logging.WARNING)
     asked = {"all": list(WRITERS), "none": []}.get(options.exports, options.forms)
-    section = anndata.read_h5ad(domains)
+    section = read_own(domains)
     outlines = cache(lambda: section_outlines(section))
     wrong = []
     for name in asked:

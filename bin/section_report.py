@@ -55,8 +55,7 @@ def main(
     Writes report.html (one file that works without a network), <sample>_thumbnail.webp (H&E beside the domains) and
     section_summary.json (the section's row of the cohort summary).
     """
-    import anndata
-
+    from efnst.inputs.hdf5 import read_own
     from efnst.records.base import write_record
     from efnst.records.section import read_records
     from efnst.reports.maps import read_picture, section_view
@@ -64,7 +63,7 @@ def main(
     from efnst.reports.thumbnail import save_thumbnail
 
     logging.getLogger("pyvips").setLevel(logging.WARNING)  # it reports every step of every thumbnail
-    data = anndata.read_h5ad(domains)
+    data = read_own(domains)
     steps = {"qc": qc, "domains": domains_json, "training": training, "description": description}
     records = read_records(**steps, image_qc=image_qc, features=features_json, encoder=encoder_json)
     tables = Tables(*(_table(path) for path in (markers, spatial_genes, umap)))

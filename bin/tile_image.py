@@ -23,11 +23,11 @@ def main(
     options: PatchOptions = PatchOptions(),
 ) -> None:
     """Cut a square patch of the H&E image around each spot into one file for the section."""
-    import anndata
     import numpy as np
 
     from efnst.image.patches import patch_sizes, summarise_patches, window_of, write_patches
     from efnst.image.stain.statistics import stain_statistics
+    from efnst.inputs.hdf5 import read_own
     from efnst.names import SECTION, SPATIAL
     from efnst.program.cli import log
     from efnst.quality.rules import apply_rules, read_rules
@@ -35,7 +35,7 @@ def main(
     from efnst.records.quality import ImageQc
 
     rules = read_rules(qc_rules, "image_qc")
-    spots = anndata.read_h5ad(section, backed="r")
+    spots = read_own(section, backed="r")
     chosen = spots.uns[SECTION]["image"]
     picture = _picture(section, chosen, source, image)
     scale = float(chosen["scale"])
