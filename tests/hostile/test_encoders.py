@@ -22,11 +22,11 @@ FLOAT = TensorProto.FLOAT
 
 
 class Writing(nn.Module):
-    """TorchScript that fills a file with A, when it runs and when it is loaded."""
+    """TorchScript that fills a file with A when it is loaded."""
 
     def __init__(self, file: str) -> None:
         super().__init__()
-        self.file = file
+        self.file, self.written = file, 0
 
     @torch.jit.export
     def __getstate__(self) -> tuple[str, bool]:
@@ -35,11 +35,10 @@ class Writing(nn.Module):
     @torch.jit.export
     def __setstate__(self, state: tuple[str, bool]) -> None:
         self.file, self.training = state[0], state[1]
-        torch.from_file(self.file, True, 16, dtype=torch.uint8).fill_(65)
+        self.written = int(torch.from_file(self.file, True, 16, dtype=torch.uint8).fill_(65).sum())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        torch.from_file(self.file, True, 16, dtype=torch.uint8).fill_(65)
-        return images.mean(dim=[2, 3])
+        return images.mean(dim=[2, 3]) + self.written
 
 
 def model(nodes: list, path: Path, **parts: list) -> Path:
