@@ -44,6 +44,7 @@ def main(
     from efnst.inputs.hdf5 import read_own
     from efnst.names import DOMAIN, SECTION, SPATIAL
     from efnst.program.arrays import write_table
+    from efnst.program.spreadsheets import harmless_table
     from efnst.records.arrays import MARKERS_CSV, SPATIAL_GENES_CSV, UMAP_CSV
     from efnst.records.base import write_record
     from efnst.records.domains import Description
@@ -59,7 +60,8 @@ def main(
     spatial_genes = rank_spatial_genes(expression, genes, graph)
     write_table(outdir / "markers.csv", MARKERS_CSV, markers, "%.6g")
     write_table(outdir / "spatial_genes.csv", SPATIAL_GENES_CSV, spatial_genes, "%.6g")
-    _pseudobulk_table(counts, data.var_names, labels).to_csv(outdir / f"{sample}_pseudobulk.csv")
+    sums = _pseudobulk_table(counts, data.var_names, labels)
+    harmless_table(sums).to_csv(outdir / f"{sample}_pseudobulk.csv")
     write_table(outdir / "umap.csv", UMAP_CSV, _umap_table(data, options.umap_spots, options.seed), "%.4f")
     record = Description(
         sample=sample,

@@ -57,8 +57,9 @@ def main(
 def write_loupe(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:
     """Categories for Loupe Browser."""
     from efnst.exports.tables import loupe_table
+    from efnst.program.spreadsheets import harmless_table
 
-    loupe_table(section.obs).to_csv(_folder(outdir, "exports") / "loupe.csv", index=False)
+    harmless_table(loupe_table(section.obs)).to_csv(_folder(outdir, "exports") / "loupe.csv", index=False)
 
 
 def write_geojson(section: AnnData, sample: str, outdir: Path, outlines: Outlines) -> None:

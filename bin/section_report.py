@@ -88,10 +88,10 @@ def _codes_and_colours(obs: "pd.DataFrame") -> tuple["np.ndarray", list[str]]:
 
 
 def _table(path: Path) -> "pd.DataFrame":
-    """A table of an earlier step; a gene or a barcode may be called NA."""
-    import pandas as pd
+    """A table of an earlier step."""
+    from efnst.program.spreadsheets import read_table
 
-    return pd.read_csv(path, dtype={"domain": str, "gene": str, "barcode": str}, keep_default_na=False)
+    return read_table(path, dtype={"domain": str, "gene": str, "barcode": str})
 
 
 def _rendered(template: Path, context: dict) -> str:

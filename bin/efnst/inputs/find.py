@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
+
 from efnst.errors import UNREADABLE, EfnstError
 from efnst.inputs.archive import is_archive
-from efnst.inputs.hdf5 import member, names_in, opened
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, find_files, is_outs
-from efnst.names import NO_IMAGE, SPATIAL
+from efnst.names import NO_IMAGE
+from efnst.program.spreadsheets import harmless
 
 MAX_DEPTH = 8
 PASSED_OVER = ("work", "node_modules", "__pycache__")
@@ -94,9 +96,10 @@ def _holds_section(archive: Path) -> bool:
 def _holds_positions(path: Path) -> bool:
     """Whether an .h5ad file has positions."""
     try:
-        with opened(path) as file:
-            return SPATIAL in names_in(member(file, "obsm"))
-    except EfnstError:
+        with h5py.File(path) as file:
+            obsm = file.get("obsm")
+            return isinstance(obsm, h5py.Group) and "spatial" in obsm
+    except UNREADABLE:
         return False
 
 
@@ -143,4 +146,5 @@ def _cell(value: Path | str, base: Path) -> str:
     if isinstance(value, str):
         return value
     inside = os.path.relpath(value, base)
-    return str(value.resolve()) if inside.startswith("..") else inside
+    path = str(value.resolve()) if inside.startswith("..") else inside
+    return path if harmless(path) == path else f"./{path}"

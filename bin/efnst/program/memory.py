@@ -4,18 +4,18 @@ Readers check what they know how to check; this is the net below them, for claim
 the kernel's own (RLIMIT_DATA: memory that can be written to), so that every allocation of every library counts.
 """
 
+import errno
 import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from efnst.errors import EfnstError, machine_status
+from efnst.errors import EfnstError
 
 FREE_BYTES = 1_500_000_000  # for a file of any size
 THREAD_BYTES = 2**24  # of stacks: a library starts up to two threads for each core
 MAX_FACTOR = 50  # of a file's size; counts take about 15 times theirs while they are read
-NO_MEMORY = 137
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def bounded_memory(path: Path, free: int = FREE_BYTES) -> Iterator[None]:
     try:
         yield
     except (OSError, MemoryError) as error:
-        if machine_status(error) != NO_MEMORY:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
             raise
         raise EfnstError(
             f"Expected {path.name} to take memory in proportion to its {_size(path)} bytes, found that it asks for "

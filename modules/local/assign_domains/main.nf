@@ -14,8 +14,8 @@ process ASSIGN_DOMAINS {
         path(embedding),
         path(training),
         val(n_domains),
-        path(source, stageAs: 'section/*'),
-        path(image, stageAs: 'image/*'),
+        path(source, stageAs: 'given/section/*'),
+        path(image, stageAs: 'given/image/*'),
         path(image_qc),
         path(features),
         path(encoder)

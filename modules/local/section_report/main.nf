@@ -9,8 +9,8 @@ process SECTION_REPORT {
     input:
     // image, image_qc, features and encoder: [] for a section without them
     tuple val(meta),
-        path(source, stageAs: 'section/*'),
-        path(image, stageAs: 'image/*'),
+        path(source, stageAs: 'given/section/*'),
+        path(image, stageAs: 'given/image/*'),
         path(qc),
         path(image_qc),
         path(features),
@@ -22,7 +22,7 @@ process SECTION_REPORT {
         path(spatial_genes),
         path(umap),
         path(description)
-    path template, stageAs: 'template/*' // report.html and what it includes
+    path template, stageAs: 'given/template/*' // report.html and what it includes
 
     output:
     tuple val(meta), path("${meta.id}/report.html"), optional: true, emit: report
@@ -35,7 +35,7 @@ process SECTION_REPORT {
     def records = [qc: qc, image_qc: image_qc, features_json: features, encoder_json: encoder, training: training]
     def results = [domains: domains, domains_json: domains_json, description: description]
     def tables = [markers: markers, spatial_genes: spatial_genes, umap: umap]
-    def files = [source: source, image: image, template: 'template/report.html']
+    def files = [source: source, image: image, template: 'given/template/report.html']
     """
     # code ${task.ext.code}
     section_report.py ${options([sample: meta.id, outdir: meta.id])} ${options(files)} --failure failure.json \\
