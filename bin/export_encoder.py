@@ -45,7 +45,8 @@ def main(
     else:
         if weights is not None or options.encoder_output != "pooled":
             raise EfnstError("Expected --encoder_onnx alone, found it with --weights or --encoder_output logits.")
-        identity, write = _own_encoder(identity, encoder_onnx, declaration or encoder_onnx.with_suffix(".json"), threads)
+        declaration = declaration or encoder_onnx.with_suffix(".json")
+        identity, write = _own_encoder(identity, encoder_onnx, declaration, threads)
 
     def export(folder: Path) -> None:
         _export(folder, identity, write, threads)

@@ -19,7 +19,9 @@ PPM = b"P6 4 4 255\n" + bytes(48)
 FACTS = {"image": {"width": 100, "height": 100}}
 
 
-@pytest.mark.parametrize("content", [EPS, SVG, PDF, PPM, b"GIF89a" + bytes(20)], ids=["eps", "svg", "pdf", "ppm", "gif"])
+@pytest.mark.parametrize(
+    "content", [EPS, SVG, PDF, PPM, b"GIF89a" + bytes(20)], ids=["eps", "svg", "pdf", "ppm", "gif"]
+)
 @pytest.mark.parametrize("name", ["he.png", "he.jpg", "he.tif", "he"])
 def test_other_formats_under_these_names(
     name: str, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -64,9 +64,8 @@ def test_a_run_leaves_all_inputs_as_they_were(run: tuple[Run, dict], named_like_
 @pytest.mark.slow
 def test_no_sample_loses_its_results(run: tuple[Run, dict]) -> None:
     done, _ = run
-    assert {name: row["status"] for name, row in done.summary.items()} == dict.fromkeys(
-        ("section", "given", "image", "labels"), "ok"
-    )
+    assert done.summary.keys() == {"section", "given", "image", "labels"}
+    assert "error" not in {row["status"] for row in done.summary.values()}
     for sample in done.summary:
         for file in (f"{sample}.h5ad", "domains.csv", "markers.csv", "report.html"):
             assert (done.outdir / sample / file).is_file(), (sample, file)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def own_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small encoder and its declaration, called as the result of EXPORT_ENCODER is, in a folder whose name holds a space."""
+    """A small encoder and its declaration, called as its export is, in a folder whose name holds a space."""
     folder = tmp_path_factory.mktemp("own encoder")
     torch.manual_seed(0)
     layers = nn.Conv2d(3, 64, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()

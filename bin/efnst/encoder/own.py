@@ -97,7 +97,7 @@ def read_declaration(path: Path, encoder: Path) -> Declaration:
 
 
 def export_in_time(encoder: Path, declared: Declaration, path: Path, threads: int) -> int:
-    """`export_own_encoder` in a process of its own, which has `SECONDS` and as many again as the file's size asks for."""
+    """`export_own_encoder` in a process of its own, which has `SECONDS`, and more for a large file."""
     size = encoder.stat().st_size if encoder.exists() else 0
     try:
         return run_apart(SECONDS + size / BYTES_A_SECOND, _export, encoder, declared, path, threads)

@@ -29,7 +29,10 @@ from efnst.program.scratch import new_folder
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar")
 MAX_MEMBERS = 100_000  # a run with all its images and analyses has some hundreds
-HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+HEADERS = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
 MAX_NAME_BYTES = 100_000  # of what stands before a member: its long name, and attributes
 MAX_RATIO = 200  # unpacked to packed; counts and positions shrink to a tenth, images hardly
 FREE_BYTES = 100_000_000  # that any archive may unpack to

@@ -46,7 +46,7 @@ class Matrix:
     def __post_init__(self) -> None:
         """Refuse what no section has: more spots than a slide has places, and names that are none."""
         if len(self.barcodes) > MAX_SPOTS:
-            raise EfnstError(f"Expected a section of at most {MAX_SPOTS} spots, found {len(self.barcodes)}: cut it out.")
+            raise EfnstError(f"Expected at most {MAX_SPOTS} spots in a section, found {len(self.barcodes)}.")
         for names in (self.barcodes, self.gene_ids, self.gene_names):
             _require_names(names)
 
@@ -164,15 +164,21 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
         if n_barcodes > MAX_SPOTS or n_features > MAX_FEATURES:
             raise damaged(matrix, f"it claims {n_barcodes} barcodes and {n_features} features")
         names = np.array([line.partition("\t")[0] for line in _lines(barcodes, n_barcodes)], dtype=object)
-        absent = ["", "", EXPRESSION]  # genes.tsv of old has no third column
-        parts = [line.split("\t", 3)[:3] for line in _lines(features, n_features)]
-        table = pd.DataFrame([part + absent[len(part) :] for part in parts], columns=["id", "name", "feature_type"], dtype=object)
+        table = _feature_table(_lines(features, n_features))
         shape = (n_barcodes, n_features)
         _require_sizes([*shape], names, table, matrix)
         if n_entries > matrix.stat().st_size * (DEFLATE_RATIO if matrix.suffix == ".gz" else 1) / LEAST_LINE:
             raise damaged(matrix, f"it claims {n_entries} entries, more than the file can hold")
         counts = _market_entries(matrix, file, shape, n_entries) if with_counts else csr_matrix(shape, dtype=np.int32)
     return names, table, counts
+
+
+def _feature_table(lines: list[str]) -> pd.DataFrame:
+    """`id`, `name` and `feature_type` of the lines of features.tsv; genes.tsv of old has no third column."""
+    absent = ["", "", EXPRESSION]
+    parts = [line.split("\t", 3)[:3] for line in lines]
+    rows = [part + absent[len(part) :] for part in parts]
+    return pd.DataFrame(rows, columns=["id", "name", "feature_type"], dtype=object)
 
 
 def _market_header(path: Path, file: BinaryIO) -> tuple[int, int, int]:

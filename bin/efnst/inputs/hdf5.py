@@ -38,7 +38,7 @@ def read_own(path: Path, backed: str | None = None) -> "AnnData":
     """An .h5ad file of an earlier step, as `anndata.read_h5ad` reads it."""
     import anndata
 
-    with opened(path):
+    with opened(path), reading(path, Exception):  # anndata has exceptions of its own for what is damaged
         return anndata.read_h5ad(path, backed=backed)
 
 

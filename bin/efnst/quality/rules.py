@@ -68,12 +68,16 @@ def _rule(entry: object, where: str) -> Rule:
             f"Expected metric, side, warn and fail, and perhaps text in {where}, found {show(entry)}: correct it."
         )
     limits = {level: entry[level] for level in LEVELS if level in entry}
-    wrong = [value for value in limits.values() if isinstance(value, bool) or not isinstance(value, int | float)]
-    if entry["side"] not in SIDES or wrong or not limits or not all(-MAX_LIMIT < limit < MAX_LIMIT for limit in limits.values()):
+    if entry["side"] not in SIDES or not limits or not all(map(_is_limit, limits.values())):
         raise EfnstError(
             f"Expected side below or above and numbers for warn or fail in {where}, found {show(entry)}: correct it."
         )
     return Rule(str(entry["metric"]), entry["side"], limits, str(entry.get("text", entry["metric"])))
+
+
+def _is_limit(value: object) -> bool:
+    """Whether a value of a rule is a number that a figure may have."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MAX_LIMIT < value < MAX_LIMIT
 
 
 def _figure(record: dict, path: str) -> float | None:

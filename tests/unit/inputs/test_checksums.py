@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from efnst.inputs.checksums import BLOCK_BYTES, N_BLOCKS, OF_FILES, SAMPLED, WHOLE, WHOLE_BYTES, file_checksum, input_checksums
+from efnst.inputs.checksums import (
+    BLOCK_BYTES,
+    N_BLOCKS,
+    OF_FILES,
+    SAMPLED,
+    WHOLE,
+    WHOLE_BYTES,
+    file_checksum,
+    input_checksums,
+)
 from efnst.simulation.forms import pack
 
 
