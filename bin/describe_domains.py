@@ -44,7 +44,6 @@ def main(
     from efnst.inputs.hdf5 import read_own
     from efnst.names import DOMAIN, SECTION, SPATIAL
     from efnst.program.arrays import write_table
-    from efnst.program.spreadsheets import harmless_table
     from efnst.records.arrays import MARKERS_CSV, SPATIAL_GENES_CSV, UMAP_CSV
     from efnst.records.base import write_record
     from efnst.records.domains import Description
@@ -60,8 +59,7 @@ def main(
     spatial_genes = rank_spatial_genes(expression, genes, graph)
     write_table(outdir / "markers.csv", MARKERS_CSV, markers, "%.6g")
     write_table(outdir / "spatial_genes.csv", SPATIAL_GENES_CSV, spatial_genes, "%.6g")
-    sums = _pseudobulk_table(counts, data.var_names, labels)
-    harmless_table(sums).to_csv(outdir / f"{sample}_pseudobulk.csv")
+    _pseudobulk_table(counts, data.var_names, labels).to_csv(outdir / f"{sample}_pseudobulk.csv")
     write_table(outdir / "umap.csv", UMAP_CSV, _umap_table(data, options.umap_spots, options.seed), "%.4f")
     record = Description(
         sample=sample,
@@ -77,12 +75,14 @@ def main(
 
 
 def _pseudobulk_table(counts: sp.csr_matrix, genes: pd.Index, labels: pd.Categorical) -> pd.DataFrame:
-    """Counts of each gene summed over the spots of each domain."""
+    """Counts of each gene summed over the spots of each domain, for a spreadsheet."""
     import pandas as pd
 
     from efnst.genes.markers import pseudobulk
+    from efnst.program.spreadsheets import harmless_table
 
-    return pd.DataFrame(pseudobulk(counts, labels).T, genes.rename("gene"), labels.categories.astype(str))
+    sums = pd.DataFrame(pseudobulk(counts, labels).T, genes.rename("gene"), labels.categories.astype(str))
+    return harmless_table(sums)
 
 
 def _adjacency(graph: sp.csr_matrix, labels: pd.Categorical, seed: int) -> dict:
