@@ -41,7 +41,7 @@ def test_in_the_parameters_of_a_run(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("bin_um", [*DIGITS, "-8", "8\n"])
 def test_as_a_bin_size(bin_um: str, tmp_path: Path) -> None:
     (tmp_path / "binned_outputs" / "square_008um").mkdir(parents=True)
-    with pytest.raises(EfnstError, match="Expected a bin size in whole µm, cells or nothing"):
+    with pytest.raises(EfnstError, match="Expected a bin size in µm, cells or nothing"):
         open_source(tmp_path, bin_um)
 
 

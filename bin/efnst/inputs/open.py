@@ -21,7 +21,7 @@ def open_source(path: Path, bin_um: str = "", expression_rep: str = "", with_cou
     themselves are left unread, for a quick look.
     """
     if not BIN_UM.fullmatch(bin_um):
-        raise EfnstError(f"Expected a bin size in whole µm, cells or nothing as bin_um, found {bin_um[:40]!r}: correct it.")
+        raise EfnstError(f"Expected a bin size in µm, cells or nothing as bin_um, found {bin_um[:40]!r}: correct it.")
     if path.name.lower().endswith(".h5ad"):
         from efnst.inputs.h5ad import read_h5ad_section
 
