@@ -16,6 +16,7 @@ include { SECTION_REPORT } from './modules/local/section_report'
 include { TILE_IMAGE } from './modules/local/tile_image'
 include { folderDigest } from './modules/local/digests'
 include { fileProblems ; platformProblems ; textProblems } from './modules/local/platform'
+include { inputsOf ; overwritten } from './modules/local/outdir'
 include { countBytes } from './modules/local/sizes'
 include { isTrue } from './modules/local/values'
 
@@ -168,7 +169,7 @@ workflow {
     channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
     checked = CHECK_INPUTS.out.problems
         .map { problems -> problems.size() > 0 ? error(problems.text) : true }
-        .combine(CHECK_INPUTS.out.sections.splitJson())
+        .combine(CHECK_INPUTS.out.sections.map { listed -> besideResults(listed) }.splitJson())
         .map { _sound, row -> [[id: row.id], sectionFiles(row)] }
         .branch { _meta, files ->
             missing: files.missing
@@ -212,9 +213,24 @@ def refuse(settings, work, is_stub) {
         error("Expected --input to name a samplesheet, found ${found}. `--help` lists the parameters.")
     }
     def problems = textProblems(settings) + fileProblems(settings) + (is_stub ? [] : platformProblems(settings, work))
+    problems += settings.outdir ? overwritten(ownInputs(settings), settings.outdir, []) : []
     if (problems) {
         error((['This run could not do what it was asked to:'] + problems).join('\n  '))
     }
+}
+
+// The files that parameters name, with the parameter.
+def ownInputs(settings) {
+    def named = ['input', 'encoder_weights', 'encoder_onnx', 'qc_rules'].findAll { name -> settings[name] }
+    return named.collect { name -> ["parameter --${name}", settings[name]] }
+}
+
+// sections.json where no input lies where results go; else the run ends, before anything is written there.
+def besideResults(listed) {
+    def rows = new groovy.json.JsonSlurper().parse(listed)
+    def inputs = ownInputs(params) + rows.collectMany { row -> inputsOf(row) }
+    def problems = overwritten(inputs, params.outdir, rows.collect { row -> row.id })
+    return problems ? error((['Inputs of this run would be overwritten:'] + problems).join('\n  ')) : listed
 }
 
 // The file of an encoder of one's own and, beside it, the JSON file that declares its input.

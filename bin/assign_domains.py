@@ -39,11 +39,10 @@ def main(
     options: DomainOptions = DomainOptions(),
 ) -> None:
     """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
-    import anndata
-
     from efnst.domains.assign import assign_domains, domain_table, final_section
     from efnst.domains.bins import read_bins, write_bins
     from efnst.image.picture import scanpy_pictures
+    from efnst.inputs.hdf5 import read_own
     from efnst.names import PROVENANCE
     from efnst.program.arrays import read_arrays, write_table
     from efnst.program.cli import log, versions
@@ -52,7 +51,7 @@ def main(
     from efnst.records.base import read_record, write_record
     from efnst.records.domains import DomainsRecord, Provenance, TrainingRecord
 
-    spots = anndata.read_h5ad(section)
+    spots = read_own(section)
     arrays = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())
     pieces = read_bins(bins) if bins else None
     assigned, found = assign_domains(spots, arrays, options, pieces)

@@ -34,6 +34,7 @@ def main(
     order of the samplesheet, and, for MultiQC, efnst_*_mqc.json and efnst_mqc_versions.yml. Each of the options for
     inputs may be given several times.
     """
+    from efnst.program.spreadsheets import harmless_table
     from efnst.records.base import read_record
     from efnst.records.cohort import Failure, SectionSummary, SheetRow
     from efnst.reports.cohort import files_below, outcomes, read_all, summary_table, write_sections
@@ -46,7 +47,7 @@ def main(
     ended = outcomes(list(groups), *found)
     write_sections(ended, outdir / "sections.csv")
     table = summary_table(ended, groups)
-    table.to_csv(outdir / "summary.csv", index=False)
+    harmless_table(table).to_csv(outdir / "summary.csv", index=False)
     table.to_parquet(outdir / "summary.parquet", index=False)
     pictures = {path.name.removesuffix("_thumbnail.webp"): path for path in files_below(thumbnails, ".webp")}
     sums = {path.name.removesuffix("_pseudobulk.csv"): path for path in files_below(pseudobulk, "_pseudobulk.csv")}

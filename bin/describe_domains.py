@@ -35,20 +35,20 @@ def main(
     every gene over touching spots), <sample>_pseudobulk.csv (counts summed over each domain), umap.csv (the embedding
     in two dimensions) and description.json (the top of these, and which domains touch which).
     """
-    import anndata
     import numpy as np
     import scipy.sparse as sp
 
     from efnst.genes.expression import log_normalise
     from efnst.genes.markers import MIN_SPOTS, rank_markers, untestable_domains
     from efnst.genes.spatial_genes import rank_spatial_genes, touching_spots
+    from efnst.inputs.hdf5 import read_own
     from efnst.names import DOMAIN, SECTION, SPATIAL
     from efnst.program.arrays import write_table
     from efnst.records.arrays import MARKERS_CSV, SPATIAL_GENES_CSV, UMAP_CSV
     from efnst.records.base import write_record
     from efnst.records.domains import Description
 
-    data = anndata.read_h5ad(domains)
+    data = read_own(domains)
     labels = data.obs[DOMAIN].astype("category").cat.remove_unused_categories().array
     counts = sp.csr_matrix(data.X)
     tested = counts.getnnz(axis=0) >= MIN_SPOTS
@@ -75,12 +75,14 @@ def main(
 
 
 def _pseudobulk_table(counts: sp.csr_matrix, genes: pd.Index, labels: pd.Categorical) -> pd.DataFrame:
-    """Counts of each gene summed over the spots of each domain."""
+    """Counts of each gene summed over the spots of each domain, for a spreadsheet."""
     import pandas as pd
 
     from efnst.genes.markers import pseudobulk
+    from efnst.program.spreadsheets import harmless_table
 
-    return pd.DataFrame(pseudobulk(counts, labels).T, genes.rename("gene"), labels.categories.astype(str))
+    sums = pd.DataFrame(pseudobulk(counts, labels).T, genes.rename("gene"), labels.categories.astype(str))
+    return harmless_table(sums)
 
 
 def _adjacency(graph: sp.csr_matrix, labels: pd.Categorical, seed: int) -> dict:

@@ -25,12 +25,12 @@ def main(
     """Turn each patch into image features with the exported encoder, run by onnxruntime."""
     import time
 
-    import h5py
     import numpy as np
 
     from efnst.encoder.device import open_encoder
     from efnst.encoder.features import embed, features_record, patch_datasets
     from efnst.image.stain.normaliser import read_normaliser
+    from efnst.inputs.hdf5 import opened
     from efnst.program.arrays import write_arrays
     from efnst.program.cli import log
     from efnst.records.arrays import BARCODES, BETWEEN, FEATURES_NPZ
@@ -41,18 +41,18 @@ def main(
     normalise = read_normaliser(options.stain_normalisation, stain, stain_reference)
     if options.stain_normalisation != "none" and normalise is None:
         log.warning("%s: no statistics of its stains, its patches stay as they are", sample)
-    opened = open_encoder(encoder, options.device, threads)
-    log.info("%s: device %s, %s", sample, opened.device, opened.reason)
-    with h5py.File(patches) as file:
+    network = open_encoder(encoder, options.device, threads)
+    log.info("%s: device %s, %s", sample, network.device, network.reason)
+    with opened(patches) as file:
         barcodes = file[BARCODES.name].asstr()[:]
         loop = time.perf_counter()
         patch_um = np.array([float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)])
         lattice = {array.name: file[array.name][:] for array in BETWEEN if array.name in file}
-        embedded = embed(opened, file, options.batch_size, normalise)
+        embedded = embed(network, file, options.batch_size, normalise)
         seconds = time.perf_counter() - loop
     arrays = {"features": embedded.features, "patch_um": patch_um} | lattice
     write_arrays(outdir / "features.npz", FEATURES_NPZ, barcodes, **arrays)
-    figures = features_record(opened, embedded, seconds, threads)
+    figures = features_record(network, embedded, seconds, threads)
     figures["stain_normalisation"] = options.stain_normalisation if normalise else "none"
     figures["seconds"] = round(time.perf_counter() - start, 3)
     write_record(outdir / "features.json", FeaturesRecord(sample=sample, **figures))

@@ -74,24 +74,23 @@ class Results:
 
     def with_counts(self) -> AnnData:
         """The pieces with their counts."""
-        import anndata
+        from efnst.inputs.hdf5 import read_own
 
         if self.bins is None:
             return self.pieces
-        full = anndata.read_h5ad(self.bins)
+        full = read_own(self.bins)
         full.uns = self.pieces.uns
         return full
 
 
 def _results(domains: Path, bins: Path | None) -> Results:
     """The results of one section."""
-    import anndata
-
     from efnst.domains.bins import read_bin_domains
     from efnst.geometry.grid import IRREGULAR
+    from efnst.inputs.hdf5 import read_own
     from efnst.names import SECTION
 
-    section = anndata.read_h5ad(domains)
+    section = read_own(domains)
     if bins is None:
         return Results(section, section, None)
     pieces = read_bin_domains(bins)
@@ -102,8 +101,10 @@ def _results(domains: Path, bins: Path | None) -> Results:
 def write_loupe(results: Results, sample: str, outdir: Path) -> None:
     """Categories for Loupe Browser."""
     from efnst.exports.tables import loupe_table
+    from efnst.program.spreadsheets import harmless_table
 
-    loupe_table(results.pieces.obs).to_csv(_folder(outdir, "exports") / "loupe.csv", index=False)
+    table = harmless_table(loupe_table(results.pieces.obs))
+    table.to_csv(_folder(outdir, "exports") / "loupe.csv", index=False)
 
 
 def write_geojson(results: Results, sample: str, outdir: Path) -> None:

@@ -22,7 +22,7 @@ def main(
     ] = None,
     encoder_onnx: Annotated[
         Path | None,
-        typer.Option("--encoder_onnx", help="An encoder of your own, ONNX or TorchScript, instead of --encoder."),
+        typer.Option("--encoder_onnx", help="An encoder of your own, ONNX, instead of --encoder."),
     ] = None,
     declaration: Annotated[
         Path | None, typer.Option(help="JSON that declares it; without: the file beside it that ends in .json.")
@@ -45,7 +45,8 @@ def main(
     else:
         if weights is not None or options.encoder_output != "pooled":
             raise EfnstError("Expected --encoder_onnx alone, found it with --weights or --encoder_output logits.")
-        identity, write = _own_encoder(identity, encoder_onnx, declaration or encoder_onnx.with_suffix(".json"))
+        declaration = declaration or encoder_onnx.with_suffix(".json")
+        identity, write = _own_encoder(identity, encoder_onnx, declaration, threads)
 
     def export(folder: Path) -> None:
         _export(folder, identity, write, threads)
@@ -56,16 +57,17 @@ def main(
         log.info("%s taken from %s", identity["encoder"], options.encoder_cache)
 
 
-def _own_encoder(identity: dict, encoder_onnx: Path, declaration: Path) -> tuple[dict, Write]:
+def _own_encoder(identity: dict, encoder_onnx: Path, declaration: Path, threads: int) -> tuple[dict, Write]:
     """What tells an encoder of the user's own from others, and what writes its graph and returns its figures."""
     from efnst.encoder.cache import sha256
-    from efnst.encoder.own import export_own_encoder, read_declaration
+    from efnst.encoder.own import export_in_time, read_declaration
 
     declared = read_declaration(declaration, encoder_onnx)
     source = {"file": encoder_onnx.name, "sha256": sha256(encoder_onnx)}
 
     def write(path: Path) -> dict:
-        return {"input_px": declared.input_px, "n_features": export_own_encoder(encoder_onnx, declared, path)}
+        n_features = export_in_time(encoder_onnx, declared, path, threads)
+        return {"input_px": declared.input_px, "n_features": n_features}
 
     return identity | {"encoder": declared.name, "declaration": declared.as_record(), "weights": source}, write
 

@@ -32,12 +32,12 @@ def main(
     """Learn embeddings of the spots from expression, image features and positions with the EfNST network."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")  # PyG still scripts its operators
-    import anndata
     from threadpoolctl import threadpool_limits
 
     from efnst.embedding.image_features import image_features
     from efnst.embedding.learn import learn_embeddings
     from efnst.embedding.training import choose_device
+    from efnst.inputs.hdf5 import read_own
     from efnst.program.arrays import read_arrays, write_arrays
     from efnst.program.cli import log, versions
     from efnst.records.arrays import EMBEDDING_NPZ, FEATURES_NPZ
@@ -45,7 +45,7 @@ def main(
     from efnst.records.domains import TrainingRecord
 
     chosen = choose_device(where.device)
-    spots = anndata.read_h5ad(section)
+    spots = read_own(section)
     read = read_arrays(features, FEATURES_NPZ, spots.obs_names.to_numpy()) if features else {}
     with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
         arrays, record = learn_embeddings(

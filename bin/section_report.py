@@ -57,9 +57,8 @@ def main(
     Writes report.html (one file that works without a network), <sample>_thumbnail.webp (H&E beside the domains) and
     section_summary.json (the section's row of the cohort summary).
     """
-    import anndata
-
     from efnst.domains.bins import read_bin_domains
+    from efnst.inputs.hdf5 import read_own
     from efnst.records.base import write_record
     from efnst.records.section import read_records
     from efnst.reports.maps import read_picture, section_view
@@ -67,7 +66,7 @@ def main(
     from efnst.reports.thumbnail import save_thumbnail
 
     logging.getLogger("pyvips").setLevel(logging.WARNING)  # it reports every step of every thumbnail
-    data = anndata.read_h5ad(domains)
+    data = read_own(domains)
     steps = {"qc": qc, "domains": domains_json, "training": training, "description": description}
     records = read_records(**steps, image_qc=image_qc, features=features_json, encoder=encoder_json)
     tables = Tables(*(_table(path) for path in (markers, spatial_genes, umap)))
@@ -92,10 +91,10 @@ def _codes_and_colours(obs: "pd.DataFrame") -> tuple["np.ndarray", list[str]]:
 
 
 def _table(path: Path) -> "pd.DataFrame":
-    """A table of an earlier step; a gene or a barcode may be called NA."""
-    import pandas as pd
+    """A table of an earlier step."""
+    from efnst.program.spreadsheets import read_table
 
-    return pd.read_csv(path, dtype={"domain": str, "gene": str, "barcode": str}, keep_default_na=False)
+    return read_table(path, dtype={"domain": str, "gene": str, "barcode": str})
 
 
 def _rendered(template: Path, context: dict) -> str:

@@ -27,13 +27,13 @@ def main(
     Units of bins or cells lie closer than a patch is wide: patches are then cut on a lattice, every 56 µm, and what
     they show is interpolated at the units.
     """
-    import anndata
     import numpy as np
 
     from efnst.image.patches import patch_sizes, summarise_patches, window_of, write_patches
     from efnst.image.picture import plain
     from efnst.image.places import places_of_patches
     from efnst.image.stain.statistics import stain_statistics
+    from efnst.inputs.hdf5 import read_own
     from efnst.names import SECTION, SPATIAL
     from efnst.program.cli import log
     from efnst.quality.rules import apply_rules, read_rules
@@ -41,7 +41,7 @@ def main(
     from efnst.records.quality import ImageQc
 
     rules = read_rules(qc_rules, "image_qc")
-    spots = anndata.read_h5ad(section, backed="r")
+    spots = read_own(section, backed="r")
     chosen = spots.uns[SECTION]["image"]
     picture = _picture(section, chosen, source, image)
     scale = float(chosen["scale"])

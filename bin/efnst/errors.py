@@ -6,6 +6,7 @@ comes after it, so that a mistake of ours keeps its traceback. Damage that we fi
 
 import csv
 import errno
+import os
 import struct
 import tarfile
 import zipfile
@@ -45,12 +46,20 @@ def damaged(path: Path, what: object) -> EfnstError:
     return EfnstError(f"Expected a complete {path.name}, found that it cannot be read ({text}): copy the file again.")
 
 
+def require_ordinary(path: Path) -> None:
+    """Raise an `EfnstError` where a path leads to something else than a file or a folder."""
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise EfnstError(f"Expected `{path}` to be a file, found a pipe, a socket or a device: give a file.")
+
+
 @contextmanager
 def reading(path: Path, *also: type[Exception]) -> Iterator[None]:
     """Turn what a reader raises for a damaged file, in one of many ways, into an error for the user.
 
     `also` are further exceptions of this reader. Where the machine failed and not the file, its error is left as it is.
+    A pipe, a socket or a device, which a reader would wait for, is refused beforehand.
     """
+    require_ordinary(path)
     try:
         yield
     except EfnstError:  # already says what is wrong

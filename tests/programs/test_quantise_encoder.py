@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from tests.support.encoders import write_own_encoder
 from torch import nn
 
 import embed_patches
@@ -52,10 +53,9 @@ def uneven_encoder(tmp_path: Path) -> Path:
         first.weight[0] *= 2e4
         second.weight[:, 0] = 0
     network = nn.Sequential(first, second, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    torch.jit.trace(network.eval(), torch.rand(2, 3, 64, 64)).save(str(tmp_path / "own.pt"))
-    (tmp_path / "own.json").write_text(json.dumps({"input_px": 64}))
+    own = write_own_encoder(network, tmp_path)
     (tmp_path / "own").mkdir()
-    export_encoder.main(encoder_onnx=tmp_path / "own.pt", outdir=tmp_path / "own")
+    export_encoder.main(encoder_onnx=own, outdir=tmp_path / "own")
     return tmp_path / "own" / "encoder.onnx"
 
 

@@ -1,4 +1,4 @@
-"""Damaged files are told from a machine that fails; our own mistakes: inputs/test_hostile_inputs.py."""
+"""Damaged files are told from a machine that fails; our own mistakes: tests/hostile/test_mutated_files.py."""
 
 import errno
 from pathlib import Path

@@ -16,6 +16,7 @@ from scipy.special import softmax
 
 from efnst.geometry.lattice import bilinear
 from efnst.geometry.neighbours import neighbour_graph
+from efnst.inputs.hdf5 import opened
 from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, LATTICE, PROVENANCE, UNIT
 
 ROWS_AT_ONCE = 50_000
@@ -43,7 +44,7 @@ class Bins:
 
     def counts(self) -> Iterator[sparse.csr_matrix]:
         """int32 CSR [≤ 50,000, n_genes], block by block."""
-        with h5py.File(self.path) as file:
+        with opened(self.path) as file:
             group = file["X"]
             shape, ends = group.attrs["shape"], group["indptr"][:]
             for start in range(0, len(self.barcodes), ROWS_AT_ONCE):
@@ -55,7 +56,7 @@ class Bins:
 
 def read_bins(path: Path) -> Bins:
     """Bins as read_section.py wrote them, without their counts."""
-    with h5py.File(path) as file:
+    with opened(path) as file:
         obs, lattice = read_elem(file["obs"]), read_elem(file["obsm"])[LATTICE]
     return Bins(path, obs.index, obs[UNIT].to_numpy(), np.asarray(lattice), obs.get(LABEL))
 
@@ -132,7 +133,7 @@ def write_bins(bins: Bins, table: pd.DataFrame, path: Path, provenance: dict) ->
 
 def read_bin_domains(path: Path) -> AnnData:
     """What `write_bins` wrote, without the counts: domains and places of bins."""
-    with h5py.File(path) as file:
+    with opened(path) as file:
         obs, obsm, uns = (read_elem(file[name]) for name in ("obs", "obsm", "uns"))
     return AnnData(obs=obs, obsm=obsm, uns=uns)
 

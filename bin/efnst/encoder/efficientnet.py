@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from efnst.encoder.cache import sha256
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, require_ordinary
 
 LITE0 = "efficientnet-lite0"
 LITE = (LITE0, "efficientnet-lite1", "efficientnet-lite2")  # their weights are installed
@@ -183,6 +183,7 @@ def _downloaded_weights(name: str) -> Path:
 
 def _load_weights(network: nn.Module, name: str, weights: Path, needed_fc: bool) -> None:
     """Load the state dict in `weights` into `network`; it may lack the classifier unless `needed_fc`."""
+    require_ordinary(weights)
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
         missing, unexpected = network.load_state_dict(state, strict=False)

@@ -1,4 +1,4 @@
-"""Encoders that users bring: an ONNX or TorchScript file and a small JSON file that declares what it takes.
+"""Encoders that users bring: an ONNX file and a small JSON file that declares what it takes.
 
 The declaration, beside the file and of the same name:
 
@@ -6,8 +6,13 @@ The declaration, beside the file and of the same name:
 
 `mean` and `std` are those of colours from 0 to 1. Resize and normalisation are put before the graph, so that what
 comes out takes patches of any size, like the encoders of `efnst.encoder.efficientnet`.
+
+An ONNX graph computes and does nothing else, once weights in other files are refused. How long it computes and what
+memory it asks for is its own affair, so that it is checked in a process with limits. TorchScript is not taken: it can
+read and write files, when it is run and already when it is loaded.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,37 +20,43 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from google.protobuf.message import Message
 from jsonschema import Draft202012Validator
 from onnx import TensorProto, compose, helper, version_converter
-from torch import Tensor, nn
+from onnx.external_data_helper import uses_external_data
 
 from efnst.encoder.efficientnet import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     LARGEST_DIFFERENCE,
     PatchPreparation,
-    check_against_torch,
-    images_to_onnx,
     to_onnx,
 )
-from efnst.errors import EfnstError
-from efnst.program.cli import read_json
+from efnst.errors import EfnstError, reading
+from efnst.program.apart import NotAnsweredError, run_apart
+from efnst.program.documents import document_text, load_json
+from efnst.program.memory import bounded_memory
 
 LAYOUTS = ("NCHW", "NHWC")
 LARGEST_INPUT_PX = 2048
-COLOURS = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
+COLOUR = {"type": "number", "minimum": -1000, "maximum": 1000}
+COLOURS = {"type": "array", "items": COLOUR, "minItems": 3, "maxItems": 3}
 DECLARATION = {
     "type": "object",
     "additionalProperties": False,
     "required": ["input_px"],
     "properties": {
-        "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"},
+        "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$", "maxLength": 100},
         "input_px": {"type": "integer", "minimum": 8, "maximum": LARGEST_INPUT_PX},
         "layout": {"enum": list(LAYOUTS)},
         "mean": COLOURS,
-        "std": {**COLOURS, "items": {"type": "number", "exclusiveMinimum": 0}},
+        "std": {**COLOURS, "items": {**COLOUR, "exclusiveMinimum": 0}},
     },
 }
+WHOLE = "one whole ONNX file with the weights inside"
+SECONDS, BYTES_A_SECOND = 120, 10_000_000  # for putting the preparation before an encoder and checking it
+FREE_BYTES = 6_000_000_000  # of memory for the same
+ARCHIVE = b"PK\x03\x04"
 OLDEST_OPSET = 13
 LATEST_OPSET = 20  # that PyTorch's exporter knows
 
@@ -67,22 +78,38 @@ class Declaration:
 
 def read_declaration(path: Path, encoder: Path) -> Declaration:
     """Read and check the declaration `path` of the file `encoder`, whose name it has unless it says another."""
-    try:
-        given = read_json(path)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise EfnstError(
             f"Expected `{path.name}` beside `{encoder.name}`, declaring its input (input_px, layout, mean, std), found "
             "no such file. See docs/usage.md, `An encoder of your own`."
-        ) from error
-    except (UnicodeDecodeError, ValueError) as error:
+        )
+    try:
+        given = load_json(document_text(path))
+    except ValueError as error:
         raise EfnstError(f"Expected `{path.name}` to be JSON, found: {error}.") from error
     problems = [
         f"{'/'.join(map(str, problem.path)) or 'it'}: {problem.message}"
         for problem in Draft202012Validator(DECLARATION).iter_errors(given)
     ]
     if problems:
-        raise EfnstError(f"Expected `{path.name}` to declare an encoder, found {'; '.join(sorted(problems))}.")
+        raise EfnstError(f"Expected `{path.name}` to declare an encoder, found {'; '.join(sorted(problems))[:500]}.")
     return Declaration(**{"name": encoder.stem} | given)
+
+
+def export_in_time(encoder: Path, declared: Declaration, path: Path, threads: int) -> int:
+    """`export_own_encoder` in a process of its own, which has `SECONDS`, and more for a large file."""
+    size = encoder.stat().st_size if encoder.exists() else 0
+    try:
+        return run_apart(SECONDS + size / BYTES_A_SECOND, _export, encoder, declared, path, threads)
+    except NotAnsweredError as error:
+        raise _misfit(encoder, "a graph that onnxruntime can run in reasonable time", error) from error
+
+
+def _export(encoder: Path, declared: Declaration, path: Path, threads: int) -> int:
+    """`export_own_encoder` with so many threads and bounded memory."""
+    torch.set_num_threads(threads)
+    with bounded_memory(encoder, FREE_BYTES):
+        return export_own_encoder(encoder, declared, path)
 
 
 def export_own_encoder(encoder: Path, declared: Declaration, path: Path) -> int:
@@ -90,36 +117,20 @@ def export_own_encoder(encoder: Path, declared: Declaration, path: Path) -> int:
 
     Raises `EfnstError` where the file does not fit its declaration.
     """
+    _refuse_archives(encoder)
     preparation = PatchPreparation(declared.input_px, declared.mean, declared.std, declared.layout == "NHWC")
-    if _is_torchscript(encoder):
-        _export_torchscript(encoder, declared, preparation, path)
-    else:
-        _export_onnx(encoder, declared, preparation, path)
+    _export_onnx(encoder, declared, preparation, path)
     return _check_run(encoder, path)
 
 
-def _is_torchscript(path: Path) -> bool:
-    """Whether `path` is a zip archive, as `torch.jit.save` writes; ONNX files are none."""
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"PK\x03\x04"
-    except FileNotFoundError as error:
-        raise EfnstError(f"Expected an encoder in `{path}`, found no such file.") from error
-
-
-def _export_torchscript(path: Path, declared: Declaration, preparation: PatchPreparation, target: Path) -> None:
-    """Write the TorchScript module in `path` behind its preparation to `target`, compared with PyTorch."""
-    try:
-        module = torch.jit.load(str(path), map_location="cpu").eval()
-        with torch.no_grad():
-            features = module(torch.rand(2, *_image_shape(declared)))
-    except Exception as error:  # PyTorch raises many types for a file or an input that does not fit
-        raise _misfit(path, f"TorchScript that takes images {_image_shape(declared)}, as declared", error) from error
-    if not isinstance(features, Tensor) or features.ndim != 2:
-        raise _misfit(path, "one tensor [n, n_features]", getattr(features, "shape", type(features).__name__))
-    images_to_onnx(module, _image_shape(declared), target)
-    _export_onnx(target, declared, preparation, target)
-    check_against_torch(nn.Sequential(preparation, module), target)
+def _refuse_archives(path: Path) -> None:
+    """Refuse what `torch.save` and `torch.jit.save` write, zip archives, without opening them."""
+    if not path.exists():
+        raise EfnstError(f"Expected an encoder in `{path}`, found no such file.")
+    with reading(path), path.open("rb") as file:
+        start = file.read(4)
+    if start == ARCHIVE:
+        raise _misfit(path, "ONNX", "an archive of PyTorch, which may run code; if you trust it, convert it")
 
 
 def _export_onnx(path: Path, declared: Declaration, preparation: PatchPreparation, target: Path) -> None:
@@ -142,10 +153,13 @@ def _export_onnx(path: Path, declared: Declaration, preparation: PatchPreparatio
 def _read_onnx(path: Path, declared: Declaration) -> onnx.ModelProto:
     """The ONNX model in `path`, with the one input and the one output that are declared."""
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, load_external_data=False)
+        _refuse_what_is_elsewhere(model, path)
         onnx.checker.check_model(model)
+    except EfnstError:
+        raise
     except Exception as error:  # protobuf, onnx and the file system raise types of their own
-        raise _misfit(path, "one whole ONNX file with the weights inside, or TorchScript", error) from error
+        raise _misfit(path, WHOLE, error) from error
     weights = {weight.name for weight in model.graph.initializer}
     inputs = [entry for entry in model.graph.input if entry.name not in weights]
     if len(inputs) != 1 or len(model.graph.output) != 1:
@@ -157,6 +171,21 @@ def _read_onnx(path: Path, declared: Declaration) -> onnx.ModelProto:
     if _opset(model) < OLDEST_OPSET:
         raise _misfit(path, f"ONNX opset {OLDEST_OPSET} or later", f"opset {_opset(model)}")
     return model
+
+
+def _refuse_what_is_elsewhere(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse weights in other files, or at an address in the memory of the process."""
+    if any(uses_external_data(message) for message in _messages(model) if isinstance(message, onnx.TensorProto)):
+        raise _misfit(path, WHOLE, "weights in another file")
+
+
+def _messages(message: Message) -> Iterator[Message]:
+    """A message of protobuf and all that it holds, at any depth: weights, attributes, graphs within graphs."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type:
+            for inner in [value] if isinstance(value, Message) else value:
+                yield from _messages(inner)
 
 
 def _check_shape(path: Path, tensor: onnx.ValueInfoProto, expected: list[str | int]) -> None:

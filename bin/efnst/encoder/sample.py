@@ -1,12 +1,13 @@
 """Patches drawn at random from a whole cohort."""
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from efnst.encoder.features import Prepare, patch_datasets
+from efnst.inputs.hdf5 import opened
 
 
 def sample_patches(sections: Iterable[tuple[Path, Prepare | None]], n: int, seed: int) -> list[np.ndarray]:
@@ -16,17 +17,16 @@ def sample_patches(sections: Iterable[tuple[Path, Prepare | None]], n: int, seed
     the same number, or all they have.
     """
     random = np.random.default_rng(seed)
-    files = [(h5py.File(path), prepare) for path, prepare in sections]
-    datasets = [(dataset, prepare) for file, prepare in files for dataset in patch_datasets(file)]
-    share = -(-n // max(1, len(datasets)))
-    drawn = [
-        (dataset, row, prepare) for dataset, prepare in datasets for row in random.permutation(len(dataset))[:share]
-    ]
     patches = []
-    for number in random.permutation(len(drawn))[:n]:
-        dataset, row, prepare = drawn[number]
-        patch = dataset[row : row + 1]
-        patches.append(prepare(patch) if prepare else patch)
-    for file, _ in files:
-        file.close()
+    with ExitStack() as files:
+        held = [(files.enter_context(opened(path)), prepare) for path, prepare in sections]
+        datasets = [(dataset, prepare) for file, prepare in held for dataset in patch_datasets(file)]
+        share = -(-n // max(1, len(datasets)))
+        drawn = [
+            (dataset, row, prepare) for dataset, prepare in datasets for row in random.permutation(len(dataset))[:share]
+        ]
+        for number in random.permutation(len(drawn))[:n]:
+            dataset, row, prepare = drawn[number]
+            patch = dataset[row : row + 1]
+            patches.append(prepare(patch) if prepare else patch)
     return patches

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyvips
 import tifffile
 
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, require_ordinary
 from efnst.image.tiff_blocks import JPEG_2000, BlockTiff, DamagedBlockError, block_size, is_readable, needs_blocks
 from efnst.image.tiff_plain import PlainTiff, is_plain
 
@@ -81,6 +81,7 @@ def _check_interlaced(path: Path, image: pyvips.Image) -> None:
 
 def _kind(path: Path) -> str:
     """`tiff`, `jpeg` or `png` by the first bytes; libvips would also take formats that are programs, such as SVG."""
+    require_ordinary(path)
     try:
         with path.open("rb") as file:
             start = file.read(8)

@@ -8,7 +8,7 @@ from anndata import AnnData
 from PIL import Image
 
 from efnst.errors import EfnstError
-from efnst.image.open import image_errors
+from efnst.image.open import image_errors, open_image
 from efnst.image.rows import is_read_as_it_is, shrunk
 from efnst.inputs.located import located
 from efnst.names import SECTION, SPATIAL
@@ -74,7 +74,7 @@ def image_path(section: dict, folder: Path, image: Path | None) -> Path | None:
 def small_image(path: Path, section: dict, longest_px: int = MAX_IMAGE_PX) -> Image.Image:
     """The image as RGB, shrunk to at most `longest_px` a side while it is decoded, so that memory stays bounded."""
     with image_errors(path):
-        found = pyvips.Image.new_from_file(str(path))
+        found = open_image(path)
         expected = int(section["image"]["width"]), int(section["image"]["height"])
         if (found.width, found.height) != expected:
             raise EfnstError(

@@ -28,7 +28,12 @@ from efnst.inputs.space_ranger import (
 from efnst.program.scratch import new_folder
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar")
-MAX_MEMBERS = 1_000_000
+MAX_MEMBERS = 100_000  # a run with all its images and analyses has some hundreds
+HEADERS = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
+MAX_NAME_BYTES = 100_000  # of what stands before a member: its long name, and attributes
 MAX_RATIO = 200  # unpacked to packed; counts and positions shrink to a tenth, images hardly
 FREE_BYTES = 100_000_000  # that any archive may unpack to
 MAX_HOPS = 4  # from link to link
@@ -82,27 +87,50 @@ def unpack(archive: Path, into: Path, is_wanted: Callable[[str], bool], hops: in
     missing = {target for _, target in links if not (into / target).is_file()}
     if missing and hops:
         unpack(archive, into, missing.__contains__, hops - 1)
+    left = _most_bytes(archive)
     for name, target in links:
         if (into / target).is_file():
+            left -= (into / target).stat().st_size
+            if left < 0:
+                raise _too_large(archive)
             with reading(archive):  # a folder may have this name
                 _write((into / target).open("rb"), into / name)
             written.append(name)
     return written
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose long name or attributes, which are read as a whole, have a bounded size."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in HEADERS and self.size > MAX_NAME_BYTES:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        return super()._proc_member(archive)
+
+
+def _most_bytes(archive: Path) -> int:
+    """What an archive may unpack to."""
+    return max(FREE_BYTES, MAX_RATIO * archive.stat().st_size)
+
+
+def _too_large(archive: Path) -> EfnstError:
+    """The error for an archive that unpacks to more."""
+    return EfnstError(
+        f"Expected {archive.name} of {archive.stat().st_size} bytes to unpack to at most {_most_bytes(archive)} bytes "
+        f"and {MAX_MEMBERS} files, found more: unpack it yourself and give the folder, if you trust it."
+    )
+
+
 def _members(archive: Path) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
     """The members of an archive, in its order, with checked names and within the limits, and the open archive."""
-    most, total = max(FREE_BYTES, MAX_RATIO * archive.stat().st_size), 0
+    most, total = _most_bytes(archive), 0
     with ExitStack() as opened:
         with reading(archive):
-            file = opened.enter_context(tarfile.open(archive, "r:*"))
+            file = opened.enter_context(tarfile.open(archive, "r:*", tarinfo=_Member))
         for number, member in enumerate(each_read(archive, iter(file)), start=1):
             total += max(member.size, 0)
             if total > most or number > MAX_MEMBERS:
-                raise EfnstError(
-                    f"Expected {archive.name} of {archive.stat().st_size} bytes to unpack to at most {most} bytes and "
-                    f"{MAX_MEMBERS} files, found more: unpack it yourself and give the folder, if you trust it."
-                )
+                raise _too_large(archive)
             yield _inside(archive, member.name), member, file
 
 

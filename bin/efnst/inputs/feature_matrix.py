@@ -4,8 +4,10 @@ What a file claims to hold is compared with its size before anything of that siz
 """
 
 import gzip
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,9 +21,14 @@ from efnst.inputs.hdf5 import DEFLATE_RATIO, column, member, names_in, opened
 
 EXPRESSION = "Gene Expression"
 LEAST_LINE = 6  # bytes of a line of matrix.mtx: row, column and value of one digit each
-MAX_TEXT_BYTES = 1_000_000_000  # of barcodes.tsv and features.tsv, unpacked
-BLOCK_BYTES = 10_000_000
-LONGEST_LINE = 100_000
+MAX_SPOTS = 12_000_000  # a slide of Visium HD has 11 million bins of 2 µm
+MAX_FEATURES = 2_000_000  # genes, probes and peaks of chromatin together
+LONGEST_NAME = 1000  # characters of a barcode, an identifier or a symbol
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+LONGEST_LINE = 100_000  # bytes
+MAX_CHARACTERS = 1_000_000_000  # of barcodes.tsv and features.tsv, unpacked
+COMMENT_LINES = 1000
+LONGEST_ENTRY = 100  # bytes of a line of matrix.mtx, of which tools write at most half
 ENTRIES_AT_ONCE = 5_000_000
 MARKET_START = "%%MatrixMarket matrix coordinate integer general"
 MARKET_KINDS = [[field, "general"] for field in ("integer", "real", "unsigned-integer")]
@@ -35,6 +42,13 @@ class Matrix:
     gene_ids: np.ndarray
     gene_names: np.ndarray
     counts: csr_matrix
+
+    def __post_init__(self) -> None:
+        """Refuse what no section has: more spots than a slide has places, and names that are none."""
+        if len(self.barcodes) > MAX_SPOTS:
+            raise EfnstError(f"Expected at most {MAX_SPOTS} spots in a section, found {len(self.barcodes)}.")
+        for names in (self.barcodes, self.gene_ids, self.gene_names):
+            _require_names(names)
 
 
 def read_matrix(path: Path, with_counts: bool = True) -> Matrix:
@@ -80,6 +94,22 @@ def as_counts(values: csr_matrix, name: str) -> csr_matrix:
     counts.sum_duplicates()
     counts.eliminate_zeros()
     return counts
+
+
+def _require_names(names: Iterable[str]) -> None:
+    """Refuse names that are none: longer than `LONGEST_NAME`, or with line breaks and other control characters."""
+    longest = max(map(len, names), default=0)
+    if longest > LONGEST_NAME:
+        raise EfnstError(
+            f"Expected barcodes and names of genes of at most {LONGEST_NAME} characters, found one of {longest}: take "
+            "the file from the run again."
+        )
+    wrong = next(filter(CONTROL.search, names), None)
+    if wrong is not None:
+        raise EfnstError(
+            f"Expected barcodes and names of genes without line breaks and control characters, found {wrong[:100]!r}: "
+            "take the file from the run again."
+        )
 
 
 def require_unique(barcodes: np.ndarray, name: str) -> None:
@@ -129,12 +159,12 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
     matrix = _plain_or_gz(path, "matrix.mtx")
     barcodes = _plain_or_gz(path, "barcodes.tsv")
     features = _plain_or_gz(path, "features.tsv", "genes.tsv")
-    names = np.array([line[0] for line in _tab_separated(barcodes)], dtype=object)
-    absent = ["", "", EXPRESSION]  # genes.tsv of old has no third column
-    lines = [line[:3] + absent[len(line) :] for line in _tab_separated(features)]
-    table = pd.DataFrame(lines, columns=["id", "name", "feature_type"], dtype=object)
     with _open(matrix) as file:
         n_features, n_barcodes, n_entries = _market_header(matrix, file)
+        if n_barcodes > MAX_SPOTS or n_features > MAX_FEATURES:
+            raise damaged(matrix, f"it claims {n_barcodes} barcodes and {n_features} features")
+        names = np.array([line.partition("\t")[0] for line in _lines(barcodes, n_barcodes)], dtype=object)
+        table = _feature_table(_lines(features, n_features))
         shape = (n_barcodes, n_features)
         _require_sizes([*shape], names, table, matrix)
         if n_entries > matrix.stat().st_size * (DEFLATE_RATIO if matrix.suffix == ".gz" else 1) / LEAST_LINE:
@@ -143,34 +173,63 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
     return names, table, counts
 
 
+def _feature_table(lines: list[str]) -> pd.DataFrame:
+    """`id`, `name` and `feature_type` of the lines of features.tsv; genes.tsv of old has no third column."""
+    absent = ["", "", EXPRESSION]
+    parts = [line.split("\t", 3)[:3] for line in lines]
+    rows = [part + absent[len(part) :] for part in parts]
+    return pd.DataFrame(rows, columns=["id", "name", "feature_type"], dtype=object)
+
+
 def _market_header(path: Path, file: BinaryIO) -> tuple[int, int, int]:
     """Features, barcodes and entries that a matrix.mtx claims; the file is left at its first entry."""
     with reading(path):
         kind = file.readline(LONGEST_LINE).decode().lower().split()
     if kind[:3] != ["%%matrixmarket", "matrix", "coordinate"] or kind[3:] not in MARKET_KINDS:
         raise damaged(path, f"it starts with {' '.join(kind)[:80]!r} instead of {MARKET_START}")
-    line = b"%"
+    line, n_comments = b"%", 0
     while line.startswith(b"%") or (line and not line.strip()):
         with reading(path):
             line = file.readline(LONGEST_LINE)
+        n_comments += 1
+        if n_comments > COMMENT_LINES:
+            raise damaged(path, f"it starts with more than {COMMENT_LINES} lines of comments")
     sizes = line.split()
     if len(sizes) != 3 or not all(size.isdigit() and len(size) < 19 for size in sizes):
         raise damaged(path, f"it has {line[:80]!r} instead of the numbers of features, barcodes and entries")
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
-def _market_blocks(path: Path, file: BinaryIO) -> Iterator[pd.DataFrame]:
+def _market_blocks(path: Path, file: BinaryIO, n_entries: int) -> Iterator[pd.DataFrame]:
     """The entries of a matrix.mtx, numbered from 1; read by pandas: SciPy's reader crashes on damaged files."""
     columns = {"feature": np.int64, "barcode": np.int64, "value": np.float64}
+    entries = _Entries(file, n_entries * LONGEST_ENTRY)
     with reading(path):
-        blocks = pd.read_csv(file, sep=r"\s+", names=list(columns), dtype=columns, chunksize=ENTRIES_AT_ONCE)
+        blocks = pd.read_csv(entries, sep=r"\s+", names=list(columns), dtype=columns, chunksize=ENTRIES_AT_ONCE)
     return each_read(path, blocks)
+
+
+class _Entries:
+    """A file for pandas, which crashes on lines of gigabytes: ValueError where it is longer than its entries can be."""
+
+    def __init__(self, file: BinaryIO, n_bytes: int) -> None:
+        self.file, self.left = file, n_bytes + LONGEST_LINE
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.file)
+
+    def read(self, n_bytes: int) -> bytes:
+        content = self.file.read(n_bytes)
+        self.left -= len(content)
+        if self.left < 0 or (len(content) > LONGEST_LINE and b"\n" not in content):
+            raise ValueError(f"more than {LONGEST_ENTRY} bytes for an entry")
+        return content
 
 
 def _market_entries(path: Path, file: BinaryIO, shape: tuple[int, int], n_entries: int) -> csr_matrix:
     """The entries as CSR [n_barcodes, n_features]."""
     parts, total = [], 0
-    for block in _market_blocks(path, file) if n_entries else ():
+    for block in _market_blocks(path, file, n_entries) if n_entries else ():
         total += len(block)
         at = block[["barcode", "feature"]].to_numpy() - 1
         if total > n_entries or (at < 0).any() or (at >= shape).any():
@@ -213,16 +272,17 @@ def listing(folder: Path) -> str:
     return f" (it holds {', '.join(names[:8])}{', …' if len(names) > 8 else ''})" if names else " (it is empty)"
 
 
-def _tab_separated(path: Path) -> list[list[str]]:
-    """Lines of a tab-separated file, plain or compressed."""
-    with reading(path), _open(path) as file:
-        content = b""
-        while len(content) <= MAX_TEXT_BYTES and (block := file.read(BLOCK_BYTES)):
-            content += block
-        text = content.decode()
-    if len(content) > MAX_TEXT_BYTES:
-        raise damaged(path, f"it unpacks to more than {MAX_TEXT_BYTES} bytes")
-    return [line.rstrip("\r").split("\t") for line in text.split("\n") if line.strip()]
+def _lines(path: Path, expected: int) -> list[str]:
+    """The lines of a text, plain or compressed, that are not empty, up to one more than the number `expected`."""
+    lines, n_characters = [], 0
+    with reading(path), _open(path) as file, TextIOWrapper(file, "utf-8", newline="\n") as text:
+        while len(lines) <= expected and (line := text.readline(LONGEST_LINE)):
+            n_characters += len(line)
+            if n_characters > MAX_CHARACTERS:
+                raise ValueError(f"more than {MAX_CHARACTERS} characters")
+            if not line.isspace():
+                lines.append(line.rstrip("\r\n"))
+    return lines
 
 
 def _text(values: np.ndarray, path: Path) -> np.ndarray:

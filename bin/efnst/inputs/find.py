@@ -14,6 +14,7 @@ from efnst.inputs.archive import is_archive
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, find_files, is_outs
 from efnst.names import NO_IMAGE
+from efnst.program.spreadsheets import harmless
 
 MAX_DEPTH = 8
 PASSED_OVER = ("work", "node_modules", "__pycache__")
@@ -145,4 +146,5 @@ def _cell(value: Path | str, base: Path) -> str:
     if isinstance(value, str):
         return value
     inside = os.path.relpath(value, base)
-    return str(value.resolve()) if inside.startswith("..") else inside
+    path = str(value.resolve()) if inside.startswith("..") else inside
+    return path if harmless(path) == path else f"./{path}"

@@ -23,7 +23,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
     """Read a section with positions in obsm["spatial"], full-resolution px; see `open_source`."""
     if not path.is_file():
         raise EfnstError(f"Expected an .h5ad file, found none at {path}: check the column section.")
-    if bin_um and not bin_um.isdigit():
+    if bin_um and not bin_um.isdecimal():
         raise EfnstError(f"Expected a bin size or nothing as bin_um of {path.name}, found {bin_um}: leave it empty.")
     with opened(path) as file:
         obs = _frame(file, "obs", path)

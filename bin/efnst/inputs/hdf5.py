@@ -1,25 +1,45 @@
-"""HDF5 files of users, any part of which may be damaged: each call that reads is within `reading`."""
+"""HDF5 files, any part of which may be damaged or made to harm: each call that reads is within `reading`.
+
+HDF5 can take data from other files, by links, external storage and virtual datasets: whatever the user may read would
+turn up as gene symbols. No file is read, those of our own steps included, before all of it is known to be its own.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
+from h5py import h5l
 
-from efnst.errors import damaged, reading
+from efnst.errors import EfnstError, damaged, reading
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 DEFLATE_RATIO = 1032  # no deflated byte unfolds to more
+MAX_LINKS = 100_000  # an .h5ad with much in uns has hundreds
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file; no dataset claims more bytes than the file can hold."""
+    """An HDF5 file; all its data are its own, and no dataset claims more bytes than the file can hold."""
     with reading(path):
         file = h5py.File(path)
     with file:
-        _require_plausible(file, path)
+        _require_own_links(file, path)
+        with reading(path, TypeError):
+            file.visititems(lambda _, item: _require_sound(item, path))
         yield file
+
+
+def read_own(path: Path, backed: str | None = None) -> "AnnData":
+    """An .h5ad file of an earlier step, as `anndata.read_h5ad` reads it."""
+    import anndata
+
+    with opened(path), reading(path, Exception):  # anndata has exceptions of its own for what is damaged
+        return anndata.read_h5ad(path, backed=backed)
 
 
 def reading_from(item: h5py.Group | h5py.Dataset) -> AbstractContextManager[None]:
@@ -61,14 +81,43 @@ def column(group: h5py.Group, name: str, dtype: type | None = None) -> np.ndarra
         return values
 
 
-def _require_plausible(file: h5py.File, path: Path) -> None:
-    """Refuse a file with a dataset that claims more bytes than the file can hold."""
-    most = DEFLATE_RATIO * path.stat().st_size
+def _require_own_links(file: h5py.File, path: Path) -> None:
+    """Refuse links to other files; soft links lead to what other links of this file lead to."""
+    links = []
 
-    def claim(name: str, item: object) -> tuple[str, int] | None:
-        return (name, item.nbytes) if isinstance(item, h5py.Dataset) and item.nbytes > most else None
+    def has_enough(name: bytes, about: h5l.LinkInfo) -> bool | None:
+        links.append((name, about.type))
+        return len(links) > MAX_LINKS or None
 
-    with reading(path, TypeError):
-        found = file.visititems(claim)  # the first that is not None
-    if found:
-        raise damaged(path, f"{found[0]} claims {found[1]} bytes, more than the file can hold")
+    with reading(path):
+        file.id.links.visit(has_enough, info=True)
+    if len(links) > MAX_LINKS:
+        raise damaged(path, f"it has more than {MAX_LINKS} groups and datasets")
+    for name, kind in links:
+        if kind not in (h5l.TYPE_HARD, h5l.TYPE_SOFT):
+            raise _foreign(path, name.decode(errors="replace"), "a link to another file")
+
+
+def _require_sound(item: h5py.Group | h5py.Dataset | h5py.Datatype, path: Path) -> None:
+    """Refuse an item whose data lie in other files, or that claims more bytes than the file can hold."""
+    _require_own_data(item, path)
+    for name in item.attrs:
+        about = item.attrs.get_id(name)
+        if h5py.check_ref_dtype(about.dtype) is h5py.Reference and about.shape == ():
+            _require_own_data(item.file[item.attrs[name]], path)  # which old .h5ad have instead of a link
+    if isinstance(item, h5py.Dataset) and item.nbytes > DEFLATE_RATIO * path.stat().st_size:
+        raise damaged(path, f"{item.name} claims {item.nbytes} bytes, more than the file can hold")
+
+
+def _require_own_data(item: h5py.Group | h5py.Dataset | h5py.Datatype, path: Path) -> None:
+    """Refuse a dataset that takes its values from other files."""
+    if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+        raise _foreign(path, item.name, "taken from another file")
+
+
+def _foreign(path: Path, name: str, found: str) -> EfnstError:
+    """The error for data that do not lie in the file itself."""
+    return EfnstError(
+        f"Expected {path.name} to hold all its data itself, found that {name} is {found}: do not use it, or write it "
+        "again with the data in it (h5repack) if you trust it."
+    )

@@ -18,6 +18,7 @@ MAX_OUTSIDE = 0.05  # share of spots that may lie outside the image
 MIN_EXTENT = 0.25  # of the image's width or height, below which its scale is doubtful
 SIZE_TOLERANCE = 0.02
 DECODED_PX = 50_000_000  # images up to this size are decoded as a whole, to find damage before the work begins
+FORMATS = ("PNG", "JPEG", "TIFF")  # Pillow knows others, and starts Ghostscript for one of them
 WHOLE_SLIDE = (".tif", ".tiff", ".btf", ".svs", ".ndpi", ".scn", ".qptiff")
 
 
@@ -66,7 +67,7 @@ def image_size(path: Path) -> tuple[int, int]:
     if path.suffix.lower() in WHOLE_SLIDE:
         return _tiff_size(path)
     Image.MAX_IMAGE_PIXELS = None  # histology images are larger than what Pillow takes for an attack
-    with reading(path), Image.open(path) as picture:
+    with reading(path), Image.open(path, formats=FORMATS) as picture:
         if picture.width * picture.height <= DECODED_PX:
             picture.load()
         return picture.size
@@ -107,7 +108,7 @@ def _tiff_size(path: Path) -> tuple[int, int]:
     import tifffile
 
     with reading(path, Exception), tifffile.TiffFile(path) as file:  # it stumbles over damaged headers in many ways
-        page = file.series[0].levels[0].keyframe
+        page = file.pages.first  # not of a series, which other files may be part of
         offsets, sizes = page.dataoffsets, page.databytecounts
         width, height = int(page.imagewidth), int(page.imagelength)
     end = max((start + n for start, n in zip(offsets, sizes, strict=False)), default=0)

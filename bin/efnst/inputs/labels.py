@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from efnst.errors import EfnstError, reading
+from efnst.errors import EfnstError, damaged, reading
 
+LONGEST_HEADER = 100_000  # characters; metadata of a section have a few dozen columns
 MISSING_LABELS = ("", "NA", "NaN", "nan", "None")
 
 
@@ -13,8 +14,10 @@ def read_labels(path: Path) -> pd.Series:
     """Labels by barcode from a CSV with the columns barcode and label; an empty label or NA is missing (None)."""
     if not path.is_file():
         raise EfnstError(f"Expected a CSV of labels, found no file {path}: check the column labels.")
-    with reading(path):
-        header = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+    with reading(path), path.open(encoding="utf-8-sig") as file:
+        header = file.readline(LONGEST_HEADER)
+    if len(header) == LONGEST_HEADER:
+        raise damaged(path, f"a first line of more than {LONGEST_HEADER} characters")
     separator = max(",\t;", key=header.count)
     with reading(path):
         table = pd.read_csv(

@@ -7,6 +7,9 @@ from PIL import Image
 
 from efnst.errors import EfnstError
 from efnst.inputs.archive import is_archive, unpack
+from efnst.inputs.links import require_inside
+from efnst.inputs.space_ranger import files_root
+from efnst.program.memory import bounded_memory
 from efnst.program.scratch import new_folder
 
 
@@ -18,7 +21,7 @@ def located(section: Path, name: str) -> Path:
             raise EfnstError(
                 f"Expected the image `{name}` in the section folder `{section.name}`, found none: restore it."
             )
-        return path
+        return require_inside(path, files_root(section))
     if is_archive(section):
         return _unpacked(section, name)
     if section.name.lower().endswith(".zarr"):
@@ -26,7 +29,8 @@ def located(section: Path, name: str) -> Path:
     else:
         from efnst.inputs.h5ad import read_image
     path = new_folder() / f"{Path(name).name}.png"
-    Image.fromarray(as_uint8(read_image(section, name), name)).save(path, compress_level=1)
+    with bounded_memory(section):
+        Image.fromarray(as_uint8(read_image(section, name), name)).save(path, compress_level=1)
     return path
 
 

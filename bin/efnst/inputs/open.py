@@ -1,5 +1,6 @@
 """Opening a section: which reader its kind of file needs."""
 
+import re
 from pathlib import Path
 
 from efnst.errors import EfnstError
@@ -8,7 +9,9 @@ from efnst.inputs.feature_matrix import read_matrix
 from efnst.inputs.metrics import read_metrics
 from efnst.inputs.positions import read_positions, read_scales
 from efnst.inputs.source import Source
-from efnst.inputs.space_ranger import find_files
+from efnst.inputs.space_ranger import CELLS, find_files
+
+BIN_UM = re.compile(rf"[0-9]{{0,3}}|{CELLS}")
 
 
 def open_source(path: Path, bin_um: str = "", expression_rep: str = "", with_counts: bool = True) -> Source:
@@ -17,6 +20,8 @@ def open_source(path: Path, bin_um: str = "", expression_rep: str = "", with_cou
     `expression_rep` names features computed before, which only the last two can hold. Without `with_counts` the counts
     themselves are left unread, for a quick look.
     """
+    if not BIN_UM.fullmatch(bin_um):
+        raise EfnstError(f"Expected a bin size in µm, cells or nothing as bin_um, found {bin_um[:40]!r}: correct it.")
     if path.name.lower().endswith(".h5ad"):
         from efnst.inputs.h5ad import read_h5ad_section
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from efnst.errors import EfnstError, damaged, reading
-from efnst.inputs.feature_matrix import require_unique
+from efnst.inputs.feature_matrix import LONGEST_LINE, MAX_SPOTS, require_unique
 
 POSITION_COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
 SCALE_FACTORS = "scalefactors_json.json"
-MAX_POSITIONS = 50_000_000  # a slide of Visium HD has 11 million bins of 2 µm
+MAX_COLUMNS = 1000  # of a table of positions; other columns than ours are passed over
 MAX_JSON_BYTES = 10_000_000
 NO_ARRAY = -1  # array_row and array_col of what lies on no array
 
@@ -70,9 +70,9 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
     column (x).
     """
     with reading(path), path.open(newline="", encoding="utf-8-sig") as file:
-        first = next(csv.reader(file), [])
+        first = next(csv.reader([file.readline(LONGEST_LINE)]), [])
     has_header = "barcode" in [cell.strip().lower() for cell in first]
-    if not has_header and len(first) != len(POSITION_COLUMNS):
+    if len(first) > MAX_COLUMNS or (not has_header and len(first) != len(POSITION_COLUMNS)):
         raise EfnstError(
             f"Expected {len(POSITION_COLUMNS)} columns ({', '.join(POSITION_COLUMNS)}) in {path.name}, "
             f"found {len(first)} in its first line: take the file from the Space Ranger run again."
@@ -101,7 +101,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         file = ParquetFile(path)
         n_rows, held = file.metadata.num_rows, file.schema_arrow.names
     with file:
-        if n_rows > MAX_POSITIONS:
+        if n_rows > MAX_SPOTS:
             raise damaged(path, f"it claims {n_rows} rows")
         known = [name for name in POSITION_COLUMNS if name in held]
         with reading(path, ArrowException):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, require_ordinary
 from efnst.names import NO_IMAGE
+from efnst.program.documents import load_yaml
 from efnst.program.parameters import coerce, errors_by_name, expectation, found_and_expected, show, suggestion
 
 URI = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
@@ -39,6 +40,7 @@ class Samplesheet:
 
 def read_samplesheet(path: Path) -> Samplesheet:
     """Read CSV, TSV or YAML; raises EfnstError where the file cannot be read as any table."""
+    require_ordinary(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -115,7 +117,7 @@ def _too_many(place: str, cells: list[str], columns: list[str]) -> list[str]:
 def _from_yaml(text: str) -> Samplesheet:
     """A YAML list with one mapping per section; all values stay text, as in a table."""
     try:
-        entries = yaml.load(text, Loader=yaml.BaseLoader) or []
+        entries = load_yaml(text, yaml.BaseLoader) or []
     except yaml.YAMLError as error:
         message = " ".join(str(error).split())
         raise EfnstError(f"Expected YAML in the samplesheet, found {message}: correct that line.") from error

@@ -25,6 +25,7 @@ from efnst.inputs.open import open_source
 from efnst.inputs.positions import scale_of
 from efnst.inputs.source import Source
 from efnst.names import LABEL, SECTION, SPATIAL
+from efnst.program.memory import bounded_memory
 from efnst.records.quality import SectionFacts
 
 MIN_SHARED = 0.5  # share of barcodes below which matrix and positions are taken to be of different sections
@@ -44,7 +45,8 @@ def load_section(
     `path`, `bin_um`, `expression_rep` and `with_counts` as in `open_source`; `image` is a full-resolution file, `none`,
     or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of the matrix.
     """
-    source = open_source(path, bin_um, expression_rep, with_counts)
+    with bounded_memory(path):
+        source = open_source(path, bin_um, expression_rep, with_counts)
     rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
     section = _assemble(source, rows)
     grid, geometry, grid_warnings = _geometry(source)
@@ -52,7 +54,9 @@ def load_section(
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
     warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
     if labels:
-        section.obs[LABEL], label_warnings = match_labels(section.obs_names, read_labels(Path(labels)))
+        with bounded_memory(Path(labels)):
+            given = read_labels(Path(labels))
+        section.obs[LABEL], label_warnings = match_labels(section.obs_names, given)
         warnings += label_warnings
     facts = {"sample": sample, "space_ranger": source.layout, "bin_um": source.bin_um, "image": asdict(choice)}
     section.uns[SECTION] = SectionFacts(**asdict(grid), **facts).plain()

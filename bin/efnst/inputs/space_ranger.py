@@ -6,6 +6,7 @@ from pathlib import Path
 
 from efnst.errors import EfnstError
 from efnst.inputs.feature_matrix import listing
+from efnst.inputs.links import require_inside
 from efnst.inputs.positions import SCALE_FACTORS
 
 POSITION_FILES = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
@@ -37,6 +38,12 @@ class Files:
     metrics: Path | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def paths(self) -> list[Path]:
+        """All files that are read."""
+        matrix = sorted(self.matrix.iterdir()) if self.matrix.is_dir() else [self.matrix]
+        return [*matrix, self.positions, self.scale_factors, *self.images.values(), *filter(None, [self.metrics])]
+
 
 def find_files(folder: Path, bin_um: str = "") -> Files:
     """The files of a section in `folder`, which is an outs folder or holds one.
@@ -51,7 +58,7 @@ def find_files(folder: Path, bin_um: str = "") -> Files:
     else:
         matrix, is_filtered = _find_matrix(part, (MATRIX_NAMES, RAW_MATRIX_NAMES))
         positions = _first(spatial, POSITION_FILES)
-    return Files(
+    files = Files(
         outs=outs,
         matrix=matrix,
         is_filtered=is_filtered,
@@ -62,6 +69,20 @@ def find_files(folder: Path, bin_um: str = "") -> Files:
         metrics=next((path for path in (part / METRICS, outs / METRICS) if path.is_file()), None),
         warnings=tuple(warnings),
     )
+    for path in files.paths:
+        require_inside(path, files_root(folder))
+    return files
+
+
+def files_root(folder: Path) -> Path:
+    """The folder that a section's files lie in: the one given, or all of outs where it is that of one size of bins.
+
+    Space Ranger links the images of bins and cells to those of outs/spatial.
+    """
+    found = folder.resolve()
+    if found.parent.name == "binned_outputs" and BIN_FOLDER.fullmatch(found.name):
+        return found.parents[1]
+    return found.parent if found.name == "segmented_outputs" else folder
 
 
 def find_outs(folder: Path) -> Path:

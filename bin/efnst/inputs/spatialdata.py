@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 from efnst.errors import EfnstError, reading
 from efnst.inputs.annotated import LAYERS, choose_counts, features_of, is_on_array, matrix_of, positions_of
+from efnst.inputs.links import require_own_files
 from efnst.inputs.source import Source
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ CODECS_REFUSED = ("pickle", "msgpack2")  # they run or hide code; SpatialData ne
 
 def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: bool) -> Source:
     """Read a section from a SpatialData zarr; see `open_source`. Positions are those of the shapes of the table."""
-    if bin_um and not bin_um.isdigit():
+    if bin_um and not bin_um.isdecimal():
         raise EfnstError(f"Expected a bin size or nothing as bin_um of {path.name}, found {bin_um}: leave it empty.")
     data = _open(path)
     name = _choose_table(data, path, bin_um)
@@ -75,7 +76,7 @@ def _open(path: Path) -> "SpatialData":
     """The object, of zarr format 2 or 3, none of whose arrays may run code when it is read or lie elsewhere."""
     if not path.is_dir():
         raise EfnstError(f"Expected a SpatialData zarr folder, found none at {path}: check the column section.")
-    _refuse_links(path)
+    require_own_files(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about formats to come
         import numcodecs.errors
@@ -92,17 +93,6 @@ def _open(path: Path) -> "SpatialData":
                     f"Expected arrays that are safe to read in {path.name}, found one of another kind ({error}): do "
                     "not use this file."
                 ) from error
-
-
-def _refuse_links(path: Path) -> None:
-    """Raise an `EfnstError` where something in the store is a link to what lies outside of it."""
-    store = path.resolve()
-    for entry in store.rglob("*"):
-        if entry.is_symlink() and not entry.resolve().is_relative_to(store):
-            raise EfnstError(
-                f"Expected {path.name} to hold its data itself, found that {entry.relative_to(store)} is a link out of "
-                "it: copy the store with its links followed (cp -rL)."
-            )
 
 
 def _forget_codecs() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from efnst.errors import EfnstError, reading
+from efnst.program.spreadsheets import harmless_table
 from efnst.records.arrays import BARCODES, Arrays
 
 if TYPE_CHECKING:
@@ -36,6 +37,6 @@ def read_arrays(path: Path, kind: Arrays, barcodes: np.ndarray) -> dict[str, np.
 
 
 def write_table(path: Path, kind: Arrays, table: pd.DataFrame, float_format: str | None = None) -> None:
-    """Write a table of this `kind` as CSV."""
+    """Write a table of this `kind` as CSV, in which no text is a formula for a spreadsheet."""
     kind.check(dict(table.items()), path.name)
-    table.to_csv(path, index=False, float_format=float_format)
+    harmless_table(table).to_csv(path, index=False, float_format=float_format)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import platform
 import sys
 import traceback
@@ -66,6 +67,7 @@ def with_options(main: Callable[..., None]) -> Callable[..., None]:
     def command(**given: object) -> None:
         texts = {name: given.pop(name) for name in names}
         chosen = options_from_text(kinds, {name: text for name, text in texts.items() if text is not None})
+        spare_inputs(Path(sys.argv[0]).stem, given)
         main(**given, **chosen)
 
     hints = get_type_hints(main, include_extras=True)
@@ -74,6 +76,19 @@ def with_options(main: Callable[..., None]) -> Callable[..., None]:
     command.__signature__ = signature(main).replace(parameters=sorted(kept, key=lambda each: each.kind))
     command.__annotations__ = {each.name: each.annotation for each in kept}
     return command
+
+
+def spare_inputs(step: str, given: dict[str, object]) -> None:
+    """Refuse to run where a result of the program `step` would be written over one of the files it is given."""
+    from efnst.records.files import FILES
+
+    outdir, sample = Path(str(given.get("outdir", "."))), str(given.get("sample", ""))
+    written = [outdir / file.name.replace("<sample>", sample) for file in FILES if step.upper() in file.step]
+    values = [value for name, value in given.items() if name not in ("outdir", "failure", "problems")]
+    inputs = [str(path) for value in values for path in (value if isinstance(value, list) else [value])]
+    for result in filter(os.path.isfile, written):
+        if any(os.path.isfile(path) and os.path.samefile(path, result) for path in inputs):
+            raise EfnstError(f"Expected another --outdir: `{result}` is one of the inputs and would be overwritten.")
 
 
 def options_of(main: Callable[..., None]) -> dict[str, type]:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from efnst.errors import EfnstError
+from efnst.program.documents import load_json
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 HELP_COLUMNS = 100
+MAX_DIGITS = 100  # of a number; Python itself does not read more than 4300
 A_TYPE = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
 LIBRARY_SCHEMA = Path(__file__).with_name("nextflow_schema.json")  # a copy: a task may see no other file than bin/
 A_FORMAT = {"file-path": "a file", "directory-path": "a folder"}
@@ -35,7 +37,7 @@ def known_parameters() -> dict[str, dict]:
 def read_parameters(path: Path) -> dict:
     """Read the parameters of a run, a JSON object; those without a value (null) are left out."""
     try:
-        given = json.loads(path.read_text(encoding="utf-8-sig"))
+        given = load_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise EfnstError(f"Expected the parameters as JSON in {path}, found {error}: check that file.") from error
     if not isinstance(given, dict):
@@ -229,7 +231,7 @@ def _coerced(value: object, kind: str | None) -> object:
 
 def _number(text: str) -> int | float | str:
     """A finite number from text, or the text."""
-    if not re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?|[+-]?[0-9]+\.", text):
+    if len(text) > MAX_DIGITS or not re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?|[+-]?[0-9]+\.", text):
         return text
     number = float(text)
     if re.fullmatch(r"[+-]?[0-9]+", text):

@@ -181,13 +181,13 @@ def _sample(path: Path, outdir: Path | None) -> str:
 def _own_record(path: Path) -> dict:
     """The record that a .h5ad or .geojson carries; empty for other files."""
     if path.suffix == ".h5ad":
-        import h5py
         from anndata.io import read_elem
 
+        from efnst.inputs.hdf5 import opened
         from efnst.provenance.record import compact
 
         try:
-            with h5py.File(path) as file:
+            with opened(path) as file:
                 record, facts = read_elem(file["uns/efnst"]), read_elem(file["uns/section"])
         except (OSError, KeyError) as error:
             raise EfnstError(f"Expected a result of efnst in `{path.name}`, found none: {error}.") from error

@@ -1,18 +1,19 @@
 """Rules of a laboratory that turn the figures of a quality record into pass, warn or fail."""
 
-import math
 import operator
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from efnst.errors import EfnstError, damaged, reading
+from efnst.errors import EfnstError, damaged
+from efnst.program.documents import document_text, load_yaml
 from efnst.program.parameters import show
 
 LEVELS = ("warn", "fail")  # by rising weight
 STATUSES = ("pass", *LEVELS)
 SIDES = {"below": operator.lt, "above": operator.gt}
+MAX_LIMIT = 1e300  # whole numbers of hundreds of digits are no figures
 KEYS = {"metric", "side", "text", *LEVELS}
 
 
@@ -28,11 +29,8 @@ class Rule:
 
 def read_rules(path: Path, record: str) -> list[Rule]:
     """The rules of a YAML file for one record, `section_qc` or `image_qc`."""
-    with reading(path):
-        text = path.read_text(encoding="utf-8-sig")
     try:
-        with reading(path):
-            content = yaml.safe_load(text) or {}
+        content = load_yaml(document_text(path), yaml.SafeLoader) or {}
     except yaml.YAMLError as error:
         raise damaged(path, f"no YAML: {error}") from error
     known = ("section_qc", "image_qc")
@@ -70,12 +68,16 @@ def _rule(entry: object, where: str) -> Rule:
             f"Expected metric, side, warn and fail, and perhaps text in {where}, found {show(entry)}: correct it."
         )
     limits = {level: entry[level] for level in LEVELS if level in entry}
-    wrong = [value for value in limits.values() if isinstance(value, bool) or not isinstance(value, int | float)]
-    if entry["side"] not in SIDES or wrong or not limits or not all(map(math.isfinite, limits.values())):
+    if entry["side"] not in SIDES or not limits or not all(map(_is_limit, limits.values())):
         raise EfnstError(
             f"Expected side below or above and numbers for warn or fail in {where}, found {show(entry)}: correct it."
         )
     return Rule(str(entry["metric"]), entry["side"], limits, str(entry.get("text", entry["metric"])))
+
+
+def _is_limit(value: object) -> bool:
+    """Whether a value of a rule is a number that a figure may have."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MAX_LIMIT < value < MAX_LIMIT
 
 
 def _figure(record: dict, path: str) -> float | None:
@@ -84,7 +86,7 @@ def _figure(record: dict, path: str) -> float | None:
     for key in path.split("/"):
         if isinstance(value, dict):
             value = value.get(key)
-        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
             value = value[int(key)]
         else:
             return None

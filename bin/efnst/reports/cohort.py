@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from efnst.names import METHOD_TITLES
+from efnst.program.spreadsheets import harmless
 from efnst.quality.rules import STATUSES as OF_RULES
 from efnst.records.base import Kind, read_record
 from efnst.records.cohort import Failure, SectionSummary
@@ -111,7 +112,8 @@ def write_sections(ended: list[Outcome], path: Path) -> None:
         for outcome in ended:
             values = [getattr(outcome.summary, field, None) for field in FIELDS]
             fields = ["" if value is None else value for value in values]
-            writer.writerow([outcome.sample, outcome.status, outcome.reason, outcome.report, *fields])
+            row = [outcome.sample, outcome.status, outcome.reason, outcome.report, *fields]
+            writer.writerow(map(harmless, row))
 
 
 def summary_table(ended: list[Outcome], groups: Mapping[str, str] = MappingProxyType({})) -> pd.DataFrame:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import eigh
 
+from efnst.program.spreadsheets import read_table
+
 MIN_GENES = 50  # that all sections have; with fewer the sections are of different kinds
 VARIABLE_GENES = 2000  # that the components are made of
 
@@ -30,7 +32,7 @@ def read_profiles(paths: Mapping[str, Path]) -> Profiles | None:
     """
     tables = {}
     for sample, path in paths.items():
-        table = pd.read_csv(path, index_col="gene", keep_default_na=False)
+        table = read_table(path, index_col="gene")
         tables[sample] = table / (table.sum().clip(lower=1) / 1e6)  # of all of its genes
     if not tables:
         return None

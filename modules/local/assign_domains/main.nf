@@ -15,8 +15,8 @@ process ASSIGN_DOMAINS {
         path(training),
         path(bins),
         val(n_domains),
-        path(source, stageAs: 'section/*'),
-        path(image, stageAs: 'image/*'),
+        path(source, stageAs: 'given/section/*'),
+        path(image, stageAs: 'given/image/*'),
         path(image_qc),
         path(features),
         path(encoder)

@@ -7,8 +7,8 @@ process EXPORT_ENCODER {
 
     input:
     val wanted // true once there is a section with an image: without one no encoder is exported
-    path weights // its weights, or []
-    path own // an encoder of one's own and its declaration, or []
+    path weights, stageAs: 'given/weights/*' // its weights, or []
+    path own, stageAs: 'given/own/*' // an encoder of one's own and its declaration, or []
 
     output:
     tuple path('encoder.onnx'), path('encoder.json'), emit: encoder

@@ -10,13 +10,13 @@ process READ_SECTION {
     // digest: of the files below the folder, so that a repaired file is read again; count_bytes: what the counts take
     tuple val(meta),
         val(use_image),
-        path(source, stageAs: 'section/*'),
+        path(source, stageAs: 'given/section/*'),
         val(bin_um),
-        path(image, stageAs: 'image/*'),
-        path(labels, stageAs: 'labels/*'),
+        path(image, stageAs: 'given/image/*'),
+        path(labels, stageAs: 'given/labels/*'),
         val(digest),
         val(count_bytes)
-    path qc_rules
+    path qc_rules, stageAs: 'given/rules/*'
 
     output:
     tuple val(meta), path('section.h5ad'), path('section_qc.json'), optional: true, emit: section

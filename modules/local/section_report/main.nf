@@ -9,8 +9,8 @@ process SECTION_REPORT {
     input:
     // bins: [] for spots of Visium; image, image_qc, features and encoder: [] for a section without them
     tuple val(meta),
-        path(source, stageAs: 'section/*'),
-        path(image, stageAs: 'image/*'),
+        path(source, stageAs: 'given/section/*'),
+        path(image, stageAs: 'given/image/*'),
         path(qc),
         path(image_qc),
         path(features),
@@ -23,7 +23,7 @@ process SECTION_REPORT {
         path(spatial_genes),
         path(umap),
         path(description)
-    path template, stageAs: 'template/*' // report.html and what it includes
+    path template, stageAs: 'given/template/*' // report.html and what it includes
 
     output:
     tuple val(meta), path("${meta.id}/report.html"), optional: true, emit: report
@@ -36,7 +36,7 @@ process SECTION_REPORT {
     def records = [qc: qc, image_qc: image_qc, features_json: features, encoder_json: encoder, training: training]
     def results = [domains: domains, bins: bins, domains_json: domains_json, description: description]
     def tables = [markers: markers, spatial_genes: spatial_genes, umap: umap]
-    def files = [source: source, image: image, template: 'template/report.html']
+    def files = [source: source, image: image, template: 'given/template/report.html']
     """
     # code ${task.ext.code}
     section_report.py ${options([sample: meta.id, outdir: meta.id])} ${options(files)} --failure failure.json \\

@@ -7,8 +7,8 @@ process TILE_IMAGE {
     ext code: { codeDigest('tile_image.py') }, bytes: { image ? image.size().intdiv(10) : 0 }
 
     input:
-    tuple val(meta), path(section), path(source, stageAs: 'section/*'), path(image, stageAs: 'image/*')
-    path qc_rules
+    tuple val(meta), path(section), path(source, stageAs: 'given/section/*'), path(image, stageAs: 'given/image/*')
+    path qc_rules, stageAs: 'given/rules/*'
 
     output:
     tuple val(meta), path('patches.h5'), emit: patches, optional: true

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import TensorProto, helper
-from torch import nn
 
 from efnst.encoder.efficientnet import run_graph
 from efnst.encoder.own import Declaration, export_own_encoder, read_declaration
@@ -66,25 +64,6 @@ def test_larger_patches_are_resized(tmp_path: Path) -> None:
     twice = np.repeat(np.repeat(PATCHES // 2 + 64, 2, 1), 2, 2)
     expected = ((twice / 255).mean((1, 2)) - DECLARED.mean) / DECLARED.std
     assert np.allclose(run_graph(tmp_path / "encoder.onnx", twice), expected, atol=0.02)
-
-
-class Pool(nn.Module):
-    """The mean of each channel."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images.mean((2, 3))
-
-
-def test_a_torchscript_encoder(tmp_path: Path) -> None:
-    torch.jit.script(Pool()).save(str(tmp_path / "own.pt"))
-    assert export_own_encoder(tmp_path / "own.pt", DECLARED, tmp_path / "encoder.onnx") == 3
-    assert np.allclose(run_graph(tmp_path / "encoder.onnx", PATCHES), mean_colour(), atol=1e-4)
-
-
-def test_torchscript_that_takes_something_else(tmp_path: Path) -> None:
-    torch.jit.trace(nn.Linear(5, 2), torch.zeros(1, 5)).save(str(tmp_path / "own.pt"))
-    with pytest.raises(EfnstError, match=r"Expected `own\.pt` to be TorchScript that takes images \(3, 16, 16\)"):
-        export_own_encoder(tmp_path / "own.pt", DECLARED, tmp_path / "encoder.onnx")
 
 
 MIXING = [

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from efnst.inputs.checksums import N_BLOCKS, OF_FILES, SAMPLED, WHOLE, WHOLE_BYTES, file_checksum, input_checksums
-from efnst.inputs.feature_matrix import BLOCK_BYTES
+from efnst.inputs.checksums import (
+    BLOCK_BYTES,
+    N_BLOCKS,
+    OF_FILES,
+    SAMPLED,
+    WHOLE,
+    WHOLE_BYTES,
+    file_checksum,
+    input_checksums,
+)
 from efnst.simulation.forms import pack
 
 

@@ -315,7 +315,7 @@ class Explosive:
 
 
 def test_pickles_are_never_opened(folder: Path, tmp_path: Path, plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In .npz and .h5ad: refused or left alone, and in any case not run; test_hostile_stores.py has those of zarr."""
+    """In .npz and .h5ad: refused or left alone, and in any case not run; of zarr see tests/hostile/test_stores.py."""
     import pickle
 
     import h5py

@@ -1,0 +1,66 @@
+"""JSON and YAML that people write: of bounded size and depth, with numbers that are numbers.
+
+A few bytes of YAML aliases can stand for 10^9 values, and brackets a million deep or numbers of thousands of digits
+break what reads them: each of these becomes the one error that such a text ends in anyway.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import yaml
+
+from efnst.errors import damaged, reading
+
+MAX_BYTES = 10_000_000  # of a file
+MAX_YAML_CHARACTERS = 1_000_000  # 8,000 sections; reading them takes 10 s
+MAX_MEANT = 10_000_000  # characters of YAML with every alias written out
+
+
+def document_text(path: Path) -> str:
+    """The text of a file, which must be UTF-8 and small."""
+    with reading(path), path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    if len(content) > MAX_BYTES:
+        raise damaged(path, f"more than {MAX_BYTES} bytes")
+    return text
+
+
+def load_json(text: str) -> object:
+    """What a JSON text holds; ValueError where it is none, NaN and infinity, which JSON does not have, included."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("brackets within brackets without end") from error
+
+
+def load_yaml(text: str, kind: type[yaml.BaseLoader] | type[yaml.SafeLoader]) -> object:
+    """What a YAML text holds, by a loader that makes no objects; YAMLError where it is none or means too much."""
+    if len(text) > MAX_YAML_CHARACTERS:
+        raise yaml.YAMLError(f"more than {MAX_YAML_CHARACTERS} characters")
+    loader = kind(text)
+    try:
+        node = loader.get_single_node()
+        if node is not None and _meant(node, {}) > MAX_MEANT:
+            raise yaml.YAMLError("aliases that stand for more than anybody wrote")
+        return None if node is None else loader.construct_document(node)
+    except (RecursionError, ValueError) as error:  # ValueError: for numbers of more digits than Python reads
+        raise yaml.YAMLError(str(error)) from error
+    finally:
+        loader.dispose()
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} instead of a number")
+
+
+def _meant(node: yaml.Node, known: dict[int, float]) -> float:
+    """Characters that a node stands for, with every alias written out: without end where it holds itself."""
+    if isinstance(node, yaml.ScalarNode):
+        return len(node.value) + 1
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        parts = [part for entry in node.value for part in (entry if isinstance(entry, tuple) else (entry,))]
+        known[id(node)] = 1 + sum(_meant(part, known) for part in parts)
+    return known[id(node)]
