@@ -22,7 +22,7 @@ def unpacked(layer: dict) -> np.ndarray:
 
 def made(grid: str) -> tuple[AnnData, View]:
     """Bins of an array, some of which are missing, and the plane of their report."""
-    row, column = [*np.indices((9, 12)).reshape(2, -1), [3], [5]]
+    row, column = np.indices((9, 12)).reshape(2, -1) + np.array([[3], [5]])
     kept = np.random.default_rng(0).random(len(row)) > 0.2
     row, column = row[kept], column[kept]
     domains = pd.Categorical((1 + (column > 9)).astype(str))
