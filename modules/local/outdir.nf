@@ -12,8 +12,8 @@ def overwritten(inputs, outdir, samples) {
 
 // The inputs that a row of the samplesheet names, as `overwritten` takes them.
 def inputsOf(row) {
-    def columns = row.problem ? [] : ['section', 'image', 'labels'].findAll { column -> row[column] && row[column] != 'none' }
-    return columns.collect { column -> ["${row.id}, column ${column}", row[column]] }
+    def columns = ['section', 'image', 'labels'].findAll { column -> row[column] && row[column] != 'none' }
+    return (row.problem ? [] : columns).collect { column -> ["${row.id}, column ${column}", row[column]] }
 }
 
 // The places of `taken` that the input is or lies in.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
 from efnst.errors import EfnstError
 from efnst.inputs.feature_matrix import EXPRESSION, Matrix, as_counts, require_unique
@@ -25,12 +25,29 @@ def choose_counts(samples: Mapping[str, Callable[[], np.ndarray]], name: str) ->
         is_number = values.dtype.kind in "fiub"
         if is_number and np.isfinite(values).all() and (values >= 0).all() and (values == np.rint(values)).all():
             return place
-        shown = next((value for value in values if not is_number or value != np.rint(value) or value < 0), "no numbers")
-        seen.append(f"{place} (with {shown:.4g})" if is_number else f"{place} (with {shown})")
+        wrong = (
+            f"{value:.4g}" if is_number else str(value) for value in values if not is_number or not _is_whole(value)
+        )
+        seen.append(f"{place} (with {next(wrong, 'no numbers')})")
     raise EfnstError(
         f"Expected raw counts in {name}, found values that are none in {', '.join(seen) or 'no matrix'}: "
         "put the raw counts into X, a layer named counts, or .raw."
     )
+
+
+def _is_whole(value: float) -> bool:
+    """Whether a number is a count."""
+    return bool(np.isfinite(value) and value >= 0 and value == np.rint(value))
+
+
+def sound(matrix: object, name: str) -> object:
+    """A matrix, refused where it is sparse and names rows or columns that it does not have: SciPy reads beyond it."""
+    if issparse(matrix):
+        try:
+            matrix.check_format(full_check=True)
+        except ValueError as error:
+            raise EfnstError(f"Expected a sound matrix in {name}, found that {error}: write the file again.") from error
+    return matrix
 
 
 def matrix_of(counts: csr_matrix, obs: pd.DataFrame, var: pd.DataFrame, name: str) -> Matrix:

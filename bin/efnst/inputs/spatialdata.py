@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from efnst.errors import EfnstError, reading
-from efnst.inputs.annotated import LAYERS, choose_counts, features_of, is_on_array, matrix_of, positions_of
+from efnst.inputs.annotated import LAYERS, choose_counts, features_of, is_on_array, matrix_of, positions_of, sound
 from efnst.inputs.links import require_own_files
 from efnst.inputs.source import Source
 
@@ -35,7 +35,11 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
     places = _places(table)
     place = choose_counts({key: lambda values=values: _sample(values) for key, values in places.items()}, path.name)
     var = table.raw.var if place == "raw.X" else table.var
-    counts = csr_matrix(places[place]) if with_counts else csr_matrix((table.n_obs, len(var)), dtype=np.int32)
+    counts = (
+        csr_matrix(sound(places[place], path.name))
+        if with_counts
+        else csr_matrix((table.n_obs, len(var)), dtype=np.int32)
+    )
     keys = table.obs[table.uns[TABLE_ATTRIBUTES]["instance_key"]]
     if not keys.isin(shapes.index).all() or not shapes.index.is_unique:
         raise EfnstError(

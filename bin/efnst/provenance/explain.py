@@ -189,7 +189,7 @@ def _own_record(path: Path) -> dict:
         try:
             with opened(path) as file:
                 record, facts = read_elem(file["uns/efnst"]), read_elem(file["uns/section"])
-        except (OSError, KeyError) as error:
+        except (OSError, KeyError, EfnstError) as error:
             raise EfnstError(f"Expected a result of efnst in `{path.name}`, found none: {error}.") from error
         return {"sample": str(facts["sample"])} | compact(record)
     if path.suffix == ".geojson":
