@@ -20,9 +20,9 @@ def run_apart(seconds: float, work: Callable[..., object], *arguments: object) -
     """What `work(*arguments)` returns, which has `seconds` of computing for it, all threads together.
 
     It runs in a new process, so that neither an endless loop nor a crash inside of a library takes this one along; both
-    raise `NotAnsweredError`. An `EfnstError` is passed on, any other error is a bug: RuntimeError, with its traceback
-    in the log. Raises MemoryError where the machine killed the process. The clock does not count, up to `WAIT` times as
-    long: where many run at once, all of them are slow.
+    raise `NotAnsweredError`. The clock does not count, up to `WAIT` times as long: where many run at once, all of them
+    are slow. An `EfnstError` and what the machine lacked are passed on, MemoryError also where the machine killed the
+    process. Any other error is a bug: RuntimeError, with its traceback in the log.
     """
     context = get_context("spawn")  # a fork would inherit locks of threads that it does not have
     receiver, sender = context.Pipe(duplex=False)
@@ -45,18 +45,18 @@ def run_apart(seconds: float, work: Callable[..., object], *arguments: object) -
     finally:
         process.kill()
         process.join()
-    if isinstance(outcome, EfnstError):
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
 def _answer(sender: Connection, seconds: float, work: Callable[..., object], *arguments: object) -> None:
-    """In the process: send what the work returns, or the error for the user that it ended in."""
+    """In the process: send what the work returns, or the error that it ended in, of the user's or the machine."""
     used = resource.getrusage(resource.RUSAGE_SELF)  # for what was imported
     most = math.ceil(used.ru_utime + used.ru_stime + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
     try:
         outcome = work(*arguments)
-    except EfnstError as error:
+    except (EfnstError, OSError, MemoryError) as error:
         outcome = error
     sender.send(outcome)
