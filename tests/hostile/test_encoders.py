@@ -123,7 +123,7 @@ def test_weights_that_lie_elsewhere_are_not_read(place: str, location: str, entr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("build", "found"), [(endless, "it computed for more than 20 s"), (huge, ".*")])
+@pytest.mark.parametrize(("build", "found"), [(endless, "it (computed for|took) more than"), (huge, ".*")])
 def test_graphs_without_end_or_measure_are_refused_in_time(
     build: Callable[[Path], Path], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
