@@ -5,7 +5,6 @@ comes after it, so that a mistake of ours keeps its traceback. Damage that we fi
 """
 
 import csv
-import errno
 import struct
 import tarfile
 import zipfile
@@ -14,29 +13,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from efnst.machine import lack_of, require_readable
+
 UNREADABLE = (  # what readers raise for a damaged file
     *(OSError, EOFError, RuntimeError, SyntaxError, ArithmeticError, LookupError, ValueError),
     *(csv.Error, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-INPUT_LOST = (errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT)
-NO_MEMORY = (errno.ENOMEM,)
-
-
 class EfnstError(Exception):
     """Bad input or options: the message says what was found, what was expected and what to do."""
 
-
-def machine_status(error: BaseException) -> int | None:
-    """The exit status of what the machine lacked, so that the task is tried again; None for any other error.
-
-    As conf/base.config has them: 104 input or output lost, 137 out of memory, 175 disk full.
-    """
-    if isinstance(error, MemoryError):
-        return 137
-    number = error.errno if isinstance(error, OSError) else None
-    statuses = dict.fromkeys(INPUT_LOST, 104) | dict.fromkeys(NO_MEMORY, 137) | dict.fromkeys(DISK_FULL, 175)
-    return statuses.get(number)
+    quotes_files = True  # its words are no sign of what the machine lacked (machine.py)
 
 
 def damaged(path: Path, what: object) -> EfnstError:
@@ -56,8 +42,9 @@ def reading(path: Path, *also: type[Exception]) -> Iterator[None]:
     except EfnstError:  # already says what is wrong
         raise
     except (*UNREADABLE, *also) as error:
-        if machine_status(error) is not None:
+        if lack_of(error):
             raise
+        require_readable(path)
         raise damaged(path, error) from error
 
 

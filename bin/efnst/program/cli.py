@@ -16,7 +16,8 @@ from typing import Annotated, get_type_hints
 import typer
 
 from efnst import __version__
-from efnst.errors import EfnstError, machine_status
+from efnst.errors import EfnstError
+from efnst.machine import lack_of
 from efnst.program.options import is_options, options_from_text, parameters_of
 from efnst.program.parameters import help_of, known_parameters
 
@@ -38,23 +39,29 @@ def run(main: Callable[..., None]) -> None:
     failure = _option(sys.argv, "--failure")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command()(with_options(main))
+    sample = _option(sys.argv, "--sample") or ""
     try:
         app()
-    except EfnstError as error:
-        sample = _option(sys.argv, "--sample") or ""
-        reason = f"{sample}: {error}" if sample else str(error)
-        print(f"{step}: {reason}", file=sys.stderr)
-        if failure is None:
-            sys.exit(2)
-        from efnst.records.base import write_record
-        from efnst.records.cohort import Failure
-
-        write_record(Path(failure), Failure(sample=sample, step=step, reason=reason))
-    except (OSError, MemoryError) as error:
-        if (status := machine_status(error)) is None:
+    except Exception as error:
+        lack = lack_of(error)
+        if lack is None and not isinstance(error, EfnstError):
             raise
-        traceback.print_exc()
-        sys.exit(status)
+        reason = f"{sample}: " if sample else ""
+        reason += f"{lack.what} ({error}). The step has to be run again." if lack else str(error)
+        if lack:
+            traceback.print_exc()
+        print(f"{step}: {reason}", file=sys.stderr)
+        if lack or failure is None:
+            sys.exit(lack.status if lack else 2)
+        _write_failure(Path(failure), sample, step, reason)
+
+
+def _write_failure(path: Path, sample: str, step: str, reason: str) -> None:
+    """Write the record of a section that ends here."""
+    from efnst.records.base import write_record
+    from efnst.records.cohort import Failure
+
+    write_record(path, Failure(sample=sample, step=step, reason=reason))
 
 
 def with_options(main: Callable[..., None]) -> Callable[..., None]:
