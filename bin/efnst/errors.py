@@ -31,6 +31,26 @@ def damaged(path: Path, what: object) -> EfnstError:
     return EfnstError(f"Expected a complete {path.name}, found that it cannot be read ({text}): copy the file again.")
 
 
+def not_allowed(path: object) -> EfnstError:
+    """The error for a file or folder that may not be read."""
+    return EfnstError(
+        f"Expected to be allowed to read `{path}`, found that this user is not: have its permissions changed "
+        "(`chmod -R a+rX`), or give a copy."
+    )
+
+
+def said_of(error: Exception) -> str:
+    """What a user is told of an error in reading one of several inputs; a mistake of ours is raised again."""
+    lack = lack_of(error)
+    if lack:
+        return f"{lack.what} ({error})."
+    if isinstance(error, PermissionError):
+        return str(not_allowed(error.filename))
+    if isinstance(error, EfnstError):
+        return str(error)
+    raise error
+
+
 @contextmanager
 def reading(path: Path, *also: type[Exception]) -> Iterator[None]:
     """Turn what a reader raises for a damaged file, in one of many ways, into an error for the user.
@@ -44,6 +64,8 @@ def reading(path: Path, *also: type[Exception]) -> Iterator[None]:
     except (*UNREADABLE, *also) as error:
         if lack_of(error):
             raise
+        if isinstance(error, PermissionError):
+            raise not_allowed(path) from error
         require_readable(path)
         raise damaged(path, error) from error
 

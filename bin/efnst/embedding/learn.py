@@ -1,8 +1,12 @@
 """The learning step as a whole: neighbour weights, augmentation, features, networks, embeddings."""
 
+import ctypes
 import multiprocessing
+import signal
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +27,7 @@ from efnst.genes.expression import log_normalise
 from efnst.program.options import given_values
 
 BASELINE_DIFFUSION = 0.5
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 MANY_SPOTS = 20_000  # from here on one training at a time, for memory
 _SHARED: dict[str, tuple] = {}  # in a worker: the further arguments of `_run`
 
@@ -124,8 +129,11 @@ def _run_all(
     if workers == 1:
         return [_run(training, shared, options, device) for training in tqdm(trainings, **progress)]
     context = multiprocessing.get_context(_start_method())
-    with ProcessPoolExecutor(workers, context, _share, (shared, options, device)) as pool:
-        return list(tqdm(pool.map(_run_in_worker, trainings), **progress))
+    try:
+        with ProcessPoolExecutor(workers, context, _share, (shared, options, device)) as pool:
+            return list(tqdm(pool.map(_run_in_worker, trainings), **progress))
+    except BrokenProcessPool as error:
+        raise MemoryError("A training was killed, as the system does where memory runs out.") from error
 
 
 def _start_method() -> str:
@@ -142,7 +150,9 @@ def _run(
 
 
 def _share(*arguments: object) -> None:
-    """Keep in a worker what `_run` is given beside a training."""
+    """Keep in a worker what `_run` is given beside a training; the worker ends with the program that started it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _SHARED["arguments"] = arguments
 
 

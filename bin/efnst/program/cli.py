@@ -16,7 +16,7 @@ from typing import Annotated, get_type_hints
 import typer
 
 from efnst import __version__
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, not_allowed
 from efnst.machine import lack_of
 from efnst.program.options import is_options, options_from_text, parameters_of
 from efnst.program.parameters import help_of, known_parameters
@@ -44,6 +44,8 @@ def run(main: Callable[..., None]) -> None:
         app()
     except Exception as error:
         lack = lack_of(error)
+        if isinstance(error, PermissionError):
+            error = not_allowed(error.filename)
         if lack is None and not isinstance(error, EfnstError):
             raise
         reason = f"{sample}: " if sample else ""
