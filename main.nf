@@ -290,9 +290,11 @@ def claim(outdir) {
         return null
     }
     folder.mkdirs()
-    def options = [java.nio.file.StandardOpenOption.CREATE, java.nio.file.StandardOpenOption.WRITE]
-    def lock = java.nio.channels.FileChannel.open(folder.resolve('.lock'), *options).tryLock()
-    return lock ?: error("Expected --outdir for this run alone, found that another run is writing to ${outdir}: wait for its end, or name another folder.")
+    def lock = new RandomAccessFile(folder.resolve('.lock').toFile(), 'rw').channel.tryLock()
+    return lock ?: error(
+        "Expected --outdir for this run alone, found that another run writes to ${outdir}. Wait for its end, or name " +
+            'another folder.'
+    )
 }
 
 // A failed section's record; with --strict it ends the run.

@@ -19,6 +19,8 @@ UNREADABLE = (  # what readers raise for a damaged file
     *(OSError, EOFError, RuntimeError, SyntaxError, ArithmeticError, LookupError, ValueError),
     *(csv.Error, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
+
+
 class EfnstError(Exception):
     """Bad input or options: the message says what was found, what was expected and what to do."""
 

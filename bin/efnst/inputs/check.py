@@ -24,9 +24,13 @@ def check_rows(sheet: Samplesheet, schema: dict, base: str, expression_rep: str 
     checked = Checked(problems=problems)
     for row in sheet.rows:
         alone, wrong = sections(replace(sheet, rows=[row], problems=[]), schema, {}, base)
-        checked.problems += [f"{row.place} ({section['id']}), {section['problem']}" for section in alone if section["problem"]]
-        if not wrong and not alone[0]["problem"]:
-            _check_files(alone[0], f"{row.place} ({row.cells['sample']})", expression_rep, checked)
+        if wrong:
+            continue
+        section, where = alone[0], f"{row.place} ({row.cells['sample']})"
+        if section["problem"]:
+            checked.problems.append(f"{where}, {section['problem']}")
+        else:
+            _check_files(section, where, expression_rep, checked)
     return checked
 
 
