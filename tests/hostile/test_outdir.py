@@ -58,12 +58,12 @@ def test_a_run_holds_its_folder_to_its_end(project: Path, sheet: Path, tmp_path:
     assert held == set(LOCKS) and not any(locked(info / name) for name in LOCKS)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 150 kB."""
+@pytest.fixture(params=["150k", "2400k"], ids=["results", "reports of Nextflow"])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system that has no room for the results, or none for what Nextflow writes in the end."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=150k", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", folder]
     if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("this machine does not let us mount a small file system")
     yield folder
@@ -78,5 +78,4 @@ def test_a_full_folder_of_results_is_no_success(
 ) -> None:
     run = efnst(tmp_path, "--input", sheet, outdir=str(small_disk / "results"))
     assert run.status != 0
-    assert "No space left on device" in run.output or "could not be written" in run.output
-    assert "efnst: the cohort's report is" not in run.output
+    assert "No space left on device" in run.output
