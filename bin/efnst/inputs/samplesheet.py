@@ -18,7 +18,7 @@ from efnst.program.parameters import coerce, errors_by_name, expectation, found_
 URI = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
 PATH_FORMATS = ("file-path", "directory-path")
 # Nextflow's own scripts would act on these, or lose them; it escapes all else, `$(…)` included.
-UNSTAGED = re.compile(r"[*?\[\]{}\x00-\x1f\x7f]|\$[\w$@#-]")
+UNSTAGED = re.compile(r"[*?\[\]{}\x00-\x1f\x7f-\x9f]|\$[\w$@#-]")
 
 
 @dataclass(frozen=True)
