@@ -75,8 +75,10 @@ def copy_project(copy: Path, *more: str) -> Path:
 
 @pytest.fixture(scope="session")
 def efnst(project: Path) -> Efnst:
-    """`./efnst run OPTIONS…` of the copy of the project, started in `folder`, where .nextflow and work stay, by a command
-    `prefix` where there is one."""
+    """`./efnst run OPTIONS…` of the copy of the project, started in `folder`, where .nextflow and work stay.
+
+    `prefix` is a command that starts it.
+    """
     return launcher_of(project)
 
 

@@ -79,7 +79,9 @@ def broken(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory)
     rows.append({"sample": "unasked", "section": str(cohort / "sim_nested" / "outs"), "image": "none"})
     sheet = write_sheet(folder / "sheet.csv", *rows)
     ordinary = ORDINARY if os.getuid() == 0 else ()
-    return Broken(sheet, efnst(folder, *QUICK, "--input", sheet, prefix=("env", "LC_ALL=C", *ordinary)), repaired, intact)
+    return Broken(
+        sheet, efnst(folder, *QUICK, "--input", sheet, prefix=("env", "LC_ALL=C", *ordinary)), repaired, intact
+    )
 
 
 def test_the_run_ends_well_and_the_sound_section_is_finished(broken: Broken) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import h5py
 
-from efnst.errors import UNREADABLE, EfnstError, said_of
+from efnst.errors import EfnstError, reading, said_of
 from efnst.inputs.archive import is_archive
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, find_files, is_outs
-from efnst.machine import require_readable
+from efnst.machine import lack_of
 from efnst.names import NO_IMAGE
 
 MAX_DEPTH = 8
@@ -104,13 +104,11 @@ def _is_section_file(path: Path, notes: list[str]) -> bool:
     if holds is None:
         return False
     try:
-        try:
+        with reading(path):
             return holds(path)
-        except UNREADABLE:
-            require_readable(path)
-            return False
-    except OSError as error:
-        notes.append(f"{path}: left out. {said_of(error)}")
+    except (OSError, EfnstError) as error:
+        if lack_of(error) or isinstance(error.__cause__, PermissionError):
+            notes.append(f"{path}: left out. {said_of(error)}")
         return False
 
 

@@ -1,4 +1,4 @@
-"""What is shown to a person: control characters that come from files are written out, so that no terminal obeys them."""
+"""What is shown to a person: control characters of files are written out, so that no terminal obeys them."""
 
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from typing import TextIO
