@@ -106,9 +106,11 @@ def _is_section_file(path: Path, notes: list[str]) -> bool:
     try:
         with reading(path):
             return holds(path)
-    except (OSError, EfnstError) as error:
+    except Exception as error:
         if lack_of(error) or isinstance(error.__cause__, PermissionError):
             notes.append(f"{path}: left out. {said_of(error)}")
+        elif not isinstance(error, EfnstError):
+            raise
         return False
 
 
