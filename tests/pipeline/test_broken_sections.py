@@ -24,10 +24,10 @@ REASONS = {
 UNUSABLE = {
     "brackets": ("{}/s[1]", "expected a path without *?[]{}, $NAME and line breaks; rename it"),
     "braces": ("{}/{{a,b}}", "expected a path without *?[]{}, $NAME and line breaks; rename it"),
-    "escapes": ("{}/\033[31mred\x9b0m", "\\u001b[31mred\\u009b0m"),
+    "escapes": ("{}/\033[31mred\x9b0m", "\\u001b[31mred\\x9b0m"),
     "home": ("~/outs", "expected a path without ~; write it in full"),
     "scheme": ("foo://bar/outs", "cannot be reached (Cannot a find a file system provider for scheme: foo)"),
-    "nul": ("file://{}/a%00b", "cannot be reached"),
+    "nul": ("file://{}/a%00b", "which does not exist"),
     "below_a_file": ("{}/sim_layers/labels.csv/outs", "which does not exist"),
     "long": ("{}/" + 300 * "a", "which does not exist"),
     "secret": ("https://user:topsecret@127.0.0.1:9/a.h5ad", "expected an address without password and query"),
