@@ -15,8 +15,9 @@ include { READ_SECTION } from './modules/local/read_section'
 include { SECTION_REPORT } from './modules/local/section_report'
 include { TILE_IMAGE } from './modules/local/tile_image'
 include { folderDigest } from './modules/local/digests'
-include { fileProblems ; platformProblems ; textProblems } from './modules/local/platform'
+include { fileProblem ; isLocal ; withoutSecrets } from './modules/local/addresses'
 include { inputsOf ; overwritten } from './modules/local/outdir'
+include { pathProblems ; platformProblems ; secretProblems ; textProblems } from './modules/local/platform'
 include { countBytes } from './modules/local/sizes'
 include { isTrue } from './modules/local/values'
 
@@ -159,11 +160,12 @@ workflow {
         exit(0)
     }
     refuse(params, workflow.workDir.toUriString(), workflow.stubRun)
+    lock = claim(params.outdir)
     sheet = file(params.input, glob: false)
     CHECK_INPUTS(
-        channel.of(sheet).collectFile(name: sheet.name ==~ /(?i).+\.ya?ml/ ? 'samplesheet.yaml' : 'samplesheet.csv'),
+        channel.of(sheet).map { path -> sheetCopy(path) }.collectFile(name: sheet.name ==~ /(?i).+\.ya?ml/ ? 'samplesheet.yaml' : 'samplesheet.csv'),
         sheet.toAbsolutePath().parent.toUriString(),
-        channel.of(groovy.json.JsonOutput.toJson(params)).collectFile(name: 'parameters.json'),
+        channel.of(withoutSecrets(groovy.json.JsonOutput.toJson(params))).collectFile(name: 'parameters.json'),
         [file("${projectDir}/nextflow_schema.json"), file("${projectDir}/assets/samplesheet_schema.json")],
     )
     channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
@@ -172,7 +174,7 @@ workflow {
         .combine(CHECK_INPUTS.out.sections.map { listed -> besideResults(listed) }.splitJson())
         .map { _sound, row -> [[id: row.id], sectionFiles(row)] }
         .branch { _meta, files ->
-            missing: files.missing
+            unusable: files.problem
             found: true
         }
 
@@ -187,19 +189,20 @@ workflow {
         files("${projectDir}/assets/section_report/*").sort(),
     )
 
-    missing = checked.missing.collectFile { meta, files -> ["${meta.id}.json", missingRecord(meta.id, files.missing)] }
+    unusable = checked.unusable.collectFile { meta, files -> ["${meta.id}.json", failureRecord(meta.id, files.problem)] }
     COHORT_SUMMARY(
         CHECK_INPUTS.out.sections,
         inOrder(FIND_DOMAINS.out.summaries),
         inOrder(FIND_DOMAINS.out.thumbnails),
         inOrder(FIND_DOMAINS.out.pseudobulk),
-        inOrder(FIND_DOMAINS.out.failures.mix(missing).map { failure -> accepted(failure) }),
+        inOrder(FIND_DOMAINS.out.failures.mix(unusable).map { failure -> accepted(failure) }),
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
     )
     MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: [])
 
     workflow.onComplete = {
+        lock?.release()
         if (workflow.success) {
             log.info("efnst: the cohort's report is ${params.outdir}/multiqc_report.html")
         }
@@ -208,12 +211,15 @@ workflow {
 
 // Ends the run where a look at the parameters and at this machine already says that it cannot be done.
 def refuse(settings, work, is_stub) {
-    if (!settings.input || !file(settings.input, glob: false).exists()) {
-        def found = settings.input ? "`${settings.input}`, which does not exist" : 'nothing'
-        error("Expected --input to name a samplesheet, found ${found}. `--help` lists the parameters.")
+    def secrets = secretProblems(settings)
+    def sheet_problem = secrets ? null : settings.input ? fileProblem(settings.input) : 'found nothing'
+    if (sheet_problem) {
+        def found = settings.input ? "found `${settings.input}`, ${sheet_problem}" : sheet_problem
+        error("Expected --input to name a samplesheet, ${found}. `--help` lists the parameters.")
     }
-    def problems = textProblems(settings) + fileProblems(settings) + (is_stub ? [] : platformProblems(settings, work))
-    problems += settings.outdir ? overwritten(ownInputs(settings), settings.outdir, []) : []
+    def here = is_stub ? [] : platformProblems(settings, work)
+    def over = settings.outdir ? overwritten(ownInputs(settings), settings.outdir, []) : []
+    def problems = secrets ?: textProblems(settings) + pathProblems(settings) + here + over
     if (problems) {
         error((['This run could not do what it was asked to:'] + problems).join('\n  '))
     }
@@ -242,7 +248,7 @@ def withDeclaration(encoder) {
 // What only Nextflow knows of this run, as JSON, for `efnst explain`.
 def runRecord() {
     def record = [
-        command: workflow.commandLine,
+        command: withoutSecrets(workflow.commandLine),
         launch_dir: workflow.launchDir.toString(),
         project_dir: workflow.projectDir.toString(),
         profile: workflow.profile,
@@ -254,11 +260,20 @@ def runRecord() {
     return groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(record)) + '\n'
 }
 
-// The files of one row of the samplesheet; `missing` lists those that do not exist.
+// The samplesheet as a task gets it. Bytes that are no UTF-8 stay, for the task to complain of.
+def sheetCopy(sheet) {
+    return withoutSecrets(new String(sheet.bytes, 'ISO-8859-1')).getBytes('ISO-8859-1')
+}
+
+// The files of one row of the samplesheet; where `problem` says what is wrong with them, there are none.
 def sectionFiles(row) {
     def use_image = row.image != 'none' && isTrue(params.use_image)
     def given = [section: row.section, image: use_image ? row.image : '', labels: row.labels]
     def paths = given.findAll { _column, path -> path }
+    def problem = row.problem ?: filesProblem(paths)
+    if (problem) {
+        return [problem: problem]
+    }
     def found = paths.collectEntries { column, path -> [column, file(path, glob: false)] }
     return [
         source: found.section,
@@ -267,8 +282,14 @@ def sectionFiles(row) {
         labels: found.labels ?: [],
         use_image: use_image,
         n_domains: row.n_domains ?: [], // ASSIGN_DOMAINS chooses
-        missing: paths.findAll { column, _path -> !found[column].exists() },
     ]
+}
+
+// What is wrong with the paths of a section, by column; empty where nothing is.
+def filesProblem(paths) {
+    def problems = paths.collectEntries { column, path -> [column, fileProblem(path)] }.findAll { _column, text -> text }
+    def found = problems.collect { column, text -> "column ${column} names `${paths[column]}`, ${text}" }.join('; ')
+    return found ? "${found}. Correct the path in the samplesheet." : ''
 }
 
 // What READ_SECTION takes of a section's files.
@@ -277,11 +298,23 @@ def toRead(files) {
     return given + [folderDigest(files.source), countBytes(files.source, files.bin_um)]
 }
 
-// The record of a section that names files which do not exist.
-def missingRecord(sample, missing) {
-    def found = missing.collect { column, path -> "column ${column} names `${path}`" }.join(', ')
-    def reason = "${sample}: ${found}, which does not exist. Correct the path in the samplesheet."
-    return groovy.json.JsonOutput.toJson([sample: sample, step: 'check_inputs', reason: reason])
+// The record of a section that names files which no task can get.
+def failureRecord(sample, problem) {
+    return groovy.json.JsonOutput.toJson([sample: sample, step: 'check_inputs', reason: "${sample}: ${problem}".toString()])
+}
+
+// The output folder for this run alone, held until it ends in whatever way; null where there is no such lock.
+def claim(outdir) {
+    def folder = file("${outdir}/pipeline_info", glob: false)
+    if (!isLocal(folder)) {
+        return null
+    }
+    folder.mkdirs()
+    def lock = new RandomAccessFile(folder.resolve('.lock').toFile(), 'rw').channel.tryLock()
+    return lock ?: error(
+        "Expected --outdir for this run alone, found that another run writes to ${outdir}. Wait for its end, or name " +
+            'another folder.'
+    )
 }
 
 // A failed section's record; with --strict it ends the run.

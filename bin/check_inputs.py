@@ -38,6 +38,7 @@ def main(
     """
     from efnst.inputs.samplesheet import absolute_base, read_samplesheet, sections
     from efnst.program.parameters import check_parameters, problem_list, read_parameters, read_schema
+    from efnst.program.terminal import printable
     from efnst.records.base import write_record
     from efnst.records.cohort import SheetRow
 
@@ -53,7 +54,7 @@ def main(
         except EfnstError as error:
             found.append(f"{sheet_name}: {error}")
 
-    message = problem_list(found, "the parameters and the samplesheet")
+    message = printable(problem_list(found, "the parameters and the samplesheet"))
     if message and problems is None:
         raise EfnstError(message)
     if problems is not None:

@@ -36,6 +36,7 @@ def main(
     tells of it at its end.
     """
     from efnst.errors import EfnstError
+    from efnst.machine import lack_of
 
     for library in ("fontTools", "spatialdata", "matplotlib"):  # they report each step of their own
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -47,6 +48,8 @@ def main(
             WRITERS[name](results, sample, outdir)
             log.info("%s: %s written", sample, name)
         except Exception as error:  # whatever it is, the results and the other exports stay
+            if lack_of(error):
+                raise
             log.exception("%s: %s failed", sample, name)
             wrong.append(f"{name}, {error if isinstance(error, EfnstError) else repr(error)}")
     if wrong:

@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Sourced by ./efnst: gets Python, pip, uv, the Python environment, Java and Nextflow, each once, into the cache folder.
 
+UPPER=5 DEEP=99 # how deep the cache is looked through
+
 say() { echo "efnst: $*" >&2; }
 die() { say "$*"; exit 1; }
 
@@ -38,23 +40,47 @@ obtain() (
   name=$1 what=$2 builder=$3
   shift 3
   folder=$cache/$name-$(key "$@")
-  if [[ ! -d $folder ]]; then
+  if ! is_whole "$folder"; then
     [[ -w $cache ]] || die "Expected $cache to be writable to fetch $what: set EFNST_CACHE to another folder."
     exec 9>"$cache/$name.lock"
     lock LOCK_NB 2>/dev/null || { say "waiting for another efnst that fetches $what"; lock 0; }
   fi
-  if [[ ! -d $folder ]]; then
+  if ! is_whole "$folder"; then
+    [[ ! -d $folder ]] || say "found $folder incomplete: it is made again"
+    rm -rf "$folder"
     trap 'rm -rf "$folder.part"; say "could not fetch $what (see above); the same command tries again"' EXIT
     rm -rf "$folder.part" # what an interrupted run left
     mkdir "$folder.part"
     say "fetching $what into $cache"
     cd "$folder.part" # away from settings for pip and uv that the current folder may have
     "$builder" "$folder.part" >&2
+    content "$folder.part" > "$folder.content"
     mv "$folder.part" "$folder"
     trap - EXIT
   fi
   echo "$folder"
 )
+
+# is_whole FOLDER: whether a folder holds what it held when it was made: cleaners of old files take parts. All files are
+# counted by \`setup\`, the upper ones by every command. A folder from before there were such records is taken as it is.
+is_whole() {
+  [[ -d $1 && -n $(ls -A "$1") ]] || return 1
+  [[ -s $1.content ]] || content "$1" 2>/dev/null > "$1.content" || return 0
+  local depth=$UPPER files bytes was_files was_bytes
+  [[ -z ${thorough:-} ]] || depth=$DEEP
+  read -r _ was_files was_bytes < <(grep "^$depth " "$1.content")
+  read -r _ files bytes < <(content "$1" "$depth")
+  ((files >= was_files && bytes >= was_bytes)) # what somebody added is no damage
+}
+
+# content FOLDER [DEPTH]: depth, files and bytes that a folder holds down to there, without what Python compiles.
+content() {
+  local depth
+  for depth in ${2:-$UPPER $DEEP}; do
+    find "$1" -maxdepth "$depth" -name __pycache__ -prune -o -maxdepth "$depth" -type f -printf '%s\n' |
+      awk -v depth="$depth" '{ bytes += $1 } END { printf "%d %d %.0f\n", depth, NR, bytes }'
+  done
+}
 
 # The lock belongs to the open file 9, so it stays with the shell when Python has ended.
 lock() { "$python" -c "from fcntl import *; flock(9, LOCK_EX | $1)"; }

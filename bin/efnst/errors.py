@@ -5,7 +5,6 @@ comes after it, so that a mistake of ours keeps its traceback. Damage that we fi
 """
 
 import csv
-import errno
 import os
 import struct
 import tarfile
@@ -15,29 +14,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from efnst.machine import lack_of, require_readable
+
 UNREADABLE = (  # what readers raise for a damaged file
     *(OSError, EOFError, RuntimeError, SyntaxError, ArithmeticError, LookupError, ValueError),
     *(csv.Error, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-INPUT_LOST = (errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT)
-NO_MEMORY = (errno.ENOMEM,)
 
 
 class EfnstError(Exception):
     """Bad input or options: the message says what was found, what was expected and what to do."""
 
-
-def machine_status(error: BaseException) -> int | None:
-    """The exit status of what the machine lacked, so that the task is tried again; None for any other error.
-
-    As conf/base.config has them: 104 input or output lost, 137 out of memory, 175 disk full.
-    """
-    if isinstance(error, MemoryError):
-        return 137
-    number = error.errno if isinstance(error, OSError) else None
-    statuses = dict.fromkeys(INPUT_LOST, 104) | dict.fromkeys(NO_MEMORY, 137) | dict.fromkeys(DISK_FULL, 175)
-    return statuses.get(number)
+    quotes_files = True  # its words are no sign of what the machine lacked (machine.py)
 
 
 def damaged(path: Path, what: object) -> EfnstError:
@@ -50,6 +38,26 @@ def require_ordinary(path: Path) -> None:
     """Raise an `EfnstError` where a path leads to something else than a file or a folder."""
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise EfnstError(f"Expected `{path}` to be a file, found a pipe, a socket or a device: give a file.")
+
+
+def not_allowed(path: object) -> EfnstError:
+    """The error for a file or folder that may not be read."""
+    return EfnstError(
+        f"Expected to be allowed to read `{path}`, found that this user is not: have its permissions changed "
+        "(`chmod -R a+rX`), or give a copy."
+    )
+
+
+def said_of(error: Exception) -> str:
+    """What a user is told of an error in reading one of several inputs; a mistake of ours is raised again."""
+    lack = lack_of(error)
+    if lack:
+        return f"{lack.what} ({error})."
+    if isinstance(error, PermissionError):
+        return str(not_allowed(error.filename))
+    if isinstance(error, EfnstError):
+        return str(error)
+    raise error
 
 
 @contextmanager
@@ -65,8 +73,11 @@ def reading(path: Path, *also: type[Exception]) -> Iterator[None]:
     except EfnstError:  # already says what is wrong
         raise
     except (*UNREADABLE, *also) as error:
-        if machine_status(error) is not None:
+        if lack_of(error):
             raise
+        if isinstance(error, PermissionError):
+            raise not_allowed(path) from error
+        require_readable(path)
         raise damaged(path, error) from error
 
 

@@ -2,6 +2,8 @@
 // Nextflow itself hashes neither the modules that a program imports nor the files below an input folder. It hashes a
 // script before the values are filled in, with the values of inputs and of task.ext: a digest has to be one of these.
 
+include { isReadable } from './addresses'
+
 // Digest of a program in bin/ and of all modules of bin/efnst/ that it imports, directly or through others.
 def codeDigest(program) {
     def files = withImports([file("${projectDir}/bin/${program}")], [file("${projectDir}/bin/efnst/__init__.py")])
@@ -34,10 +36,12 @@ def folderDigest(folder) {
     return filesBelow(folder, 8).sort().join('\n').md5().take(16)
 }
 
-// One line for each file at most `depth` folders below `path`; Visium HD nests five, a zarr more.
+// One line for each file at most `depth` folders below `path`; Visium HD nests five, a zarr more. A folder that may not
+// be read counts as a file: whoever needs it will say so.
 def filesBelow(path, depth) {
-    if (path.isDirectory()) {
-        return depth > 0 ? path.listFiles().toList().collectMany { child -> filesBelow(child, depth - 1) } : []
+    if (path.isDirectory() && isReadable(path)) {
+        def children = java.nio.file.Files.list(path).withCloseable { listed -> listed.toList() }
+        return depth > 0 ? children.collectMany { child -> filesBelow(child, depth - 1) } : []
     }
     return path.exists() ? ["${path} ${path.size()} ${path.lastModified()}".toString()] : []
 }

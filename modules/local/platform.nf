@@ -1,5 +1,6 @@
 // What would stop a run only after minutes, or hours in a queue, found before anything starts.
 
+include { withoutSecrets } from './addresses'
 include { describedParameters ; isTrue } from './values'
 
 // One line for each thing that `settings` (the parameters) and the work folder's address ask for and that is not there.
@@ -14,11 +15,22 @@ def textProblems(settings) {
     def rules = describedParameters().findAll { _name, about -> about.pattern }
     def given = rules.findAll { name, _about -> settings[name] != null }
     def wrong = given.findAll { name, about -> !(settings[name].toString() ==~ about.pattern) }
-    return wrong.collect { name, about -> "parameter --${name}: found `${settings[name]}`, ${about.errorMessage}" }
+    return wrong.collect { name, about -> "parameter --${name}: found `${withoutSecrets(settings[name].toString())}`, ${about.errorMessage}" }
+}
+
+// Parameters that name a file or folder by an address with a password or a signature.
+def secretProblems(settings) {
+    def names = describedParameters().findAll { name, about -> about.format && settings[name] }.keySet()
+    def shown = names.collectEntries { name -> [name, withoutSecrets(settings[name].toString())] }
+    def wrong = shown.findAll { name, text -> text != settings[name].toString() }
+    return wrong.collect { name, text ->
+        "parameter --${name}: found `${text}`, expected an address without password and query, which were cut out here " +
+            'and would stand in logs; fetch the file, or let Nextflow have the password (its configuration or environment)'
+    }
 }
 
 // What Nextflow cannot bring to a task: its own scripts would act on these characters, or lose them.
-def fileProblems(settings) {
+def pathProblems(settings) {
     def names = ['encoder_weights', 'encoder_onnx', 'qc_rules'].findAll { name -> settings[name] }
     def paths = names.collectEntries { name -> [name, file(settings[name], glob: false).toAbsolutePath().toString()] }
     def wrong = paths.findAll { _name, path -> path =~ /[*?\[\]{}\p{Cntrl}]|\$[\w$@#-]/ }

@@ -1,12 +1,15 @@
 """`kill -9` of Nextflow at random moments, then -resume: the same results, and what was finished is not done again."""
 
+import os
 import random
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 from tests.engines.test_engines import SAMPLES, run
+from tests.hostile.test_signals import nextflow_of
 from tests.support.places import PROJECT
 
 KILLS = 10
@@ -22,9 +25,8 @@ def test_a_run_killed_ten_times_ends_as_one_that_was_not(place: Path, cohort: Pa
     finished: set[str] = set()
     for kill in range(KILLS):
         started = subprocess.Popen([PROJECT / "efnst", *options], cwd=folder, stdout=subprocess.DEVNULL)
-        # the launcher becomes Nextflow: this is its process
         time.sleep(random.Random(kill).uniform(6, max(12, min(25, seconds / 3))))
-        started.kill()
+        os.kill(nextflow_of(started.pid), signal.SIGKILL)
         started.wait()
         log = (folder / ".nextflow.log").read_text()
         again = finished & set(re.findall(r"Submitted process > (.+)", log))

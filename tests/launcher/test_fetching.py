@@ -86,9 +86,41 @@ def test_terminated_build_leaves_nothing(fetching: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("cache/part-*"))
 
 
+@pytest.mark.parametrize("command", ["", "thorough=true; "], ids=["every command", "setup"])
+@pytest.mark.parametrize("damage", ["rm -r deep", "rm first", "rm -rf * .[a-z]*", ": > first"])
+def test_a_cache_that_was_cleaned_is_made_again(fetching: str, tmp_path: Path, damage: str, command: str) -> None:
+    build = "build() { echo built >> ../builds; echo text > first; mkdir deep; echo more > deep/last; }\n"
+    folder = _finish(_start(fetching + build + OBTAIN))[0].strip()
+    assert _finish(_start(fetching + build + command + OBTAIN)) == (f"{folder}\n", "")
+    subprocess.run(["bash", "-c", damage], cwd=folder, check=True)
+    stdout, stderr = _finish(_start(fetching + build + command + OBTAIN))
+    assert stdout.strip() == folder and "incomplete: it is made again" in stderr
+    assert (Path(folder) / "deep" / "last").read_text() == "more\n"
+    assert (tmp_path / "cache" / "builds").read_text() == "built\n" * 2
+
+
+def test_deep_in_a_cache_setup_looks_and_python_may_compile(fetching: str, tmp_path: Path) -> None:
+    build = "build() { mkdir -p 1/2/3/4/5/6; echo text > 1/2/3/4/5/6/file; }\n"
+    folder = Path(_finish(_start(fetching + build + OBTAIN))[0].strip())
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "compiled.pyc").touch()
+    (folder / "added").touch()
+    assert _finish(_start(f"{fetching}{build}thorough=true; {OBTAIN}"))[1] == ""
+    (folder / "1/2/3/4/5/6/file").unlink()
+    assert _finish(_start(fetching + build + OBTAIN))[1] == ""
+    assert "made again" in _finish(_start(f"{fetching}{build}thorough=true; {OBTAIN}"))[1]
+
+
+def test_a_cache_without_a_record_is_taken_as_it_is(fetching: str, tmp_path: Path) -> None:
+    build = "build() { touch file; }\n"
+    folder = _finish(_start(fetching + build + OBTAIN))[0].strip()
+    Path(f"{folder}.content").unlink()
+    assert _finish(_start(fetching + build + OBTAIN)) == (f"{folder}\n", "")
+
+
 def test_other_content_is_another_folder(fetching: str, tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("numpy==1")
-    script = fetching + f"build() {{ :; }}\n obtain part 'a part' build {tmp_path}/lock"
+    script = fetching + f"build() {{ touch file; }}\n obtain part 'a part' build {tmp_path}/lock"
     first = _finish(_start(script))[0]
     assert _finish(_start(script)) == (first, "")
     (tmp_path / "lock").write_text("numpy==2")

@@ -75,16 +75,19 @@ def copy_project(copy: Path, *more: str) -> Path:
 
 @pytest.fixture(scope="session")
 def efnst(project: Path) -> Efnst:
-    """`./efnst run OPTIONS…` of the copy of the project, started in `folder`, where .nextflow and work stay."""
+    """`./efnst run OPTIONS…` of the copy of the project, started in `folder`, where .nextflow and work stay.
+
+    `prefix` is a command that starts it.
+    """
     return launcher_of(project)
 
 
 def launcher_of(project: Path) -> Efnst:
     """What `efnst` is, for any copy of the project."""
 
-    def run(folder: Path, *options: str | Path, outdir: str = "results") -> Run:
+    def run(folder: Path, *options: str | Path, outdir: str = "results", prefix: tuple[str, ...] = ()) -> Run:
         folder.mkdir(exist_ok=True)
-        command = [project / "efnst", "run", *options, "--outdir", outdir]
+        command = [*prefix, project / "efnst", "run", *options, "--outdir", outdir]
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         return Run(ended.returncode, ended.stdout + ended.stderr, folder / outdir)
 

@@ -20,6 +20,24 @@ REASONS = {
     "wrong_scale": "Expected the spots inside the hires image",
     "corrupt_image": "Expected a complete tissue_hires_image.png, found that it cannot be read",
 }
+# Paths that no task can get, and what is said of them; {} is a folder with a sound section.
+UNUSABLE = {
+    "brackets": ("{}/s[1]", "expected a path without *?[]{}, $NAME and line breaks; rename it"),
+    "braces": ("{}/{{a,b}}", "expected a path without *?[]{}, $NAME and line breaks; rename it"),
+    "escapes": ("{}/\033[31mred\x9b0m", "\\u001b[31mred\\x9b0m"),
+    "home": ("~/outs", "expected a path without ~; write it in full"),
+    "scheme": ("foo://bar/outs", "cannot be reached (Cannot a find a file system provider for scheme: foo)"),
+    "nul": ("file://{}/a%00b", "which does not exist"),
+    "below_a_file": ("{}/sim_layers/labels.csv/outs", "which does not exist"),
+    "long": ("{}/" + 300 * "a", "which does not exist"),
+    "secret": ("https://user:topsecret@127.0.0.1:9/a.h5ad", "expected an address without password and query"),
+}
+NOT_ALLOWED = {  # what is closed of a section, and what is said of it
+    "closed": (".", "which may not be read"),
+    "closed_spatial": ("spatial", "Expected to be allowed to read"),
+}
+# Asked of a run as an ordinary user: root reads everything. And locales that are not UTF-8 still exist.
+ORDINARY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 OF_THE_IMAGE = ("wrong_scale", "corrupt_image")
 REPAIRED = "empty_matrix"
 
@@ -48,11 +66,22 @@ def broken(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory)
         damage(outs, kind)
         image = "" if kind in OF_THE_IMAGE else "none"
         rows.append({"sample": kind, "section": str(outs), "image": image, "n_domains": "3"})
+    rows += [{"sample": kind, "section": path.format(cohort)} for kind, (path, _) in UNUSABLE.items()]
+    for kind, (part, _) in NOT_ALLOWED.items():
+        outs = shutil.copytree(cohort / "sim_layers" / "outs", folder / kind)
+        (outs / part).chmod(0)
+        rows.append({"sample": kind, "section": str(outs), "image": "none"})
+    sound = shutil.copytree(cohort / "sim_layers" / "outs", folder / "schöne Gewebe")
+    (sound / "closed").mkdir(0)
+    rows[0]["section"] = str(sound)
     rows.append({"sample": "nowhere", "section": str(folder / "nowhere"), "n_domains": "3"})
     rows.append({"sample": "too_few", "section": f"{sections[-1]}/outs", "image": "none", "n_domains": "90"})
     rows.append({"sample": "unasked", "section": str(cohort / "sim_nested" / "outs"), "image": "none"})
     sheet = write_sheet(folder / "sheet.csv", *rows)
-    return Broken(sheet, efnst(folder, *QUICK, "--input", sheet), repaired, intact)
+    ordinary = ORDINARY if os.getuid() == 0 else ()
+    return Broken(
+        sheet, efnst(folder, *QUICK, "--input", sheet, prefix=("env", "LC_ALL=C", *ordinary)), repaired, intact
+    )
 
 
 def test_the_run_ends_well_and_the_sound_section_is_finished(broken: Broken) -> None:
@@ -84,6 +113,18 @@ def test_damage_is_named_in_the_summary(broken: Broken, kind: str) -> None:
     assert row["report"] == row["n_domains_found"] == ""
 
 
+@pytest.mark.parametrize("kind", [*UNUSABLE, *NOT_ALLOWED])
+def test_what_no_task_can_get_is_an_error_of_its_section(broken: Broken, kind: str) -> None:
+    row = broken.run.summary[kind]
+    assert row["status"] == "error"
+    assert (UNUSABLE | NOT_ALLOWED)[kind][1] in row["reason"]
+    assert "topsecret" not in row["reason"]
+
+
+def test_no_terminal_obeys_a_samplesheet(broken: Broken) -> None:
+    assert "\033" not in broken.run.output and "\x9b" not in broken.run.output
+
+
 def test_section_that_is_nowhere_is_named_with_its_path(broken: Broken) -> None:
     reason = broken.run.summary["nowhere"]["reason"]
     assert f"nowhere: column section names `{broken.sheet.parent}/nowhere`, which does not exist" in reason
@@ -103,7 +144,7 @@ def test_report_of_the_cohort_gives_every_reason(broken: Broken) -> None:
 
 
 def test_order_of_the_samplesheet_is_kept(broken: Broken) -> None:
-    assert list(broken.run.summary) == ["sound", *REASONS, "nowhere", "too_few", "unasked"]
+    assert list(broken.run.summary) == ["sound", *REASONS, *UNUSABLE, *NOT_ALLOWED, *("nowhere", "too_few", "unasked")]
 
 
 def test_repaired_section_is_picked_up_by_resume(broken: Broken, efnst: Efnst) -> None:
@@ -115,9 +156,9 @@ def test_repaired_section_is_picked_up_by_resume(broken: Broken, efnst: Efnst) -
     assert run.status == 0, run.output
     assert run.summary[REPAIRED]["status"] == "pass"
     failed = {sample for sample, row in run.summary.items() if row["status"] == "error"}
-    assert failed == {*REASONS, "nowhere", "too_few"} - {REPAIRED}
+    assert failed >= {*REASONS, *UNUSABLE, "nowhere", "too_few"} - {REPAIRED}
     redone = run.ended("COMPLETED") - {("CHECK_INPUTS", "")}  # which is told the folder of the results
-    assert {tag for _, tag in redone} == {REPAIRED, ""}
+    assert {tag for _, tag in redone} - {*NOT_ALLOWED} == {REPAIRED, ""}  # root may read these now
 
 
 @pytest.fixture(scope="module")

@@ -221,3 +221,15 @@ def test_an_unknown_export_is_refused(
     assert status == 2
     assert 'parameter --exports: found "loupe,shapefile", expected loupe, geojson, figures and spatialdata' in messages
     assert not list(tmp_path.iterdir())
+
+
+def test_a_label_with_dollars_is_text_in_the_figures(section: anndata.AnnData, tmp_path: Path) -> None:
+    from efnst.exports.figures import draw_figures
+    from efnst.exports.tables import section_outlines
+
+    labelled = section.copy()
+    names = [r"$\frac{1}$", "a $x_1$ b", "\x1b[31mred"]
+    labelled.obs["label"] = pd.Categorical([names[number % 3] for number in range(labelled.n_obs)])
+    draw_figures(labelled, "$x^2$", section_outlines(labelled), tmp_path)
+    text = (tmp_path / "comparison.svg").read_text()
+    assert all(part in text for part in (r"$\frac{1}$", "a $x_1$ b", "\\x1b[31mred", "$x^2$")) and "\x1b" not in text

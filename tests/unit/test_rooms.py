@@ -7,8 +7,8 @@ import pytest
 from tests.support.places import BIN
 
 ROOMS = (
-    *("names", "palette", "errors", "records", "program", "geometry", "inputs", "quality", "image", "encoder", "genes"),
-    *("embedding", "domains", "provenance", "exports", "reports", "simulation"),
+    *("names", "palette", "machine", "errors", "records", "program", "geometry", "inputs", "quality", "image"),
+    *("encoder", "genes", "embedding", "domains", "provenance", "exports", "reports", "simulation"),
 )
 FILES = sorted(path for path in (BIN / "efnst").rglob("*.py") if path.name != "__init__.py")
 IMPORTS = {

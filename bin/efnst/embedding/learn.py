@@ -1,7 +1,11 @@
 """The learning step as a whole: neighbour weights, augmentation, features, networks, embeddings."""
 
+import ctypes
 import multiprocessing
+import signal
+import sys
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +28,7 @@ from efnst.genes.components import dense_components, first_deviation, unit_scale
 from efnst.program.options import given_values
 
 BASELINE_DIFFUSION = 0.5
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 _SHARED: dict[str, tuple] = {}  # in a worker: the further arguments of `_run`
 
 
@@ -192,8 +197,11 @@ def _run_all(
     if workers == 1:
         return [_run(training, shared, options, device) for training in tqdm(trainings, **progress)]
     context = multiprocessing.get_context(_start_method())
-    with ProcessPoolExecutor(workers, context, _share, (shared, options, device)) as pool:
-        return list(tqdm(pool.map(_run_in_worker, trainings), **progress))
+    try:
+        with ProcessPoolExecutor(workers, context, _share, (shared, options, device)) as pool:
+            return list(tqdm(pool.map(_run_in_worker, trainings), **progress))
+    except BrokenProcessPool as error:
+        raise MemoryError("A training was killed, as the system does where memory runs out.") from error
 
 
 def _start_method() -> str:
@@ -210,7 +218,9 @@ def _run(
 
 
 def _share(*arguments: object) -> None:
-    """Keep in a worker what `_run` is given beside a training."""
+    """Keep in a worker what `_run` is given beside a training; the worker ends with the program that started it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _SHARED["arguments"] = arguments
 
 

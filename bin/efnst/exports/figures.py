@@ -17,6 +17,7 @@ from efnst.exports.tables import TITLES, colours_of
 from efnst.image.picture import stored_picture
 from efnst.names import DOMAIN, SECTION
 from efnst.palette import MISSING
+from efnst.program.terminal import printable
 
 FORMATS = ("png", "svg", "pdf")
 PANEL_INCHES, SMALL_PANEL_INCHES, LEGEND_INCHES = 3.0, 1.7, 1.0  # two large or four small ones fill a page
@@ -27,6 +28,7 @@ BAR_UM = (50, 100, 200, 500, 1000, 2000, 5000)
 STYLE = {
     "font.family": "sans-serif",
     "font.size": 8,
+    "text.parse_math": False,  # a label with $ is text
     "svg.fonttype": "none",  # text stays text that Illustrator and Inkscape edit
     "svg.hashsalt": "efnst",
     "pdf.fonttype": 42,
@@ -130,7 +132,7 @@ def _tissue(section: AnnData, sample: str, outlines: np.ndarray) -> tuple[np.nda
 def _legend(panel: Axes, section: AnnData, key: str) -> None:
     """The colours of a division, beside its panel."""
     names, colours = section.obs[key].astype("category").cat.categories, colours_of(section.obs, key)
-    entries = [Patch(facecolor=colour, label=str(name)) for name, colour in zip(names, colours, strict=True)]
+    entries = [Patch(facecolor=colour, label=printable(str(name))) for name, colour in zip(names, colours, strict=True)]
     columns = -(-len(entries) // 16)
     panel.legend(
         handles=entries, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, ncols=columns, handlelength=1

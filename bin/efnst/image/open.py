@@ -13,6 +13,7 @@ import tifffile
 from efnst.errors import EfnstError, require_ordinary
 from efnst.image.tiff_blocks import JPEG_2000, BlockTiff, DamagedBlockError, block_size, is_readable, needs_blocks
 from efnst.image.tiff_plain import PlainTiff, is_plain
+from efnst.machine import require_readable
 
 MAX_SIDE_PX = 300_000  # a whole slide, 75 mm long, at 0.25 µm per px
 MAX_PX = 20_000_000_000  # twice 100,000 × 100,000 px, which is a capture area of 11 mm at 0.11 µm per px
@@ -47,6 +48,7 @@ def image_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pyvips.Error, DamagedBlockError) as error:
+        require_readable(path)
         detail = " ".join(str(error).split())[:300]
         raise _unreadable(path, detail) from error
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from efnst.errors import EfnstError
+from efnst.errors import said_of
 from efnst.inputs.samplesheet import URI, Samplesheet, sections
 from efnst.inputs.section import load_section
 from efnst.names import NO_IMAGE, SECTION
@@ -24,8 +24,13 @@ def check_rows(sheet: Samplesheet, schema: dict, base: str, expression_rep: str 
     checked = Checked(problems=problems)
     for row in sheet.rows:
         alone, wrong = sections(replace(sheet, rows=[row], problems=[]), schema, {}, base)
-        if not wrong:
-            _check_files(alone[0], f"{row.place} ({row.cells['sample']})", expression_rep, checked)
+        if wrong:
+            continue
+        section, where = alone[0], f"{row.place} ({row.cells['sample']})"
+        if section["problem"]:
+            checked.problems.append(f"{where}, {section['problem']}")
+        else:
+            _check_files(section, where, expression_rep, checked)
     return checked
 
 
@@ -46,8 +51,8 @@ def _check_files(section: dict, where: str, expression_rep: str, checked: Checke
         read, about, warnings = load_section(
             section["id"], Path(section["section"]), image, labels, section["bin_um"], expression_rep, with_counts=False
         )
-    except EfnstError as error:
-        checked.problems.append(f"{where}: {error}")
+    except Exception as error:
+        checked.problems.append(f"{where}: {said_of(error)}")
         return
     checked.warnings += [f"{where}: {warning}" for warning in warnings]
     if not missing:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import h5py
 
-from efnst.errors import UNREADABLE, EfnstError
+from efnst.errors import EfnstError, reading, said_of
 from efnst.inputs.archive import is_archive
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, find_files, is_outs
+from efnst.machine import lack_of
 from efnst.names import NO_IMAGE
 from efnst.program.spreadsheets import harmless
 
@@ -40,11 +41,11 @@ def find_sections(folder: Path) -> tuple[list[Found], list[str]]:
     if not folder.is_dir():
         raise EfnstError(f"Expected a folder to look for sections in, found none at {folder}: check the path.")
     found, notes, taken = [], [], set()
-    for path in _candidates(folder, MAX_DEPTH):
+    for path in _candidates(folder, MAX_DEPTH, notes):
         try:
             section = _described(path)
-        except EfnstError as error:
-            notes.append(f"{path}: left out. {error}")
+        except Exception as error:
+            notes.append(f"{path}: left out. {said_of(error)}")
             continue
         name = _unique(_name(path, folder), taken)
         taken.add(name.lower())
@@ -59,14 +60,16 @@ def rows(found: list[Found], base: Path) -> list[list[str]]:
     return [used, *([_cell(getattr(section, name), base) for name in used] for section in found)]
 
 
-def _candidates(folder: Path, depth: int) -> Iterator[Path]:
-    """Folders and files that look like a section, in the order of their names, not looking into sections."""
-    if _is_section(folder):
+def _candidates(folder: Path, depth: int, notes: list[str]) -> Iterator[Path]:
+    """Folders and files that look like a section, in the order of their names, not looking into sections.
+
+    What cannot be looked at is added to `notes`.
+    """
+    children = _listed(folder, notes)
+    if children and _is_section(folder):
         yield folder
         return
-    if depth == 0:
-        return
-    for path in sorted(folder.iterdir()):
+    for path in children if depth else ():
         if path.name.startswith(".") or path.name in PASSED_OVER or (path.is_symlink() and not path.exists()):
             continue
         if path.is_dir():
@@ -74,9 +77,21 @@ def _candidates(folder: Path, depth: int) -> Iterator[Path]:
                 if (path / "tables").is_dir() and (path / "shapes").is_dir():
                     yield path
             else:
-                yield from _candidates(path, depth - 1)
-        elif (is_archive(path) and _holds_section(path)) or (path.suffix == ".h5ad" and _holds_positions(path)):
+                yield from _candidates(path, depth - 1, notes)
+        elif _is_section_file(path, notes):
             yield path
+
+
+def _listed(folder: Path, notes: list[str]) -> list[Path]:
+    """What a folder holds, by name; nothing where it cannot be listed."""
+    try:
+        children = sorted(folder.iterdir())
+        for child in children[:1]:
+            child.lstat()  # a folder may be listed, and its content out of reach
+        return children
+    except OSError as error:
+        notes.append(f"{folder}: left out. {said_of(error)}")
+        return []
 
 
 def _is_section(folder: Path) -> bool:
@@ -84,23 +99,33 @@ def _is_section(folder: Path) -> bool:
     return is_outs(folder) and (any(folder.glob("*feature_bc_matrix*")) or (folder / "binned_outputs").is_dir())
 
 
-def _holds_section(archive: Path) -> bool:
-    """Whether an archive holds the scale factors of a section; damaged archives hold none."""
-    try:
-        with tarfile.open(archive, "r:*") as file:
-            return any(member.name.endswith(f"spatial/{SCALE_FACTORS}") for member in file)
-    except UNREADABLE:
+def _is_section_file(path: Path, notes: list[str]) -> bool:
+    """Whether a file is an archive or .h5ad that holds a section; damaged ones hold none."""
+    holds = _holds_section if is_archive(path) else _holds_positions if path.suffix == ".h5ad" else None
+    if holds is None:
         return False
+    try:
+        with reading(path):
+            return holds(path)
+    except Exception as error:
+        if lack_of(error) or isinstance(error.__cause__, PermissionError):
+            notes.append(f"{path}: left out. {said_of(error)}")
+        elif not isinstance(error, EfnstError):
+            raise
+        return False
+
+
+def _holds_section(archive: Path) -> bool:
+    """Whether an archive holds the scale factors of a section."""
+    with tarfile.open(archive, "r:*") as file:
+        return any(member.name.endswith(f"spatial/{SCALE_FACTORS}") for member in file)
 
 
 def _holds_positions(path: Path) -> bool:
     """Whether an .h5ad file has positions."""
-    try:
-        with h5py.File(path) as file:
-            obsm = file.get("obsm")
-            return isinstance(obsm, h5py.Group) and "spatial" in obsm
-    except UNREADABLE:
-        return False
+    with h5py.File(path) as file:
+        obsm = file.get("obsm")
+        return isinstance(obsm, h5py.Group) and "spatial" in obsm
 
 
 def _described(path: Path) -> dict[str, Path | str]:

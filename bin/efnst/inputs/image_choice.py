@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,13 +13,18 @@ from efnst.geometry.grid import (
 from efnst.inputs.located import located
 from efnst.inputs.positions import scale_of
 from efnst.inputs.source import Source
+from efnst.machine import require_memory
 from efnst.names import NO_IMAGE
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 MAX_OUTSIDE = 0.05  # share of spots that may lie outside the image
 MIN_EXTENT = 0.25  # of the image's width or height, below which its scale is doubtful
 SIZE_TOLERANCE = 0.02
 DECODED_PX = 50_000_000  # images up to this size are decoded as a whole, to find damage before the work begins
 FORMATS = ("PNG", "JPEG", "TIFF")  # Pillow knows others, and starts Ghostscript for one of them
+BYTES_TO_DECODE = 8  # for a px: the coefficients of a progressive JPEG, and its colours
 WHOLE_SLIDE = (".tif", ".tiff", ".btf", ".svs", ".ndpi", ".scn", ".qptiff")
 
 
@@ -69,8 +75,17 @@ def image_size(path: Path) -> tuple[int, int]:
     Image.MAX_IMAGE_PIXELS = None  # histology images are larger than what Pillow takes for an attack
     with reading(path), Image.open(path, formats=FORMATS) as picture:
         if picture.width * picture.height <= DECODED_PX:
-            picture.load()
+            _decode(picture)
         return picture.size
+
+
+def _decode(picture: "ImageFile") -> None:
+    """Decode all pixels; Pillow calls it a broken stream when libjpeg gets no memory."""
+    try:
+        picture.load()
+    except OSError:
+        require_memory(BYTES_TO_DECODE * picture.width * picture.height)
+        raise
 
 
 def check_spots_in_image(xy: np.ndarray, image: ImageChoice, grid: Grid, factors: dict[str, float]) -> list[str]:

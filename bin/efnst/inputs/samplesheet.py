@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from efnst.errors import EfnstError, require_ordinary
+from efnst.inputs.addresses import was_cut, without_secrets
 from efnst.names import NO_IMAGE
 from efnst.program.documents import load_yaml
 from efnst.program.parameters import coerce, errors_by_name, expectation, found_and_expected, show, suggestion
@@ -18,7 +19,7 @@ from efnst.program.parameters import coerce, errors_by_name, expectation, found_
 URI = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
 PATH_FORMATS = ("file-path", "directory-path")
 # Nextflow's own scripts would act on these, or lose them; it escapes all else, `$(…)` included.
-UNSTAGED = re.compile(r"[*?\[\]{}\x00-\x1f\x7f]|\$[\w$@#-]")
+UNSTAGED = re.compile(r"[*?\[\]{}\x00-\x1f\x7f-\x9f]|\$[\w$@#-]")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def read_samplesheet(path: Path) -> Samplesheet:
     """Read CSV, TSV or YAML; raises EfnstError where the file cannot be read as any table."""
     require_ordinary(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = without_secrets(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise EfnstError(f"Expected UTF-8 text in the samplesheet, found {error}: save it as CSV UTF-8.") from error
     except OSError as error:
@@ -61,7 +62,7 @@ def sections(sheet: Samplesheet, schema: dict, parameters: dict, base: str) -> t
     problems = sheet.problems + _column_problems(sheet, about, schema["items"]["required"])
     rows = [Row(row.place, coerce(row.cells, about)) for row in sheet.rows]
     absent = {name for name in schema["items"]["required"] if name not in sheet.columns}
-    problems += [line for row in rows for line in _row_problems(row, schema["items"], absent, base)]
+    problems += [line for row in rows for line in _row_problems(row, schema["items"], absent)]
     problems += _repeated_samples(rows)
     return [_section(row.cells, about, parameters, base) for row in rows] if not problems else [], problems
 
@@ -164,7 +165,7 @@ def _column_problems(sheet: Samplesheet, about: dict, required: list[str]) -> li
     return problems
 
 
-def _row_problems(row: Row, schema: dict, absent: set[str], base: str) -> list[str]:
+def _row_problems(row: Row, schema: dict, absent: set[str]) -> list[str]:
     """Problems of one row; columns in `absent` have been reported for the whole samplesheet."""
     where = f"{row.place} ({row.cells['sample']})" if "sample" in row.cells else row.place
     about = schema["properties"]
@@ -176,14 +177,16 @@ def _row_problems(row: Row, schema: dict, absent: set[str], base: str) -> list[s
     wrong = errors_by_name(row.cells, {"properties": about})
     for name, errors in wrong.items():
         problems.append(f"{where}, column {name}: {found_and_expected(row.cells[name], about[name], errors)}")
-    for name, value in row.cells.items():
-        if about.get(name, {}).get("format") in PATH_FORMATS:
-            problems += [f"{where}, column {name}: {wrong}" for wrong in _path_problems(str(value), base)]
     return problems
 
 
-def _path_problems(value: str, base: str) -> list[str]:
+def _unusable(value: str, base: str) -> list[str]:
     """What keeps the file at `value`, a path that may start from `base`, from being brought to a task."""
+    if was_cut(value):
+        return [
+            f"found {show(value)}, expected an address without password and query, which were cut out here and would "
+            "stand in logs: fetch the file, or let Nextflow have the password (its configuration or environment)"
+        ]
     if value.startswith("~"):
         return [f"found {show(value)}, expected a path without ~; write it in full"]
     if UNSTAGED.search(join(base, value)):
@@ -217,4 +220,5 @@ def _section(cells: dict, about: dict, parameters: dict, base: str) -> dict:
         paths["image"] = NO_IMAGE
     n_domains = cells.get("n_domains", parameters.get("n_domains"))
     given = {name: cells.get(name, "") for name in ("group", "bin_um")}
-    return {"id": cells["sample"]} | paths | {"n_domains": n_domains} | given
+    wrong = [f"column {name}: {problem}" for name in paths if name in cells for problem in _unusable(cells[name], base)]
+    return {"id": cells["sample"]} | paths | {"n_domains": n_domains, "problem": "; ".join(wrong)} | given

@@ -17,9 +17,11 @@ from typing import Annotated, get_type_hints
 import typer
 
 from efnst import __version__
-from efnst.errors import EfnstError, machine_status
+from efnst.errors import EfnstError, not_allowed
+from efnst.machine import lack_of
 from efnst.program.options import is_options, options_from_text, parameters_of
 from efnst.program.parameters import help_of, known_parameters
+from efnst.program.terminal import printable, printable_output
 
 log = logging.getLogger("efnst")
 
@@ -34,28 +36,42 @@ def run(main: Callable[..., None]) -> None:
     `EfnstError` becomes a record in FILE (`sample`, `step`, `reason`) and the status is 0, so that a cohort can go on.
     Where the machine ran out of memory or disk or lost a file, the status is one that is tried again.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    step = Path(sys.argv[0]).stem
-    failure = _option(sys.argv, "--failure")
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command()(with_options(main))
-    try:
-        app()
-    except EfnstError as error:
-        sample = _option(sys.argv, "--sample") or ""
-        reason = f"{sample}: {error}" if sample else str(error)
-        print(f"{step}: {reason}", file=sys.stderr)
-        if failure is None:
-            sys.exit(2)
-        from efnst.records.base import write_record
-        from efnst.records.cohort import Failure
+    with printable_output(sys.stdout, sys.stderr):
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        app.command()(with_options(main))
+        try:
+            app()
+        except Exception as error:
+            sys.exit(_ended_badly(error))
 
-        write_record(Path(failure), Failure(sample=sample, step=step, reason=reason))
-    except (OSError, MemoryError) as error:
-        if (status := machine_status(error)) is None:
-            raise
+
+def _ended_badly(error: Exception) -> int:
+    """Say why a program ends, and return its exit status."""
+    step, sample, failure = Path(sys.argv[0]).stem, _option(sys.argv, "--sample"), _option(sys.argv, "--failure")
+    lack = lack_of(error)
+    if isinstance(error, PermissionError):
+        error = not_allowed(error.filename)
+    is_of_user = lack is None and isinstance(error, EfnstError)
+    if not is_of_user:
         traceback.print_exc()
-        sys.exit(status)
+    if lack is None and not is_of_user:
+        return 1
+    text = str(error) if is_of_user else f"{lack.what} ({error}). The step has to be run again."
+    reason = printable(f"{sample}: {text}" if sample else text)
+    print(f"{step}: {reason}", file=sys.stderr)
+    if is_of_user and failure:
+        _write_failure(Path(failure), sample or "", step, reason)
+        return 0
+    return 2 if is_of_user else lack.status
+
+
+def _write_failure(path: Path, sample: str, step: str, reason: str) -> None:
+    """Write the record of a section that ends here."""
+    from efnst.records.base import write_record
+    from efnst.records.cohort import Failure
+
+    write_record(path, Failure(sample=sample, step=step, reason=reason))
 
 
 def with_options(main: Callable[..., None]) -> Callable[..., None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from efnst.errors import EfnstError
 from efnst.program.documents import load_json
+from efnst.program.terminal import printable
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -164,7 +165,7 @@ def snake_case(name: str) -> str:
 
 def show(value: object) -> str:
     """A value as it is shown in a message: JSON, shortened."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = printable(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 

@@ -151,7 +151,7 @@ def repeat(origin: Origin, changed: dict) -> list[str]:
 def _samplesheet(origin: Origin) -> list[str]:
     """The samplesheet of the section alone, as far as it is known; nothing for a whole cohort."""
     if origin.row:
-        named = {name: value for name, value in origin.row.items() if value not in (None, "")}
+        named = {name: value for name, value in origin.row.items() if value not in (None, "") and name != "problem"}
         named = {"sample" if name == "id" else name: value for name, value in named.items()}
         written = io.StringIO()
         csv.writer(written, lineterminator="\n").writerows([list(named), list(named.values())])

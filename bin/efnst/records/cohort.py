@@ -13,6 +13,7 @@ class SheetRow(Record):
     image: str = about("full path of its image; `none`: without, empty: the best one of the section")
     labels: str = about("full path of its labels; empty where there are none")
     n_domains: int | None = about("number of domains; null where it is to be chosen")
+    problem: str = about("why its files cannot be brought to a task; empty where nothing is wrong")
     group: str = about("group of the section in the cohort's report; empty where there is none")
     bin_um: int | str = about("width of the bins of Visium HD; empty: as the section has them", "µm")
 

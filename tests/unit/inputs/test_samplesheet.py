@@ -37,6 +37,7 @@ def test_one_section_in_full(tmp_path: Path) -> None:
             "image": "/data/a1/he.tif",
             "labels": "/labels/a1.csv",
             "n_domains": 7,
+            "problem": "",
             "group": "donor 1",
             "bin_um": "",
         }
@@ -46,7 +47,7 @@ def test_one_section_in_full(tmp_path: Path) -> None:
 def test_what_a_row_leaves_out(tmp_path: Path) -> None:
     found, problems = check(tmp_path, "sample,section\nA1,a1\n", n_domains=5)
     assert problems == []
-    rest = {"image": "", "labels": "", "n_domains": 5, "group": "", "bin_um": ""}
+    rest = {"image": "", "labels": "", "n_domains": 5, "problem": "", "group": "", "bin_um": ""}
     assert found == [{"id": "A1", "section": "/data/a1"} | rest]
 
 
@@ -140,7 +141,6 @@ def test_every_problem_of_every_row_at_once(tmp_path: Path) -> None:
             "row 3 (B1), column bin_um",
             "row 4 (C1), column section",
             "row 4 (C1), column n_domains",
-            "row 5 (D1), column section",
             "row 6",
         ]
     )
@@ -165,9 +165,11 @@ def test_a_section_without_number_of_domains(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["$HOME", "{a,b}", "st*r", "a?", "a[1]", "a$$b", "a$1"])
 def test_a_path_that_cannot_be_brought_to_a_task(tmp_path: Path, name: str) -> None:
-    _, problems = check(tmp_path, f'sample,section\nA1,"{name}"\nB1,it\'s (1) & `b`; $(c) #2\n')
-    assert len(problems) == 1 and problems[0].startswith("row 2 (A1), column section: found ")
-    assert name in problems[0] and "expected a path without *?[]{}, $NAME and line breaks; rename it" in problems[0]
+    """It is a problem of this section alone."""
+    found, problems = check(tmp_path, f'sample,section\nA1,"{name}"\nB1,it\'s (1) & `b`; $(c) #2\n')
+    assert problems == [] and found[1]["problem"] == ""
+    assert found[0]["problem"].startswith("column section: found ") and name in found[0]["problem"]
+    assert found[0]["problem"].endswith("expected a path without *?[]{}, $NAME and line breaks; rename it")
 
 
 def test_a_missing_column_is_one_problem(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""The folder of results belongs to one run at a time, and a run that cannot write to it does not end as a success."""
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.pipeline.conftest import Efnst, efnst, project, write_sheet  # noqa: F401
+from tests.pipeline.test_refusals import words
+
+pytestmark = pytest.mark.slow
+
+LOCKS = {".run": fcntl.flock, ".lock": fcntl.lockf}  # of the launcher, of main.nf
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    """A samplesheet whose run takes no time."""
+    return write_sheet(tmp_path / "sheet.csv", {"sample": "nowhere", "section": "nowhere"})
+
+
+def locked(file: Path) -> bool:
+    """Whether any process holds a lock on a file."""
+    inode = f":{file.stat().st_ino}" if file.exists() else "none"
+    return any(line.split()[5].endswith(inode) for line in Path("/proc/locks").read_text().splitlines())
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_second_run_into_a_folder_is_refused(
+    efnst: Efnst,  # noqa: F811
+    sheet: Path,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    info = tmp_path / "results" / "pipeline_info"
+    info.mkdir(parents=True)
+    (info / "execution_trace.txt").write_text("of the first run")
+    with (info / name).open("w") as file:
+        LOCKS[name](file, fcntl.LOCK_EX)
+        run = efnst(tmp_path, "--input", sheet)
+    assert run.status != 0
+    assert "found that another run writes to results. Wait for its end" in words(run.output)
+    assert not (info / "run.json").exists() and not (run.outdir / "sections.csv").exists()
+    if name == ".run":
+        assert (info / "execution_trace.txt").read_text() == "of the first run"
+
+
+def test_a_run_holds_its_folder_to_its_end(project: Path, sheet: Path, tmp_path: Path) -> None:  # noqa: F811
+    command = [project / "efnst", "run", "--input", sheet, "--outdir", "results"]
+    info, held = tmp_path / "results" / "pipeline_info", set()
+    with (tmp_path / "output").open("w") as output:
+        run = subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT)
+        while run.poll() is None:
+            held |= {name for name in LOCKS if locked(info / name)}
+    assert run.returncode == 0, (tmp_path / "output").read_text()
+    assert held == set(LOCKS) and not any(locked(info / name) for name in LOCKS)
+
+
+@pytest.fixture(params=["150k", "2400k"], ids=["results", "reports of Nextflow"])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system that has no room for the results, or none for what Nextflow writes in the end."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", folder]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("this machine does not let us mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_folder_of_results_is_no_success(
+    efnst: Efnst,  # noqa: F811
+    small_disk: Path,
+    sheet: Path,
+    tmp_path: Path,
+) -> None:
+    run = efnst(tmp_path, "--input", sheet, outdir=str(small_disk / "results"))
+    assert run.status != 0
+    assert "No space left on device" in run.output
