@@ -6,8 +6,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from efnst.errors import EfnstError
+from efnst.geometry.array_fit import HEXAGONAL, SQUARE, ArrayFit
 
-HEXAGONAL, SQUARE, IRREGULAR = "hexagonal", "square", "irregular"
+IRREGULAR = "irregular"
 PITCH_UM = {HEXAGONAL: 100.0, SQUARE: 200.0}  # Visium; legacy Spatial Transcriptomics
 SPOT_UM = {HEXAGONAL: 55.0, SQUARE: 100.0}
 # What spot_diameter_fullres stands for. On Visium that is a theoretical spot of 65 µm around the one of 55 µm: as the
@@ -15,6 +16,8 @@ SPOT_UM = {HEXAGONAL: 55.0, SQUARE: 100.0}
 DECLARED_SPOT_UM = {HEXAGONAL: 65.0, SQUARE: 100.0}
 SCALE_TOLERANCE = 0.2
 PITCH_TOLERANCE = 0.05
+SAME_PITCH = 0.01  # so near the neighbours' pitch is taken, which needs no array
+BELIEVED_STRAY = 0.2  # pitches: an array that puts half of the spots further off is not believed
 MAX_STRAY = 0.5  # median distance from the place that the array gives a spot, in pitches
 LEAST_ORDER = 0.5  # below it the directions to neighbours make no grid
 LOOKED_AT = 20_000  # spots whose neighbours are measured; a bin of Visium HD has neighbours like any other
@@ -32,17 +35,43 @@ class Grid:
     spot_diameter_px: float
 
 
-def measure_grid(xy: np.ndarray, bin_um: float = 0) -> Grid:
+def measure_grid(xy: np.ndarray, bin_um: float = 0, fit: ArrayFit | None = None, um_per_px: float = 0) -> Grid:
     """Grid and scale from positions float64 [n_spots, 2] in px; `bin_um`: pitch of square bins that fill the plane.
 
-    The pitch is the median distance between neighbours, not that to each spot's nearest one, which would be too small
-    where spots are not placed exactly. The directions of neighbours, six or four at equal angles, tell the grid: the
-    mean of exp(i·k·angle) has length 1 if they repeat every 360/k degrees and is near 0 otherwise.
+    `fit`: the grid that array_row and array_col declare (`fit_array`); `um_per_px`: the scale that the files declare.
+    Where neighbours and array agree, the pitch is the median distance between neighbours, not that to each spot's
+    nearest one, which would be too small where spots are not placed exactly. Otherwise the array is believed, as long
+    as it puts the spots where they lie: neighbours are missing where only a part of the spots is given. The directions
+    of neighbours, six or four at equal angles, tell the grid: the mean of exp(i·k·angle) has length 1 if they repeat
+    every 360/k degrees and is near 0 otherwise.
     """
     pitch_px, six, four = _neighbourhood(xy)
-    grid = HEXAGONAL if six >= four and not bin_um else SQUARE
+    measured = _scaled(HEXAGONAL if six >= four and not bin_um else SQUARE, pitch_px, bin_um)
+    if fit is not None and fit.stray <= BELIEVED_STRAY:
+        by_array = _scaled(fit.grid, fit.pitch_px, bin_um)
+        return by_array if _goes_before(by_array, measured, um_per_px) else measured
+    if bin_um and um_per_px and measured.um_per_px < um_per_px / (1 + PITCH_TOLERANCE):
+        return _scaled(SQUARE, bin_um / um_per_px, bin_um)  # the bins lie further apart than they are wide
+    return measured
+
+
+def _scaled(grid: str, pitch_px: float, bin_um: float) -> Grid:
+    """The grid of a kind and pitch."""
     um_per_px = (bin_um or PITCH_UM[grid]) / pitch_px
     return Grid(grid, pitch_px, um_per_px, (bin_um or SPOT_UM[grid]) / um_per_px)
+
+
+def _goes_before(by_array: Grid, measured: Grid, um_per_px: float) -> bool:
+    """Whether the array makes another grid than the neighbours, and not one that `um_per_px` alone speaks against."""
+    if by_array.grid == measured.grid and _agree(by_array.um_per_px, measured.um_per_px, SAME_PITCH):
+        return False
+    is_declared = [_agree(grid.um_per_px, um_per_px, SCALE_TOLERANCE) for grid in (by_array, measured) if um_per_px]
+    return is_declared != [False, True]
+
+
+def _agree(one: float, other: float, tolerance: float) -> bool:
+    """Whether two scales are within `tolerance` of each other."""
+    return abs(one / other - 1) <= tolerance
 
 
 def irregular_grid(xy: np.ndarray, um_per_px: float) -> Grid:
@@ -53,45 +82,31 @@ def irregular_grid(xy: np.ndarray, um_per_px: float) -> Grid:
     return Grid(IRREGULAR, pitch_px, um_per_px, pitch_px)
 
 
-def compare_with_declared(grid: Grid, array: np.ndarray, xy: np.ndarray) -> tuple[dict[str, float | str], list[str]]:
-    """What array_row and array_col, int [n, 2], say about the grid, and warnings where the pixels, xy, say another.
-
-    On a hexagonal array the columns are numbered so that row + column is even and neighbours in a row are 2 apart.
-    """
-    declared = HEXAGONAL if not (array.sum(axis=1) % 2).any() else SQUARE
-    design = np.column_stack([array, np.ones(len(array))]).astype(float)
-    steps, _, rank, _ = np.linalg.lstsq(design, xy, rcond=None)
-    if rank < 3:
-        return {"grid": declared}, []
-    pitch_px = float(np.hypot(*steps[1])) * (2 if declared == HEXAGONAL else 1)
-    stray = float(np.median(np.hypot(*(xy - design @ steps).T))) / grid.pitch_px
-    return {"grid": declared, "pitch_px": pitch_px}, _differences(grid, declared, pitch_px, stray)
-
-
-def _differences(grid: Grid, declared: str, pitch_px: float, stray: float) -> list[str]:
-    """A warning where the array declares another kind of grid, puts the spots elsewhere, or has another pitch."""
-    if declared != grid.grid:
-        return [
-            f"array_row and array_col declare a {declared} grid, but the spots lie {grid.pitch_px:.1f} px apart on a "
-            f"{grid.grid} one: the latter is taken."
-        ]
+def compare_with_array(grid: Grid, fit: ArrayFit) -> list[str]:
+    """A warning where array_row and array_col put the spots elsewhere, or declare another grid than the one taken."""
+    stray = fit.stray * fit.pitch_px / grid.pitch_px
     if stray > MAX_STRAY:
         return [
             f"Half of the spots lie more than {stray:.1f} pitches from where array_row and array_col put them: "
             "the positions may be mixed up."
         ]
-    if abs(pitch_px / grid.pitch_px - 1) > PITCH_TOLERANCE:
+    if fit.grid != grid.grid:
         return [
-            f"array_row and array_col declare a pitch of {pitch_px:.1f} px, but the spots lie {grid.pitch_px:.1f} px "
-            "apart: the latter is taken."
+            f"array_row and array_col declare a {fit.grid} grid, but the spots lie {grid.pitch_px:.1f} px apart on a "
+            f"{grid.grid} one: the latter is taken."
+        ]
+    if not _agree(fit.pitch_px, grid.pitch_px, PITCH_TOLERANCE):
+        return [
+            f"array_row and array_col declare a pitch of {fit.pitch_px:.1f} px, but the spots lie "
+            f"{grid.pitch_px:.1f} px apart: the latter is taken."
         ]
     return []
 
 
-def check_order(xy: np.ndarray) -> list[str]:
-    """A warning where the directions to neighbours make no grid."""
-    _, six, four = _neighbourhood(xy)
-    if max(six, four) >= LEAST_ORDER:
+def check_order(grid: Grid, xy: np.ndarray) -> list[str]:
+    """A warning where the pitch is that of the neighbours, and the directions to them make no grid."""
+    pitch_px, six, four = _neighbourhood(xy)
+    if max(six, four) >= LEAST_ORDER or pitch_px != grid.pitch_px:
         return []
     return [
         f"The spots lie on no regular grid (order {six:.2f} for a hexagonal, {four:.2f} for a square one, of 1): "
@@ -105,7 +120,7 @@ def check_spot_diameter(grid: Grid, declared_px: float, spot_um: float = 0) -> l
     `spot_um`: what the declared diameter stands for, if not the spot of the grid.
     """
     declared = (spot_um or DECLARED_SPOT_UM[grid.grid]) / declared_px
-    if abs(declared / grid.um_per_px - 1) <= SCALE_TOLERANCE:
+    if _agree(declared, grid.um_per_px, SCALE_TOLERANCE):
         return []
     return [
         f"spot_diameter_fullres {declared_px:.1f} px means {declared:.3f} µm per px, but the spots lie "
@@ -116,7 +131,7 @@ def check_spot_diameter(grid: Grid, declared_px: float, spot_um: float = 0) -> l
 
 def check_um_per_px(grid: Grid, declared: float, bin_um: int) -> list[str]:
     """A warning where microns_per_pixel and the distance of the bins are more than `PITCH_TOLERANCE` apart."""
-    if abs(declared / grid.um_per_px - 1) <= PITCH_TOLERANCE:
+    if _agree(declared, grid.um_per_px, PITCH_TOLERANCE):
         return []
     return [
         f"microns_per_pixel is {declared:.4f}, but bins of {bin_um} µm lie {grid.pitch_px:.2f} px apart, which means "

@@ -9,12 +9,13 @@ from anndata import AnnData
 from anndata.utils import make_index_unique
 
 from efnst.errors import EfnstError
+from efnst.geometry.array_fit import fit_array
 from efnst.geometry.grid import (
     Grid,
     check_order,
     check_spot_diameter,
     check_um_per_px,
-    compare_with_declared,
+    compare_with_array,
     irregular_grid,
     measure_grid,
 )
@@ -67,19 +68,21 @@ def _geometry(source: Source) -> tuple[Grid, dict, list[str]]:
     if not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um:
         grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
         return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
-    grid = measure_grid(xy, source.bin_um)
-    declared, warnings = {}, check_order(xy)
-    if source.is_on_array:
-        array = positions[["array_row", "array_col"]].to_numpy(np.int64)
-        declared, more = compare_with_declared(grid, array, xy) if not source.bin_um else ({}, [])
-        warnings += more
+    array = positions[["array_row", "array_col"]].to_numpy(np.int64)
+    fit = fit_array(xy, array, bool(source.bin_um)) if source.is_on_array else None
+    um_per_px = factors.get("microns_per_pixel", 0) if source.bin_um else 0
+    grid = measure_grid(xy, source.bin_um, fit, um_per_px)
+    declared, warnings = {}, []
+    if fit:
+        declared = {"grid": fit.grid, "pitch_px": fit.pitch_px}
+        warnings += compare_with_array(grid, fit)
     if "spot_diameter_fullres" in factors:
         declared["spot_diameter_px"] = factors["spot_diameter_fullres"]
         warnings += check_spot_diameter(grid, factors["spot_diameter_fullres"], source.bin_um)
-    if source.bin_um and "microns_per_pixel" in factors:
-        declared["um_per_px"] = factors["microns_per_pixel"]
-        warnings += check_um_per_px(grid, factors["microns_per_pixel"], source.bin_um)
-    return grid, {"measured": asdict(grid), "declared": declared}, warnings
+    if um_per_px:
+        declared["um_per_px"] = um_per_px
+        warnings += check_um_per_px(grid, um_per_px, source.bin_um)
+    return grid, {"measured": asdict(grid), "declared": declared}, [*check_order(grid, xy), *warnings]
 
 
 def rows_in_tissue(barcodes: np.ndarray, positions: pd.DataFrame, is_filtered: bool) -> tuple[np.ndarray, list[str]]:

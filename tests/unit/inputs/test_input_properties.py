@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from efnst.errors import EfnstError
-from efnst.geometry.grid import compare_with_declared, irregular_grid, measure_grid, n_isolated
+from efnst.geometry.array_fit import fit_array
+from efnst.geometry.grid import compare_with_array, irregular_grid, measure_grid, n_isolated
 from efnst.inputs.annotated import choose_counts
 from efnst.inputs.feature_matrix import as_counts, read_matrix
 from efnst.inputs.positions import POSITION_COLUMNS, read_positions
@@ -149,9 +150,11 @@ def test_the_array_agrees_with_the_pixels_however_it_lies(seed: int, pitch: floa
         0, 0.02 * pitch, xy.shape
     )
     array = np.column_stack([row, column])
-    declared, warnings = compare_with_declared(measure_grid(xy), array, xy)
-    assert warnings == [] and declared["grid"] == "hexagonal" and declared["pitch_px"] == pytest.approx(pitch, rel=0.02)
-    _, warnings = compare_with_declared(measure_grid(xy), rng.permutation(array), xy)
+    fit = fit_array(xy, array)
+    assert compare_with_array(measure_grid(xy), fit) == []
+    assert fit.grid == "hexagonal" and fit.pitch_px == pytest.approx(pitch, rel=0.01)
+    shuffled = fit_array(xy, rng.permutation(array))
+    warnings = compare_with_array(measure_grid(xy, fit=shuffled), shuffled)
     assert len(warnings) == 1 and "mixed up" in warnings[0]
 
 
