@@ -20,7 +20,7 @@ from efnst.geometry.grid import (
     measure_grid,
 )
 from efnst.inputs.image_choice import check_spots_in_image, choose_image
-from efnst.inputs.labels import match_labels, read_labels
+from efnst.inputs.labels import match_labels, read_labels, unscored
 from efnst.inputs.open import open_source
 from efnst.inputs.positions import scale_of
 from efnst.inputs.source import Source
@@ -52,8 +52,7 @@ def load_section(
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
     warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
     if labels:
-        section.obs[LABEL], label_warnings = match_labels(section.obs_names, read_labels(Path(labels)))
-        warnings += label_warnings
+        warnings += _add_labels(section, Path(labels))
     facts = {"sample": sample, "space_ranger": source.layout, "bin_um": source.bin_um, "image": asdict(choice)}
     section.uns[SECTION] = SectionFacts(**asdict(grid), **facts).plain()
     about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry}
@@ -138,6 +137,15 @@ def _assemble(source: Source, rows: np.ndarray) -> AnnData:
     for name, features in source.representations.items():
         section.obsm[name] = features[rows]
     return section
+
+
+def _add_labels(section: AnnData, path: Path) -> list[str]:
+    """Add the labels of a file to `obs`, unless they divide the spots into no regions; returns warnings."""
+    labels, warnings = match_labels(section.obs_names, read_labels(path))
+    reasons = unscored(labels)
+    if not reasons:
+        section.obs[LABEL] = labels
+    return warnings + reasons
 
 
 def _repeated(names: np.ndarray) -> dict[str, int | list[str]]:
