@@ -19,6 +19,7 @@ from efnst.geometry.grid import (
     irregular_grid,
     measure_grid,
 )
+from efnst.inputs.gene_kinds import unrecognised
 from efnst.inputs.image_choice import check_spots_in_image, choose_image
 from efnst.inputs.labels import match_labels, read_labels, unscored
 from efnst.inputs.open import open_source
@@ -50,6 +51,7 @@ def load_section(
     grid, geometry, grid_warnings = _geometry(source)
     choice, image_warnings = choose_image(image, source)
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
+    warnings += unrecognised(source.matrix.gene_names, source.matrix.gene_ids)
     warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
     if labels:
         warnings += _add_labels(section, Path(labels))
