@@ -10,6 +10,18 @@ from efnst.inputs.archive import is_archive, unpack
 from efnst.program.scratch import new_folder
 
 
+def image_path(section: dict, folder: Path | None, image: Path | None) -> Path | None:
+    """Where the image of the section lies; None if it has none, or without `folder`. `section`: uns["section"]."""
+    source, file = section["image"]["source"], section["image"]["file"]
+    if source == "none" or folder is None:
+        return None
+    if source == "fullres":
+        if image is None:
+            raise EfnstError("Expected the full-resolution image of this section, found none: give it with --image.")
+        return image
+    return located(folder, file)
+
+
 def located(section: Path, name: str) -> Path:
     """The image `name` of the section, where `name` is what uns["section"]["image"]["file"] says."""
     if section.is_dir() and not section.name.lower().endswith(".zarr"):

@@ -9,7 +9,7 @@ from anndata import AnnData
 from anndata.utils import make_index_unique
 
 from efnst.errors import EfnstError
-from efnst.geometry.array_fit import fit_array
+from efnst.geometry.array_fit import ArrayFit, fit_array
 from efnst.geometry.grid import (
     Grid,
     check_order,
@@ -20,6 +20,7 @@ from efnst.geometry.grid import (
     measure_grid,
 )
 from efnst.inputs.gene_kinds import unrecognised
+from efnst.inputs.image_agreement import check_picture
 from efnst.inputs.image_choice import check_spots_in_image, choose_image
 from efnst.inputs.labels import match_labels, read_labels, unscored
 from efnst.inputs.open import open_source
@@ -48,11 +49,13 @@ def load_section(
     source = open_source(path, bin_um, expression_rep, with_counts)
     rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
     section = _assemble(source, rows)
-    grid, geometry, grid_warnings = _geometry(source)
+    fit = _array_fit(source)
+    grid, geometry, grid_warnings = _geometry(source, fit)
     choice, image_warnings = choose_image(image, source)
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
     warnings += unrecognised(source.matrix.gene_names, source.matrix.gene_ids)
     warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
+    warnings += check_picture(image, choice, source, grid, fit)
     if labels:
         warnings += _add_labels(section, Path(labels))
     facts = {"sample": sample, "space_ranger": source.layout, "bin_um": source.bin_um, "image": asdict(choice)}
@@ -62,15 +65,25 @@ def load_section(
     return section, about, warnings
 
 
-def _geometry(source: Source) -> tuple[Grid, dict, list[str]]:
+def _array_fit(source: Source) -> ArrayFit | None:
+    """The places of the spots on the array, as far as they are known."""
+    if not source.is_on_array:
+        return None
+    array = source.positions[["array_row", "array_col"]].to_numpy(np.int64)
+    return fit_array(_pixels(source), array, is_square=bool(source.bin_um))
+
+
+def _pixels(source: Source) -> np.ndarray:
+    """x and y of all positions, float64 [n, 2], full-resolution px."""
+    return source.positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
+
+
+def _geometry(source: Source, fit: ArrayFit | None) -> tuple[Grid, dict, list[str]]:
     """The grid as measured, the same beside what the files declare, for the record, and warnings where they differ."""
-    positions, factors = source.positions, source.factors
-    xy = positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
+    factors, xy = source.factors, _pixels(source)
     if not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um:
         grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
         return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
-    array = positions[["array_row", "array_col"]].to_numpy(np.int64)
-    fit = fit_array(xy, array, bool(source.bin_um)) if source.is_on_array else None
     um_per_px = factors.get("microns_per_pixel", 0) if source.bin_um else 0
     grid = measure_grid(xy, source.bin_um, fit, um_per_px)
     declared, warnings = {}, []
