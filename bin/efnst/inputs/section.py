@@ -19,6 +19,7 @@ from efnst.geometry.grid import (
     irregular_grid,
     measure_grid,
 )
+from efnst.inputs.array_places import in_pixels
 from efnst.inputs.gene_kinds import unrecognised
 from efnst.inputs.image_agreement import check_picture
 from efnst.inputs.image_choice import check_spots_in_image, choose_image
@@ -46,7 +47,7 @@ def load_section(
     `path`, `bin_um`, `expression_rep` and `with_counts` as in `open_source`; `image` is a full-resolution file, `none`,
     or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of the matrix.
     """
-    source = open_source(path, bin_um, expression_rep, with_counts)
+    source = in_pixels(open_source(path, bin_um, expression_rep, with_counts), image)
     rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
     section = _assemble(source, rows)
     fit = _array_fit(source)
