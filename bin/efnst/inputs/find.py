@@ -12,7 +12,7 @@ import h5py
 from efnst.errors import UNREADABLE, EfnstError
 from efnst.inputs.archive import is_archive
 from efnst.inputs.positions import SCALE_FACTORS
-from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, find_files, is_outs
+from efnst.inputs.space_ranger import DEFAULT_BIN_UM, bin_folders, find_files, is_outs
 from efnst.names import NO_IMAGE
 
 MAX_DEPTH = 8
@@ -80,7 +80,7 @@ def _candidates(folder: Path, depth: int) -> Iterator[Path]:
 
 def _is_section(folder: Path) -> bool:
     """Whether a folder looks like one of Space Ranger, with its matrix or with bins."""
-    return is_outs(folder) and (any(folder.glob("*feature_bc_matrix*")) or (folder / "binned_outputs").is_dir())
+    return is_outs(folder) and (any(folder.glob("*feature_bc_matrix*")) or bool(bin_folders(folder)))
 
 
 def _holds_section(archive: Path) -> bool:
@@ -106,9 +106,7 @@ def _described(path: Path) -> dict[str, Path | str]:
     """The further columns of a section: image, labels and bin size, where there are any."""
     if not path.is_dir() or path.suffix == ".zarr":
         return {}
-    sizes = sorted(
-        int(part[1]) for child in path.glob("binned_outputs/*") if (part := BIN_FOLDER.fullmatch(child.name))
-    )
+    sizes = sorted(bin_folders(path))
     bin_um = str(DEFAULT_BIN_UM if DEFAULT_BIN_UM in sizes else sizes[-1]) if sizes else ""
     files = find_files(path, bin_um)
     home = path.parent if path.name == "outs" else path

@@ -6,8 +6,9 @@ from efnst.errors import EfnstError
 from efnst.inputs.archive import is_archive, unpack_section
 from efnst.inputs.feature_matrix import read_matrix
 from efnst.inputs.metrics import read_metrics
+from efnst.inputs.one_section import require_one_section
 from efnst.inputs.positions import read_positions, read_scales
-from efnst.inputs.source import Source
+from efnst.inputs.source import CELLS, Source
 from efnst.inputs.space_ranger import find_files
 
 
@@ -39,16 +40,20 @@ def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool) -> Sou
     files = find_files(folder, bin_um)
     matrix = read_matrix(files.matrix, with_counts)
     positions, form = read_positions(files.positions)
+    is_on_array = files.positions.suffix != ".geojson"
+    if is_on_array:
+        require_one_section(positions, files.positions.name)
     return Source(
         path=root,
         matrix=matrix,
         is_filtered=files.is_filtered,
         positions=positions,
-        factors=read_scales(files.scale_factors),
+        factors=read_scales(files.scale_factors) if files.scale_factors else {},
         images={source: path.relative_to(root).as_posix() for source, path in files.images.items()},
         layout=f"{files.matrix.name}, {files.positions.name} {form}",
         bin_um=files.bin_um,
-        is_on_array=files.positions.suffix != ".geojson",
+        is_on_array=is_on_array,
+        is_cells=bin_um == CELLS,
         metrics=read_metrics(files.metrics) if files.metrics else None,
         warnings=files.warnings,
     )

@@ -1,6 +1,6 @@
 """One section: counts, positions, scale, image and labels put together, and whatever does not fit together refused."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,11 @@ from anndata import AnnData
 from anndata.utils import make_index_unique
 
 from efnst.errors import EfnstError
-from efnst.geometry.array_fit import ArrayFit, fit_array
+from efnst.geometry.array_fit import SQUARE, ArrayFit, fit_array
 from efnst.geometry.grid import (
+    BELIEVED_STRAY,
+    PITCH_UM,
+    SCALE_TOLERANCE,
     Grid,
     check_order,
     check_spot_diameter,
@@ -51,6 +54,7 @@ def load_section(
     rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
     section = _assemble(source, rows)
     fit = _array_fit(source)
+    source = _with_bin_size(source, fit)
     grid, geometry, grid_warnings = _geometry(source, fit)
     choice, image_warnings = choose_image(image, source)
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
@@ -74,6 +78,18 @@ def _array_fit(source: Source) -> ArrayFit | None:
     return fit_array(_pixels(source), array, is_square=bool(source.bin_um))
 
 
+def _with_bin_size(source: Source, fit: ArrayFit | None) -> Source:
+    """The section with the size of its bins, where only `microns_per_pixel` tells them from spots."""
+    um_per_px = source.factors.get("microns_per_pixel")
+    if source.bin_um or fit is None or um_per_px is None or fit.grid != SQUARE or fit.stray > BELIEVED_STRAY:
+        return source
+    bin_um = round(fit.pitch_px * um_per_px)
+    if not bin_um or abs(bin_um / PITCH_UM[SQUARE] - 1) <= SCALE_TOLERANCE:
+        return source
+    said = f"No bin_um was given: by microns_per_pixel these are bins of {bin_um} µm."
+    return replace(source, bin_um=bin_um, warnings=(*source.warnings, said))
+
+
 def _pixels(source: Source) -> np.ndarray:
     """x and y of all positions, float64 [n, 2], full-resolution px."""
     return source.positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
@@ -82,7 +98,7 @@ def _pixels(source: Source) -> np.ndarray:
 def _geometry(source: Source, fit: ArrayFit | None) -> tuple[Grid, dict, list[str]]:
     """The grid as measured, the same beside what the files declare, for the record, and warnings where they differ."""
     factors, xy = source.factors, _pixels(source)
-    if not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um:
+    if source.is_cells or (not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um):
         grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
         return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
     um_per_px = factors.get("microns_per_pixel", 0) if source.bin_um else 0
