@@ -6,7 +6,9 @@ import numpy as np
 from PIL import Image
 
 from efnst.errors import EfnstError
+from efnst.inputs.anndata_zarr import as_h5ad, is_anndata_zarr
 from efnst.inputs.archive import is_archive, unpack
+from efnst.inputs.deposit import arranged, is_deposit
 from efnst.program.scratch import new_folder
 
 
@@ -25,7 +27,7 @@ def image_path(section: dict, folder: Path | None, image: Path | None) -> Path |
 def located(section: Path, name: str) -> Path:
     """The image `name` of the section, where `name` is what uns["section"]["image"]["file"] says."""
     if section.is_dir() and not section.name.lower().endswith(".zarr"):
-        path = section / name
+        path = (arranged(section) if is_deposit(section) else section) / name
         if not path.is_file():
             raise EfnstError(
                 f"Expected the image `{name}` in the section folder `{section.name}`, found none: restore it."
@@ -33,6 +35,8 @@ def located(section: Path, name: str) -> Path:
         return path
     if is_archive(section):
         return _unpacked(section, name)
+    if is_anndata_zarr(section):
+        return located(as_h5ad(section), name)
     if section.name.lower().endswith(".zarr"):
         from efnst.inputs.spatialdata import read_image
     else:

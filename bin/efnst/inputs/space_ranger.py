@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from efnst.errors import EfnstError
+from efnst.inputs.deposit import arranged, is_deposit
 from efnst.inputs.feature_matrix import listing
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.source import CELLS
@@ -84,6 +85,8 @@ def find_outs(folder: Path) -> Path:
         found = "a file" if folder.exists() else "nothing"
         raise EfnstError(f"Expected a Space Ranger outs folder, found {found} at {folder}: check the column section.")
     for outs in (folder, folder / "outs"):
+        if is_deposit(outs):
+            return arranged(outs)
         if is_outs(outs) or (outs.name == BINS and bin_folders(outs)):
             return outs
     raise EfnstError(

@@ -70,14 +70,14 @@ def _open(path: Path) -> "SpatialData":
     """The object, of zarr format 2 or 3, none of whose arrays may run code when it is read or lie elsewhere."""
     if not path.is_dir():
         raise EfnstError(f"Expected a SpatialData zarr folder, found none at {path}: check the column section.")
-    _refuse_links(path)
+    refuse_links(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about formats to come
         import numcodecs.errors
         import zarr.errors
         from spatialdata import read_zarr
 
-        _forget_codecs()
+        forget_codecs()
         logging.getLogger("ome_zarr").setLevel(logging.ERROR)  # it reports every array
         with reading(path, Exception):  # zarr, dask, ome-zarr and geopandas have exceptions of their own
             try:
@@ -89,7 +89,7 @@ def _open(path: Path) -> "SpatialData":
                 ) from error
 
 
-def _refuse_links(path: Path) -> None:
+def refuse_links(path: Path) -> None:
     """Raise an `EfnstError` where something in the store is a link to what lies outside of it."""
     store = path.resolve()
     for entry in store.rglob("*"):
@@ -100,7 +100,7 @@ def _refuse_links(path: Path) -> None:
             )
 
 
-def _forget_codecs() -> None:
+def forget_codecs() -> None:
     """Take from this process what decodes pickles, so that no spelling or place of an array's metadata finds it."""
     from numcodecs.registry import codec_registry, entries
 

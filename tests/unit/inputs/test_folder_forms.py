@@ -1,5 +1,6 @@
 """Folders and images as portals, archives and colleagues pass them on."""
 
+import gzip
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,13 @@ import pytest
 import tifffile
 from anndata import AnnData
 from PIL import Image
-from tests.support.space_ranger import HIRES, SCALE
+from tests.support.space_ranger import HIRES, MATRIX, SCALE
 
 from efnst.errors import EfnstError
+from efnst.inputs.located import located
 from efnst.inputs.section import load_section
+from efnst.simulation.feature_matrix import read_matrix, write_matrix
+from efnst.simulation.forms import to_anndata
 from efnst.simulation.space_ranger import SMALL, simulate_section
 from efnst.simulation.visium_hd import write_visium_hd
 
@@ -94,3 +98,67 @@ def test_a_thumbnail_on_the_first_page_is_named_with_the_page_of_the_image(outs:
         file.write(pixels, photometric="rgb")
     with pytest.raises(EfnstError, match=r"found a thumbnail of 75 × 100 px there and the image .* on page 2"):
         read(outs, str(tmp_path / "slide.tif"))
+
+
+def as_deposit(outs: Path, folder: Path, prefix: str, packed: bool, in_spatial: bool, as_mtx: bool) -> None:
+    """Write a section as public deposits have it."""
+    (folder / "spatial").mkdir(parents=True)
+    for path in (outs / "spatial").iterdir():
+        name = f"{prefix}{path.name}{'.gz' if packed else ''}"
+        content = gzip.compress(path.read_bytes()) if packed else path.read_bytes()
+        (folder / ("spatial" if in_spatial else ".") / name).write_bytes(content)
+    if as_mtx:
+        matrix, _ = read_matrix(outs)
+        write_matrix(matrix, folder, "mtx")
+        for path in (folder / "filtered_feature_bc_matrix").iterdir():
+            path.rename(folder / f"{prefix}{path.name}")
+        (folder / "filtered_feature_bc_matrix").rmdir()
+    else:
+        shutil.copy2(outs / MATRIX, folder / f"{prefix}{MATRIX}")
+    if not in_spatial:
+        (folder / "spatial").rmdir()
+
+
+@pytest.mark.parametrize("as_mtx", [False, True])
+@pytest.mark.parametrize(("prefix", "packed", "in_spatial"), [("GSM1_A_", True, False), ("GSM1_", False, True)])
+def test_deposits(prefix: str, packed: bool, in_spatial: bool, as_mtx: bool, outs: Path, tmp_path: Path) -> None:
+    expected, _ = read(outs)
+    as_deposit(outs, tmp_path / "flat", prefix, packed, in_spatial, as_mtx)
+    section, warnings = read(tmp_path / "flat")
+    assert warnings == [] and list(section.obs_names) == list(expected.obs_names)
+    assert (section.X != expected.X).nnz == 0 and np.array_equal(section.obsm["spatial"], expected.obsm["spatial"])
+    image = section.uns["section"]["image"]
+    assert image == expected.uns["section"]["image"]
+    assert located(tmp_path / "flat", image["file"]).read_bytes() == (outs / HIRES).read_bytes()
+
+
+def test_a_matrix_in_pieces_beside_the_folder_spatial(outs: Path) -> None:
+    expected, _ = read(outs)
+    matrix, _ = read_matrix(outs)
+    (outs / MATRIX).unlink()
+    write_matrix(matrix, outs, "mtx")
+    for path in (outs / "filtered_feature_bc_matrix").iterdir():
+        with gzip.open(path) as packed:
+            (outs / path.stem).write_bytes(packed.read())
+    shutil.rmtree(outs / "filtered_feature_bc_matrix")
+    section, warnings = read(outs)
+    assert warnings == [] and (section.X != expected.X).nnz == 0
+
+
+def test_several_samples_in_one_folder_are_refused_with_the_way_to_part_them(outs: Path, tmp_path: Path) -> None:
+    for prefix in ("GSM1_", "GSM2_"):
+        as_deposit(outs, tmp_path / prefix, prefix, packed=True, in_spatial=False, as_mtx=False)
+        shutil.copytree(tmp_path / prefix, tmp_path / "both", dirs_exist_ok=True)
+    with pytest.raises(EfnstError, match=r"found those of 2 \(GSM1_, GSM2_\): .* `mkdir GSM2_ && mv GSM2_\* GSM2_/`"):
+        read(tmp_path / "both")
+
+
+def test_anndata_in_a_zarr_of_its_own(outs: Path, tmp_path: Path) -> None:
+    expected, _ = read(outs)
+    data = to_anndata(outs)
+    data.var_names_make_unique()
+    data.write_zarr(tmp_path / "s.zarr")
+    section, warnings = read(tmp_path / "s.zarr")
+    assert warnings == [] and (section.X != expected.X).nnz == 0
+    image = located(tmp_path / "s.zarr", section.uns["section"]["image"]["file"])
+    assert np.array_equal(np.asarray(Image.open(image)), np.asarray(Image.open(outs / HIRES)))
