@@ -17,6 +17,7 @@ SAME = 0.8  # correlation with the section's own image from which on an image is
 OTHER = 0.6  # below it in any way of turning, it is another one
 ON_TISSUE = 0.6  # correlation of spots and tissue in an image that fits
 CLEARLY = 0.25  # by which another way of turning the image must fit better than as it is
+AND_BY_ARRAY = 0.1  # the same where the array says too that the positions have been turned or mirrored
 NOWHERE = 0.1  # correlation below which the spots do not lie on what looks like tissue
 
 
@@ -26,7 +27,7 @@ def check_picture(image: str, choice: ImageChoice, source: Source, grid: Grid, f
     `image` is the full-resolution file, where one is used; `fit`: the places of the spots on the array.
     """
     if choice.source == NO_IMAGE:
-        return _check_mirrored(fit, {})
+        return _check_array(fit, {})
     from efnst.image.orientation import tissue_matches
     from efnst.image.thumbnail import thumbnail
 
@@ -37,7 +38,7 @@ def check_picture(image: str, choice: ImageChoice, source: Source, grid: Grid, f
     scale = choice.scale * picture.width / choice.width
     in_tissue = source.positions["in_tissue"].to_numpy() == 1
     matches = tissue_matches(picture, xy * scale, in_tissue, grid.pitch_px * scale)
-    return warnings + _check_tissue(matches, choice.source) + _check_mirrored(fit, matches)
+    return warnings + _check_tissue(matches, choice.source, fit) + _check_array(fit, matches)
 
 
 def _check_same(picture: Image.Image, source: Source) -> list[str]:
@@ -67,14 +68,15 @@ def _check_same(picture: Image.Image, source: Source) -> list[str]:
     return [f"The image given may be another one than Space Ranger was given: {found}, where it should be near 1."]
 
 
-def _check_tissue(matches: dict[str, float], kind: str) -> list[str]:
+def _check_tissue(matches: dict[str, float], kind: str, fit: ArrayFit | None) -> list[str]:
     """Refuse an image that fits the spots in tissue only when it is turned; a warning where it does not fit them."""
     from efnst.image.orientation import AS_IT_IS
 
     if not matches:
         return []
     best, found = max(matches, key=matches.get), matches[AS_IT_IS]
-    if matches[best] >= max(ON_TISSUE, found + CLEARLY):
+    margin = CLEARLY if fit is None or fit.is_upright else AND_BY_ARRAY
+    if matches[best] >= max(ON_TISSUE, found + margin):
         raise EfnstError(
             f"Expected the spots in tissue on the tissue of the {kind} image, found a correlation of {found:.2f}, "
             f"and by {matches[best]:.2f} when the image is {best}: positions or image have been turned. Take both "
@@ -88,13 +90,19 @@ def _check_tissue(matches: dict[str, float], kind: str) -> list[str]:
     return []
 
 
-def _check_mirrored(fit: ArrayFit | None, matches: dict[str, float]) -> list[str]:
-    """A warning where the array says that the positions are mirrored, and the image does not say that they fit."""
+def _check_array(fit: ArrayFit | None, matches: dict[str, float]) -> list[str]:
+    """A warning where the array says that the positions are mirrored or turned, and the image does not say otherwise.
+
+    Turned images are usual, mirrored ones are not: without tissue that tells, only the latter are named.
+    """
     from efnst.image.orientation import AS_IT_IS
 
-    if fit is None or not fit.is_mirrored or (matches and max(matches, key=matches.get) == AS_IT_IS):
+    fits = bool(matches) and max(matches, key=matches.get) == AS_IT_IS
+    if fit is None or fit.is_upright or fits or not (matches or fit.is_mirrored):
         return []
+    how = "mirrored" if fit.is_mirrored else "turned"
+    what = "x and y may be exchanged" if fit.is_mirrored else "the image may be another way round"
     return [
-        "The positions are mirrored against array_row and array_col: x and y may be exchanged. Look at the section's "
-        "report whether the spots lie on the tissue."
+        f"The positions are {how} against array_row and array_col: {what}. Look at the section's report whether the "
+        "spots lie on the tissue."
     ]
