@@ -39,6 +39,7 @@ def archive_of_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy2(plain / "outs/filtered_feature_bc_matrix.h5", deposit / "GSM1_filtered_feature_bc_matrix.h5")
     for name in ("tissue_positions.csv", "scalefactors_json.json", "tissue_lowres_image.png"):
         (deposit / f"GSM1_{name}.gz").write_bytes(gzip.compress((plain / "outs" / "spatial" / name).read_bytes()))
+    (deposit / "GSM1_detected_tissue_image.jpg").touch()  # no full-resolution image
     shutil.copytree(plain / "outs", root / "packed" / "nested" / "outs")
     shutil.copytree(plain / "outs", root / "packed", dirs_exist_ok=True)
     (root / "packed" / "spatial" / "scalefactors_json.json").unlink()

@@ -14,6 +14,7 @@ from efnst.errors import UNREADABLE, EfnstError
 from efnst.inputs.anndata_zarr import is_anndata_zarr
 from efnst.inputs.archive import is_archive
 from efnst.inputs.deposit import is_deposit
+from efnst.inputs.image_choice import known_picture
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, bin_folders, find_files, is_outs
 from efnst.names import NO_IMAGE
@@ -143,7 +144,7 @@ def _described(path: Path) -> dict[str, Path | str]:
         for name in IMAGE_FOLDERS
         if (home / name).is_dir()
         for image in sorted((home / name).iterdir())
-        if image.suffix.lower() in IMAGE_SUFFIXES
+        if image.suffix.lower() in IMAGE_SUFFIXES and not known_picture(image)
     ]
     image = images[0] if len(images) == 1 else "" if files.images and files.scale_factors else NO_IMAGE
     note = f"{len(images)} images, none of them was taken" if len(images) > 1 else ""

@@ -31,6 +31,10 @@ NO_FULL_RESOLUTION = {
     "aligned_tissue_image.jpg": _PICTURE,
     "cytassist_image.tiff": "the scan of the CytAssist",
     "cytassist_image.tif": "the scan of the CytAssist",
+    "tissue_hires_image.jpg": _PICTURE,
+    "tissue_lowres_image.jpg": _PICTURE,
+    "tissue_hires_image.jpeg": _PICTURE,
+    "tissue_lowres_image.jpeg": _PICTURE,
 }
 
 
@@ -65,9 +69,14 @@ def choose_image(image: str, source: Source) -> tuple[ImageChoice, list[str]]:
     return ImageChoice(kind, source.images[kind], scale, *sizes[kind]), _check_two_images(sizes, source.factors)
 
 
+def known_picture(image: Path) -> str:
+    """What an image is that Space Ranger writes beside the section, by its name; empty for any other."""
+    return next((kind for name, kind in NO_FULL_RESOLUTION.items() if image.name.lower().endswith(name)), "")
+
+
 def _refuse_pictures(image: Path) -> None:
     """Refuse what Space Ranger writes beside the section and is no full-resolution image, known by its name."""
-    kind = next((kind for name, kind in NO_FULL_RESOLUTION.items() if image.name.lower().endswith(name)), None)
+    kind = known_picture(image)
     if kind:
         raise EfnstError(
             f"Expected the full-resolution H&E image, found {image.name}, {kind}: give the file that Space Ranger was "
