@@ -43,7 +43,8 @@ def main(
     from efnst.domains.bins import read_bins, write_bins
     from efnst.image.picture import scanpy_pictures
     from efnst.inputs.hdf5 import read_own
-    from efnst.names import PROVENANCE
+    from efnst.inputs.located import image_path
+    from efnst.names import PROVENANCE, SECTION
     from efnst.program.arrays import read_arrays, write_table
     from efnst.program.cli import log, versions
     from efnst.provenance.record import add_origin, compact
@@ -61,7 +62,7 @@ def main(
     learned = read_record(training, TrainingRecord)
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
     final = final_section(spots, arrays, assigned, used, record)
-    final.uns["spatial"] = {sample: scanpy_pictures(final, source, image)}
+    final.uns["spatial"] = {sample: scanpy_pictures(final, image_path(final.uns[SECTION], source, image))}
     given = {"max_domains": options.max_domains, "refinement_rounds": options.refinement_rounds}
     given["ignore_labels"] = ",".join(options.ignored)
     add_origin(final, given, *_image_records(image_qc, features_json, encoder_json))

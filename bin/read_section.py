@@ -50,7 +50,7 @@ def main(
     from efnst.inputs.section import load_section
     from efnst.names import QC, SECTION
     from efnst.quality.rules import apply_rules, read_rules
-    from efnst.quality.spots import Thresholds, keep_good_spots, qc_record
+    from efnst.quality.spots import Thresholds, idle_thresholds, keep_good_spots, qc_record
     from efnst.records.base import write_record
     from efnst.records.quality import SectionQc
 
@@ -58,6 +58,7 @@ def main(
     loaded, about, warnings = load_section(sample, source, image, labels, bin_um, options.expression_rep or "")
     loaded = _in_units(loaded, options.unit_um, outdir / "bins.h5ad")
     thresholds = Thresholds(**{field.name: getattr(quality, field.name) for field in fields(Thresholds)})
+    warnings += idle_thresholds(loaded, thresholds)
     kept, lost, used = keep_good_spots(loaded, thresholds, quality.qc_mads)
     record = {"sample": sample} | about | qc_record(kept, lost, float(kept.uns[SECTION]["pitch_px"]))
     inputs = input_checksums(source, image, labels, bin_um)

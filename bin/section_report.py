@@ -65,7 +65,6 @@ def main(
     from efnst.reports.section import Tables, report_context
     from efnst.reports.thumbnail import save_thumbnail
 
-    logging.getLogger("pyvips").setLevel(logging.WARNING)  # it reports every step of every thumbnail
     data = read_own(domains)
     steps = {"qc": qc, "domains": domains_json, "training": training, "description": description}
     records = read_records(**steps, image_qc=image_qc, features=features_json, encoder=encoder_json)

@@ -1,6 +1,7 @@
 """find_sections.py and check_sections.py: a samplesheet from a folder, and the check of every file that it names."""
 
 import csv
+import gzip
 import io
 import shutil
 from collections.abc import Callable
@@ -32,7 +33,16 @@ def archive_of_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for image in (root / "bare/CORTEX_left_/outs/spatial").glob("*.png"):
         image.unlink()
     shutil.copytree(plain / "outs", root / "broken")
-    damage(root / "broken", "missing_scalefactors")
+    damage(root / "broken", "missing_positions")
+    deposit = root / "deposit" / "sample_1"
+    deposit.mkdir(parents=True)
+    shutil.copy2(plain / "outs/filtered_feature_bc_matrix.h5", deposit / "GSM1_filtered_feature_bc_matrix.h5")
+    for name in ("tissue_positions.csv", "scalefactors_json.json", "tissue_lowres_image.png"):
+        (deposit / f"GSM1_{name}.gz").write_bytes(gzip.compress((plain / "outs" / "spatial" / name).read_bytes()))
+    (deposit / "GSM1_detected_tissue_image.jpg").touch()  # no full-resolution image
+    shutil.copytree(plain / "outs", root / "packed" / "nested" / "outs")
+    shutil.copytree(plain / "outs", root / "packed", dirs_exist_ok=True)
+    (root / "packed" / "spatial" / "scalefactors_json.json").unlink()
     (root / "notes.tar.gz").write_bytes(b"no archive")
     (root / "work").mkdir()
     shutil.copytree(plain / "outs", root / "work" / "cached")
@@ -55,11 +65,14 @@ def test_every_section_is_found_once_with_what_lies_beside_it(sheet: Path) -> No
     plain = "2024/run A/cortex (left)"
     assert found == [
         ("one", "2024/one.h5ad", "", "", ""),
-        ("cortex_left_", f"{plain}/outs", "", f"{plain}/labels.csv", ""),
+        ("run_A_cortex_left_", f"{plain}/outs", "", f"{plain}/labels.csv", ""),
         ("two", "2024/two.zarr", "", "", ""),
-        ("CORTEX_left__2", "bare/CORTEX_left_/outs", "none", "bare/CORTEX_left_/labels.csv", ""),
+        ("bare_CORTEX_left_", "bare/CORTEX_left_/outs", "none", "bare/CORTEX_left_/labels.csv", ""),
+        ("sample_1", "deposit/sample_1", "", "", ""),
         ("colon", "hd/colon/outs", "", "hd/colon/labels.csv", "8"),
-        ("packed", "packed.tar.gz", "", "", ""),
+        ("packed", "packed", "none", "", ""),
+        ("nested", "packed/nested/outs", "", "", ""),
+        ("packed_2", "packed.tar.gz", "", "", ""),
     ]
 
 
@@ -72,7 +85,9 @@ def test_a_broken_section_is_left_out_and_told(
     archive_of_runs: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture
 ) -> None:
     find_sections.main(archive_of_runs)
-    assert "broken: left out. Expected scalefactors_json.json" in caplog.text
+    assert "broken: left out. Expected tissue_positions.csv" in caplog.text
+    assert "work: left out. Folders called work are not looked into." in caplog.text
+    assert "notes.tar.gz: left out. It holds no spatial/scalefactors_json.json, or cannot be read." in caplog.text
     assert capsys.readouterr().out.startswith("sample,section,image,labels,bin_um\n")
 
 

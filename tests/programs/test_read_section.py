@@ -194,9 +194,9 @@ def test_an_image_of_another_size_than_space_ranger_had_is_told(folder: Path, tm
     from PIL import Image
 
     with Image.open(folder / "outs" / "spatial" / "tissue_hires_image.png") as hires:
-        width, height = (side * 16 for side in hires.size)
-    Image.new("L", (width, height)).save(tmp_path / "twice.png")
-    _, qc = read(folder, tmp_path, image=str(tmp_path / "twice.png"))
+        width, height = (side * 9 for side in hires.size)  # where its scale factor means 8
+        hires.convert("L").resize((width, height)).save(tmp_path / "larger.jpg")
+    _, qc = read(folder, tmp_path, image=str(tmp_path / "larger.jpg"))
     assert len(qc["warnings"]) == 1 and f"has {width} × {height} px, but by the hires image" in qc["warnings"][0]
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.places import BIN
 
 ROOMS = (
-    *("names", "palette", "machine", "errors", "records", "program", "geometry", "inputs", "quality", "image"),
+    *("names", "palette", "machine", "errors", "records", "program", "geometry", "image", "inputs", "quality"),
     *("encoder", "genes", "embedding", "domains", "provenance", "exports", "reports", "simulation"),
 )
 FILES = sorted(path for path in (BIN / "efnst").rglob("*.py") if path.name != "__init__.py")

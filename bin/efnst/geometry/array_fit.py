@@ -29,6 +29,17 @@ class ArrayFit:
     steps: np.ndarray
     stray: float
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the spots lie mirrored: on a slide seen from above, turned or not, it is not so."""
+        return bool(np.linalg.det(self.steps) > 0)
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether rows run down and columns to the right, as on most images."""
+        (row_x, row_y), (column_x, column_y) = self.steps
+        return bool(row_y > abs(row_x) and column_x > abs(column_y))
+
 
 def fit_array(xy: np.ndarray, array: np.ndarray, is_square: bool = False) -> ArrayFit | None:
     """The least-squares fit of positions float64 [n, 2] in px on array_row and array_col, [n, 2].

@@ -3,14 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import pyvips
 from anndata import AnnData
 from PIL import Image
 
 from efnst.errors import EfnstError
 from efnst.image.open import image_errors, open_image
-from efnst.image.rows import is_read_as_it_is, shrunk
-from efnst.inputs.located import located
+from efnst.image.thumbnail import thumbnail
 from efnst.names import SECTION, SPATIAL
 
 HIRES_PX, LOWRES_PX = 2000, 600  # longest sides of the two pictures that Space Ranger writes
@@ -19,17 +17,16 @@ NO_PICTURE = "none"
 MAX_IMAGE_PX = 1200  # longest side of the one in the report
 
 
-def scanpy_pictures(section: AnnData, folder: Path | None, image: Path | None) -> dict:
+def scanpy_pictures(section: AnnData, path: Path | None) -> dict:
     """What scanpy and squidpy look for in uns["spatial"][sample]: `images`, `scalefactors` and `metadata`.
 
     `hires` is the image that the section was used with, whatever it was called, at most 2000 px a side, `lowres` the
     same at most 600 px: both tools draw `hires` by default. They draw nothing without one, so that it is
-    white for a section without an image, or without its `folder`; `metadata` has its true name as `source`, or `none`.
+    white where `path` is None; `metadata` has its true name as `source`, or `none`.
     The scale factors are px of the picture per full-resolution px; the spot diameter is that of the spot itself (55 µm
     on Visium), not the wider one that Space Ranger writes.
     """
     facts = plain(section.uns[SECTION])
-    path = image_path(facts, folder, image) if folder else None
     if path is None:
         full_width, hires = _blank(*section.obsm[SPATIAL].max(axis=0) + facts["pitch_px"])
     else:
@@ -59,38 +56,17 @@ def stored_picture(section: AnnData, sample: str) -> tuple[dict[str, np.ndarray]
     return stored["images"], {name: float(stored["scalefactors"][f"tissue_{name}_scalef"]) for name in stored["images"]}
 
 
-def image_path(section: dict, folder: Path, image: Path | None) -> Path | None:
-    """Where the image of the section lies; None if it has none. `section`: uns["section"]."""
-    source, file = section["image"]["source"], section["image"]["file"]
-    if source == "none":
-        return None
-    if source == "fullres":
-        if image is None:
-            raise EfnstError("Expected the full-resolution image of this section, found none: give it with --image.")
-        return image
-    return located(folder, file)
-
-
 def small_image(path: Path, section: dict, longest_px: int = MAX_IMAGE_PX) -> Image.Image:
-    """The image as RGB, shrunk to at most `longest_px` a side while it is decoded, so that memory stays bounded."""
+    """The image as RGB, shrunk to at most `longest_px` a side; it must be the one that the section was read with."""
     with image_errors(path):
         found = open_image(path)
-        expected = int(section["image"]["width"]), int(section["image"]["height"])
-        if (found.width, found.height) != expected:
-            raise EfnstError(
-                f"Expected `{path.name}` to have {expected[0]} x {expected[1]} px as when the section was read, "
-                f"found {found.width} x {found.height}: give the same image, or run the section again."
-            )
-        if not is_read_as_it_is(path):
-            small = Image.fromarray(shrunk(path, longest_px))
-            small.thumbnail((longest_px, longest_px))
-            return small
-        # Without no_rotate an EXIF orientation would turn the image away from the spots.
-        small = pyvips.Image.thumbnail(str(path), longest_px, height=longest_px, size="down", no_rotate=True)
-        if small.hasalpha():
-            small = small.flatten(background=[255 if small.format == "uchar" else 65535])
-        small = small.colourspace("srgb").cast("uchar")
-        return Image.frombytes("RGB", (small.width, small.height), small.write_to_memory())
+    expected = int(section["image"]["width"]), int(section["image"]["height"])
+    if (found.width, found.height) != expected:
+        raise EfnstError(
+            f"Expected `{path.name}` to have {expected[0]} x {expected[1]} px as when the section was read, "
+            f"found {found.width} x {found.height}: give the same image, or run the section again."
+        )
+    return thumbnail(path, longest_px)
 
 
 def plain(value: object) -> object:

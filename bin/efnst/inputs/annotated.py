@@ -1,6 +1,7 @@
 """What .h5ad files and the tables of SpatialData have in common: where counts, genes, positions and features may be."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -8,27 +9,36 @@ from scipy.sparse import csr_matrix, issparse
 
 from efnst.errors import EfnstError
 from efnst.inputs.feature_matrix import EXPRESSION, Matrix, as_counts, require_unique
+from efnst.inputs.one_section import require_one_section
 from efnst.inputs.positions import NO_ARRAY, POSITION_COLUMNS
+from efnst.inputs.source import CELLS
 
 LAYERS = ("counts", "raw_counts", "raw", "umi")  # names that raw counts are given, in the order they are looked for
 SYMBOLS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "symbol", "SYMBOL")
 IDS = ("gene_ids", "gene_id", "ensembl_id", "feature_id")
 TYPES = ("feature_types", "feature_type")
+FEATURE_TYPES = (EXPRESSION, "Antibody Capture", "CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Peaks")
 ARRAY_COLUMNS = ("array_row", "array_col")
+BIN_NAME = re.compile(r"(?:^s|square)_([0-9]{3})um")  # in barcodes and folders of Visium HD
 
 
 def choose_counts(samples: Mapping[str, Callable[[], np.ndarray]], name: str) -> str:
     """The first of the places that holds whole counts; `samples` gives some values of each place."""
-    seen = []
+    seen, empty = [], []
     for place, sample in samples.items():
         values = np.asarray(sample())
         is_number = values.dtype.kind in "fiub"
         if is_number and np.isfinite(values).all() and (values >= 0).all() and (values == np.rint(values)).all():
-            return place
+            if values.any():
+                return place
+            empty.append(place)  # a sample without a count says nothing
+            continue
         wrong = (
             f"{value:.4g}" if is_number else str(value) for value in values if not is_number or not _is_whole(value)
         )
         seen.append(f"{place} (with {next(wrong, 'no numbers')})")
+    if empty:
+        return empty[0]
     raise EfnstError(
         f"Expected raw counts in {name}, found values that are none in {', '.join(seen) or 'no matrix'}: "
         "put the raw counts into X, a layer named counts, or .raw."
@@ -59,7 +69,8 @@ def matrix_of(counts: csr_matrix, obs: pd.DataFrame, var: pd.DataFrame, name: st
     barcodes = obs.index.to_numpy(str).astype(object)
     require_unique(barcodes, name)
     types = _column(var, TYPES)
-    is_gene = np.ones(len(var), bool) if types is None else np.asarray(types == EXPRESSION)
+    is_known = types is not None and np.isin(types, FEATURE_TYPES).any()  # CELLxGENE has biotypes there
+    is_gene = np.asarray(types == EXPRESSION) if is_known else np.ones(len(var), bool)
     if not is_gene.any():
         raise EfnstError(
             f"Expected features of type {EXPRESSION} in {name}, found {', '.join(sorted(set(types))[:8])}."
@@ -84,14 +95,29 @@ def positions_of(obs: pd.DataFrame, xy: np.ndarray, name: str) -> pd.DataFrame:
     table = pd.DataFrame(index=pd.Index(obs.index.to_numpy(str), name="barcode"))
     table["in_tissue"] = _whole(obs, "in_tissue", 1)
     for column in ARRAY_COLUMNS:
-        table[column] = _whole(obs, column, NO_ARRAY)
+        table[column] = _whole(obs, column, NO_ARRAY) if is_on_array(obs) else NO_ARRAY
+    require_one_section(obs if is_on_array(obs) else obs.drop(columns=list(ARRAY_COLUMNS), errors="ignore"), name)
     table["pxl_row_in_fullres"], table["pxl_col_in_fullres"] = xy[:, 1], xy[:, 0]
     return table[POSITION_COLUMNS[1:]]
 
 
 def is_on_array(obs: pd.DataFrame) -> bool:
     """Whether the places of the spots on the array are known."""
-    return all(column in obs for column in ARRAY_COLUMNS)
+    return all(column in obs for column in ARRAY_COLUMNS) and not _is_of_cells(obs)
+
+
+def _is_of_cells(obs: pd.DataFrame) -> bool:
+    """Whether array_row and array_col are means over several places, as of bin2cell, or none, as we write them."""
+    values = obs[list(ARRAY_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    return bool(np.isfinite(values).all() and ((values != np.rint(values)).any() or (values == NO_ARRAY).all()))
+
+
+def bin_size(bin_um: str, names: Iterable[str]) -> int:
+    """The size of the bins asked for, or the one that barcodes or names of tables say; 0 for spots and cells."""
+    if bin_um == CELLS:
+        return 0
+    said = next((BIN_NAME.search(str(name)) for name in names), None)
+    return int(bin_um or (said[1] if said else 0))
 
 
 def features_of(obsm: Mapping[str, object], name: str, n_spots: int) -> np.ndarray:

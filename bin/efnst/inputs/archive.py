@@ -13,12 +13,13 @@ from shutil import copyfileobj
 
 from efnst.errors import EfnstError, each_read, reading
 from efnst.inputs.positions import SCALE_FACTORS
+from efnst.inputs.source import CELLS
 from efnst.inputs.space_ranger import (
     BIN_FOLDER,
     CELL_MATRIX_NAMES,
     CELL_OUTLINES,
-    CELLS,
     DEFAULT_BIN_UM,
+    IMAGE_NAMES,
     MATRIX_NAMES,
     METRICS,
     POSITION_FILES,
@@ -38,7 +39,7 @@ MAX_RATIO = 200  # unpacked to packed; counts and positions shrink to a tenth, i
 FREE_BYTES = 100_000_000  # that any archive may unpack to
 MAX_HOPS = 4  # from link to link
 MAX_DEPTH = 3  # of the folder outs within the archive
-IN_SPATIAL = (*POSITION_FILES, SCALE_FACTORS, "tissue_hires_image.png", "tissue_lowres_image.png")
+IN_SPATIAL = (*POSITION_FILES, SCALE_FACTORS, *(name for names in IMAGE_NAMES.values() for name in names))
 
 
 def is_archive(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import os
 import re
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,13 @@ from pathlib import Path
 import h5py
 
 from efnst.errors import EfnstError, reading, said_of
+from efnst.inputs.anndata_zarr import is_anndata_zarr
 from efnst.inputs.archive import is_archive
+from efnst.inputs.deposit import is_deposit
+from efnst.inputs.hdf5 import opened
+from efnst.inputs.image_choice import known_picture
 from efnst.inputs.positions import SCALE_FACTORS
-from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, find_files, is_outs
+from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, bin_folders, find_files, is_outs
 from efnst.machine import lack_of
 from efnst.names import NO_IMAGE
 from efnst.program.spreadsheets import harmless
@@ -22,6 +27,8 @@ PASSED_OVER = ("work", "node_modules", "__pycache__")
 IMAGE_SUFFIXES = (".tif", ".tiff", ".btf", ".svs", ".ndpi", ".jpg", ".jpeg")
 IMAGE_FOLDERS = (".", "fullres", "image", "images")
 LABELS = "labels.csv"
+PARTS = ("spatial", "binned_outputs", "segmented_outputs", "analysis", "cell_segmentation")
+SAY_NOTHING = ("outs", "count", "spaceranger", "binned_outputs", "spatial")
 
 
 @dataclass(frozen=True)
@@ -40,16 +47,16 @@ def find_sections(folder: Path) -> tuple[list[Found], list[str]]:
     """Sections below `folder`, by their path, and notes about folders that look like one and are none."""
     if not folder.is_dir():
         raise EfnstError(f"Expected a folder to look for sections in, found none at {folder}: check the path.")
-    found, notes, taken = [], [], set()
-    for path in _candidates(folder, MAX_DEPTH, notes):
+    found, notes, described = [], [], {}
+    for path, reason in _candidates(folder, MAX_DEPTH):
         try:
-            section = _described(path)
+            if reason:
+                raise EfnstError(reason)
+            described[path] = _described(path)
         except Exception as error:
             notes.append(f"{path}: left out. {said_of(error)}")
-            continue
-        name = _unique(_name(path, folder), taken)
-        taken.add(name.lower())
-        found.append(Found(name, path, **section))
+    for path, name in _names(list(described), folder).items():
+        found.append(Found(name, path, **described[path]))
     return found, notes
 
 
@@ -60,26 +67,61 @@ def rows(found: list[Found], base: Path) -> list[list[str]]:
     return [used, *([_cell(getattr(section, name), base) for name in used] for section in found)]
 
 
-def _candidates(folder: Path, depth: int, notes: list[str]) -> Iterator[Path]:
-    """Folders and files that look like a section, in the order of their names, not looking into sections.
+def _candidates(folder: Path, depth: int) -> Iterator[tuple[Path, str]]:
+    """What looks like a section, in the order of names, and what was not looked into, with the reason.
 
-    What cannot be looked at is added to `notes`.
+    Sections are looked into for others, but not what Space Ranger writes within one.
     """
-    children = _listed(folder, notes)
-    if children and _is_section(folder):
-        yield folder
-        return
+    children, is_section, reason = _looked_into(folder)
+    if is_section or reason:
+        yield folder, reason
+    if depth == 0 and any(path.is_dir() for path in children):
+        yield folder, f"Its folders lie more than {MAX_DEPTH} deep: give one nearer to them."
     for path in children if depth else ():
-        if path.name.startswith(".") or path.name in PASSED_OVER or (path.is_symlink() and not path.exists()):
+        if path.name.startswith(".") or (path.is_symlink() and not path.exists()):
             continue
-        if path.is_dir():
-            if path.name.endswith(".zarr"):
-                if (path / "tables").is_dir() and (path / "shapes").is_dir():
-                    yield path
-            else:
-                yield from _candidates(path, depth - 1, notes)
-        elif _is_section_file(path, notes):
-            yield path
+        if path.is_dir() and not path.name.lower().endswith(".zarr"):
+            if path.name in PASSED_OVER:
+                yield path, f"Folders called {path.name} are not looked into."
+            elif not (is_section and _is_part(path)):
+                yield from _candidates(path, depth - 1)
+        elif is_archive(path) or path.suffix in (".h5ad", ".zarr"):
+            yield path, _why_none(path)
+
+
+def _looked_into(folder: Path) -> tuple[list[Path], bool, str]:
+    """What a folder holds, by name, whether it is a section, and why it cannot be looked into."""
+    try:
+        children = sorted(folder.iterdir())
+        for child in children[:1]:
+            child.lstat()  # a folder may be listed, and its content out of reach
+        return children, bool(children) and _is_section(folder), ""
+    except OSError as error:
+        return [], False, said_of(error)
+
+
+def _is_part(folder: Path) -> bool:
+    """Whether a folder is one that Space Ranger writes within a section."""
+    is_bins = BIN_FOLDER.fullmatch(folder.name) is not None
+    return is_bins or folder.name in PARTS or folder.name.endswith(("_bc_matrix", "_cell_matrix"))
+
+
+def _why_none(path: Path) -> str:
+    """Why a file or zarr that may be a section is none; empty where it is one."""
+    if path.suffix == ".zarr":
+        is_one = ((path / "tables").is_dir() and (path / "shapes").is_dir()) or is_anndata_zarr(path)
+        return "" if is_one else "It is no SpatialData with tables and shapes and no AnnData."
+    is_h5ad = path.suffix == ".h5ad"
+    lacking = "It has no obsm['spatial']" if is_h5ad else f"It holds no spatial/{SCALE_FACTORS}"
+    try:
+        with reading(path):
+            return "" if (_holds_positions if is_h5ad else _holds_section)(path) else f"{lacking}, or cannot be read."
+    except Exception as error:
+        if lack_of(error) or isinstance(error.__cause__, PermissionError):
+            return said_of(error)
+        if not isinstance(error, EfnstError):
+            raise
+        return f"{lacking}, or cannot be read."
 
 
 def _listed(folder: Path, notes: list[str]) -> list[Path]:
@@ -96,7 +138,9 @@ def _listed(folder: Path, notes: list[str]) -> list[Path]:
 
 def _is_section(folder: Path) -> bool:
     """Whether a folder looks like one of Space Ranger, with its matrix or with bins."""
-    return is_outs(folder) and (any(folder.glob("*feature_bc_matrix*")) or (folder / "binned_outputs").is_dir())
+    return is_deposit(folder) or (
+        is_outs(folder) and (any(folder.glob("*feature_bc_matrix*")) or bool(bin_folders(folder)))
+    )
 
 
 def _is_section_file(path: Path, notes: list[str]) -> bool:
@@ -123,18 +167,17 @@ def _holds_section(archive: Path) -> bool:
 
 def _holds_positions(path: Path) -> bool:
     """Whether an .h5ad file has positions."""
-    with h5py.File(path) as file:
+    with opened(path) as file:
         obsm = file.get("obsm")
-        return isinstance(obsm, h5py.Group) and "spatial" in obsm
+        names = obsm.dtype.names if isinstance(obsm, h5py.Dataset) else obsm  # the former before anndata 0.7
+        return "spatial" in (names or ())
 
 
 def _described(path: Path) -> dict[str, Path | str]:
     """The further columns of a section: image, labels and bin size, where there are any."""
     if not path.is_dir() or path.suffix == ".zarr":
         return {}
-    sizes = sorted(
-        int(part[1]) for child in path.glob("binned_outputs/*") if (part := BIN_FOLDER.fullmatch(child.name))
-    )
+    sizes = sorted(bin_folders(path))
     bin_um = str(DEFAULT_BIN_UM if DEFAULT_BIN_UM in sizes else sizes[-1]) if sizes else ""
     files = find_files(path, bin_um)
     home = path.parent if path.name == "outs" else path
@@ -143,19 +186,37 @@ def _described(path: Path) -> dict[str, Path | str]:
         for name in IMAGE_FOLDERS
         if (home / name).is_dir()
         for image in sorted((home / name).iterdir())
-        if image.suffix.lower() in IMAGE_SUFFIXES
+        if image.suffix.lower() in IMAGE_SUFFIXES and not known_picture(image)
     ]
-    image = images[0] if len(images) == 1 else "" if files.images else NO_IMAGE
+    image = images[0] if len(images) == 1 else "" if files.images and files.scale_factors else NO_IMAGE
     note = f"{len(images)} images, none of them was taken" if len(images) > 1 else ""
+    if image == NO_IMAGE and files.images:
+        note = f"without {SCALE_FACTORS} its image was not taken"
     labels = home / LABELS if (home / LABELS).is_file() else ""
     return {"image": image, "labels": labels, "bin_um": bin_um, "note": note}
 
 
-def _name(path: Path, top: Path) -> str:
-    """A name for a section from the last folder that says more than `outs`; letters and digits as a sample may have."""
-    parts = [part for part in path.resolve().relative_to(top.resolve()).parts if part != "outs"] or [top.resolve().name]
-    base = re.sub(r"\.(tar\.gz|tgz|tar|h5ad|zarr)$", "", parts[-1], flags=re.IGNORECASE)
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", base).lstrip(".-") or "section"
+def _names(paths: list[Path], top: Path) -> dict[Path, str]:
+    """A name for each section: of its last folder that says something, with those above it where names are the same."""
+    parts = {path: _telling(path, top) for path in paths}
+    n_parts = dict.fromkeys(paths, 1)
+    for _ in range(MAX_DEPTH):
+        names = {path: "_".join(parts[path][-n_parts[path] :]) for path in paths}
+        times = Counter(name.lower() for name in names.values())
+        for path, name in names.items():
+            n_parts[path] += times[name.lower()] > 1
+    taken: set[str] = set()
+    return {path: _unique(name, taken) for path, name in names.items()}
+
+
+def _telling(path: Path, top: Path) -> list[str]:
+    """The folders down to a section without those that say nothing, letters and digits as a sample may have."""
+    parts = [part for part in path.resolve().relative_to(top.resolve()).parts if part.lower() not in SAY_NOTHING]
+    base = [
+        re.sub(r"\.(tar\.gz|tgz|tar|h5ad|zarr)$", "", part, flags=re.IGNORECASE)
+        for part in parts or [top.resolve().name]
+    ]
+    return [re.sub(r"[^A-Za-z0-9._-]+", "_", part).lstrip(".-") or "section" for part in base]
 
 
 def _unique(name: str, taken: set[str]) -> str:
@@ -163,6 +224,7 @@ def _unique(name: str, taken: set[str]) -> str:
     number = 1
     while (unique := name if number == 1 else f"{name}_{number}").lower() in taken:
         number += 1
+    taken.add(unique.lower())
     return unique
 
 

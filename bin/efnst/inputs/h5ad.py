@@ -1,20 +1,22 @@
 """Sections in .h5ad files, as scanpy and squidpy write them. Only what is needed is read, and nothing is unpickled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem
+from anndata.io import read_elem, read_h5ad
 from scipy.sparse import csr_matrix
 
 from efnst.errors import EfnstError, reading
-from efnst.inputs.annotated import LAYERS, choose_counts, features_of, is_on_array, matrix_of, positions_of
+from efnst.inputs.annotated import LAYERS, bin_size, choose_counts, features_of, is_on_array, matrix_of, positions_of
 from efnst.inputs.hdf5 import member, names_in, opened, path_of, reading_from
 from efnst.inputs.positions import checked_scales
-from efnst.inputs.source import Source
+from efnst.inputs.source import CELLS, Source
 from efnst.names import SPATIAL
+from efnst.program.scratch import new_folder
 
 SAMPLED = 10_000  # values that tell whether a matrix holds counts
 
@@ -23,9 +25,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
     """Read a section with positions in obsm["spatial"], full-resolution px; see `open_source`."""
     if not path.is_file():
         raise EfnstError(f"Expected an .h5ad file, found none at {path}: check the column section.")
-    if bin_um and not bin_um.isdecimal():
-        raise EfnstError(f"Expected a bin size or nothing as bin_um of {path.name}, found {bin_um}: leave it empty.")
-    with opened(path) as file:
+    with _opened_in_current_form(path) as file:
         obs = _frame(file, "obs", path)
         places = _places(file)
         place = choose_counts({name: _sampler(matrix) for name, matrix in places.items()}, path.name)
@@ -37,7 +37,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
             found = ", ".join(held[:8]) or "nothing"
             raise EfnstError(f"Expected positions in obsm['spatial'] of {path.name}, found {found}: add them.")
         positions = positions_of(obs, _element(spatial), path.name)
-        library = _library(file, path)
+        library = _library(file, obs, path)
         scales = member(library, "scalefactors")
         factors = checked_scales(_plain(_element(scales)) if scales is not None else {}, path.name)
         features = {}
@@ -56,10 +56,26 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         factors=factors,
         images=images,
         layout=f"{path.name}, counts in {place.replace('/', '.')}",
-        bin_um=int(bin_um or 0),
-        is_on_array=is_on_array(obs),
+        bin_um=bin_size(bin_um, obs.index[:1]),
+        is_on_array=is_on_array(obs) and bin_um != CELLS,
+        is_cells=bin_um == CELLS,
         representations=features,
     )
+
+
+@contextmanager
+def _opened_in_current_form(path: Path) -> Iterator[h5py.File]:
+    """The file, or one that anndata wrote again where it is of a version before 0.7, which has obs as one dataset."""
+    with opened(path) as file:
+        is_current = not isinstance(member(file, "obs"), h5py.Dataset)
+        if is_current:
+            yield file
+    if not is_current:
+        with reading(path, Exception):  # anndata has exceptions of its own
+            rewritten = new_folder() / path.name
+            read_h5ad(path).write_h5ad(rewritten)
+        with opened(rewritten) as file:
+            yield file
 
 
 def read_image(path: Path, name: str) -> np.ndarray:
@@ -94,13 +110,14 @@ def _has_values(item: h5py.Group | h5py.Dataset | None) -> bool:
 
 
 def _sampler(item: h5py.Group | h5py.Dataset) -> Callable[[], np.ndarray]:
-    """A function that gives some values of a matrix."""
+    """A function that gives some values of a matrix, from its start, its middle and its end."""
     dataset = member(item, "data") if isinstance(item, h5py.Group) else item
     n_rows = max(1, SAMPLED // max((1, *dataset.shape[1:])))
+    starts = sorted({0, len(dataset) // 2, max(0, len(dataset) - n_rows)})
 
     def sample() -> np.ndarray:
         with reading_from(dataset):
-            return dataset[:n_rows].ravel()
+            return np.concatenate([dataset[start : start + n_rows].ravel() for start in starts])
 
     return sample
 
@@ -123,16 +140,23 @@ def _frame(file: h5py.File, name: str, path: Path) -> pd.DataFrame:
     return element
 
 
-def _library(file: h5py.File, path: Path) -> h5py.Group | None:
-    """The images and scale factors, uns["spatial"] of one library; None where there are none."""
+def _library(file: h5py.File, obs: pd.DataFrame, path: Path) -> h5py.Group | None:
+    """The images and scale factors, uns["spatial"] of the library that the spots are of; None where there are none."""
     spatial = member(file, f"uns/{SPATIAL}")
     names = [name for name in names_in(spatial) if isinstance(member(spatial, name), h5py.Group)]
     if len(names) > 1:
+        names = [name for name in names if name in _only_values(obs)] or names
+    if len(names) > 1:
         raise EfnstError(
             f"Expected one section in {path.name}, found {len(names)} in uns['spatial'] ({', '.join(names[:4])}): "
-            "write each to a file of its own."
+            "write each to a file of its own, or keep the one that the spots are of in uns['spatial']."
         )
     return member(spatial, names[0]) if names else None
+
+
+def _only_values(obs: pd.DataFrame) -> set[str]:
+    """The values that all spots have in a column, such as the one library of a section cut out of several."""
+    return {str(obs[name].iloc[0]) for name in obs.columns if len(obs) and obs[name].astype(str).nunique() == 1}
 
 
 def _plain(factors: object) -> object:

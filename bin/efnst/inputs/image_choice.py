@@ -18,6 +18,7 @@ from efnst.names import NO_IMAGE
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
+    from tifffile import TiffFile
 
 MAX_OUTSIDE = 0.05  # share of spots that may lie outside the image
 MIN_EXTENT = 0.25  # of the image's width or height, below which its scale is doubtful
@@ -26,6 +27,19 @@ DECODED_PX = 50_000_000  # images up to this size are decoded as a whole, to fin
 FORMATS = ("PNG", "JPEG", "TIFF")  # Pillow knows others, and starts Ghostscript for one of them
 BYTES_TO_DECODE = 8  # for a px: the coefficients of a progressive JPEG, and its colours
 WHOLE_SLIDE = (".tif", ".tiff", ".btf", ".svs", ".ndpi", ".scn", ".qptiff")
+
+_PICTURE = "a small picture for looking at"
+NO_FULL_RESOLUTION = {
+    "detected_tissue_image.jpg": _PICTURE,
+    "aligned_fiducials.jpg": _PICTURE,
+    "aligned_tissue_image.jpg": _PICTURE,
+    "cytassist_image.tiff": "the scan of the CytAssist",
+    "cytassist_image.tif": "the scan of the CytAssist",
+    "tissue_hires_image.jpg": _PICTURE,
+    "tissue_lowres_image.jpg": _PICTURE,
+    "tissue_hires_image.jpeg": _PICTURE,
+    "tissue_lowres_image.jpeg": _PICTURE,
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ def choose_image(image: str, source: Source) -> tuple[ImageChoice, list[str]]:
     if image.lower() == NO_IMAGE:
         return ImageChoice(NO_IMAGE, "", 0.0, 0, 0), []
     if image:
+        _refuse_pictures(Path(image))
         width, height = image_size(Path(image))
         return ImageChoice("fullres", "", 1.0, width, height), _check_full_resolution(width, height, source)
     if not source.images:
@@ -56,6 +71,21 @@ def choose_image(image: str, source: Source) -> tuple[ImageChoice, list[str]]:
     kind = "hires" if "hires" in sizes else "lowres"
     scale = scale_of(source.factors, f"tissue_{kind}_scalef")
     return ImageChoice(kind, source.images[kind], scale, *sizes[kind]), _check_two_images(sizes, source.factors)
+
+
+def known_picture(image: Path) -> str:
+    """What an image is that Space Ranger writes beside the section, by its name; empty for any other."""
+    return next((kind for name, kind in NO_FULL_RESOLUTION.items() if image.name.lower().endswith(name)), "")
+
+
+def _refuse_pictures(image: Path) -> None:
+    """Refuse what Space Ranger writes beside the section and is no full-resolution image, known by its name."""
+    kind = known_picture(image)
+    if kind:
+        raise EfnstError(
+            f"Expected the full-resolution H&E image, found {image.name}, {kind}: give the file that Space Ranger was "
+            "given as --image, or leave the column image empty for the hires image of the section."
+        )
 
 
 def _lost_links(path: Path) -> str:
@@ -126,12 +156,26 @@ def _tiff_size(path: Path) -> tuple[int, int]:
         page = file.pages.first  # not of a series, which other files may be part of
         offsets, sizes = page.dataoffsets, page.databytecounts
         width, height = int(page.imagewidth), int(page.imagelength)
+        number, largest = _largest_page(file)
+    if largest[0] * largest[1] > 2 * width * height:
+        raise EfnstError(
+            f"Expected the image on the first page of {path.name}, found a thumbnail of {width} × {height} px there "
+            f"and the image of {largest[0]} × {largest[1]} px on page {number + 1}: write that page to a file of its "
+            f"own, for instance with `vips copy '{path.name}[page={number}]' image.tif[tile,compression=jpeg,bigtiff]`."
+        )
     end = max((start + n for start, n in zip(offsets, sizes, strict=False)), default=0)
     if len(offsets) != len(sizes) or end > path.stat().st_size:
         raise damaged(path, f"it ends after {path.stat().st_size} of at least {end} bytes")
     if not width * height:
         raise damaged(path, f"an image of {width} × {height} px")
     return width, height
+
+
+def _largest_page(file: "TiffFile") -> tuple[int, tuple[int, int]]:
+    """Number, from 0, of the page with most px, and its width and height."""
+    sizes = [(int(page.imagewidth), int(page.imagelength)) for page in file.pages]
+    number = max(range(len(sizes)), key=lambda page: sizes[page][0] * sizes[page][1])
+    return number, sizes[number]
 
 
 def _check_full_resolution(width: int, height: int, section: Source) -> list[str]:

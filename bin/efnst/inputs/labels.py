@@ -1,38 +1,38 @@
 """Labels that the user gives for the spots of a section."""
 
+import csv
+import io
+import re
 from pathlib import Path
 
 import pandas as pd
 
-from efnst.errors import EfnstError, damaged, reading
+from efnst.errors import EfnstError, reading
 
 LONGEST_HEADER = 100_000  # characters; metadata of a section have a few dozen columns
 MISSING_LABELS = ("", "NA", "NaN", "nan", "None")
+ROW_NAMES = ""  # a column without a name, as R and pandas write the names of rows
+SEQUENCE = r"[ACGT]{12,}|s_\d{3}um_\d+_\d+|cellid_\d+"  # what of a barcode names the place on the slide
+BARCODE = re.compile(rf"({SEQUENCE})(-\d+)?|\d+x\d+")  # the last of legacy arrays
+TOO_MANY = 0.5  # labels for each labelled spot above which they are names or measurements
 
 
 def read_labels(path: Path) -> pd.Series:
-    """Labels by barcode from a CSV with the columns barcode and label; an empty label or NA is missing (None)."""
+    """Labels by barcode from a table with the columns barcode and label; an empty label or NA is missing (None).
+
+    As R and pandas write it: also with names of rows, for which the first line may lack a name, and without any first
+    line of names where the first cell is a barcode.
+    """
     if not path.is_file():
         raise EfnstError(f"Expected a CSV of labels, found no file {path}: check the column labels.")
-    with reading(path), path.open(encoding="utf-8-sig") as file:
-        header = file.readline(LONGEST_HEADER)
-    if len(header) == LONGEST_HEADER:
-        raise damaged(path, f"a first line of more than {LONGEST_HEADER} characters")
-    separator = max(",\t;", key=header.count)
-    with reading(path):
-        table = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
-        )
-    table.columns = [str(name).strip().lower() for name in table.columns]
-    names = list(table.columns)
-    if "barcode" not in names or not ("label" in names or len(names) == 2):
-        raise EfnstError(
-            f"Expected the columns barcode and label in {path.name}, found {', '.join(names)}: "
-            "name them in the first line."
-        )
-    label = "label" if "label" in names else next(name for name in names if name != "barcode")
-    values = table[label].str.strip()
-    labels = pd.Series(values.where(~values.isin(MISSING_LABELS), None).to_numpy(object), table["barcode"].str.strip())
+    names, lines = _table(path)
+    barcode, label = _columns(names, path)
+    values = [(line[barcode], line[label]) for line in lines]
+    labels = pd.Series(
+        [None if value in MISSING_LABELS else value for _, value in values],
+        [spot for spot, _ in values],
+        dtype=object,
+    )
     repeated = labels.index[labels.index.duplicated()]
     if len(repeated):
         raise EfnstError(
@@ -44,6 +44,7 @@ def read_labels(path: Path) -> pd.Series:
 
 def match_labels(barcodes: pd.Index, labels: pd.Series) -> tuple[pd.Categorical, list[str]]:
     """Labels in the order of `barcodes`, missing where there is none, and warnings about barcodes that do not match."""
+    labels, warnings = _with_affixes(barcodes, labels)
     given = labels.dropna()
     n_known = int(given.index.isin(barcodes).sum())
     if not n_known:
@@ -53,10 +54,97 @@ def match_labels(barcodes: pd.Index, labels: pd.Series) -> tuple[pd.Categorical,
             f"{labels.index[0] if len(labels) else 'nothing'}): "
             "give the labels of this section, with the barcodes as they are in the matrix."
         )
-    warnings = []
     if n_known < len(given):
         warnings.append(f"{len(given) - n_known} of {len(given)} labels are for barcodes that are not spots in tissue.")
     n_absent = int((~barcodes.isin(labels.index)).sum())
     if n_absent:
         warnings.append(f"{n_absent} of {len(barcodes)} spots do not stand in the file of labels.")
     return pd.Categorical(given.reindex(barcodes)), warnings
+
+
+def unscored(labels: pd.Categorical) -> list[str]:
+    """A warning where the labels divide the spots into no regions, so that they say nothing about domains."""
+    n_labelled, n_labels = int((labels.codes >= 0).sum()), len(labels.categories)
+    if 1 < n_labels <= TOO_MANY * n_labelled:
+        return []
+    found = f"all {n_labelled} labelled spots have the label" if n_labels == 1 else f"{n_labels} labels such as"
+    return [
+        f"Expected a label for each region, found that {found} {labels.categories[0]!r}"
+        f"{'' if n_labels == 1 else f' for {n_labelled} spots'}: the column may be the wrong one. "
+        "The domains are not scored against these labels."
+    ]
+
+
+def _table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns, in small letters, and the lines below them, all of the same length."""
+    lines = _lines(path)
+    first, rest = (lines[0], lines[1:]) if lines else ([], [])
+    if len(first) == 2 and BARCODE.fullmatch(first[0]):
+        return ["barcode", "label"], [_filled(line, 2) for line in lines]
+    names = [name.lower() for name in first]
+    if rest and all(len(line) == len(names) + 1 for line in rest) and any(line[-1] for line in rest):
+        names = [ROW_NAMES, *names]
+    rest = [line[:-1] if len(line) == len(names) + 1 and not line[-1] else line for line in rest]  # a comma at the end
+    if any(len(line) > len(names) for line in rest):
+        line = next(line for line in rest if len(line) > len(names))
+        raise EfnstError(
+            f"Expected {len(names)} values in each line of {path.name} as in the first, found {len(line)} in that of "
+            f"{line[0]}: put quotes around a value that holds the separator."
+        )
+    return names, [_filled(line, len(names)) for line in rest]
+
+
+def _lines(path: Path) -> list[list[str]]:
+    """The cells of all lines that are not empty."""
+    with reading(path):
+        content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise EfnstError(
+            f"Expected UTF-8 text in {path.name}, found {error}: save it as CSV UTF-8, not as Windows or Unicode text."
+        ) from error
+    separator = next((found for line in text.splitlines()[:2] for found in _separators(line)), ",")
+    with reading(path):
+        file = io.StringIO(text, newline="")
+        table = list(csv.reader(file, delimiter=separator, skipinitialspace=separator != "\t"))
+    if not table:
+        raise EfnstError(f"Expected a complete {path.name}, found an empty file: copy it again.")
+    return [[cell.strip() for cell in line] for line in table if any(cell.strip() for cell in line)]
+
+
+def _separators(line: str) -> list[str]:
+    """What may separate the cells of a line, likeliest first; spaces where there is nothing else."""
+    by_count = sorted(",\t;", key=line.count, reverse=True)
+    return [found for found in by_count if found in line] or [" "] * (" " in line.strip())
+
+
+def _filled(line: list[str], n_cells: int) -> list[str]:
+    """A line with empty cells at its end where it is shorter than the others."""
+    return line + [""] * (n_cells - len(line))
+
+
+def _columns(names: list[str], path: Path) -> tuple[int, int]:
+    """Where barcodes and labels stand: barcodes may be names of rows; the only other column holds the labels."""
+    barcode = "barcode" if "barcode" in names else ROW_NAMES
+    others = [name for name in names if name not in (barcode, ROW_NAMES)]
+    label = "label" if "label" in names else others[0] if len(others) == 1 else None
+    if barcode not in names or label is None:
+        raise EfnstError(
+            f"Expected the columns barcode and label in {path.name}, found {', '.join(filter(None, names))}: "
+            "name them in the first line."
+        )
+    return names.index(barcode), names.index(label)
+
+
+def _with_affixes(barcodes: pd.Index, labels: pd.Series) -> tuple[pd.Series, list[str]]:
+    """Labels by the barcodes of the section where only what stands around the sequence differs, and a warning then."""
+    if labels.index.isin(barcodes).any():
+        return labels, []
+    spots, given = (pd.Series(index, index).str.extract(f"({SEQUENCE})")[0] for index in (barcodes, labels.index))
+    if spots.hasnans or given.hasnans or not (spots.is_unique and given.is_unique) or not given.isin(spots).any():
+        return labels, []
+    known = pd.Series(spots.index, spots)
+    names = given.map(known).fillna(pd.Series(given.index, given.index))
+    said = f"The barcodes of the labels are written otherwise ({labels.index[0]} for {names.iloc[0]}): "
+    return labels.set_axis(names.to_numpy()), [f"{said}they were matched by their sequence."]

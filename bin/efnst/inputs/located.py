@@ -6,24 +6,41 @@ import numpy as np
 from PIL import Image
 
 from efnst.errors import EfnstError
+from efnst.inputs.anndata_zarr import as_h5ad, is_anndata_zarr
 from efnst.inputs.archive import is_archive, unpack
+from efnst.inputs.deposit import arranged, is_deposit
 from efnst.inputs.links import require_inside
 from efnst.inputs.space_ranger import files_root
 from efnst.program.memory import bounded_memory
 from efnst.program.scratch import new_folder
 
 
+def image_path(section: dict, folder: Path | None, image: Path | None) -> Path | None:
+    """Where the image of the section lies; None if it has none, or without `folder`. `section`: uns["section"]."""
+    source, file = section["image"]["source"], section["image"]["file"]
+    if source == "none" or folder is None:
+        return None
+    if source == "fullres":
+        if image is None:
+            raise EfnstError("Expected the full-resolution image of this section, found none: give it with --image.")
+        return image
+    return located(folder, file)
+
+
 def located(section: Path, name: str) -> Path:
     """The image `name` of the section, where `name` is what uns["section"]["image"]["file"] says."""
     if section.is_dir() and not section.name.lower().endswith(".zarr"):
-        path = section / name
+        is_arranged = is_deposit(section)
+        path = (arranged(section) if is_arranged else section) / name
         if not path.is_file():
             raise EfnstError(
                 f"Expected the image `{name}` in the section folder `{section.name}`, found none: restore it."
             )
-        return require_inside(path, files_root(section))
+        return path if is_arranged else require_inside(path, files_root(section))
     if is_archive(section):
         return _unpacked(section, name)
+    if is_anndata_zarr(section):
+        return located(as_h5ad(section), name)
     if section.name.lower().endswith(".zarr"):
         from efnst.inputs.spatialdata import read_image
     else:

@@ -1,15 +1,18 @@
 """Opening a section: which reader its kind of file needs."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from efnst.errors import EfnstError
+from efnst.inputs.anndata_zarr import as_h5ad, is_anndata_zarr
 from efnst.inputs.archive import is_archive, unpack_section
 from efnst.inputs.feature_matrix import read_matrix
 from efnst.inputs.metrics import read_metrics
+from efnst.inputs.one_section import require_one_section
 from efnst.inputs.positions import read_positions, read_scales
-from efnst.inputs.source import Source
-from efnst.inputs.space_ranger import CELLS, find_files
+from efnst.inputs.source import CELLS, Source
+from efnst.inputs.space_ranger import find_files
 
 BIN_UM = re.compile(rf"[0-9]{{0,3}}|{CELLS}")
 
@@ -26,6 +29,10 @@ def open_source(path: Path, bin_um: str = "", expression_rep: str = "", with_cou
         from efnst.inputs.h5ad import read_h5ad_section
 
         return read_h5ad_section(path, bin_um, expression_rep, with_counts)
+    if is_anndata_zarr(path):
+        from efnst.inputs.h5ad import read_h5ad_section
+
+        return replace(read_h5ad_section(as_h5ad(path), bin_um, expression_rep, with_counts), path=path)
     if path.name.lower().endswith(".zarr"):
         from efnst.inputs.spatialdata import read_spatialdata
 
@@ -44,16 +51,25 @@ def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool) -> Sou
     files = find_files(folder, bin_um)
     matrix = read_matrix(files.matrix, with_counts)
     positions, form = read_positions(files.positions)
+    is_on_array = files.positions.suffix != ".geojson"
+    if is_on_array:
+        require_one_section(positions, files.positions.name)
     return Source(
         path=root,
         matrix=matrix,
         is_filtered=files.is_filtered,
         positions=positions,
-        factors=read_scales(files.scale_factors),
-        images={source: path.relative_to(root).as_posix() for source, path in files.images.items()},
+        factors=read_scales(files.scale_factors) if files.scale_factors else {},
+        images={kind: _name_within(path, root, files.outs) for kind, path in files.images.items()},
         layout=f"{files.matrix.name}, {files.positions.name} {form}",
         bin_um=files.bin_um,
-        is_on_array=files.positions.suffix != ".geojson",
+        is_on_array=is_on_array,
+        is_cells=bin_um == CELLS,
         metrics=read_metrics(files.metrics) if files.metrics else None,
         warnings=files.warnings,
     )
+
+
+def _name_within(path: Path, root: Path, outs: Path) -> str:
+    """The name of an image below `root`, or below `outs` where that is an arranged copy; see `located`."""
+    return path.relative_to(root if path.is_relative_to(root) else outs).as_posix()

@@ -56,6 +56,11 @@ def checked_scales(content: object, name: str) -> dict[str, float]:
 
 def scale_of(factors: dict[str, float], name: str) -> float:
     """One scale factor, which must be there."""
+    if not factors:
+        raise EfnstError(
+            f"Expected {SCALE_FACTORS} with {name}, found none: copy it from the Space Ranger run, or give image: none "
+            "to run on expression and position only."
+        )
     if name not in factors:
         found = ", ".join(list(factors)[:8]) or "no numbers"
         raise EfnstError(f"Expected {name} in {SCALE_FACTORS}, found {found}: take the file from the run again.")

@@ -1,6 +1,6 @@
 """One section: counts, positions, scale, image and labels put together, and whatever does not fit together refused."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,11 @@ from anndata import AnnData
 from anndata.utils import make_index_unique
 
 from efnst.errors import EfnstError
-from efnst.geometry.array_fit import fit_array
+from efnst.geometry.array_fit import SQUARE, ArrayFit, fit_array
 from efnst.geometry.grid import (
+    BELIEVED_STRAY,
+    PITCH_UM,
+    SCALE_TOLERANCE,
     Grid,
     check_order,
     check_spot_diameter,
@@ -19,8 +22,11 @@ from efnst.geometry.grid import (
     irregular_grid,
     measure_grid,
 )
+from efnst.inputs.array_places import in_pixels
+from efnst.inputs.gene_kinds import unrecognised
+from efnst.inputs.image_agreement import check_picture
 from efnst.inputs.image_choice import check_spots_in_image, choose_image
-from efnst.inputs.labels import match_labels, read_labels
+from efnst.inputs.labels import match_labels, read_labels, unscored
 from efnst.inputs.open import open_source
 from efnst.inputs.positions import scale_of
 from efnst.inputs.source import Source
@@ -46,18 +52,20 @@ def load_section(
     or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of the matrix.
     """
     with bounded_memory(path):
-        source = open_source(path, bin_um, expression_rep, with_counts)
+        source = in_pixels(open_source(path, bin_um, expression_rep, with_counts), image)
     rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
     section = _assemble(source, rows)
-    grid, geometry, grid_warnings = _geometry(source)
+    fit = _array_fit(source)
+    source = _with_bin_size(source, fit)
+    grid, geometry, grid_warnings = _geometry(source, fit)
     choice, image_warnings = choose_image(image, source)
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
+    warnings += unrecognised(source.matrix.gene_names, source.matrix.gene_ids)
     warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
+    warnings += check_picture(image, choice, source, grid, fit)
     if labels:
         with bounded_memory(Path(labels)):
-            given = read_labels(Path(labels))
-        section.obs[LABEL], label_warnings = match_labels(section.obs_names, given)
-        warnings += label_warnings
+            warnings += _add_labels(section, Path(labels))
     facts = {"sample": sample, "space_ranger": source.layout, "bin_um": source.bin_um, "image": asdict(choice)}
     section.uns[SECTION] = SectionFacts(**asdict(grid), **facts).plain()
     about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry}
@@ -65,15 +73,37 @@ def load_section(
     return section, about, warnings
 
 
-def _geometry(source: Source) -> tuple[Grid, dict, list[str]]:
+def _array_fit(source: Source) -> ArrayFit | None:
+    """The places of the spots on the array, as far as they are known."""
+    if not source.is_on_array:
+        return None
+    array = source.positions[["array_row", "array_col"]].to_numpy(np.int64)
+    return fit_array(_pixels(source), array, is_square=bool(source.bin_um))
+
+
+def _with_bin_size(source: Source, fit: ArrayFit | None) -> Source:
+    """The section with the size of its bins, where only `microns_per_pixel` tells them from spots."""
+    um_per_px = source.factors.get("microns_per_pixel")
+    if source.bin_um or fit is None or um_per_px is None or fit.grid != SQUARE or fit.stray > BELIEVED_STRAY:
+        return source
+    bin_um = round(fit.pitch_px * um_per_px)
+    if not bin_um or abs(bin_um / PITCH_UM[SQUARE] - 1) <= SCALE_TOLERANCE:
+        return source
+    said = f"No bin_um was given: by microns_per_pixel these are bins of {bin_um} µm."
+    return replace(source, bin_um=bin_um, warnings=(*source.warnings, said))
+
+
+def _pixels(source: Source) -> np.ndarray:
+    """x and y of all positions, float64 [n, 2], full-resolution px."""
+    return source.positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
+
+
+def _geometry(source: Source, fit: ArrayFit | None) -> tuple[Grid, dict, list[str]]:
     """The grid as measured, the same beside what the files declare, for the record, and warnings where they differ."""
-    positions, factors = source.positions, source.factors
-    xy = positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
-    if not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um:
+    factors, xy = source.factors, _pixels(source)
+    if source.is_cells or (not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um):
         grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
         return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
-    array = positions[["array_row", "array_col"]].to_numpy(np.int64)
-    fit = fit_array(xy, array, bool(source.bin_um)) if source.is_on_array else None
     um_per_px = factors.get("microns_per_pixel", 0) if source.bin_um else 0
     grid = measure_grid(xy, source.bin_um, fit, um_per_px)
     declared, warnings = {}, []
@@ -142,6 +172,15 @@ def _assemble(source: Source, rows: np.ndarray) -> AnnData:
     for name, features in source.representations.items():
         section.obsm[name] = features[rows]
     return section
+
+
+def _add_labels(section: AnnData, path: Path) -> list[str]:
+    """Add the labels of a file to `obs`, unless they divide the spots into no regions; returns warnings."""
+    labels, warnings = match_labels(section.obs_names, read_labels(path))
+    reasons = unscored(labels)
+    if not reasons:
+        section.obs[LABEL] = labels
+    return warnings + reasons
 
 
 def _repeated(names: np.ndarray) -> dict[str, int | list[str]]:

@@ -8,6 +8,8 @@ import pandas as pd
 
 from efnst.inputs.feature_matrix import Matrix
 
+CELLS = "cells"  # in the place of a bin size: segmented cells, which lie on no grid
+
 
 @dataclass(frozen=True)
 class Source:
@@ -15,8 +17,8 @@ class Source:
 
     `positions` as `read_positions` gives them; `factors` are the scale factors, as far as there are any; `images` are
     the names within `path` of the images hires and lowres; `bin_um` is 0 where spots lie on an array of Visium;
-    `is_filtered`: all barcodes of the matrix should be in tissue; `representations` [n_barcodes, ·] are features that
-    were computed before, by name; `layout` says in words what was read.
+    `is_cells`: cells were asked for; `is_filtered`: all barcodes of the matrix should be in tissue; `representations`
+    [n_barcodes, ·] are features that were computed before, by name; `layout` says in words what was read.
     """
 
     path: Path
@@ -28,6 +30,7 @@ class Source:
     layout: str
     bin_um: int = 0
     is_on_array: bool = True
+    is_cells: bool = False
     metrics: dict[str, float | str] | None = None
     representations: dict[str, np.ndarray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -5,18 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from efnst.errors import EfnstError
+from efnst.inputs.deposit import arranged, is_deposit
 from efnst.inputs.feature_matrix import listing
 from efnst.inputs.links import require_inside
 from efnst.inputs.positions import SCALE_FACTORS
+from efnst.inputs.source import CELLS
 
 POSITION_FILES = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
 MATRIX_NAMES = ("filtered_feature_bc_matrix.h5", "filtered_feature_bc_matrix")
 RAW_MATRIX_NAMES = ("raw_feature_bc_matrix.h5", "raw_feature_bc_matrix")
 CELL_MATRIX_NAMES = ("filtered_feature_cell_matrix.h5", "filtered_feature_cell_matrix")
 CELL_OUTLINES = ("cell_segmentations.geojson", "graphclust_annotated_cell_segmentations.geojson")
+IMAGE_NAMES = {  # PNG is Space Ranger's; JPEG that of those who had to save space
+    kind: tuple(f"tissue_{kind}_image.{ending}" for ending in ("png", "jpg", "jpeg")) for kind in ("hires", "lowres")
+}
 METRICS = "metrics_summary.csv"
-CELLS = "cells"  # in the place of a bin size: the cells of segmented_outputs
 DEFAULT_BIN_UM = 8  # what 10x recommends to start from
+BINS = "binned_outputs"
 BIN_FOLDER = re.compile(r"square_([0-9]{3})um")
 
 
@@ -25,14 +30,14 @@ class Files:
     """Where the files of one section lie.
 
     `images` has the keys hires and lowres, as far as there are such files. `bin_um` is 0 where spots lie on the array
-    of Visium. `metrics` is None where there is no metrics_summary.csv.
+    of Visium. `scale_factors` and `metrics` are None where there is no such file.
     """
 
     outs: Path
     matrix: Path
     is_filtered: bool
     positions: Path
-    scale_factors: Path
+    scale_factors: Path | None
     images: dict[str, Path]
     bin_um: int = 0
     metrics: Path | None = None
@@ -53,6 +58,7 @@ def find_files(folder: Path, bin_um: str = "") -> Files:
     outs = find_outs(folder)
     part, bins, warnings = _part(outs, bin_um)
     spatial = part / "spatial"
+    _refuse_aggr(spatial)
     if bin_um == CELLS:
         matrix, is_filtered, positions = *_find_matrix(part, (CELL_MATRIX_NAMES,)), _first(part, CELL_OUTLINES)
     else:
@@ -63,14 +69,15 @@ def find_files(folder: Path, bin_um: str = "") -> Files:
         matrix=matrix,
         is_filtered=is_filtered,
         positions=positions,
-        scale_factors=_first(spatial, (SCALE_FACTORS,)),
+        scale_factors=spatial / SCALE_FACTORS if (spatial / SCALE_FACTORS).is_file() else None,
         images=_find_images([spatial, outs / "spatial"]),
         bin_um=bins,
         metrics=next((path for path in (part / METRICS, outs / METRICS) if path.is_file()), None),
         warnings=tuple(warnings),
     )
-    for path in files.paths:
-        require_inside(path, files_root(folder))
+    if outs.is_relative_to(folder):  # else an arranged copy, whose files were looked at before
+        for path in files.paths:
+            require_inside(path, files_root(folder))
     return files
 
 
@@ -85,13 +92,24 @@ def files_root(folder: Path) -> Path:
     return found.parent if found.name == "segmented_outputs" else folder
 
 
+def _refuse_aggr(spatial: Path) -> None:
+    """Refuse the folder of several sections that `spaceranger aggr` writes."""
+    if (spatial / "aggr_tissue_positions.csv").is_file():
+        raise EfnstError(
+            f"Expected one section, found several in {spatial.parent}, which spaceranger aggr wrote: give the outs "
+            "folder of each section, one row for each."
+        )
+
+
 def find_outs(folder: Path) -> Path:
     """`folder` or its sub-folder outs, whichever holds the folder spatial, or the bins or cells of Visium HD."""
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
         raise EfnstError(f"Expected a Space Ranger outs folder, found {found} at {folder}: check the column section.")
     for outs in (folder, folder / "outs"):
-        if is_outs(outs):
+        if is_deposit(outs):
+            return arranged(outs)
+        if is_outs(outs) or (outs.name == BINS and bin_folders(outs)):
             return outs
     raise EfnstError(
         f"Expected a Space Ranger outs folder, found no folder spatial in {folder}{listing(folder)}: "
@@ -101,27 +119,29 @@ def find_outs(folder: Path) -> Path:
 
 def is_outs(folder: Path) -> bool:
     """Whether a folder is one that Space Ranger wrote a section to."""
-    return any((folder / name).is_dir() for name in ("spatial", "binned_outputs", "segmented_outputs"))
+    holds_bins = folder.name != BINS and bool(bin_folders(folder))
+    return holds_bins or any((folder / name).is_dir() for name in ("spatial", BINS, "segmented_outputs"))
+
+
+def bin_folders(outs: Path) -> dict[int, Path]:
+    """The folders of bins by the size of the bins in µm: in binned_outputs, or beside the folder spatial."""
+    folder = outs / BINS if (outs / BINS).is_dir() else outs
+    children = folder.iterdir() if folder.is_dir() else ()
+    return {int(found[1]): path for path in children if path.is_dir() and (found := BIN_FOLDER.fullmatch(path.name))}
 
 
 def _part(outs: Path, bin_um: str) -> tuple[Path, int, list[str]]:
     """The folder of the spots, bins or cells asked for, the size of the bins (0 without any), and warnings."""
     if bin_um == CELLS:
         return _cells(outs), 0, []
-    if not (outs / "binned_outputs").is_dir():
+    sizes = bin_folders(outs)
+    if not sizes and not (outs / BINS).is_dir():
         own_bins = BIN_FOLDER.fullmatch(outs.resolve().name) if (outs / "spatial").is_dir() else None
         return outs, *_bins_of_a_plain_folder(outs, int(own_bins[1]) if own_bins else 0, bin_um)
-    sizes = {
-        int(found[1]): path
-        for path in (outs / "binned_outputs").iterdir()
-        if (found := BIN_FOLDER.fullmatch(path.name))
-    }
     chosen = int(bin_um) if bin_um else DEFAULT_BIN_UM
     if chosen not in sizes:
         found = ", ".join(map(str, sorted(sizes))) or "none"
-        raise EfnstError(
-            f"Expected bins of {chosen} µm in {outs / 'binned_outputs'}, found {found}: give one of these as bin_um."
-        )
+        raise EfnstError(f"Expected bins of {chosen} µm in {outs}, found {found}: give one of these as bin_um.")
     said = [] if bin_um else [f"No bin_um was given: the bins of {DEFAULT_BIN_UM} µm were taken."]
     return sizes[chosen], chosen, said if len(sizes) > 1 else []
 
@@ -187,9 +207,9 @@ def _find_images(folders: list[Path]) -> dict[str, Path]:
     In the folders of bins they are often links to those of outs/spatial, which lead nowhere after a careless copy.
     """
     found = {}
-    for source in ("hires", "lowres"):
-        paths = [folder / f"tissue_{source}_image.png" for folder in folders]
+    for kind, names in IMAGE_NAMES.items():
+        paths = [folder / name for name in names for folder in folders]
         present = [path for path in paths if path.is_file()]
         if present:
-            found[source] = present[0]
+            found[kind] = present[0]
     return found

@@ -1,6 +1,7 @@
 """Sections in SpatialData zarr folders: a table of counts, the shapes it is about, and images in their coordinates."""
 
 import logging
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,19 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from efnst.errors import EfnstError, reading
-from efnst.inputs.annotated import LAYERS, choose_counts, features_of, is_on_array, matrix_of, positions_of, sound
+from efnst.inputs.annotated import (
+    LAYERS,
+    bin_size,
+    choose_counts,
+    features_of,
+    is_on_array,
+    matrix_of,
+    positions_of,
+    sound,
+)
 from efnst.inputs.links import require_own_files
-from efnst.inputs.source import Source
+from efnst.inputs.source import CELLS, Source
+from efnst.names import SPATIAL
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,29 +38,18 @@ CODECS_REFUSED = ("pickle", "msgpack2")  # they run or hide code; SpatialData ne
 
 def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: bool) -> Source:
     """Read a section from a SpatialData zarr; see `open_source`. Positions are those of the shapes of the table."""
-    if bin_um and not bin_um.isdecimal():
-        raise EfnstError(f"Expected a bin size or nothing as bin_um of {path.name}, found {bin_um}: leave it empty.")
     data = _open(path)
     name = _choose_table(data, path, bin_um)
-    table, shapes = data.tables[name], _shapes_of(data, name, path)
+    table = data.tables[name]
     places = _places(table)
     place = choose_counts({key: lambda values=values: _sample(values) for key, values in places.items()}, path.name)
     var = table.raw.var if place == "raw.X" else table.var
-    counts = (
-        csr_matrix(sound(places[place], path.name))
-        if with_counts
-        else csr_matrix((table.n_obs, len(var)), dtype=np.int32)
-    )
-    keys = table.obs[table.uns[TABLE_ATTRIBUTES]["instance_key"]]
-    if not keys.isin(shapes.index).all() or not shapes.index.is_unique:
-        raise EfnstError(
-            f"Expected a shape for each of the {table.n_obs} spots of the table {name} in {path.name}, found "
-            f"{int(keys.isin(shapes.index).sum())}: write the object again."
-        )
-    centres = shapes.geometry.loc[keys].centroid
-    xy = np.column_stack([centres.x, centres.y])
-    factors, images = _images(data, shapes)
-    if "radius" in shapes:
+    empty = csr_matrix((table.n_obs, len(var)), dtype=np.int32)
+    counts = csr_matrix(sound(places[place], path.name)) if with_counts else empty
+    shapes = _shapes_of(data, name, path)
+    xy = _centres(table, name, shapes, path)
+    factors, images = _images(data, shapes) if shapes is not None else ({}, {})
+    if shapes is not None and "radius" in shapes:
         factors["spot_diameter_fullres"] = float(2 * shapes["radius"].median())
     features = {expression_rep: features_of(table.obsm, expression_rep, table.n_obs)} if expression_rep else {}
     return Source(
@@ -60,8 +60,9 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
         factors=factors,
         images=images,
         layout=f"{path.name}, counts in {place} of the table {name}",
-        bin_um=int(bin_um or 0),
-        is_on_array=is_on_array(table.obs),
+        bin_um=bin_size(bin_um, [name]),
+        is_on_array=is_on_array(table.obs) and bin_um != CELLS,
+        is_cells=bin_um == CELLS,
         representations=features,
     )
 
@@ -87,7 +88,7 @@ def _open(path: Path) -> "SpatialData":
         import zarr.errors
         from spatialdata import read_zarr
 
-        _forget_codecs()
+        forget_codecs()
         logging.getLogger("ome_zarr").setLevel(logging.ERROR)  # it reports every array
         with reading(path, Exception):  # zarr, dask, ome-zarr and geopandas have exceptions of their own
             try:
@@ -99,7 +100,7 @@ def _open(path: Path) -> "SpatialData":
                 ) from error
 
 
-def _forget_codecs() -> None:
+def forget_codecs() -> None:
     """Take from this process what decodes pickles, so that no spelling or place of an array's metadata finds it."""
     from numcodecs.registry import codec_registry, entries
 
@@ -111,7 +112,10 @@ def _forget_codecs() -> None:
 def _choose_table(data: "SpatialData", path: Path, bin_um: str) -> str:
     """The table of the section: the only one, or that of the bins asked for."""
     names = [name for name, table in data.tables.items() if TABLE_ATTRIBUTES in table.uns]
-    chosen = [name for name in names if name.endswith(f"square_{int(bin_um):03d}um")] if bin_um else names
+    chosen = names
+    if bin_um:
+        asked = re.compile("cell|segment" if bin_um == CELLS else f"square_{int(bin_um):03d}um$", re.IGNORECASE)
+        chosen = [name for name in names if asked.search(name)]
     if not chosen and len(names) == 1:
         chosen = names
     if len(chosen) != 1:
@@ -122,16 +126,34 @@ def _choose_table(data: "SpatialData", path: Path, bin_um: str) -> str:
     return chosen[0]
 
 
-def _shapes_of(data: "SpatialData", name: str, path: Path) -> "GeoDataFrame":
-    """The shapes that a table is about."""
+def _shapes_of(data: "SpatialData", name: str, path: Path) -> "GeoDataFrame | None":
+    """The shapes that a table is about, or those beside the labels that it is about; None where there are only labels.
+
+    Labels are pixels numbered by bin or cell, under the name of the shapes with _labels behind.
+    """
     region = data.tables[name].uns[TABLE_ATTRIBUTES]["region"]
     regions = [region] if isinstance(region, str) else list(region or [])
-    if len(regions) != 1 or regions[0] not in data.shapes:
+    is_labels = len(regions) == 1 and regions[0] not in data.shapes and SPATIAL in data.tables[name].obsm
+    if len(regions) != 1 or not (is_labels or regions[0] in data.shapes):
         raise EfnstError(
             f"Expected the table {name} of {path.name} to be about the shapes of one section, found "
             f"{', '.join(map(str, regions)) or 'none'}: write each section to an object of its own."
         )
-    return data.shapes[regions[0]]
+    return data.shapes.get(regions[0].removesuffix("_labels"))
+
+
+def _centres(table: "AnnData", name: str, shapes: "GeoDataFrame | None", path: Path) -> np.ndarray:
+    """x and y of what the table is about, float64 [n, 2]: of its shapes, or of obsm where it is about labels."""
+    keys = table.obs[table.uns[TABLE_ATTRIBUTES]["instance_key"]]
+    if shapes is not None and keys.isin(shapes.index).all() and shapes.index.is_unique:
+        centres = shapes.geometry.loc[keys].centroid
+        return np.column_stack([centres.x, centres.y])
+    if shapes is None or str(table.uns[TABLE_ATTRIBUTES]["region"]).endswith("_labels"):
+        return np.asarray(table.obsm[SPATIAL])
+    raise EfnstError(
+        f"Expected a shape for each of the {table.n_obs} spots of the table {name} in {path.name}, found "
+        f"{int(keys.isin(shapes.index).sum())}: write the object again."
+    )
 
 
 def _places(table: "AnnData") -> dict[str, object]:

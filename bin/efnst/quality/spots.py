@@ -1,6 +1,5 @@
 """Quality of spots: what is measured, which spots are left out, and what is reported about it."""
 
-import re
 from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
@@ -10,16 +9,10 @@ from scipy.sparse import csr_matrix
 
 from efnst.errors import EfnstError
 from efnst.geometry.grid import n_isolated
+from efnst.inputs.gene_kinds import KINDS, genes_of_kinds
 from efnst.names import SPATIAL
 
-REFERENCE = r"^(?:GRCH\d+|GRCM\d+|HG\d+|MM\d+)_+"  # in front of symbols where two genomes were mixed
-# Symbols in capitals, of human and mouse. Not RPS6KA1 (a kinase), nor HBEGF and HBS1L.
-GENES = {
-    "mt": re.compile(r"MT-.+"),
-    "ribo": re.compile(r"RP[SL](?!6K).+"),
-    "hb": re.compile(r"HB[ABDEGMQZ](\d+[A-Z]?|-[A-Z0-9]+)?"),
-}
-PERCENTAGES = tuple(f"pct_counts_{kind}" for kind in GENES)
+PERCENTAGES = tuple(f"pct_counts_{kind}" for kind in KINDS)
 METRICS = ("total_counts", "n_genes_by_counts", *PERCENTAGES)
 MAD_TO_SD = 1.4826  # of a normal distribution
 
@@ -38,16 +31,33 @@ class Thresholds:
 LIMITED = dict(zip((field.name for field in fields(Thresholds)), METRICS, strict=True))
 
 
-def spot_metrics(counts: csr_matrix, gene_names: np.ndarray) -> pd.DataFrame:
+def spot_metrics(counts: csr_matrix, kinds: dict[str, np.ndarray]) -> pd.DataFrame:
     """Total counts, genes detected, and percentage of mitochondrial, ribosomal and haemoglobin counts of each spot.
 
-    `counts`: int32 CSR [n_spots, n_genes] without stored zeros. A spot without counts has 0 %.
+    `counts`: int32 CSR [n_spots, n_genes] without stored zeros; `kinds`: bool [n_genes] for each, see `genes_of_kinds`.
+    A spot without counts has 0 %.
     """
-    symbols = [re.sub(REFERENCE, "", str(name).upper()) for name in gene_names]
-    is_one = [[pattern.fullmatch(symbol) is not None for symbol in symbols] for pattern in GENES.values()]
-    sums = counts @ np.array([np.ones(len(symbols)), *is_one], np.int64).T  # all of them in one pass over the counts
+    is_one = [np.ones(counts.shape[1]), *(kinds[kind] for kind in KINDS)]
+    sums = counts @ np.array(is_one, np.int64).T  # all of them in one pass over the counts
     columns = [sums[:, 0], np.diff(counts.indptr).astype(np.int64), *(100 * sums[:, 1:].T / np.maximum(sums[:, 0], 1))]
     return pd.DataFrame(dict(zip(METRICS, columns, strict=True)))
+
+
+def kinds_in(section: AnnData) -> dict[str, np.ndarray]:
+    """Which of the genes of a section are of each kind."""
+    names = section.var_names.to_numpy()
+    return genes_of_kinds(names, section.var["gene_ids"].to_numpy() if "gene_ids" in section.var else names)
+
+
+def idle_thresholds(section: AnnData, thresholds: Thresholds) -> list[str]:
+    """A warning for each percentage that is limited although no gene of its kind is known in the section."""
+    found = kinds_in(section)
+    return [
+        f"No gene of the section is known as {KINDS[kind]} (its genes are such as {', '.join(section.var_names[:3])}): "
+        f"max_pct_{kind} {limit:g} leaves out no spot."
+        for kind in KINDS
+        if (limit := getattr(thresholds, f"max_pct_{kind}")) < 100 and not found[kind].any()
+    ]
 
 
 def with_mads(thresholds: Thresholds, metrics: pd.DataFrame, mads: float) -> Thresholds:
@@ -89,7 +99,7 @@ def keep_good_spots(
     Also the spots that each threshold took, and the thresholds that were used, which `mads` may make tighter. Raises
     EfnstError, with what each threshold took, when no spot is left.
     """
-    metrics = spot_metrics(section.X, section.var_names.to_numpy())
+    metrics = spot_metrics(section.X, kinds_in(section))
     metrics.index = section.obs_names
     used = with_mads(thresholds, metrics, mads)
     lost = spots_lost(metrics, used)
@@ -121,7 +131,7 @@ def qc_record(section: AnnData, lost: dict[str, int], pitch_px: float) -> dict:
         "share_isolated": isolated / section.n_obs,
         "median_counts": float(obs["total_counts"].median()),
         "median_genes": float(obs["n_genes_by_counts"].median()),
-        **{f"median_pct_{kind}": float(obs[f"pct_counts_{kind}"].median()) for kind in GENES},
+        **{f"median_pct_{kind}": float(obs[f"pct_counts_{kind}"].median()) for kind in KINDS},
         "quantiles": {
             name: [float(value) for value in np.quantile(obs[name], [0, 0.25, 0.5, 0.75, 1])] for name in METRICS
         },

@@ -12,7 +12,8 @@ from efnst.errors import EfnstError
 from efnst.genes.expression import log_normalise
 from efnst.geometry.outlines import grid_turn
 from efnst.geometry.raster import rasterise
-from efnst.image.picture import MAX_IMAGE_PX, image_path, plain, small_image
+from efnst.image.picture import MAX_IMAGE_PX, plain, small_image
+from efnst.inputs.located import image_path
 from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, METHOD_TITLES, SECTION, SPATIAL
 from efnst.palette import division_colours
 from efnst.records.domains import Description

@@ -40,6 +40,14 @@ def test_a_hexagonal_array_is_told_from_a_chessboard_of_bins() -> None:
     assert fit_array(xy[half], array[half]).pitch_px == pytest.approx(50)
 
 
+def test_which_way_the_array_lies() -> None:
+    xy, array = visium(9, 9, 50)
+    ways = {"upright": xy, "turned": xy[:, ::-1] * [-1, 1], "mirrored": xy * [-1, 1], "exchanged": xy[:, ::-1]}
+    fits = {way: fit_array(places, array) for way, places in ways.items()}
+    assert [way for way, fit in fits.items() if fit.is_upright] == ["upright"]
+    assert [way for way, fit in fits.items() if fit.is_mirrored] == ["mirrored", "exchanged"]
+
+
 def test_spots_in_one_line_and_an_array_that_says_nothing() -> None:
     xy, array = bins(1, 9, 50)
     assert fit_array(xy, array) is None

@@ -8,7 +8,8 @@ import tifffile
 from PIL import Image
 
 from efnst.errors import EfnstError
-from efnst.image.picture import image_path, plain, small_image
+from efnst.image.picture import plain, small_image
+from efnst.inputs.located import image_path
 
 
 def test_image_is_shrunk_and_made_rgb(tmp_path: Path) -> None:

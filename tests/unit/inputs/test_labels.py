@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from efnst.errors import EfnstError
-from efnst.inputs.labels import match_labels, read_labels
+from efnst.inputs.labels import match_labels, read_labels, unscored
 
 BARCODES = pd.Index(["S0", "S1", "S2"])
 
@@ -59,3 +59,75 @@ def test_labels_that_are_none(tmp_path: Path, content: str, said: str) -> None:
 def test_no_file_of_labels(tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match=r"found no file"):
         read_labels(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "barcode\tlabel\nS2\tS2\ta\nS0\tS0\tb\nS1\tS1\tNA\n",  # write.table: the names of rows have no name
+        '"barcode","label"\n"1","S2","a"\n"2","S0","b"\n"3","S1",NA\n',
+        '"barcode" "label"\n"1" "S2" "a"\n"2" "S0" "b"\n"3" "S1" NA\n',
+        "barcode\tsample\trow\tlabel\nS2\tS2\tx\t0\ta\nS0\tS0\tx\t1\tb\nS1\tS1\tx\t2\t\n",
+        "label\nS2,a\nS0,b\nS1,\n",  # the names of rows are the barcodes
+        '"","region"\n"S2","a"\n"S0","b"\n"S1",""\n',
+        ",barcode,label\n0,S2,a\n1,S0,b\n2,S1,\n",  # pandas
+        "barcode,label\nS2,a,\nS0,b,\nS1,,\n",  # a comma at the end of each line
+    ],
+)
+def test_names_of_rows_are_recognised(tmp_path: Path, content: str) -> None:
+    (tmp_path / "l.csv").write_text(content)
+    labels, warnings = match_labels(BARCODES, read_labels(tmp_path / "l.csv"))
+    assert labels[0] == "b" and pd.isna(labels[1]) and labels[2] == "a" and warnings == []
+
+
+VISIUM = pd.Index(["AAACAAGTATCTCCCA-1", "AAACACCAATAACTGC-1"])
+
+
+def test_labels_without_a_line_of_names(tmp_path: Path) -> None:
+    (tmp_path / "truth.txt").write_text("AAACACCAATAACTGC-1\tWM\nAAACAAGTATCTCCCA-1\tLayer_1\n")
+    labels, warnings = match_labels(VISIUM, read_labels(tmp_path / "truth.txt"))
+    assert list(labels) == ["Layer_1", "WM"] and warnings == []
+
+
+@pytest.mark.parametrize("written", ["{}", "{}-1_1", "S1_{}-1", "{}-2"])
+def test_barcodes_with_other_affixes_are_matched_by_their_sequence(tmp_path: Path, written: str) -> None:
+    lines = [f"{written.format(barcode[:-2])},{label}" for barcode, label in zip(VISIUM, "ab", strict=True)]
+    (tmp_path / "l.csv").write_text("\n".join(["barcode,label", *lines]))
+    labels, warnings = match_labels(VISIUM, read_labels(tmp_path / "l.csv"))
+    assert list(labels) == ["a", "b"] and len(warnings) == 1
+    assert warnings[0].startswith(f"The barcodes of the labels are written otherwise ({written.format(VISIUM[0][:-2])}")
+
+
+def test_labels_of_two_sections_are_not_matched_by_their_sequence(tmp_path: Path) -> None:
+    lines = [f"{sample}_{barcode},{sample}" for sample in "AB" for barcode in VISIUM]
+    (tmp_path / "l.csv").write_text("\n".join(["barcode,label", *lines]))
+    with pytest.raises(EfnstError, match=r"found 4 labels and none for any of its 2 spots"):
+        match_labels(VISIUM, read_labels(tmp_path / "l.csv"))
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_text_that_is_not_utf_8(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "l.csv").write_bytes("barcode,label\nS0,Tumorränder\n".encode(encoding))
+    with pytest.raises(EfnstError, match=r"Expected UTF-8 text in l.csv, .*: save it as CSV UTF-8"):
+        read_labels(tmp_path / "l.csv")
+
+
+def test_a_label_with_an_unquoted_separator(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("barcode,label\nS0,a\nS1,tumour, invasive\n")
+    with pytest.raises(EfnstError, match=r"Expected 2 values .* found 3 in that of S1: put quotes"):
+        read_labels(tmp_path / "l.csv")
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["a"] * 9 + ["b"] * 3 + [None], None),
+        (["a"] * 9 + [None], "all 9 labelled spots have the label 'a'"),
+        ([f"S{i}" for i in range(12)], "12 labels such as 'S0' for 12 spots"),
+    ],
+)
+def test_labels_that_make_no_regions_are_named(labels: list[str | None], said: str | None) -> None:
+    warnings = unscored(pd.Categorical(labels))
+    assert len(warnings) == (said is not None)
+    if said:
+        assert said in warnings[0] and warnings[0].endswith("are not scored against these labels.")

@@ -294,7 +294,6 @@ def test_the_raw_matrix_is_taken_only_without_a_filtered_one(tmp_path: Path) -> 
     [
         ("filtered_feature_bc_matrix.h5", "Expected filtered_feature_bc_matrix.h5 .* found neither .it holds spatial"),
         ("spatial/tissue_positions.csv", "Expected tissue_positions.csv or tissue_positions_list.csv"),
-        ("spatial/scalefactors_json.json", "Expected scalefactors_json.json in .* found none .it holds tissue_pos"),
     ],
 )
 def test_a_missing_file_is_named(tmp_path: Path, lost: str, said: str) -> None:

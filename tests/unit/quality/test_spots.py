@@ -10,7 +10,16 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_matrix
 
 from efnst.errors import EfnstError
-from efnst.quality.spots import Thresholds, keep_good_spots, qc_record, spot_metrics, with_mads
+from efnst.inputs.gene_kinds import genes_of_kinds, unrecognised
+from efnst.quality.spots import (
+    Thresholds,
+    idle_thresholds,
+    keep_good_spots,
+    kinds_in,
+    qc_record,
+    spot_metrics,
+    with_mads,
+)
 
 GENES = ["MT-CO1", "SAMD11", "mt-Nd1", "MTOR"]
 COUNTS = [[1, 2, 0, 1], [0, 0, 0, 0], [3, 0, 1, 0], [0, 5, 0, 5], [0, 9, 0, 0]]
@@ -28,7 +37,7 @@ def section() -> AnnData:
 
 
 def test_metrics() -> None:
-    metrics = spot_metrics(section().X, np.array(GENES))
+    metrics = spot_metrics(section().X, kinds_in(section()))
     assert metrics["total_counts"].tolist() == [4, 0, 4, 10, 9]
     assert metrics["n_genes_by_counts"].tolist() == [3, 0, 2, 2, 1]
     assert metrics["pct_counts_mt"].tolist() == [25, 0, 100, 0, 0], "MTOR is not mitochondrial"
@@ -61,7 +70,11 @@ def test_the_record_adds_up() -> None:
 @pytest.mark.parametrize(
     ("kind", "members", "others"),
     [
-        ("mt", "MT-CO1 mt-Nd1 Mt-nd2 GRCh38_MT-CYB mm10___mt-Atp6", "MTOR mTm1 MT1A"),
+        (
+            "mt",
+            "MT-CO1 mt-Nd1 Mt-nd2 GRCh38_MT-CYB mm10___mt-Atp6 GRCh38-MT-ND5 mm10---mt-Co1 MT.ND2",
+            "MTOR mTm1 MT1A",
+        ),
         ("ribo", "RPS6 Rpl10a RPSA RPLP0 Rps27l hg19_RPL3", "RPS6KA1 Rps6kb2 RPTOR MRPL1 RPE"),
         ("hb", "HBA1 HBB HBG2 Hba-a1 Hbb-bs Hbb-bh1 HBD HBZ Hbq1a", "HBEGF HBS1L HBP1 HBXIP Hbegf"),
     ],
@@ -69,8 +82,48 @@ def test_the_record_adds_up() -> None:
 def test_genes_of_man_and_mouse(kind: str, members: str, others: str) -> None:
     """One spot with one count of every gene."""
     genes = np.array(f"{members} {others}".split())
-    metrics = spot_metrics(csr_matrix(np.ones((1, len(genes)), np.int32)), genes)
+    metrics = spot_metrics(csr_matrix(np.ones((1, len(genes)), np.int32)), genes_of_kinds(genes, genes))
     assert metrics[f"pct_counts_{kind}"][0] == pytest.approx(100 * len(members.split()) / len(genes))
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "others"),
+    [
+        ("mt", "ENSG00000198804 GRCh38_ENSG00000198888.2 mm10___ENSMUSG00000064351", "ENSG00000198793"),  # MTOR
+        ("ribo", "ENSG00000137154 ENSMUSG00000028495.15", "ENSG00000117676"),  # RPS6, Rps6, RPS6KA1
+        ("hb", "ENSG00000244734.4 ENSMUSG00000052305", "ENSG00000113070"),  # HBB, Hbb-bs, HBEGF
+    ],
+)
+def test_genes_of_man_and_mouse_by_their_ids(kind: str, members: str, others: str) -> None:
+    ids = np.array(f"{members} {others}".split())
+    for names in (ids, np.array([f"gene{number}" for number in range(len(ids))])):
+        found = genes_of_kinds(names, ids)
+        assert found[kind].sum() == len(members.split()) and not found[kind][len(members.split()) :].any()
+        assert not np.any([found[other] for other in found if other != kind])
+
+
+def test_symbols_go_before_ids() -> None:
+    assert genes_of_kinds(np.array(["RPS6", "X"]), np.array(["A", "ENSG00000198804"]))["mt"].sum() == 0
+
+
+def test_ids_of_another_species_are_named() -> None:
+    pig = np.array(["ENSSSCG00000018075.1", "ENSSSCG00000018078.2"])
+    (warning,) = unrecognised(pig, pig)
+    assert "such as ENSSSCG00000018075.1, and none" in warning
+    mouse = np.append(pig, "ENSMUSG00000064351.2")
+    assert unrecognised(mouse, mouse) == []
+    assert unrecognised(np.array(["SAMD11", "TTN"]), pig) == [], "a panel may have none"
+
+
+def test_a_limit_without_genes_of_its_kind_is_named() -> None:
+    made = section()
+    made.var_names = ["A", "SAMD11", "RPS6", "MTOR"]
+    assert idle_thresholds(made, limits()) == []
+    (warning,) = idle_thresholds(made, Thresholds(1, 1, 20, 50, 100))
+    assert warning.startswith(
+        "No gene of the section is known as mitochondrial (its genes are such as A, SAMD11, RPS6)"
+    )
+    assert warning.endswith("max_pct_mt 20 leaves out no spot.")
 
 
 def test_mads_make_thresholds_tighter_and_never_looser() -> None:

@@ -1,0 +1,90 @@
+"""Folders as public deposits have them: names with the sample in front, files packed by gzip, no folder spatial."""
+
+import gzip
+import re
+from functools import cache
+from pathlib import Path
+
+from efnst.errors import EfnstError, damaged, reading
+from efnst.inputs.links import require_inside
+from efnst.program.scratch import new_folder
+
+# What each file is, by the end of its name, and where Space Ranger has it.
+MATRIX_FOLDER = "filtered_feature_bc_matrix"
+PLACES = {
+    r"tissue_positions(_list)?\.(csv|parquet)": "spatial",
+    r"scalefactors_json\.json": "spatial",
+    r"tissue_(hires|lowres)_image\.(png|jpg|jpeg)": "spatial",
+    r"(filtered|raw)_feature_bc_matrix\.h5": ".",
+    r"(matrix\.mtx|barcodes\.tsv|(features|genes)\.tsv)": MATRIX_FOLDER,
+}
+NAME = re.compile(rf"(?P<prefix>(.*[._-])?)(?P<name>{'|'.join(PLACES)})(?P<gz>\.gz)?")
+POSITIONS = re.compile(next(iter(PLACES)))
+AGGREGATED = "aggr_"  # in front of the positions of several sections, which spaceranger aggr writes
+BLOCK_BYTES = 10_000_000
+MAX_BYTES = 4_000_000_000  # that a file may unpack to
+
+
+def is_deposit(folder: Path) -> bool:
+    """Whether `folder` holds positions, or a matrix in pieces, where or as Space Ranger does not write them."""
+    positions = _positions(folder)
+    usual = any(path.parent.name == "spatial" and path.name == match["name"] for path, match in positions)
+    in_pieces = any(path.parent == folder and match["name"] == "matrix.mtx" for path, match in _known(folder))
+    return bool(positions) and (in_pieces or not usual)
+
+
+@cache
+def arranged(folder: Path) -> Path:
+    """A folder of links to the files of a deposit, named and unpacked as Space Ranger has them; one sample alone."""
+    prefixes = sorted({match["prefix"] for _, match in _positions(folder)})
+    if len(prefixes) > 1:
+        first = prefixes[-1]  # not that without any prefix
+        listed = ", ".join(prefixes[:4])
+        raise EfnstError(
+            f"Expected the files of one section in {folder}, found those of {len(prefixes)} ({listed}): "
+            f"give each a folder of its own, such as `mkdir {first} && mv {first}* {first}/`."
+        )
+    outs = new_folder()
+    (outs / "spatial").mkdir()
+    for path, match in _known(folder):
+        if match["prefix"] in (prefixes[0], ""):
+            _put(require_inside(path, folder), match, outs)
+    return outs
+
+
+def _positions(folder: Path) -> list[tuple[Path, re.Match]]:
+    """The files of positions in a folder."""
+    return [(path, match) for path, match in _known(folder) if POSITIONS.fullmatch(match["name"])]
+
+
+def _known(folder: Path) -> list[tuple[Path, re.Match]]:
+    """The files of a section in `folder` and its folder spatial, by their names."""
+    parts = [part for part in (folder, folder / "spatial") if part.is_dir()]
+    paths = sorted(path for part in parts for path in part.iterdir() if path.is_file())
+    known = [(path, match) for path in paths if (match := NAME.fullmatch(path.name))]
+    return [(path, match) for path, match in known if not match["prefix"].endswith(AGGREGATED)]
+
+
+def _put(path: Path, match: re.Match, outs: Path) -> None:
+    """A link to a file at its place in `outs`; what is packed is unpacked there, but for what is read packed."""
+    place = next(place for pattern, place in PLACES.items() if re.fullmatch(pattern, match["name"]))
+    (outs / place).mkdir(exist_ok=True)
+    target = outs / place / match["name"]
+    if place == MATRIX_FOLDER and match["gz"]:
+        target = target.with_name(target.name + ".gz")
+    if target.exists():
+        return
+    if place == MATRIX_FOLDER or not match["gz"]:
+        target.symlink_to(path.resolve())
+    else:
+        _unpack(path, target)
+
+
+def _unpack(path: Path, target: Path) -> None:
+    """Write the content of a gzip file, within bounds."""
+    n_bytes = 0
+    with reading(path), gzip.open(path) as packed, target.open("wb") as file:
+        while block := packed.read(BLOCK_BYTES):
+            n_bytes += file.write(block)
+            if n_bytes > MAX_BYTES:
+                raise damaged(path, f"it unpacks to more than {MAX_BYTES} bytes")

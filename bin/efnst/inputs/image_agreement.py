@@ -1,0 +1,108 @@
+"""Whether the image of a section shows this section, and its tissue where the spots in tissue are."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from efnst.errors import EfnstError
+from efnst.geometry.array_fit import ArrayFit
+from efnst.geometry.grid import Grid
+from efnst.inputs.image_choice import ImageChoice
+from efnst.inputs.located import located
+from efnst.inputs.source import Source
+from efnst.names import NO_IMAGE
+
+THUMBNAIL_PX = 512
+SAME = 0.8  # correlation with the section's own image from which on an image is the same; others have half of it
+OTHER = 0.6  # below it in any way of turning, it is another one
+ON_TISSUE = 0.6  # correlation of spots and tissue in an image that fits
+CLEARLY = 0.25  # by which another way of turning the image must fit better than as it is
+AND_BY_ARRAY = 0.1  # the same where the array says too that the positions have been turned or mirrored
+NOWHERE = 0.1  # correlation below which the spots do not lie on what looks like tissue
+
+
+def check_picture(image: str, choice: ImageChoice, source: Source, grid: Grid, fit: ArrayFit | None) -> list[str]:
+    """Warnings about an image that is hardly that of the section; one that is turned, mirrored or another is refused.
+
+    `image` is the full-resolution file, where one is used; `fit`: the places of the spots on the array.
+    """
+    if choice.source == NO_IMAGE:
+        return _check_array(fit, {})
+    from efnst.image.orientation import tissue_matches
+    from efnst.image.thumbnail import thumbnail
+
+    is_given = choice.source == "fullres"
+    picture = thumbnail(Path(image) if is_given else located(source.path, choice.file), THUMBNAIL_PX)
+    warnings = _check_same(picture, source) if is_given else []
+    xy = source.positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
+    scale = choice.scale * picture.width / choice.width
+    in_tissue = source.positions["in_tissue"].to_numpy() == 1
+    matches = tissue_matches(picture, xy * scale, in_tissue, grid.pitch_px * scale)
+    return warnings + _check_tissue(matches, choice.source, fit) + _check_array(fit, matches)
+
+
+def _check_same(picture: Image.Image, source: Source) -> list[str]:
+    """Refuse a full-resolution image that the section's own image does not show; a warning where it hardly does."""
+    kind = next((kind for kind in ("hires", "lowres") if kind in source.images), None)
+    if kind is None:
+        return []
+    from efnst.image.orientation import AS_IT_IS, picture_matches
+    from efnst.image.thumbnail import thumbnail
+
+    matches = picture_matches(thumbnail(located(source.path, source.images[kind]), THUMBNAIL_PX), picture)
+    if not matches or matches[AS_IT_IS] >= SAME:
+        return []
+    best = max(matches, key=matches.get)
+    found = f"its detail correlates with that of the section's {kind} image by {matches[AS_IT_IS]:.2f}"
+    if best != AS_IT_IS and matches[best] >= SAME:
+        raise EfnstError(
+            f"Expected the image that Space Ranger was given, found one that is turned or mirrored: {found}, and by "
+            f"{matches[best]:.2f} when it is {best}. Do that to the file, or give the one that Space Ranger was given."
+        )
+    if matches[best] < OTHER:
+        raise EfnstError(
+            f"Expected the image that Space Ranger was given, found that {found}, and by at most {matches[best]:.2f} "
+            "however it is turned or mirrored: it is of another section, or another part of the slide. Give the image "
+            "of this section, or leave the column image empty."
+        )
+    return [f"The image given may be another one than Space Ranger was given: {found}, where it should be near 1."]
+
+
+def _check_tissue(matches: dict[str, float], kind: str, fit: ArrayFit | None) -> list[str]:
+    """Refuse an image that fits the spots in tissue only when it is turned; a warning where it does not fit them."""
+    from efnst.image.orientation import AS_IT_IS
+
+    if not matches:
+        return []
+    best, found = max(matches, key=matches.get), matches[AS_IT_IS]
+    margin = CLEARLY if fit is None or fit.is_upright else AND_BY_ARRAY
+    if matches[best] >= max(ON_TISSUE, found + margin):
+        raise EfnstError(
+            f"Expected the spots in tissue on the tissue of the {kind} image, found a correlation of {found:.2f}, "
+            f"and by {matches[best]:.2f} when the image is {best}: positions or image have been turned. Take both "
+            "from the same run, or give image: none to run on expression and position only."
+        )
+    if found < NOWHERE:
+        return [
+            f"The spots in tissue do not lie on what looks like tissue in the {kind} image (correlation {found:.2f}): "
+            "make sure that image and positions are of the same section."
+        ]
+    return []
+
+
+def _check_array(fit: ArrayFit | None, matches: dict[str, float]) -> list[str]:
+    """A warning where the array says that the positions are mirrored or turned, and the image does not say otherwise.
+
+    Turned images are usual, mirrored ones are not: without tissue that tells, only the latter are named.
+    """
+    from efnst.image.orientation import AS_IT_IS
+
+    fits = bool(matches) and max(matches, key=matches.get) == AS_IT_IS
+    if fit is None or fit.is_upright or fits or not (matches or fit.is_mirrored):
+        return []
+    how = "mirrored" if fit.is_mirrored else "turned"
+    what = "x and y may be exchanged" if fit.is_mirrored else "the image may be another way round"
+    return [
+        f"The positions are {how} against array_row and array_col: {what}. Look at the section's report whether the "
+        "spots lie on the tissue."
+    ]

@@ -1,0 +1,206 @@
+"""AnnData and SpatialData as portals and other tools write them, read right or refused with what proves it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+from efnst.errors import EfnstError
+from efnst.inputs.h5ad import read_h5ad_section
+from efnst.inputs.section import load_section
+from efnst.simulation.forms import to_anndata
+
+
+@pytest.fixture
+def data(simulated_folder: Callable[[int], Path]) -> AnnData:
+    """A simulated section as AnnData, with unique names."""
+    data = to_anndata(simulated_folder(1) / "outs")
+    data.var_names_make_unique()
+    return data
+
+
+def read(data: AnnData, folder: Path, image: str = "none", bin_um: str = "") -> tuple[AnnData, list[str]]:
+    data.write_h5ad(folder / "s.h5ad")
+    section, _, warnings = load_section("S1", folder / "s.h5ad", image, "", bin_um)
+    return section, warnings
+
+
+def test_cellxgene(data: AnnData, tmp_path: Path) -> None:
+    """Ids as names, biotypes as feature_type, counts in raw, spots off tissue kept, and a flag beside the library."""
+    symbols, expected = data.var_names.copy(), data.X.copy()
+    data.var = pd.DataFrame(
+        {
+            "feature_name": pd.Categorical(symbols),
+            "feature_type": pd.Categorical(np.where(np.arange(data.n_vars) % 9, "protein_coding", "lncRNA")),
+        },
+        index=[f"ENSG{number:011d}" for number in range(data.n_vars)],
+    )
+    data.raw = data.copy()
+    data.X = data.X.log1p()
+    data.obs.loc[data.obs_names[:5], "in_tissue"] = 0
+    data.uns["spatial"] = {"is_single": np.bool_(True), **data.uns["spatial"]}
+    section, warnings = read(data, tmp_path, image="")
+    assert warnings == [] and section.shape == (data.n_obs - 5, data.n_vars)
+    assert list(section.var_names) == list(symbols) and section.var["gene_ids"].iloc[0] == "ENSG00000000000"
+    assert (expected[5:] != section.X).nnz == 0 and section.uns["section"]["image"]["source"] == "hires"
+
+
+def test_proteins_alone_are_still_refused(data: AnnData, tmp_path: Path) -> None:
+    data.var["feature_types"] = "Antibody Capture"
+    with pytest.raises(EfnstError, match=r"Expected features of type Gene Expression in s\.h5ad, found Antibody"):
+        read(data, tmp_path)
+
+
+def test_a_section_cut_out_of_several_has_its_own_library(data: AnnData, tmp_path: Path) -> None:
+    other = {"images": {}, "scalefactors": {"spot_diameter_fullres": 1.0, "tissue_hires_scalef": 1.0}}
+    data.uns["spatial"]["other"] = other
+    data.obs["library_id"] = pd.Categorical(["simulated"] * data.n_obs)
+    section, warnings = read(data, tmp_path, image="")
+    assert section.uns["section"]["image"]["source"] == "hires" and warnings == []
+
+
+@pytest.mark.parametrize("with_array", [True, False])
+@pytest.mark.parametrize("uns_merge", [None, "first"])
+def test_concatenated_sections_are_refused_with_the_column_that_tells_them_apart(
+    with_array: bool, uns_merge: str | None, data: AnnData, tmp_path: Path
+) -> None:
+    other = data.copy()
+    other.obsm["spatial"] = other.obsm["spatial"] + [137, 61]
+    if not with_array:
+        data.obs, other.obs = data.obs[["in_tissue"]], other.obs[["in_tissue"]]
+    two = anndata.concat({"A1": data, "B1": other}, label="library_id", index_unique="-", uns_merge=uns_merge)
+    with pytest.raises(EfnstError, match=rf"found several: {2 * data.n_obs} of .*the column library_id of obs says"):
+        read(two, tmp_path)
+
+
+def test_cells_of_bin2cell(data: AnnData, tmp_path: Path) -> None:
+    """Cells have the mean place of their bins on the array, and the scale factors of the bins."""
+    rng = np.random.default_rng(0)
+    data.obsm["spatial"] = rng.uniform(3000, 4500, (data.n_obs, 2))
+    data.obs["array_row"], data.obs["array_col"] = (data.obsm["spatial"].T - 3000) * 0.2737 / 2
+    data.obs_names = [str(number) for number in range(1, data.n_obs + 1)]
+    scales = {"spot_diameter_fullres": 7.3, "bin_size_um": 2.0, "microns_per_pixel": 0.2737}
+    data.uns["spatial"] = {"hd": {"images": {}, "scalefactors": scales}}
+    for bin_um in ("", "cells"):
+        section, warnings = read(data, tmp_path, bin_um=bin_um)
+        facts = section.uns["section"]
+        assert (facts["grid"], facts["um_per_px"], facts["bin_um"], warnings) == ("irregular", 0.2737, 0, [])
+        assert (section.obs["array_row"] == -1).all()
+    del data.uns["spatial"]["hd"]["scalefactors"]["microns_per_pixel"]
+    with pytest.raises(EfnstError, match=r"Expected microns_per_pixel in .*, found bin_size_um"):
+        read(data, tmp_path, bin_um="cells")
+
+
+def bins(n: int = 20) -> AnnData:
+    """Bins of 8 µm, 29.6 px apart, whose barcodes say nothing."""
+    row, column = np.indices((n, n)).reshape(2, -1)
+    data = AnnData(np.random.default_rng(0).poisson(2, (n * n, 5)).astype(np.float32))
+    data.obs["array_row"], data.obs["array_col"], data.obs["in_tissue"] = row, column, 1
+    data.obsm["spatial"] = np.column_stack([column, row]) * 29.6 + 500
+    return data
+
+
+def test_bins_are_told_from_legacy_spots_without_their_size(tmp_path: Path) -> None:
+    """By microns_per_pixel, or by their barcodes; without either they may be legacy spots."""
+    data = bins()
+    data.uns["spatial"] = {"hd": {"scalefactors": {"microns_per_pixel": 8 / 29.6}}}
+    section, warnings = read(data, tmp_path)
+    assert section.uns["section"]["bin_um"] == 8 and section.uns["section"]["um_per_px"] == pytest.approx(8 / 29.6)
+    assert warnings == ["No bin_um was given: by microns_per_pixel these are bins of 8 µm."]
+    data.uns = {}
+    data.obs_names = [f"s_008um_{number:05d}_00000-1" for number in range(data.n_obs)]
+    section, warnings = read(data, tmp_path)
+    assert section.uns["section"]["bin_um"] == 8 and warnings == []
+
+
+def test_dense_counts_in_a_layer_whose_first_spots_are_empty(data: AnnData, tmp_path: Path) -> None:
+    """Of normalised values in X the first ones are all zero, which are whole numbers too."""
+    counts = np.asarray(data.X.todense(), np.float32)
+    counts[:100] = 0
+    data.layers["counts"], data.X = counts, np.log1p(counts)
+    section, _ = read(data, tmp_path)
+    assert section.uns["section"]["space_ranger"].endswith("counts in layers.counts")
+    assert np.array_equal(section.X.toarray(), counts)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint16])
+def test_whole_counts_of_any_type(dtype: type, data: AnnData, tmp_path: Path) -> None:
+    expected = data.X.copy()
+    data.X = data.X.astype(dtype)
+    assert (expected != read(data, tmp_path)[0].X).nnz == 0
+
+
+def test_counts_above_two_to_the_31_are_refused(data: AnnData, tmp_path: Path) -> None:
+    data.X = data.X.astype(np.float64)
+    data.X.data[0] = 2.0**31
+    with pytest.raises(EfnstError, match="Expected counts below 2\\^31"):
+        read(data, tmp_path)
+
+
+def as_anndata_06(data: AnnData, path: Path) -> None:
+    """Write a section as anndata 0.6 did: tables as datasets of records."""
+    with h5py.File(path, "w") as file:
+        values = file.create_group("X")
+        values.attrs["h5sparse_format"], values.attrs["h5sparse_shape"] = "csr", data.shape
+        for part in ("data", "indices", "indptr"):
+            values[part] = getattr(data.X.tocsr(), part)
+        for name, names in (("obs", data.obs_names), ("var", data.var_names)):
+            columns = data.obs[["array_row", "array_col", "in_tissue"]] if name == "obs" else data.var[[]]
+            text = names.to_numpy("S")
+            table = np.zeros(len(names), [("index", text.dtype), *((column, "i8") for column in columns)])
+            table["index"] = text
+            for column in columns:
+                table[column] = columns[column]
+            file[name] = table
+        places = np.zeros(data.n_obs, [("spatial", "f8", (2,))])
+        places["spatial"] = data.obsm["spatial"]
+        file["obsm"] = places
+
+
+def test_a_file_of_anndata_06(data: AnnData, tmp_path: Path) -> None:
+    as_anndata_06(data, tmp_path / "old.h5ad")
+    old = read_h5ad_section(tmp_path / "old.h5ad", "", "", with_counts=True)
+    data.write_h5ad(tmp_path / "new.h5ad")
+    new = read_h5ad_section(tmp_path / "new.h5ad", "", "", with_counts=True)
+    assert (old.matrix.counts != new.matrix.counts).nnz == 0 and list(old.matrix.barcodes) == list(new.matrix.barcodes)
+    assert np.array_equal(old.positions.to_numpy(), new.positions.to_numpy()) and old.is_on_array
+
+
+def test_nullable_strings_of_new_anndata(data: AnnData, tmp_path: Path) -> None:
+    data.var["gene_ids"] = data.var["gene_ids"].astype("string")
+    data.obs["patient"] = pd.array(["P1"] * data.n_obs, dtype="string")
+    with anndata.settings.override(allow_write_nullable_strings=True):
+        section, warnings = read(data, tmp_path)
+    assert list(section.var["gene_ids"]) == list(data.var["gene_ids"]) and warnings == []
+
+
+def test_spatialdata_about_labels(tmp_path: Path) -> None:
+    from geopandas import GeoDataFrame
+    from shapely.geometry import Point
+    from spatialdata import SpatialData
+    from spatialdata.models import Labels2DModel, ShapesModel, TableModel
+
+    table, n = bins(15), 15
+    table.obs["region"] = pd.Categorical(["hd_square_008um_labels"] * table.n_obs)
+    table.obs["labels_id"] = np.arange(1, table.n_obs + 1)
+    expected = table.obsm["spatial"].copy()
+    labels = Labels2DModel.parse(np.arange(1, n * n + 1).reshape(n, n), dims=("y", "x"))
+    circles = GeoDataFrame({"radius": 14.8}, geometry=[Point(place) for place in expected], index=range(n * n))
+    SpatialData(
+        labels={"hd_square_008um_labels": labels},
+        shapes={"hd_square_008um": ShapesModel.parse(circles)},
+        tables={
+            "square_008um": TableModel.parse(
+                table, region="hd_square_008um_labels", region_key="region", instance_key="labels_id"
+            )
+        },
+    ).write(tmp_path / "s.zarr")
+    section, _, warnings = load_section("S1", tmp_path / "s.zarr", "none", "")
+    facts = section.uns["section"]
+    assert np.allclose(section.obsm["spatial"], expected) and warnings == []
+    assert facts["bin_um"] == 8 and facts["um_per_px"] == pytest.approx(8 / 29.6)

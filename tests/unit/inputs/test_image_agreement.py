@@ -1,0 +1,119 @@
+"""Whether an image shows the section whose spots it is used with."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tests.support.space_ranger import HIRES, SCALE
+
+from efnst.errors import EfnstError
+from efnst.inputs.section import load_section
+from efnst.simulation.forms import to_anndata
+
+TURNS = {
+    "turned by 180°": Image.Transpose.ROTATE_180,
+    "mirrored left to right": Image.Transpose.FLIP_LEFT_RIGHT,
+}
+
+
+def full_resolution(outs: Path) -> Image.Image:
+    """The image whose hires image a folder has, as large as its scale factor says."""
+    hires = Image.open(outs / HIRES).convert("RGB")
+    scale = json.loads((outs / SCALE).read_text())["tissue_hires_scalef"]
+    return hires.resize([round(side / scale) for side in hires.size])
+
+
+@pytest.fixture(scope="module")
+def outs(simulated_folder: Callable[[int], Path]) -> Path:
+    """A simulated section, not to be changed."""
+    return simulated_folder(1) / "outs"
+
+
+def read(path: Path, image: Path | str = "") -> list[str]:
+    """The warnings about a section."""
+    return load_section("S1", path, str(image), "", with_counts=False)[2]
+
+
+def test_the_image_that_space_ranger_was_given(outs: Path, tmp_path: Path) -> None:
+    full_resolution(outs).save(tmp_path / "full.jpg", quality=60)
+    assert read(outs, tmp_path / "full.jpg") == []
+
+
+@pytest.mark.parametrize("way", TURNS)
+def test_a_full_resolution_image_that_is_turned_is_refused_with_the_way_back(
+    way: str, outs: Path, tmp_path: Path
+) -> None:
+    full_resolution(outs).transpose(TURNS[way]).save(tmp_path / "full.jpg", quality=60)
+    with pytest.raises(
+        EfnstError, match=rf"turned or mirrored: .* hires image by 0\.\d+, and by 1.00 when it is {way}"
+    ):
+        read(outs, tmp_path / "full.jpg")
+
+
+def test_a_full_resolution_image_of_another_section_is_refused(
+    outs: Path, tmp_path: Path, simulated_folder: Callable[[int], Path]
+) -> None:
+    other = full_resolution(simulated_folder(2) / "outs").resize(full_resolution(outs).size)
+    other.save(tmp_path / "full.jpg", quality=60)
+    with pytest.raises(
+        EfnstError, match=r"by at most 0.\d+ however it is turned or mirrored: it is of another section"
+    ):
+        read(outs, tmp_path / "full.jpg")
+
+
+@pytest.fixture
+def lopsided(outs: Path, tmp_path: Path) -> Path:
+    """A copy in which there is no tissue in one corner, so that its tissue lies in one way alone."""
+    copy = shutil.copytree(outs, tmp_path / "outs")
+    path = next((copy / "spatial").glob("tissue_positions*.csv"))
+    table = pd.read_csv(path)
+    x, y = table["pxl_col_in_fullres"], table["pxl_row_in_fullres"]
+    right, top = x > x.median(), y < y.quantile(0.6)
+    table.loc[right & top, "in_tissue"] = 0
+    table.to_csv(path, index=False)
+    scale = json.loads((copy / SCALE).read_text())["tissue_hires_scalef"]
+    pixels = np.array(Image.open(copy / HIRES).convert("RGB"))
+    pixels[: int(y.quantile(0.6) * scale), int(x.median() * scale) :] = pixels[0, 0]
+    Image.fromarray(pixels).save(copy / HIRES)
+    return copy
+
+
+def test_a_hires_image_that_fits_and_one_that_is_turned(lopsided: Path) -> None:
+    assert [line for line in read(lopsided) if "tissue in the hires" in line] == []
+    for way, turn in TURNS.items():
+        Image.open(lopsided / HIRES).transpose(turn).save(lopsided / HIRES)
+        with pytest.raises(EfnstError, match=f"on the tissue of the hires image, found .* when the image is {way}"):
+            read(lopsided)
+        Image.open(lopsided / HIRES).transpose(turn).save(lopsided / HIRES)
+
+
+def test_exchanged_x_and_y_are_refused_where_the_tissue_says_so_and_named_where_the_array_does(
+    lopsided: Path, outs: Path, tmp_path: Path
+) -> None:
+    data = to_anndata(lopsided)
+    data = data[data.obs["in_tissue"] == 1].copy()
+    data.var_names_make_unique()
+    data.obsm["spatial"] = data.obsm["spatial"][:, ::-1].copy()
+    data.write_h5ad(tmp_path / "s.h5ad")
+    with pytest.raises(EfnstError, match=r"when the image is mirrored along its diagonal \(x and y exchanged\)"):
+        read(tmp_path / "s.h5ad")
+    (warning,) = read(tmp_path / "s.h5ad", "none")
+    assert warning.startswith("The positions are mirrored against array_row and array_col: x and y may be exchanged")
+
+
+def test_positions_that_the_array_calls_turned_are_named_where_round_tissue_cannot_tell(
+    outs: Path, tmp_path: Path
+) -> None:
+    data = to_anndata(outs)
+    data.var_names_make_unique()
+    height = full_resolution(outs).height
+    data.obsm["spatial"] = np.column_stack([height - data.obsm["spatial"][:, 1], data.obsm["spatial"][:, 0]])
+    data.write_h5ad(tmp_path / "s.h5ad")
+    (warning,) = read(tmp_path / "s.h5ad")
+    assert warning.startswith("The positions are turned against array_row and array_col")
+    assert read(tmp_path / "s.h5ad", "none") == [], "nothing depends on it without an image"
