@@ -163,7 +163,9 @@ workflow {
     lock = claim(params.outdir)
     sheet = file(params.input, glob: false)
     CHECK_INPUTS(
-        channel.of(sheet).map { path -> sheetCopy(path) }.collectFile(name: sheet.name ==~ /(?i).+\.ya?ml/ ? 'samplesheet.yaml' : 'samplesheet.csv'),
+        channel.of(sheet)
+            .map { path -> sheetCopy(path) }
+            .collectFile(name: sheet.name ==~ /(?i).+\.ya?ml/ ? 'samplesheet.yaml' : 'samplesheet.csv'),
         sheet.toAbsolutePath().parent.toUriString(),
         channel.of(withoutSecrets(groovy.json.JsonOutput.toJson(params))).collectFile(name: 'parameters.json'),
         [file("${projectDir}/nextflow_schema.json"), file("${projectDir}/assets/samplesheet_schema.json")],
@@ -189,7 +191,8 @@ workflow {
         files("${projectDir}/assets/section_report/*").sort(),
     )
 
-    unusable = checked.unusable.collectFile { meta, files -> ["${meta.id}.json", failureRecord(meta.id, files.problem)] }
+    unusable = checked.unusable
+        .collectFile { meta, files -> ["${meta.id}.json", failureRecord(meta.id, files.problem)] }
     COHORT_SUMMARY(
         CHECK_INPUTS.out.sections,
         inOrder(FIND_DOMAINS.out.summaries),
@@ -287,7 +290,9 @@ def sectionFiles(row) {
 
 // What is wrong with the paths of a section, by column; empty where nothing is.
 def filesProblem(paths) {
-    def problems = paths.collectEntries { column, path -> [column, fileProblem(path)] }.findAll { _column, text -> text }
+    def problems = paths
+        .collectEntries { column, path -> [column, fileProblem(path)] }
+        .findAll { _column, text -> text }
     def found = problems.collect { column, text -> "column ${column} names `${paths[column]}`, ${text}" }.join('; ')
     return found ? "${found}. Correct the path in the samplesheet." : ''
 }
@@ -300,7 +305,8 @@ def toRead(files) {
 
 // The record of a section that names files which no task can get.
 def failureRecord(sample, problem) {
-    return groovy.json.JsonOutput.toJson([sample: sample, step: 'check_inputs', reason: "${sample}: ${problem}".toString()])
+    def record = [sample: sample, step: 'check_inputs', reason: "${sample}: ${problem}".toString()]
+    return groovy.json.JsonOutput.toJson(record)
 }
 
 // The output folder for this run alone, held until it ends in whatever way; null where there is no such lock.

@@ -1,5 +1,5 @@
-// Addresses can hold what nobody else may see: `user:password@`, or a signature after the `?`. It is cut out of all that
-// a run writes, bin/efnst/inputs/addresses.py does the same.
+// Addresses can hold what nobody else may see: `user:password@`, or a signature after the `?`. It is cut out of all
+// that a run writes; bin/efnst/inputs/addresses.py does the same.
 
 // A text with `***` in the place of passwords and queries of the addresses in it.
 def withoutSecrets(text) {

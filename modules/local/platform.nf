@@ -15,7 +15,9 @@ def textProblems(settings) {
     def rules = describedParameters().findAll { _name, about -> about.pattern }
     def given = rules.findAll { name, _about -> settings[name] != null }
     def wrong = given.findAll { name, about -> !(settings[name].toString() ==~ about.pattern) }
-    return wrong.collect { name, about -> "parameter --${name}: found `${withoutSecrets(settings[name].toString())}`, ${about.errorMessage}" }
+    return wrong.collect { name, about ->
+        "parameter --${name}: found `${withoutSecrets(settings[name].toString())}`, ${about.errorMessage}"
+    }
 }
 
 // Parameters that name a file or folder by an address with a password or a signature.
@@ -24,8 +26,9 @@ def secretProblems(settings) {
     def shown = names.collectEntries { name -> [name, withoutSecrets(settings[name].toString())] }
     def wrong = shown.findAll { name, text -> text != settings[name].toString() }
     return wrong.collect { name, text ->
-        "parameter --${name}: found `${text}`, expected an address without password and query, which were cut out here " +
-            'and would stand in logs; fetch the file, or let Nextflow have the password (its configuration or environment)'
+        "parameter --${name}: found `${text}`, expected an address without password and query, which were cut out " +
+            'here and would stand in logs; fetch the file, or let Nextflow have the password (its configuration or ' +
+            'environment)'
     }
 }
 

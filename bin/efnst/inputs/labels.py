@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from efnst.errors import EfnstError, reading
+from efnst.errors import EfnstError, damaged, reading
 
 LONGEST_HEADER = 100_000  # characters; metadata of a section have a few dozen columns
 MISSING_LABELS = ("", "NA", "NaN", "nan", "None")
@@ -98,6 +98,8 @@ def _lines(path: Path) -> list[list[str]]:
     """The cells of all lines that are not empty."""
     with reading(path):
         content = path.read_bytes()
+    if len(content.partition(b"\n")[0]) >= LONGEST_HEADER:
+        raise damaged(path, f"a first line of more than {LONGEST_HEADER} characters")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -47,7 +47,8 @@ class Files:
     def paths(self) -> list[Path]:
         """All files that are read."""
         matrix = sorted(self.matrix.iterdir()) if self.matrix.is_dir() else [self.matrix]
-        return [*matrix, self.positions, self.scale_factors, *self.images.values(), *filter(None, [self.metrics])]
+        others = [self.scale_factors, *self.images.values(), self.metrics]
+        return [*matrix, self.positions, *filter(None, others)]
 
 
 def find_files(folder: Path, bin_um: str = "") -> Files:
