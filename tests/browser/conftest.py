@@ -72,7 +72,7 @@ def report(
     return folder / "report.html"
 
 
-def small_section(grid: str, side: int) -> dict:
+def small_section(grid: str, side: int, bins: AnnData | None = None) -> dict:
     """What the template shows of a square section without an image, one domain in each quarter."""
     xy = np.indices((side, side)).reshape(2, -1).T.astype(float)
     if grid == "irregular":
@@ -102,4 +102,4 @@ def small_section(grid: str, side: int) -> dict:
         description=example(Description, **genes, dot_plot=dots, adjacency=adjacency),
     )
     tables = Tables(pd.DataFrame({"domain": [], "gene": []}), pd.DataFrame({"gene": ["A"], "morans_i": [0.0]}))
-    return report_context(data, records, section_view(data, None), None, tables)
+    return report_context(data, records, section_view(data, None), None, tables, bins)

@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -22,6 +24,15 @@ def opened(page: Page, path: Path) -> Page:
     page.goto(address(path))
     page.wait_for_selector("body[data-ready=yes]")
     return page
+
+
+def written(context: dict, folder: Path) -> Path:
+    """The report that the template makes of `context`."""
+    environment = Environment(
+        loader=FileSystemLoader(PROJECT / "assets" / "section_report"), autoescape=True, undefined=StrictUndefined
+    )
+    (folder / "report.html").write_text(environment.get_template("report.html").render(context))
+    return folder / "report.html"
 
 
 def pixels(page: Page, canvas: str = "big") -> np.ndarray:
@@ -168,12 +179,7 @@ def test_many_bins_and_cells_are_drawn_as_a_raster(
 ) -> None:
     """A section in quarters: each quarter has its colour up to its edges, and pointing tells which spot it is."""
     monkeypatch.setattr("efnst.reports.maps.DRAWN_SPOTS", 1000)
-    context = small_section(grid, side=40)
-    environment = Environment(
-        loader=FileSystemLoader(PROJECT / "assets" / "section_report"), autoescape=True, undefined=StrictUndefined
-    )
-    (tmp_path / "report.html").write_text(environment.get_template("report.html").render(context))
-    opened(page, tmp_path / "report.html")
+    opened(page, written(small_section(grid, side=40), tmp_path))
     shown = pixels(page)
     for colour in ([0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167]):
         share = (shown[:, :3] == colour).all(axis=1).sum() / (shown[:, :3] != 255).any(axis=1).sum()
@@ -182,3 +188,21 @@ def test_many_bins_and_cells_are_drawn_as_a_raster(
     box = page.locator("#big").bounding_box()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
     assert page.locator("#tip").inner_text().startswith("S")
+
+
+def test_bins_are_drawn_in_the_place_of_units(page: Page, tmp_path: Path) -> None:
+    """Bins of half the width, of which nine tenths are of the second domain: its colour, and its legend."""
+    row, column = np.indices((80, 80)).reshape(2, -1)
+    domains = pd.Categorical(np.where(column < 8, "1", "2"), ["1", "2", "3", "4"])
+    bins = AnnData(obs=pd.DataFrame({"array_row": row, "array_col": column, "efnst": domains}))
+    bins.obsm["spatial"] = np.column_stack([column, row]) * 5.0 - 2.5
+    bins.uns["section"] = {"grid": "square", "bin_um": 4, "pitch_px": 5.0}
+    opened(page, written(small_section("square", side=40, bins=bins), tmp_path))
+    page.get_by_label("Domains of the 6,400 bins of 4 µm").check()
+    shown = pixels(page)
+    drawn = (shown[:, :3] != 255).any(axis=1).sum()
+    assert (shown[:, :3] == [230, 159, 0]).all(axis=1).sum() / drawn == pytest.approx(0.9, abs=0.02)
+    page.locator("#biglegend button").nth(1).click()
+    hidden = pixels(page)
+    assert not (hidden[:, :3] == [230, 159, 0]).all(axis=1).any()
+    assert (hidden[:, :3] == [0, 114, 178]).all(axis=1).sum() > 0.08 * drawn
