@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from efnst.errors import EfnstError
+from efnst.machine import lack_of
 
 FREE_BYTES = 1_500_000_000  # for a file of any size
 THREAD_BYTES = 2**24  # of stacks: a library starts up to two threads for each core
@@ -34,8 +35,9 @@ def bounded_memory(path: Path, free: int = FREE_BYTES) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     try:
         yield
-    except (OSError, MemoryError) as error:
-        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
+    except Exception as error:
+        lack = lack_of(error)
+        if lack is None or errno.ENOMEM not in lack.numbers:
             raise
         raise EfnstError(
             f"Expected {path.name} to take memory in proportion to its {_size(path)} bytes, found that it asks for "
