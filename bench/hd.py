@@ -34,7 +34,7 @@ def measure(source: Path, n_domains: int, threads: int, outdir: Path) -> tuple[d
     """What each step took, and domains.json."""
     section, domains, bins = outdir / "section.h5ad", outdir / "hd.h5ad", outdir / "hd_bins.h5ad"
     learned = {"embedding": outdir / "embedding.npz", "training": outdir / "training.json"}
-    described = {f"{name}": outdir / f"{name}.csv" for name in ("markers", "spatial_genes", "umap")}
+    described = {name: outdir / f"{name}.csv" for name in ("markers", "spatial_genes", "umap")}
     described |= {"description": outdir / "description.json", "domains_json": outdir / "domains.json"}
     results = {"domains": domains, "bins": bins}
     given = {

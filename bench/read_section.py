@@ -13,51 +13,38 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 from PIL import Image
 from programs import Figures, measured
+
+from efnst.simulation.feature_matrix import write_blocks
 
 ROWS_AT_ONCE = 5000
 
 
 def write_counts(path: Path, barcodes: np.ndarray, n_genes: int, mean_counts: float, seed: int = 0) -> int:
     """A 10x HDF5 file with heavy-tailed genes and depths; returns the number of entries."""
+    names = np.array([f"MT-{number}" if number < 13 else f"GENE{number}" for number in range(n_genes)])
+    return write_blocks(path, barcodes, names, counts_of(len(barcodes), n_genes, mean_counts, seed), compression=4)
+
+
+def counts_of(
+    n_spots: int, n_genes: int, mean_counts: float, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The blocks of `write_counts`."""
     rng = np.random.default_rng(seed)
     rate = np.sort(rng.lognormal(0, 2.2, n_genes))[::-1].cumsum()
     order = rng.permutation(n_genes)
-    indptr, n_entries = [0], 0
-    with h5py.File(path, "w") as file:
-        group = file.create_group("matrix")
-        options = {
-            "shape": (0,),
-            "maxshape": (None,),
-            "chunks": (80_000,),
-            "compression": "gzip",
-            "compression_opts": 4,
-        }
-        data = group.create_dataset("data", dtype=np.int32, **options)
-        indices = group.create_dataset("indices", dtype=np.int64, **options)
-        for first in range(0, len(barcodes), ROWS_AT_ONCE):
-            n_rows = min(ROWS_AT_ONCE, len(barcodes) - first)
-            depth = rng.poisson(mean_counts * rng.gamma(2, 0.5, n_rows))
-            genes = order[np.searchsorted(rate, rng.random(depth.sum()) * rate[-1])]
-            keys, counts = np.unique(np.repeat(np.arange(n_rows), depth) * n_genes + genes, return_counts=True)
-            for stored, values in ((data, counts), (indices, keys % n_genes)):
-                stored.resize((n_entries + len(keys),))
-                stored[n_entries:] = values
-            indptr += (n_entries + np.bincount(keys // n_genes, minlength=n_rows).cumsum()).tolist()
-            n_entries += len(keys)
-        group["indptr"], group["shape"] = np.array(indptr, np.int64), np.array([n_genes, len(barcodes)], np.int32)
-        group["barcodes"] = barcodes.astype("S")
-        names = np.array([f"MT-{number}" if number < 13 else f"GENE{number}" for number in range(n_genes)], "S")
-        features = group.create_group("features")
-        features["id"], features["name"] = names, names
-        features["feature_type"] = np.full(n_genes, b"Gene Expression")
-    return n_entries
+    for first in range(0, n_spots, ROWS_AT_ONCE):
+        n_rows = min(ROWS_AT_ONCE, n_spots - first)
+        depth = rng.poisson(mean_counts * rng.gamma(2, 0.5, n_rows))
+        genes = order[np.searchsorted(rate, rng.random(depth.sum()) * rate[-1])]
+        keys, counts = np.unique(np.repeat(np.arange(n_rows), depth) * n_genes + genes, return_counts=True)
+        yield np.bincount(keys // n_genes, minlength=n_rows), keys % n_genes, counts
 
 
 def write_positions(

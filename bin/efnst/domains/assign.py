@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
-from efnst.domains.bins import Bins, bin_domains, domain_categories, of_units
+from efnst.domains.bins import COLUMNS, Bins, bin_domains, domain_categories, units_of
 from efnst.domains.clustering import Clustering, cluster, fitted
 from efnst.domains.consensus import agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
@@ -33,7 +33,6 @@ from efnst.names import (
 from efnst.palette import division_colours
 from efnst.records.domains import DomainFigures, DomainsRecord, TrainingRecord
 
-COLUMNS = {DOMAIN: "domain"} | {name: name for name in BASELINES}  # of domains.csv
 SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
 
 
@@ -119,8 +118,9 @@ def _table_of_bins(
     """The table of domains.csv, a row for each bin."""
     found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, shares)
     table = {"barcode": bins.barcodes, "domain": found, "confidence": probability.round(4)}
-    table |= {name: of_units(bins, units.obs, labels) for name, labels in baselines.items()}
-    return pd.DataFrame(table | {"unit": of_units(bins, units.obs, units.obs_names.to_numpy())})
+    rows = units_of(bins, units.obs)
+    table |= {name: labels[rows] for name, labels in baselines.items()}
+    return pd.DataFrame(table | {"unit": units.obs_names.to_numpy()[rows]})
 
 
 def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

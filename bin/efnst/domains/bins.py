@@ -14,6 +14,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 from scipy.special import softmax
 
+from efnst.domains.spatial_mixture import mean_field
 from efnst.geometry.lattice import bilinear
 from efnst.geometry.neighbours import neighbour_graph
 from efnst.inputs.hdf5 import opened
@@ -25,7 +26,7 @@ STRENGTH = 1.0  # what a neighbour in a domain for certain adds to the logarithm
 DOUBT = 0.05  # added to the units' probabilities, so that a bin's own counts can speak against all of them
 PSEUDO_COUNT = 0.1  # of each gene, in the profile of the section; the domains' profiles are drawn towards that
 SWEEPS = 20
-TOLERANCE = 1e-3
+COLUMNS = {DOMAIN: "domain"} | {name: name for name in BASELINES}  # of domains.csv, by the names of obs
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,7 @@ def bin_domains(
     around = bilinear(bins.lattice, units[["array_row", "array_col"]].to_numpy()) @ shares
     evidence = own - own.max(1, keepdims=True) + np.log(around + DOUBT)
     graph = neighbour_graph(bins.lattice, NEIGHBOURS).astype(np.float64)
-    probabilities = softmax(evidence, axis=1)
-    for _ in range(SWEEPS):
-        fitted = softmax(evidence + STRENGTH * (graph @ probabilities), axis=1)
-        change = float(np.abs(fitted - probabilities).max())
-        probabilities = fitted
-        if change < TOLERANCE:
-            break
+    probabilities = mean_field(lambda _: evidence, softmax(evidence, axis=1), graph, STRENGTH, SWEEPS)
     return probabilities.argmax(1) + 1, probabilities.max(1)
 
 
@@ -103,8 +98,8 @@ def domain_profiles(counts: sparse.csr_array, shares: np.ndarray) -> np.ndarray:
     return raised / raised.sum(1, keepdims=True)
 
 
-def of_units(bins: Bins, units: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
-    """What `labels` [n_units] say of each bin's unit; where quality control left it out, of the nearest unit."""
+def units_of(bins: Bins, units: pd.DataFrame) -> np.ndarray:
+    """The row of each bin's unit in `units`, int [n_bins]; where quality control left that out, of the nearest one."""
     place = np.full(max(int(bins.unit.max()), int(units[UNIT].max())) + 1, -1)
     place[units[UNIT]] = np.arange(len(units))
     found = place[bins.unit]
@@ -112,7 +107,7 @@ def of_units(bins: Bins, units: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     if lost.any():
         tree = cKDTree(units[["array_row", "array_col"]].to_numpy(float))
         found[lost] = tree.query(bins.lattice[lost])[1]
-    return labels[found]
+    return found
 
 
 def write_bins(bins: Bins, table: pd.DataFrame, path: Path, provenance: dict) -> None:
@@ -123,7 +118,7 @@ def write_bins(bins: Bins, table: pd.DataFrame, path: Path, provenance: dict) ->
     shutil.copyfile(bins.path, path)
     with h5py.File(path, "r+") as file:
         obs, uns = read_elem(file["obs"]), read_elem(file["uns"])
-        for column, name in {"domain": DOMAIN, **{name: name for name in BASELINES}}.items():
+        for name, column in COLUMNS.items():
             obs[name] = domain_categories(table[column].to_numpy())
         obs[CONFIDENCE] = table["confidence"].to_numpy()
         del file["obs"], file["uns"]

@@ -1,5 +1,7 @@
 """A Gaussian mixture whose components prefer to be those of neighbouring spots (a hidden Markov random field)."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 from scipy.linalg import cholesky, solve_triangular
@@ -21,8 +23,23 @@ def spatial_probabilities(
     q_ik ∝ π_k N(x_i; μ_k, Σ) exp(strength · Σ_j q_jk) over the neighbours j of i, then π, μ and Σ from q, until no
     probability changes by more than 0.001, at most 100 times.
     """
-    for _ in range(ITERATIONS):
-        fitted = softmax(_log_densities(values, probabilities) + strength * (graph @ probabilities), axis=1)
+    return mean_field(lambda found: _log_densities(values, found), probabilities, graph, strength, ITERATIONS)
+
+
+def mean_field(
+    evidence: Callable[[np.ndarray], np.ndarray],
+    probabilities: np.ndarray,
+    graph: sparse.csr_array,
+    strength: float,
+    iterations: int,
+) -> np.ndarray:
+    """Probabilities [n, n_components] with a Potts prior over `graph`, q_ik ∝ exp(e_ik + strength · Σ_j q_jk).
+
+    `evidence` gives e [n, n_components] from the probabilities so far. Repeated until no probability changes by more
+    than 0.001, at most `iterations` times.
+    """
+    for _ in range(iterations):
+        fitted = softmax(evidence(probabilities) + strength * (graph @ probabilities), axis=1)
         change = float(np.abs(fitted - probabilities).max())
         probabilities = fitted
         if change < TOLERANCE:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from efnst.genes.components import dense_components
+from efnst.records.arrays import BETWEEN
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,15 @@ class ImageFeatures:
 
     def components(self, n_components: int) -> np.ndarray:
         """Principal components of the patches, at the spots, float32 [n_spots, ≤ n_components]."""
-        return self._at_spots(dense_components(self.values, n_components))
+        return self._told(dense_components(self.values, n_components), slice(None))
 
     def at(self, spots: np.ndarray | slice) -> np.ndarray:
         """The features at some of the spots, float32 [n, n_features]."""
-        return self.values[spots] if self.weights is None else (self.weights[spots] @ self.values).astype(np.float32)
+        return self._told(self.values, spots)
 
-    def _at_spots(self, values: np.ndarray) -> np.ndarray:
-        """What is known of patches, at the spots."""
-        return values if self.weights is None else (self.weights @ values).astype(np.float32)
+    def _told(self, values: np.ndarray, spots: np.ndarray | slice) -> np.ndarray:
+        """What `values` [n_patches, ·] tell of some of the spots."""
+        return values[spots] if self.weights is None else (self.weights[spots] @ values).astype(np.float32)
 
 
 def image_features(arrays: Mapping[str, np.ndarray], n_spots: int) -> ImageFeatures | None:
@@ -38,7 +39,7 @@ def image_features(arrays: Mapping[str, np.ndarray], n_spots: int) -> ImageFeatu
     if "features" not in arrays:
         return None
     values, weights = arrays["features"], None
-    if "between_data" in arrays:
-        parts = tuple(arrays[f"between_{part}"] for part in ("data", "indices", "indptr"))
+    if BETWEEN[0].name in arrays:
+        parts = tuple(arrays[part.name] for part in BETWEEN)
         weights = sparse.csr_array(parts, shape=(n_spots, len(values)))
     return ImageFeatures(values, tuple(arrays["patch_um"]), weights)

@@ -191,7 +191,7 @@ def _of_whole(
 def _run_all(
     shared: Prepared, options: EmbeddingOptions, trainings: list[TrainingOptions], device: torch.device, threads: int
 ) -> list[tuple[np.ndarray, dict]]:
-    """All trainings, several at once where cores and memory allow; the result does not depend on how many."""
+    """All trainings, several at once where there are cores; the result does not depend on how many."""
     workers = min(threads, len(trainings)) if device.type == "cpu" else 1
     progress = {"desc": "training", "unit": "network", "total": len(trainings), "disable": None}
     if workers == 1:

@@ -30,10 +30,9 @@ class Prepared:
 
     `genes` are indices by falling Moran's I; `precision` [n_spots] says how well a spot's expression is known; `image`
     [n_spots, ·] are the image components, `features` [n_spots, n_features], with `save_model`, what they were made of,
-    and `structured`
-    those that become inputs and targets, weighted; `given` [n_spots, ·] are the features that take the place of
-    components of the expression, where there are any. Of a section of many units all this is of a sketch, and `whole`
-    has the rest.
+    and `structured` those that become inputs and targets, weighted; `given` [n_spots, ·] are the features that take the
+    place of components of the expression, where there are any; `fusion` says how `structured` follows from `image`. Of
+    a section of many units all this is of a sketch, and `whole` has the rest.
     """
 
     positions: np.ndarray

@@ -1,7 +1,10 @@
 """Values known on a square lattice, told at places between: bilinear weights as a sparse matrix."""
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
+
+CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # of a square of the lattice
 
 
 def bilinear(places: np.ndarray, nodes: np.ndarray) -> sparse.csr_array:
@@ -11,20 +14,18 @@ def bilinear(places: np.ndarray, nodes: np.ndarray) -> sparse.csr_array:
     the edge of tissue and in holes, leave their weight to the others around a place; a place without any has a row of
     zeros. A place within 1e-9 of a node takes that one alone.
     """
-    low, at = nodes.min(0), nodes - nodes.min(0)
-    width = int(at[:, 1].max()) + 1
-    keys = at[:, 0].astype(np.int64) * width + at[:, 1]
-    order = np.argsort(keys, kind="stable")
+    low, width = nodes.min(0), int(np.ptp(nodes[:, 1])) + 1
+    index = pd.Index((nodes - low) @ (width, 1))
     first = np.floor(places + 1e-9).astype(np.int64)
     share = np.clip(places - first, 0, 1)
     rows, columns, weights = [], [], []
-    for step in ((0, 0), (0, 1), (1, 0), (1, 1)):
+    for step in CORNERS:
         corner = first + step - low
         weight = np.prod(np.where(step, share, 1 - share), axis=1)
-        found, node = _lookup(keys[order], corner[:, 0] * width + corner[:, 1])
-        known = found & (corner >= 0).all(1) & (corner[:, 1] < width) & (weight > 1e-9)
+        node = index.get_indexer(corner @ (width, 1))
+        known = (node >= 0) & (corner[:, 1] >= 0) & (corner[:, 1] < width) & (weight > 1e-9)
         rows.append(np.flatnonzero(known))
-        columns.append(order[node[known]])
+        columns.append(node[known])
         weights.append(weight[known])
     table = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
     matrix = sparse.coo_array(table, (len(places), len(nodes))).tocsr()
@@ -40,12 +41,5 @@ def lattice_over(positions: np.ndarray, step: float) -> tuple[np.ndarray, sparse
     """
     places = (positions - positions.min(0))[:, ::-1] / step
     first = np.floor(places).astype(np.int64)
-    corners = np.concatenate([first + step_ for step_ in ((0, 0), (0, 1), (1, 0), (1, 1))])
-    nodes = np.unique(corners, axis=0)
+    nodes = np.unique(np.concatenate([first + corner for corner in CORNERS]), axis=0)
     return nodes[:, ::-1] * step + positions.min(0), bilinear(places, nodes)
-
-
-def _lookup(known: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each of `wanted` stands in the sorted `known`, and where."""
-    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return known[place] == wanted, place

@@ -8,15 +8,13 @@ from scipy.spatial import cKDTree
 from efnst.errors import EfnstError
 from efnst.geometry.array_fit import HEXAGONAL, SQUARE
 from efnst.geometry.grid import PITCH_UM
-from efnst.inputs.source import Source
+from efnst.inputs.source import PIXELS, Source
 from efnst.names import NO_IMAGE
-
-PIXELS = ["pxl_col_in_fullres", "pxl_row_in_fullres"]
 
 
 def in_pixels(source: Source, image: str) -> Source:
     """The section with positions in px; those that are rows and columns become µm, where no image has to fit them."""
-    xy = source.positions[PIXELS].to_numpy(float)
+    xy = source.xy
     array = source.positions[["array_col", "array_row"]].to_numpy(float)
     is_known = source.is_on_array and any(np.array_equal(xy, places) for places in (array, array[:, ::-1]))
     if not is_known and not _are_places(xy):

@@ -124,39 +124,11 @@ def _why_none(path: Path) -> str:
         return f"{lacking}, or cannot be read."
 
 
-def _listed(folder: Path, notes: list[str]) -> list[Path]:
-    """What a folder holds, by name; nothing where it cannot be listed."""
-    try:
-        children = sorted(folder.iterdir())
-        for child in children[:1]:
-            child.lstat()  # a folder may be listed, and its content out of reach
-        return children
-    except OSError as error:
-        notes.append(f"{folder}: left out. {said_of(error)}")
-        return []
-
-
 def _is_section(folder: Path) -> bool:
     """Whether a folder looks like one of Space Ranger, with its matrix or with bins."""
     return is_deposit(folder) or (
         is_outs(folder) and (any(folder.glob("*feature_bc_matrix*")) or bool(bin_folders(folder)))
     )
-
-
-def _is_section_file(path: Path, notes: list[str]) -> bool:
-    """Whether a file is an archive or .h5ad that holds a section; damaged ones hold none."""
-    holds = _holds_section if is_archive(path) else _holds_positions if path.suffix == ".h5ad" else None
-    if holds is None:
-        return False
-    try:
-        with reading(path):
-            return holds(path)
-    except Exception as error:
-        if lack_of(error) or isinstance(error.__cause__, PermissionError):
-            notes.append(f"{path}: left out. {said_of(error)}")
-        elif not isinstance(error, EfnstError):
-            raise
-        return False
 
 
 def _holds_section(archive: Path) -> bool:

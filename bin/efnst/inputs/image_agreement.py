@@ -34,10 +34,9 @@ def check_picture(image: str, choice: ImageChoice, source: Source, grid: Grid, f
     is_given = choice.source == "fullres"
     picture = thumbnail(Path(image) if is_given else located(source.path, choice.file), THUMBNAIL_PX)
     warnings = _check_same(picture, source) if is_given else []
-    xy = source.positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
     scale = choice.scale * picture.width / choice.width
     in_tissue = source.positions["in_tissue"].to_numpy() == 1
-    matches = tissue_matches(picture, xy * scale, in_tissue, grid.pitch_px * scale)
+    matches = tissue_matches(picture, source.xy * scale, in_tissue, grid.pitch_px * scale)
     return warnings + _check_tissue(matches, choice.source, fit) + _check_array(fit, matches)
 
 

@@ -56,13 +56,14 @@ def _summed(section: AnnData, units: Units) -> AnnData:
     for name, values in section.obsm.items():
         pooled.obsm[name] = ((member @ np.asarray(values, np.float64)) / size[:, None]).astype(values.dtype)
     if LABEL in section.obs:
-        pooled.obs[LABEL] = _commonest(section.obs[LABEL].cat, units.of_bin, n_units)
+        pooled.obs[LABEL] = _commonest(section.obs[LABEL], units.of_bin, n_units)
     return pooled
 
 
-def _commonest(labels: "pd.Series.cat", of_bin: np.ndarray, n_units: int) -> pd.Categorical:
+def _commonest(labels: pd.Series, of_bin: np.ndarray, n_units: int) -> pd.Categorical:
     """The commonest label of each unit's labelled bins, the first in order on a tie; missing where none has one."""
-    codes, known = labels.codes.to_numpy(), labels.codes.to_numpy() >= 0
-    votes = np.zeros((n_units, len(labels.categories)), np.int32)
+    codes, categories = labels.cat.codes.to_numpy(), labels.cat.categories
+    known = codes >= 0
+    votes = np.zeros((n_units, len(categories)), np.int32)
     np.add.at(votes, (of_bin[known], codes[known]), 1)
-    return pd.Categorical.from_codes(np.where(votes.any(1), votes.argmax(1), -1), labels.categories)
+    return pd.Categorical.from_codes(np.where(votes.any(1), votes.argmax(1), -1), categories)

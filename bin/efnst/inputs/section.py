@@ -29,7 +29,7 @@ from efnst.inputs.image_choice import check_spots_in_image, choose_image
 from efnst.inputs.labels import match_labels, read_labels, unscored
 from efnst.inputs.open import open_source
 from efnst.inputs.positions import scale_of
-from efnst.inputs.source import Source
+from efnst.inputs.source import PIXELS, Source
 from efnst.names import LABEL, SECTION, SPATIAL
 from efnst.program.memory import bounded_memory
 from efnst.records.quality import SectionFacts
@@ -78,7 +78,7 @@ def _array_fit(source: Source) -> ArrayFit | None:
     if not source.is_on_array:
         return None
     array = source.positions[["array_row", "array_col"]].to_numpy(np.int64)
-    return fit_array(_pixels(source), array, is_square=bool(source.bin_um))
+    return fit_array(source.xy, array, is_square=bool(source.bin_um))
 
 
 def _with_bin_size(source: Source, fit: ArrayFit | None) -> Source:
@@ -93,14 +93,9 @@ def _with_bin_size(source: Source, fit: ArrayFit | None) -> Source:
     return replace(source, bin_um=bin_um, warnings=(*source.warnings, said))
 
 
-def _pixels(source: Source) -> np.ndarray:
-    """x and y of all positions, float64 [n, 2], full-resolution px."""
-    return source.positions[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(float)
-
-
 def _geometry(source: Source, fit: ArrayFit | None) -> tuple[Grid, dict, list[str]]:
     """The grid as measured, the same beside what the files declare, for the record, and warnings where they differ."""
-    factors, xy = source.factors, _pixels(source)
+    factors, xy = source.factors, source.xy
     if source.is_cells or (not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um):
         grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
         return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
@@ -168,7 +163,7 @@ def _assemble(source: Source, rows: np.ndarray) -> AnnData:
         obs=pd.DataFrame(at[["array_row", "array_col"]].astype(np.int64), index=pd.Index(at.index, name=None)),
         var=pd.DataFrame({"gene_ids": matrix.gene_ids}, index=make_index_unique(pd.Index(matrix.gene_names))),
     )
-    section.obsm[SPATIAL] = at[["pxl_col_in_fullres", "pxl_row_in_fullres"]].to_numpy(np.float64)
+    section.obsm[SPATIAL] = at[PIXELS].to_numpy(np.float64)
     for name, features in source.representations.items():
         section.obsm[name] = features[rows]
     return section

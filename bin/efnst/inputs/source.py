@@ -9,6 +9,7 @@ import pandas as pd
 from efnst.inputs.feature_matrix import Matrix
 
 CELLS = "cells"  # in the place of a bin size: segmented cells, which lie on no grid
+PIXELS = ["pxl_col_in_fullres", "pxl_row_in_fullres"]  # columns of positions: x and y
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,8 @@ class Source:
     metrics: dict[str, float | str] | None = None
     representations: dict[str, np.ndarray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def xy(self) -> np.ndarray:
+        """x and y of all positions, float64 [n, 2], full-resolution px."""
+        return self.positions[PIXELS].to_numpy(float)

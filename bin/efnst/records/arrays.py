@@ -255,4 +255,4 @@ def between(weights: Any) -> dict[str, Any]:
     """The arrays of `BETWEEN` from weights in CSR [n_spots, n_patches]; none without weights."""
     if weights is None:
         return {}
-    return {f"between_{part}": getattr(weights, part) for part in ("data", "indices", "indptr")}
+    return {part.name: getattr(weights, part.name.removeprefix("between_")) for part in BETWEEN}

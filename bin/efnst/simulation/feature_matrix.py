@@ -1,6 +1,7 @@
 """Simulated feature-barcode matrices, written and read as Space Ranger does."""
 
 import gzip
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -34,6 +35,39 @@ def write_matrix(
         _write_h5(matrix, outs / "filtered_feature_bc_matrix.h5", library, software)
     else:
         _write_mtx(matrix, outs / "filtered_feature_bc_matrix")
+
+
+def write_blocks(
+    path: Path,
+    barcodes: np.ndarray,
+    genes: np.ndarray,
+    blocks: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    compression: int = 1,
+) -> int:
+    """Write a 10x HDF5 file of any size block by block, in memory that does not grow with it; the number of entries.
+
+    A block is, for the next barcodes, the number of genes seen in each, and numbers and counts of these genes, by
+    barcode. `genes` are both ids and names.
+    """
+    stored = {"shape": (0,), "maxshape": (None,), "chunks": (80_000,), "compression": "gzip"}
+    stored["compression_opts"] = compression
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix")
+        data = group.create_dataset("data", dtype=np.int32, **stored)
+        indices = group.create_dataset("indices", dtype=np.int64, **stored)
+        ends = [np.zeros(1, np.int64)]
+        for per_barcode, numbers, counts in blocks:
+            first = len(data)
+            for dataset, values in ((data, counts), (indices, numbers)):
+                dataset.resize((first + len(values),))
+                dataset[first:] = values
+            ends.append(first + per_barcode.cumsum())
+        group["indptr"], group["shape"] = np.concatenate(ends), np.array([len(genes), len(barcodes)], np.int32)
+        group["barcodes"] = np.asarray(barcodes).astype("S")
+        features = group.create_group("features")
+        features["id"] = features["name"] = np.asarray(genes).astype("S")
+        features["feature_type"] = np.full(len(genes), b"Gene Expression")
+        return len(data)
 
 
 def read_matrix(outs: Path) -> tuple[FeatureBarcodeMatrix, str]:

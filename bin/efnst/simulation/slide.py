@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
+
+from efnst.simulation.feature_matrix import write_blocks
 
 BIN_UM = 8
 UM_PER_PX = 0.5
@@ -69,29 +70,8 @@ def write_slide(slide: Slide, folder: Path) -> None:
     (part / "spatial" / "scalefactors_json.json").write_text(json.dumps(factors))
     labels = pd.DataFrame({"barcode": barcodes, "label": [f"region_{region}" for region in regions.ravel()]})
     labels.to_csv(folder / "labels.csv", index=False)
-    _write_counts(part / "filtered_feature_bc_matrix.h5", slide, regions, barcodes)
-
-
-def _write_counts(path: Path, slide: Slide, regions: np.ndarray, barcodes: np.ndarray) -> None:
-    """The matrix as 10x HDF5, written block by block."""
-    names = np.array([f"GENE{number}" for number in range(slide.n_genes)], "S")
-    stored = {"shape": (0,), "maxshape": (None,), "chunks": (80_000,), "compression": "gzip", "compression_opts": 1}
-    with h5py.File(path, "w") as file:
-        group = file.create_group("matrix")
-        data = group.create_dataset("data", dtype=np.int32, **stored)
-        indices = group.create_dataset("indices", dtype=np.int64, **stored)
-        ends = [np.zeros(1, np.int64)]
-        for per_bin, genes, counts in _blocks(slide, regions):
-            first = len(data)
-            for dataset, values in ((data, counts), (indices, genes)):
-                dataset.resize((first + len(values),))
-                dataset[first:] = values
-            ends.append(first + per_bin.cumsum())
-        group["indptr"] = np.concatenate(ends)
-        group["shape"], group["barcodes"] = np.array([slide.n_genes, len(barcodes)], np.int32), barcodes.astype("S")
-        features = group.create_group("features")
-        features["id"], features["name"] = names, names
-        features["feature_type"] = np.full(slide.n_genes, b"Gene Expression")
+    genes = np.array([f"GENE{number}" for number in range(slide.n_genes)])
+    write_blocks(part / "filtered_feature_bc_matrix.h5", barcodes, genes, _blocks(slide, regions))
 
 
 def _blocks(slide: Slide, regions: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

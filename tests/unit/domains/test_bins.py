@@ -9,7 +9,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from efnst.domains.bins import bin_domains, domain_profiles, of_units, read_bin_domains, read_bins, write_bins
+from efnst.domains.bins import bin_domains, domain_profiles, read_bin_domains, read_bins, units_of, write_bins
 
 SIDE, N_GENES, BORDER = 24, 60, 11  # the border of the two regions runs through units of 2 × 2 bins
 
@@ -44,7 +44,7 @@ def shares_of(units: AnnData) -> np.ndarray:
 def test_borders_follow_bins(made: tuple[Path, AnnData, np.ndarray]) -> None:
     path, units, region = made
     bins = read_bins(path)
-    by_unit = of_units(bins, units.obs, shares_of(units).argmax(1))
+    by_unit = shares_of(units).argmax(1)[units_of(bins, units.obs)]
     assert (by_unit != region).sum() == SIDE, "half of the units' border column"
     found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, shares_of(units))
     assert (found - 1 != region).sum() <= 2
@@ -57,7 +57,7 @@ def test_a_bin_of_a_unit_that_was_left_out_has_a_domain(made: tuple[Path, AnnDat
     bins = read_bins(path)
     found, _ = bin_domains(bins, sparse.csr_array(kept.X), kept.obs, shares_of(kept))
     assert (found - 1 != region).sum() <= 3
-    assert (of_units(bins, kept.obs, shares_of(kept).argmax(1)) >= 0).all()
+    assert (shares_of(kept).argmax(1)[units_of(bins, kept.obs)] >= 0).all()
 
 
 def test_counts_in_blocks_are_all_counts(
