@@ -123,12 +123,15 @@ def test_weights_that_lie_elsewhere_are_not_read(place: str, location: str, entr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("build", "found"), [(endless, "it (computed for|took) more than"), (huge, ".*")])
+@pytest.mark.parametrize(
+    ("build", "found"),
+    [(endless, "found: it (computed for|took) more than"), (huge, "found: |found that it asks for more than")],
+)
 def test_graphs_without_end_or_measure_are_refused_in_time(
     build: Callable[[Path], Path], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(efnst.encoder.own, "SECONDS", 20)
-    with pytest.raises(EfnstError, match=rf"Expected `theirs\.onnx` to be a graph that .*; found: {found}"):
+    with pytest.raises(EfnstError, match=rf"Expected `theirs\.onnx` to .*({found})"):
         export_in_time(build(tmp_path / "theirs.onnx"), DECLARED, tmp_path / "encoder.onnx", 1)
 
 

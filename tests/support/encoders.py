@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 
-def write_own_encoder(network: nn.Module, folder: Path, name: str = "own", **declared: object) -> Path:
+def write_own_encoder(network: nn.Module, folder: Path, name: str = "own", /, **declared: object) -> Path:
     """A network of images [n, 3, 64, 64] as ONNX, with its declaration beside it."""
     path = folder / f"{name}.onnx"
     free = {"images": {0: "n"}, "features": {0: "n"}}
