@@ -15,7 +15,7 @@ scratch=$(mktemp -d)
 trap 'rm -r "$scratch"' EXIT
 cuda='^(cuda-[a-z]*|nvidia-[a-z0-9-]*|torch|triton)=='
 groups=()
-for group in data image encoder model report; do groups+=(--group "pyproject.toml:$group"); done
+for group in data image encoder model cohort report; do groups+=(--group "pyproject.toml:$group"); done
 
 # The CPU image has Debian's PyTorch. No program reads shapefiles (pyogrio) or buckets (s3fs), which spatialdata asks for.
 unused=(--no-emit-package pyogrio --no-emit-package s3fs --no-emit-package botocore --no-emit-package jmespath)
