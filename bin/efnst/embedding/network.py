@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import ResGatedGraphConv
 
+from efnst.embedding.gated import GatedConvolution, Neighbours
 from efnst.embedding.options import NetworkOptions
 
 LARGEST_LOG_STD = 4.0
@@ -38,14 +38,14 @@ class EfnstNetwork(nn.Module):
         self.encoder = nn.Sequential(
             dense(n_inputs, options.hidden, options.dropout), dense(options.hidden, h, options.dropout)
         )
-        self.convolution = ResGatedGraphConv(h, options.convolved)
+        self.convolution = GatedConvolution(h, options.convolved)
         self.norm = nn.BatchNorm1d(options.convolved, momentum=momentum)
-        self.heads = ResGatedGraphConv(options.convolved, 2 * mu)
+        self.heads = GatedConvolution(options.convolved, 2 * mu)
         last = [nn.Sigmoid()] if options.decoder == "sigmoid" else []
         self.decoder = nn.Sequential(dense(h + mu, options.hidden, 0.0), nn.Linear(options.hidden, n_targets), *last)
 
-    def forward(self, inputs: Tensor, edges: Tensor) -> Encoded:
-        """Encode and decode `inputs` float32 [n_spots, n_inputs] over `edges` int [2, n_edges]."""
+    def forward(self, inputs: Tensor, edges: Tensor | Neighbours) -> Encoded:
+        """Encode and decode `inputs` float32 [n_spots, n_inputs] over `edges` int [2, n_edges], or the neighbours."""
         h = self.encoder(inputs)
         convolved = torch.relu(self.norm(self.convolution(h, edges)))
         mean, log_std = self.heads(convolved, edges).chunk(2, 1)

@@ -14,11 +14,14 @@ def reproducible_torch(threads: int, seed: int) -> Iterator[None]:
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # no kernel reads what it has not written
     try:
         yield
     finally:
         torch.set_flush_denormal(False)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
         torch.use_deterministic_algorithms(deterministic)

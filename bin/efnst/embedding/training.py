@@ -10,6 +10,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from efnst.embedding.convergence import converged
+from efnst.embedding.gated import edges_of, joined
 from efnst.embedding.losses import graph_loss, published_graph_loss
 from efnst.embedding.network import EfnstNetwork, Encoded
 from efnst.embedding.options import TrainingOptions
@@ -75,11 +76,12 @@ class _Run:
         device: torch.device,
     ) -> None:
         self.options = options
-        self.edges = torch.from_numpy(np.stack(graph.tocoo().coords).astype(np.int64)).to(device)
+        self.edges = edges_of(graph).to(device)
+        self.graph = joined(graph, device)
         self.inputs, self.targets = (torch.from_numpy(values).to(device) for values in (inputs, targets))
         self.network = EfnstNetwork(inputs.shape[1], targets.shape[1], options.network).to(device)
         self.optimiser = torch.optim.Adam(
-            self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay
+            self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True
         )
         weights = [options.reconstruction_weight, options.graph_weight, options.kl_weight]
         self.weights = torch.tensor(weights, device=device)
@@ -90,7 +92,7 @@ class _Run:
         """One step on all spots."""
         self.network.train()
         noisy = self.inputs * (torch.rand_like(self.inputs) >= self.options.input_noise)
-        parts = self._losses(self.network(noisy, self.edges))
+        parts = self._losses(self.network(noisy, self.graph))
         loss = (parts * self.weights).sum()
         self.optimiser.zero_grad()
         loss.backward()
@@ -106,7 +108,7 @@ class _Run:
         """All spots in evaluation mode: nothing hidden, nothing sampled."""
         self.network.eval()
         with torch.no_grad():
-            return self.network(self.inputs, self.edges)
+            return self.network(self.inputs, self.graph)
 
     def _losses(self, encoded: Encoded) -> Tensor:
         """Mean squared error, graph loss, KL divergence to N(0, I) per spot (Kingma 2014, appendix B)."""

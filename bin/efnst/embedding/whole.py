@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from efnst.embedding.gated import joined
 from efnst.embedding.network import EfnstNetwork, Encoded
 from efnst.embedding.saved_model import affine_map
 
@@ -50,9 +51,8 @@ class Whole:
 
     def encoded(self, inputs: np.ndarray, network: EfnstNetwork, device: torch.device) -> Encoded:
         """What a fitted network makes of all units, in one pass."""
-        edges = torch.from_numpy(np.stack(self.graph.tocoo().coords).astype(np.int64))
         with torch.no_grad():
-            return network.to(device).eval()(torch.from_numpy(inputs).to(device), edges.to(device))
+            return network.to(device).eval()(torch.from_numpy(inputs).to(device), joined(self.graph, device))
 
     def _mapped(
         self, genes: np.ndarray, to_components: tuple, scale: float, mixing: sparse.csr_array | None = None

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from efnst.embedding.losses import graph_loss, published_graph_loss
+from efnst.embedding.losses import graph_loss, pair_products, published_graph_loss
 from efnst.geometry.neighbours import neighbour_graph
 
 
@@ -49,3 +49,11 @@ def test_graph_loss_pulls_neighbours_together_and_others_apart(edges: torch.Tens
     before = graph_loss(z, edges, others)
     gradient = torch.autograd.grad(before, z)[0]
     assert graph_loss(z - 0.1 * gradient, edges, others) < before
+
+
+def test_products_of_pairs_and_their_gradient() -> None:
+    z, pairs = embedding(), torch.randint(25, (2, 300), generator=torch.Generator().manual_seed(3))
+    expected = (z[pairs[0]] * z[pairs[1]]).sum(1)
+    found, wanted = pair_products(z, pairs), torch.linspace(-1, 1, 300, dtype=z.dtype)
+    assert torch.allclose(found, expected)
+    assert torch.allclose(*(torch.autograd.grad((s * wanted).sum(), z)[0] for s in (found, expected)))
