@@ -1,5 +1,7 @@
 """A map of an embedding in two dimensions, for the eye: UMAP of at most so many spots."""
 
+from contextlib import suppress
+
 import numpy as np
 
 from efnst.names import EMBEDDING
@@ -23,6 +25,7 @@ def umap_layout(embedding: np.ndarray, seed: int) -> np.ndarray:
     import scanpy  # takes seconds
     from anndata import AnnData
 
+    _keep_compiled()
     space = np.ascontiguousarray(embedding, dtype=np.float32)
     if not np.ptp(space, axis=0).any():  # all spots are the same point
         return np.zeros((len(space), 2), np.float32)
@@ -31,3 +34,13 @@ def umap_layout(embedding: np.ndarray, seed: int) -> np.ndarray:
     scanpy.pp.neighbors(data, n_neighbours, use_rep=EMBEDDING, transformer="sklearn", random_state=seed)
     scanpy.tl.umap(data, min_dist=MIN_DIST, random_state=seed)
     return data.obsm["X_umap"].astype(np.float32)
+
+
+def _keep_compiled() -> None:
+    """Keep what numba compiles of UMAP for later processes, which takes longer than the layout of a small section."""
+    from umap import layouts, umap_
+
+    functions = umap_.smooth_knn_dist, umap_.compute_membership_strengths
+    for function in (*functions, layouts._get_optimize_layout_euclidean_single_epoch_fn(parallel=False)):
+        with suppress(RuntimeError):  # numba found no folder for its cache
+            function.enable_caching()
