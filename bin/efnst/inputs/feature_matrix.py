@@ -58,18 +58,30 @@ def read_matrix(path: Path, with_counts: bool = True) -> Matrix:
     a damaged file, an empty matrix, repeated barcodes, and values that are no counts.
     """
     barcodes, features, counts = (_read_folder if path.is_dir() else _read_h5)(path, with_counts)
+    is_gene = genes_among(features, path)
+    require_unique(barcodes, path.name)
+    counts = as_counts(counts if is_gene.all() else counts[:, np.flatnonzero(is_gene)], path.name)
+    return named_matrix(path, barcodes, features[is_gene], counts, with_counts)
+
+
+def genes_among(features: pd.DataFrame, path: Path) -> np.ndarray:
+    """Which features are genes, bool [n_features]; at least one must be."""
     is_gene = features["feature_type"].to_numpy() == EXPRESSION
     if not is_gene.any():
         kinds = ", ".join(sorted(set(features["feature_type"]))[:8]) or "no features"
         raise EfnstError(f"Expected features of type {EXPRESSION} in {path.name}, found {kinds}.")
-    require_unique(barcodes, path.name)
-    counts = as_counts(counts if is_gene.all() else counts[:, np.flatnonzero(is_gene)], path.name)
+    return is_gene
+
+
+def named_matrix(
+    path: Path, barcodes: np.ndarray, genes: pd.DataFrame, counts: csr_matrix, with_counts: bool
+) -> Matrix:
+    """Counts [n_barcodes, n_genes] with their names; some must be above 0, unless they were left unread."""
     if with_counts and not counts.nnz:
         raise EfnstError(
             f"Expected counts in {path.name}, found an empty matrix ({len(barcodes)} barcodes × "
             f"{counts.shape[1]} genes, no count above 0): take the matrix from the Space Ranger run again."
         )
-    genes = features[is_gene]
     names = genes["name"].where(genes["name"] != "", genes["id"])
     return Matrix(barcodes, genes["id"].to_numpy(object), names.to_numpy(object), counts)
 
@@ -132,18 +144,8 @@ def _read_h5(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, c
     """
     with opened(path) as file:
         matrix = member(file, "matrix")
-        named = member(matrix, "features")
-        if not isinstance(named, h5py.Group):
-            held = ", ".join(names_in(file)[:8]) or "nothing"
-            raise EfnstError(
-                f"Expected the group matrix with features as Space Ranger writes it in {path.name}, found {held}: "
-                "give filtered_feature_bc_matrix.h5 of Space Ranger."
-            )
-        barcodes = _text(column(matrix, "barcodes"), path)
-        texts = {name: _text(column(named, name), path) for name in ("id", "name", "feature_type")}
-        if len({len(text) for text in texts.values()}) > 1:
-            raise damaged(path, "its features have ids, names and types of different numbers")
-        features, shape = pd.DataFrame(texts), (len(barcodes), len(texts["id"]))
+        features, barcodes = h5_features(file, path), _text(column(matrix, "barcodes"), path)
+        shape = (len(barcodes), len(features))
         _require_sizes(column(matrix, "shape").tolist()[::-1], barcodes, features, path)
         counts = csr_matrix(shape, dtype=np.int32)
         if with_counts:
@@ -152,6 +154,21 @@ def _read_h5(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, c
                 counts = csr_matrix(parts, shape=shape)
                 counts.check_format(full_check=True)
     return barcodes, features, counts
+
+
+def h5_features(file: h5py.File, path: Path) -> pd.DataFrame:
+    """`id`, `name` and `feature_type` of the features of a 10x HDF5 file."""
+    named = member(member(file, "matrix"), "features")
+    if not isinstance(named, h5py.Group):
+        held = ", ".join(names_in(file)[:8]) or "nothing"
+        raise EfnstError(
+            f"Expected the group matrix with features as Space Ranger writes it in {path.name}, found {held}: "
+            "give filtered_feature_bc_matrix.h5 of Space Ranger."
+        )
+    texts = {name: _text(column(named, name), path) for name in ("id", "name", "feature_type")}
+    if len({len(text) for text in texts.values()}) > 1:
+        raise damaged(path, "its features have ids, names and types of different numbers")
+    return pd.DataFrame(texts)
 
 
 def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, csr_matrix]:

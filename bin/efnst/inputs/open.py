@@ -8,11 +8,12 @@ from efnst.errors import EfnstError
 from efnst.inputs.anndata_zarr import as_h5ad, is_anndata_zarr
 from efnst.inputs.archive import is_archive, unpack_section
 from efnst.inputs.feature_matrix import read_matrix
+from efnst.inputs.fine_bins import are_too_many, in_words, read_summed, summed_scales
 from efnst.inputs.metrics import read_metrics
 from efnst.inputs.one_section import require_one_section
 from efnst.inputs.positions import read_positions, read_scales
 from efnst.inputs.source import CELLS, Source
-from efnst.inputs.space_ranger import find_files
+from efnst.inputs.space_ranger import DEFAULT_BIN_UM, find_files
 
 BIN_UM = re.compile(rf"[0-9]{{0,3}}|{CELLS}")
 
@@ -49,8 +50,14 @@ def open_source(path: Path, bin_um: str = "", expression_rep: str = "", with_cou
 def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool) -> Source:
     """Read a Space Ranger folder at or below `root`, which names of images start from."""
     files = find_files(folder, bin_um)
-    matrix = read_matrix(files.matrix, with_counts)
-    positions, form = read_positions(files.positions)
+    factors = read_scales(files.scale_factors) if files.scale_factors else {}
+    if are_too_many(files):
+        (matrix, positions), form = read_summed(files, with_counts), "as parquet"
+        factors = summed_scales(factors, files.bin_um)
+        files = replace(files, bin_um=DEFAULT_BIN_UM, warnings=(*files.warnings, in_words(files)))
+    else:
+        matrix = read_matrix(files.matrix, with_counts)
+        positions, form = read_positions(files.positions)
     is_on_array = files.positions.suffix != ".geojson"
     if is_on_array:
         require_one_section(positions, files.positions.name)
@@ -59,7 +66,7 @@ def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool) -> Sou
         matrix=matrix,
         is_filtered=files.is_filtered,
         positions=positions,
-        factors=read_scales(files.scale_factors) if files.scale_factors else {},
+        factors=factors,
         images={kind: _name_within(path, root, files.outs) for kind, path in files.images.items()},
         layout=f"{files.matrix.name}, {files.positions.name} {form}",
         bin_um=files.bin_um,

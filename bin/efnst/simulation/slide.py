@@ -12,7 +12,6 @@ from scipy.spatial import cKDTree
 
 from efnst.simulation.feature_matrix import write_blocks
 
-BIN_UM = 8
 UM_PER_PX = 0.5
 ROWS_AT_ONCE = 20  # rows of the array
 DEPTH_SD = 0.4  # of the logarithm of what a bin is expected to hold
@@ -23,7 +22,7 @@ HIRES_PX, LOWRES_PX = 6000, 600
 
 @dataclass(frozen=True)
 class Slide:
-    """What to simulate: a square of `side` × `side` bins with `counts` each on average, in `n_regions` regions.
+    """What to simulate: a square of `side` × `side` bins `bin_um` wide with `counts` each on average, in `n_regions`.
 
     A region is made of patches of tissue `width_um` wide on average, with curved borders; 150 genes are expressed
     three times as much in it as elsewhere.
@@ -35,38 +34,39 @@ class Slide:
     n_regions: int = 8
     n_genes: int = 18_000
     seed: int = 0
+    bin_um: int = 8
 
 
 def regions_of(slide: Slide) -> np.ndarray:
     """The region of each bin, int [side, side]: Voronoi cells of random points, warped by smooth noise."""
     rng = np.random.default_rng(slide.seed)
-    extent = slide.side * BIN_UM
+    extent = slide.side * slide.bin_um
     n_cells = max(slide.n_regions, round((extent / slide.width_um) ** 2))
     points = rng.uniform(0, extent, (n_cells, 2))
     rounds = -(-n_cells // slide.n_regions)
     labels = np.concatenate([rng.permutation(slide.n_regions) for _ in range(rounds)])[:n_cells]
-    middles = (np.indices((slide.side, slide.side)) + 0.5) * BIN_UM
-    noise = [gaussian_filter(rng.standard_normal(middles[0].shape), slide.width_um / BIN_UM / 4) for _ in range(2)]
+    middles = (np.indices((slide.side, slide.side)) + 0.5) * slide.bin_um
+    noise = [gaussian_filter(rng.standard_normal(middles[0].shape), slide.width_um / slide.bin_um / 4) for _ in range(2)]
     warped = [at + wave / wave.std() * slide.width_um / 10 for at, wave in zip(middles, noise, strict=True)]
     nearest = cKDTree(points).query(np.column_stack([at.ravel() for at in warped]))[1]
     return labels[nearest].reshape(slide.side, slide.side)
 
 
 def write_slide(slide: Slide, folder: Path) -> None:
-    """Write `folder`/outs as Space Ranger writes bins of 8 µm, and `folder`/labels.csv, in blocks."""
-    part = folder / "outs" / "binned_outputs" / f"square_{BIN_UM:03d}um"
+    """Write `folder`/outs as Space Ranger writes bins, and `folder`/labels.csv, in blocks."""
+    part = folder / "outs" / "binned_outputs" / f"square_{slide.bin_um:03d}um"
     (part / "spatial").mkdir(parents=True)
     regions = regions_of(slide)
     row, column = np.indices(regions.shape).reshape(2, -1)
     places = zip(row.tolist(), column.tolist(), strict=True)
-    barcodes = np.array([f"s_{BIN_UM:03d}um_{a:05d}_{b:05d}-1" for a, b in places])
-    step = BIN_UM / UM_PER_PX
+    barcodes = np.array([f"s_{slide.bin_um:03d}um_{a:05d}_{b:05d}-1" for a, b in places])
+    step = slide.bin_um / UM_PER_PX
     positions = {"barcode": barcodes, "in_tissue": 1, "array_row": row, "array_col": column}
     positions |= {"pxl_row_in_fullres": (row + 0.5) * step, "pxl_col_in_fullres": (column + 0.5) * step}
     pd.DataFrame(positions).to_parquet(part / "spatial" / "tissue_positions.parquet", index=False)
     scales = {"tissue_hires_scalef": HIRES_PX, "tissue_lowres_scalef": LOWRES_PX}
     factors = {name: px / (slide.side * step) for name, px in scales.items()}
-    factors |= {"bin_size_um": BIN_UM, "microns_per_pixel": UM_PER_PX, "spot_diameter_fullres": step}
+    factors |= {"bin_size_um": slide.bin_um, "microns_per_pixel": UM_PER_PX, "spot_diameter_fullres": step}
     (part / "spatial" / "scalefactors_json.json").write_text(json.dumps(factors))
     labels = pd.DataFrame({"barcode": barcodes, "label": [f"region_{region}" for region in regions.ravel()]})
     labels.to_csv(folder / "labels.csv", index=False)
