@@ -18,6 +18,7 @@ include { folderDigest } from './modules/local/digests'
 include { fileProblem ; isLocal ; withoutSecrets } from './modules/local/addresses'
 include { inputsOf ; overwritten } from './modules/local/outdir'
 include { pathProblems ; platformProblems ; secretProblems ; textProblems } from './modules/local/platform'
+include { advance ; startedProgress } from './modules/local/progress'
 include { countBytes } from './modules/local/sizes'
 include { isTrue } from './modules/local/values'
 
@@ -190,6 +191,11 @@ workflow {
         params.exports != 'none',
         files("${projectDir}/assets/section_report/*").sort(),
     )
+
+    progress = startedProgress()
+    checked.found.mix(checked.unusable).subscribe { _section -> progress.sections.incrementAndGet() }
+    FIND_DOMAINS.out.summaries.subscribe { _summary -> advance(progress, 'done') }
+    FIND_DOMAINS.out.failures.mix(checked.unusable).subscribe { _failure -> advance(progress, 'failed') }
 
     unusable = checked.unusable
         .collectFile { meta, files -> ["${meta.id}.json", failureRecord(meta.id, files.problem)] }

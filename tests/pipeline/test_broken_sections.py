@@ -90,6 +90,12 @@ def test_the_run_ends_well_and_the_sound_section_is_finished(broken: Broken) -> 
     assert (broken.run.outdir / "sound" / "report.html").is_file()
 
 
+def test_the_log_says_how_far_the_run_is(broken: Broken) -> None:
+    failed = len([row for row in broken.run.summary.values() if row["status"] == "error"])
+    n_sections = len(broken.run.summary)
+    assert f"efnst: {n_sections - failed} of {n_sections} sections done, {failed} failed\n" in broken.run.output
+
+
 def test_a_section_without_number_of_domains_gets_one(broken: Broken) -> None:
     row = broken.run.summary["unasked"]
     assert row["status"] != "error" and 2 <= int(row["n_domains_found"]) <= int(row["n_domains_asked"]) <= 12

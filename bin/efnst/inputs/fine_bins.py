@@ -120,17 +120,15 @@ def _places(barcodes: np.ndarray, files: Files) -> np.ndarray:
     """Row and column of the bins, int64 [n, 2], as their barcodes say."""
     text = np.asarray(barcodes, dtype=f"S{len(NAME)}")
     characters = text.view(np.uint8).reshape(len(text), len(NAME))
-    digits = characters.astype(np.int64) - ord("0")
-    like_names = ((digits >= 0) & (digits <= 9))[:, DIGITS].all() and (
-        characters[:, ~DIGITS] == np.frombuffer(NAME, np.uint8)[~DIGITS]
-    ).all()
+    digits, others = characters[:, DIGITS] - ord("0"), characters[:, ~DIGITS]  # of uint8: below 0 is above 9
+    like_names = (digits <= 9).all() and (others == np.frombuffer(NAME, np.uint8)[~DIGITS]).all()
     if not like_names:
         raise EfnstError(
             f"Expected barcodes like s_{files.bin_um:03d}um_00000_00000-1 in {files.matrix.name}, found others "
             f"({str(barcodes[0])[:40]}): take the file from the Space Ranger run again."
         )
     tens = 10 ** np.arange(4, -1, -1)
-    places = np.column_stack([digits[:, ROW] @ tens, digits[:, COLUMN] @ tens])
+    places = np.column_stack([(characters[:, part] - ord("0")) @ tens for part in (ROW, COLUMN)])
     if len(np.unique(places @ (MAX_SPOTS, 1))) < len(places):
         raise damaged(files.matrix, "it has barcodes that stand more than once")
     return places
