@@ -45,14 +45,15 @@ def load_section(
     bin_um: str = "",
     expression_rep: str = "",
     with_counts: bool = True,
+    library: str = "",
 ) -> tuple[AnnData, dict, list[str]]:
     """Read a section before quality control: the spots in tissue, facts about its files for the record, and warnings.
 
-    `path`, `bin_um`, `expression_rep` and `with_counts` as in `open_source`; `image` is a full-resolution file, `none`,
+    `path`, `bin_um`, `expression_rep`, `with_counts` and `library` as in `open_source`; `image` is a full-resolution file, `none`,
     or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of the matrix.
     """
     with bounded_memory(path):
-        source = in_pixels(open_source(path, bin_um, expression_rep, with_counts), image)
+        source = in_pixels(open_source(path, bin_um, expression_rep, with_counts, library), image)
     rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
     section = _assemble(source, rows)
     fit = _array_fit(source)
@@ -62,13 +63,14 @@ def load_section(
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
     warnings += unrecognised(source.matrix.gene_names, source.matrix.gene_ids)
     warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
-    warnings += check_picture(image, choice, source, grid, fit)
+    agreement, picture_warnings = check_picture(image, choice, source, grid, fit)
+    warnings += picture_warnings
     if labels:
         with bounded_memory(Path(labels)):
             warnings += _add_labels(section, Path(labels))
     facts = {"sample": sample, "space_ranger": source.layout, "bin_um": source.bin_um, "image": asdict(choice)}
     section.uns[SECTION] = SectionFacts(**asdict(grid), **facts).plain()
-    about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry}
+    about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry, "image_agreement": agreement}
     about |= {"repeated_symbols": _repeated(source.matrix.gene_names), "metrics_summary": source.metrics or {}}
     return section, about, warnings
 
