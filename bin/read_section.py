@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from efnst.inputs.options import SourceOptions
-from efnst.program.arguments import Failure, Outdir, QcRules, Sample
+from efnst.program.arguments import Failure, LabelsFile, Library, Outdir, QcRules, Sample
 from efnst.program.cli import run
 from efnst.quality.options import QualityOptions
 
@@ -28,13 +28,9 @@ def main(
     image: Annotated[
         str, typer.Option("--image", help="Full-resolution image; `none` for no image; empty for that of the folder.")
     ] = "",
-    labels: Annotated[
-        str, typer.Option("--labels", help="CSV with the columns barcode and label, for scores only.")
-    ] = "",
+    labels: LabelsFile = "",
     bin_um: Annotated[str, typer.Option("--bin_um", help="Visium HD: bin size in µm, or `cells`; empty for 8.")] = "",
-    library: Annotated[
-        str, typer.Option("--library", help="Which section, where the source holds several; empty where it holds one.")
-    ] = "",
+    library: Library = "",
     qc_rules: QcRules = RULES,
     outdir: Outdir = Path(),
     failure: Failure = None,

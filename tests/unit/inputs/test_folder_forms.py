@@ -80,7 +80,7 @@ def test_aggregated_sections_are_refused(outs: Path, simulated_folder: Callable[
     with pytest.raises(EfnstError, match=rf"found several: {2 * len(table)} of .* share their place"):
         read(outs)
     path.rename(path.with_name("aggr_tissue_positions.csv"))
-    with pytest.raises(EfnstError, match=r"found several in .*, which spaceranger aggr wrote .*give each a row"):
+    with pytest.raises(EfnstError, match=r"found several, which spaceranger aggr wrote .*: give each a row"):
         read(outs)
 
 

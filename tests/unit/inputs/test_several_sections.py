@@ -78,7 +78,7 @@ def test_a_concatenation_without_or_with_others_images(both: dict[str, Path], tm
     section, warnings = read(tmp_path / "two.h5ad", "none", "B1")
     assert same(section, read(both["B1"], "none")[0])
     assert warnings == [NO_PICTURES]
-    with pytest.raises(EfnstError, match="Expected an image"):
+    with pytest.raises(EfnstError, match=r"Expected tissue_hires_image\.png .* in two\.h5ad, found neither"):
         read(tmp_path / "two.h5ad", library="B1")
 
 
