@@ -6,6 +6,7 @@ engine=${1:?podman or docker} base=${2:?an image of Debian 13}
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 packages=(ca-certificates procps python3 python3-torch python3-venv)
+# shellcheck disable=SC2016 # expanded in the container
 "$engine" run --rm --network host "$base" bash -euc '
   apt-get -qq update
   dpkg-query -W -f "\${Package}=\${Version}\n" > installed

@@ -37,4 +37,6 @@ def test_base_and_debian_packages_are_pinned() -> None:
         text = file.read_text()
         assert re.search(r"^ARG BASE=debian:trixie-slim@sha256:[0-9a-f]{64}$", text, re.MULTILINE), file
         assert "apt-get" not in text
-        assert {name for line in re.findall(r"bash /build/debian\.sh ([^\\\n]+)", text) for name in line.split()} <= set(locked)
+        assert {
+            name for line in re.findall(r"bash /build/debian\.sh ([^\\\n]+)", text) for name in line.split()
+        } <= set(locked)

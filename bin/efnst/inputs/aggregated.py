@@ -47,11 +47,13 @@ def part_of(outs: Path, library: str) -> Part:
     if not names and library.isascii() and library.isdigit():
         return Part(_positions(outs), outs / "spatial", f"-{int(library)}")
     if library not in names:
-        found = f"{', '.join(names[:8])} in {ORDER}" if names else f"no {ORDER}; the number behind their barcodes will do"
+        found = (
+            f"{', '.join(names[:8])} in {ORDER}" if names else f"no {ORDER}; the number behind their barcodes will do"
+        )
         told = f"found {found}" if library else f"found several, which spaceranger aggr wrote ({found})"
         raise EfnstError(
-            f"Expected one section in {outs}, {told}: give each a row, with its name in the column library, or the outs "
-            "folder that it came from."
+            f"Expected one section in {outs}, {told}: give each a row, with its name in the column library, or the "
+            "outs folder that it came from."
         )
     return Part(_positions(outs), outs / "spatial" / library, f"-{names.index(library) + 1}")
 

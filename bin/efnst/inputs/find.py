@@ -11,9 +11,9 @@ from pathlib import Path
 import h5py
 
 from efnst.errors import EfnstError, reading, said_of
+from efnst.inputs.aggregated import libraries
 from efnst.inputs.anndata_zarr import is_anndata_zarr
 from efnst.inputs.archive import is_archive
-from efnst.inputs.aggregated import libraries
 from efnst.inputs.deposit import is_deposit, samples
 from efnst.inputs.hdf5 import opened
 from efnst.inputs.image_choice import known_picture
@@ -145,7 +145,7 @@ def _holds_positions(path: Path) -> bool:
     with opened(path) as file:
         obsm = file.get("obsm")
         names = obsm.dtype.names if isinstance(obsm, h5py.Dataset) else obsm  # the former before anndata 0.7
-        return "spatial" in (names or ())
+        return not {"spatial", "X_spatial"}.isdisjoint(names or ())
 
 
 def _described(path: Path) -> list[dict[str, Path | str]]:

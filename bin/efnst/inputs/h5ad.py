@@ -28,13 +28,12 @@ from efnst.inputs.source import CELLS, Source
 from efnst.names import SPATIAL
 from efnst.program.scratch import new_folder
 
+PLACES_OF_SPOTS = (SPATIAL, "X_spatial")  # the latter by tools that write all of obsm with X_
 NO_PICTURES = "uns['spatial'] has no image and no scale factors under a name of this section alone: none were taken."
 SAMPLED = 10_000  # values that tell whether a matrix holds counts
 
 
-def read_h5ad_section(
-    path: Path, bin_um: str, expression_rep: str, with_counts: bool, library: str = ""
-) -> Source:
+def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts: bool, library: str = "") -> Source:
     """Read a section with positions in obsm["spatial"], full-resolution px; see `open_source`."""
     if not path.is_file():
         raise EfnstError(f"Expected an .h5ad file, found none at {path}: check the column section.")
@@ -48,7 +47,8 @@ def read_h5ad_section(
         empty = csr_matrix((len(obs), len(var)), dtype=np.int32)
         counts = taken(_sparse(places[place]), rows, path.name) if with_counts else empty
         obsm = member(file, "obsm")
-        spatial, held = member(obsm, SPATIAL), names_in(obsm)
+        held = names_in(obsm)
+        spatial = member(obsm, next((name for name in PLACES_OF_SPOTS if name in held), SPATIAL))
         if spatial is None:
             found = ", ".join(held[:8]) or "nothing"
             raise EfnstError(f"Expected positions in obsm['spatial'] of {path.name}, found {found}: add them.")
@@ -60,7 +60,11 @@ def read_h5ad_section(
         features = {}
         if expression_rep:
             given = {name: _element(member(obsm, name)) for name in held if name == expression_rep}
-            features = {expression_rep: taken(features_of(given or dict.fromkeys(held), expression_rep, len(every)), rows, path.name)}
+            features = {
+                expression_rep: taken(
+                    features_of(given or dict.fromkeys(held), expression_rep, len(every)), rows, path.name
+                )
+            }
         shown = names_in(member(pictures, "images"))
         images = {
             source: f"{pictures.name.lstrip('/')}/images/{source}" for source in ("hires", "lowres") if source in shown

@@ -18,6 +18,7 @@ OTHER = 0.6  # below it in any way of turning, it is another one
 ON_TISSUE = 0.6  # correlation of spots and tissue in an image that fits
 CLEARLY = 0.25  # by which another way of turning the image must fit better than as it is
 AND_BY_ARRAY = 0.1  # the same where the array says too that the positions have been turned or mirrored
+SPOT_RATIO = (0.7, 1.6)  # of the declared diameter of a spot to 55 µm; Space Ranger declares 65 µm, some tools 55
 NOWHERE = 0.1  # correlation below which the spots do not lie on what looks like tissue
 
 
@@ -42,6 +43,7 @@ def check_picture(
     in_tissue = source.positions["in_tissue"].to_numpy() == 1
     matches = tissue_matches(picture, source.xy * scale, in_tissue, grid.pitch_px * scale)
     agreement |= {"tissue": matches[AS_IT_IS]} if matches else {}
+    _refuse_other_units(matches, source, grid)
     return agreement, warnings + _check_tissue(matches, choice.source, fit) + _check_array(fit, matches)
 
 
@@ -75,6 +77,23 @@ def _check_same(picture: Image.Image, source: Source) -> tuple[dict[str, float |
         )
     said = f"The image given may be another one than Space Ranger was given: {found}, where it should be near 1."
     return agreement, [said]
+
+
+def _refuse_other_units(matches: dict[str, float], source: Source, grid: Grid) -> None:
+    """Refuse positions in other units than full-resolution px: off the tissue, and spots of another size."""
+    from efnst.image.orientation import AS_IT_IS
+
+    declared = source.factors.get("spot_diameter_fullres")
+    if not matches or not declared or source.bin_um or max(matches.values()) >= ON_TISSUE:
+        return
+    ratio = declared / grid.spot_diameter_px
+    if matches[AS_IT_IS] < NOWHERE and not SPOT_RATIO[0] <= ratio <= SPOT_RATIO[1]:
+        raise EfnstError(
+            "Expected positions in px of the full-resolution image, found spots off the tissue (correlation "
+            f"{matches[AS_IT_IS]:.2f}) that spot_diameter_fullres says to be {ratio:.2g} times as large as their "
+            "distance does: the positions may be in µm, or in px of the hires or lowres image. Convert them, or give "
+            "image: none to run on expression and position only."
+        )
 
 
 def _check_tissue(matches: dict[str, float], kind: str, fit: ArrayFit | None) -> list[str]:

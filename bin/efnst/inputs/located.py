@@ -68,6 +68,8 @@ def _unpacked(archive: Path, name: str) -> Path:
 
 def as_uint8(pixels: np.ndarray, name: str) -> np.ndarray:
     """An image [height, width(, 1, 3 or 4)] as uint8; floats are taken to run from 0 to 1, or to 255 where they do."""
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (1, 3, 4):
+        pixels = np.moveaxis(pixels, 0, 2)  # channels first
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))) or not pixels.size:
         raise EfnstError(

@@ -35,7 +35,7 @@ def require_one_section(obs: pd.DataFrame, name: str) -> None:
 
 
 def sections_in(obs: pd.DataFrame) -> tuple[str, list[str]]:
-    """What tells the sections of a table apart, and their names in order; no names where it holds one, or none tells."""
+    """What tells the sections of a table apart, and their names in order; none where nothing does, or it holds one."""
     if not _places(obs).duplicated().any():
         return "", []
     column, values = next(_naming(obs), ("", pd.Series(dtype=str)))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from efnst.errors import EfnstError
+from efnst.inputs.affixes import with_names_of
 from efnst.inputs.anndata_zarr import as_h5ad, is_anndata_zarr
 from efnst.inputs.archive import is_archive, unpack_section
 from efnst.inputs.feature_matrix import Matrix, read_matrix
@@ -59,6 +60,7 @@ def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool, librar
     positions, form = read_positions(files.positions)
     if files.suffix:
         matrix, positions = _ending_in(files.suffix, matrix, positions)
+    positions, said = with_names_of(pd.Index(matrix.barcodes), positions, "positions")
     is_on_array = files.positions.suffix != ".geojson"
     if is_on_array:
         require_one_section(positions, files.positions.name)
@@ -74,7 +76,7 @@ def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool, librar
         is_on_array=is_on_array,
         is_cells=bin_um == CELLS,
         metrics=read_metrics(files.metrics) if files.metrics else None,
-        warnings=files.warnings,
+        warnings=(*files.warnings, *said),
     )
 
 

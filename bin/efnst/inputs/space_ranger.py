@@ -9,7 +9,7 @@ from efnst.inputs.aggregated import is_aggregated, part_of
 from efnst.inputs.deposit import arranged, is_deposit
 from efnst.inputs.feature_matrix import listing
 from efnst.inputs.links import require_inside
-from efnst.inputs.positions import SCALE_FACTORS
+from efnst.inputs.positions import SCALE_FACTORS, read_positions
 from efnst.inputs.source import CELLS
 
 POSITION_FILES = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
@@ -80,7 +80,7 @@ def find_files(folder: Path, bin_um: str = "", library: str = "") -> Files:
         images=_find_images([spatial, outs / "spatial"]),
         bin_um=bins,
         metrics=next((path for path in (part / METRICS, outs / METRICS) if path.is_file()), None),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_other_positions(positions)),
     )
     return _checked_links(files, folder)
 
@@ -221,6 +221,21 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path:
         f"Expected {expected} in {folder}, found {'neither' if len(names) > 1 else 'none'}{listing(folder)}: "
         "copy it from the Space Ranger run."
     )
+
+
+def _other_positions(positions: Path) -> list[str]:
+    """A warning where another file of positions lies beside the one that is read, and says something else."""
+    others = [positions.with_name(name) for name in POSITION_FILES[:2] if name != positions.name]
+    differing = [path.name for path in others if path.is_file() and not _same_positions(path, positions)]
+    return [
+        f"{positions.name} was read; {name} beside it has other positions: remove the wrong one." for name in differing
+    ]
+
+
+def _same_positions(one: Path, other: Path) -> bool:
+    """Whether two files say the same, but for names of columns."""
+    tables = [read_positions(path)[0] for path in (one, other)]
+    return tables[0].shape == tables[1].shape and tables[0].astype(float).equals(tables[1].astype(float))
 
 
 def _find_images(folders: list[Path]) -> dict[str, Path]:

@@ -37,9 +37,7 @@ SHIFT_PX = 1.0
 CODECS_REFUSED = ("pickle", "msgpack2")  # they run or hide code; SpatialData never uses them
 
 
-def read_spatialdata(
-    path: Path, bin_um: str, expression_rep: str, with_counts: bool, library: str = ""
-) -> Source:
+def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: bool, library: str = "") -> Source:
     """Read a section from a SpatialData zarr; see `open_source`. Positions are those of the shapes of the table."""
     data = _open(path)
     name = _choose_table(data, path, bin_um, library)
@@ -126,8 +124,8 @@ def _choose_table(data: "SpatialData", path: Path, bin_um: str, library: str) ->
     if len(chosen) != 1:
         found = ", ".join(names) or "none"
         raise EfnstError(
-            f"Expected one table about shapes in {path.name}, found {found}: give bin_um where there are several, or the name of "
-            "one of them in the column library."
+            f"Expected one table about shapes in {path.name}, found {found}: give bin_um where there are several, or the "
+            "name of one of them in the column library."
         )
     return chosen[0]
 
@@ -137,7 +135,8 @@ def _shapes_of(
 ) -> "tuple[GeoDataFrame | None, list[GeoDataFrame]]":
     """The shapes that a table is about, or those beside the labels that it is about; None where there are only labels.
 
-    Second the shapes of other sections, where `table` is a part of that called `name`. Labels are pixels numbered by bin or cell, under the name of the shapes with _labels behind.
+    Second the shapes of other sections, where `table` is a part of that called `name`. Labels are
+    pixels numbered by bin or cell, under the name of the shapes with _labels behind.
     """
     about = data.tables[name].uns[TABLE_ATTRIBUTES]
     every = [about["region"]] if isinstance(about["region"], str) else list(about["region"] or [])
@@ -191,7 +190,9 @@ def _images(
 
     of_shapes = {space: _matrix(how) for space, how in get_transformation(shapes, get_all=True).items()}
     for other in others:
-        of_shapes = {space: of_shapes[space] for space in of_shapes if space not in get_transformation(other, get_all=True)}
+        of_shapes = {
+            space: of_shapes[space] for space in of_shapes if space not in get_transformation(other, get_all=True)
+        }
     scales = {}
     for name, image in data.images.items():
         for space, how in get_transformation(image, get_all=True).items():

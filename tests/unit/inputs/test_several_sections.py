@@ -99,7 +99,9 @@ def test_without_a_name_or_with_a_wrong_one_the_names_are_told(both: dict[str, P
     concatenated(both).write_h5ad(tmp_path / "two.h5ad")
     with pytest.raises(EfnstError, match=r"column library_id of obs says which: .* column library \(A1, B1\)"):
         read(tmp_path / "two.h5ad", "none")
-    with pytest.raises(EfnstError, match=r"Expected the section C1 in two\.h5ad, found A1, B1 by the column library_id"):
+    with pytest.raises(
+        EfnstError, match=r"Expected the section C1 in two\.h5ad, found A1, B1 by the column library_id"
+    ):
         read(tmp_path / "two.h5ad", "none", "C1")
     with pytest.raises(EfnstError, match=r"Expected several sections in .*, found one: leave the column library empty"):
         read(both["A1"], library="A1")
