@@ -32,7 +32,8 @@ def input_checksums(section: Path, image: str, labels: str, bin_um: str = "", li
     """Checksums of the files that a section is read from, one list per column.
 
     `section`, `image`, `labels`, `bin_um` and `library` are those of `load_section`; `role` is what the file is for,
-    `file` its name within the section's folder, or by itself outside of it. An archive, an .h5ad file or a zarr is one row.
+    `file` its name within the section's folder, or by itself outside of it. An archive, an .h5ad file or a zarr is one
+    row.
     """
     if section.is_file() or section.name.lower().endswith(".zarr"):
         rows = [{"role": "section", "file": section.name} | (file_checksum if section.is_file() else _of_all)(section)]

@@ -52,7 +52,8 @@ def load_section(
     """Read a section before quality control: the spots in tissue, facts about its files for the record, and warnings.
 
     `path`, `bin_um`, `expression_rep`, `with_counts` and `library` as in `open_source`; `image` is a full-resolution
-    file, `none`, or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of the matrix.
+    file, `none`, or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of
+    the matrix.
     """
     with bounded_memory(path):
         source = in_pixels(open_source(path, bin_um, expression_rep, with_counts, library), image)

@@ -124,8 +124,8 @@ def _choose_table(data: "SpatialData", path: Path, bin_um: str, library: str) ->
     if len(chosen) != 1:
         found = ", ".join(names) or "none"
         raise EfnstError(
-            f"Expected one table about shapes in {path.name}, found {found}: give bin_um where there are several, or the "
-            "name of one of them in the column library."
+            f"Expected one table about shapes in {path.name}, found {found}: give bin_um where there are several, "
+            "or the name of one of them in the column library."
         )
     return chosen[0]
 
