@@ -153,10 +153,19 @@ def _described(path: Path) -> list[dict[str, Path | str]]:
     if path.suffix == ".h5ad":
         from efnst.inputs.h5ad import sections_of
 
-        return [{"library": library} for library in sections_of(path)] or [{}]
+        return [{"library": _plain(library)} for library in sections_of(path)] or [{}]
     if not path.is_dir() or path.suffix == ".zarr":
         return [{}]
-    return [_columns(path, library) for library in _libraries(path)]
+    return [_columns(path, _plain(library)) for library in _libraries(path)]
+
+
+def _plain(library: str) -> str:
+    """The name of a section, refused where it would be something else in the samplesheet."""
+    if harmless(library) != library or not library.isprintable():
+        raise EfnstError(
+            f"Expected sections with plain names, found {library[:40]!r}: give it in a row of yours, as COLUMN=VALUE."
+        )
+    return library
 
 
 def _libraries(folder: Path) -> list[str]:

@@ -47,24 +47,13 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         empty = csr_matrix((len(obs), len(var)), dtype=np.int32)
         counts = taken(_sparse(places[place]), rows, path.name) if with_counts else empty
         obsm = member(file, "obsm")
-        held = names_in(obsm)
-        spatial = member(obsm, next((name for name in PLACES_OF_SPOTS if name in held), SPATIAL))
-        if spatial is None:
-            found = ", ".join(held[:8]) or "nothing"
-            raise EfnstError(f"Expected positions in obsm['spatial'] of {path.name}, found {found}: add them.")
-        positions = positions_of(obs, taken(np.asarray(_element(spatial)), rows, path.name), path.name)
+        positions = positions_of(obs, taken(np.asarray(_spatial(obsm, path)), rows, path.name), path.name)
         own = {library} | (_only_values(obs) - _only_values(every)) if library else None
         pictures = _library(file, obs, path, own)
+        of_others = bool(own) and pictures is None and bool(names_in(member(file, f"uns/{SPATIAL}")))
         scales = member(pictures, "scalefactors")
         factors = checked_scales(_plain(_element(scales)) if scales is not None else {}, path.name)
-        features = {}
-        if expression_rep:
-            given = {name: _element(member(obsm, name)) for name in held if name == expression_rep}
-            features = {
-                expression_rep: taken(
-                    features_of(given or dict.fromkeys(held), expression_rep, len(every)), rows, path.name
-                )
-            }
+        features = _features(obsm, expression_rep, len(every)) if expression_rep else {}
         shown = names_in(member(pictures, "images"))
         images = {
             source: f"{pictures.name.lstrip('/')}/images/{source}" for source in ("hires", "lowres") if source in shown
@@ -80,9 +69,26 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         bin_um=bin_size(bin_um, obs.index[:1]),
         is_on_array=is_on_array(obs) and bin_um != CELLS,
         is_cells=bin_um == CELLS,
-        representations=features,
-        warnings=(NO_PICTURES,) if own and pictures is None else (),
+        representations={name: taken(values, rows, path.name) for name, values in features.items()},
+        warnings=(NO_PICTURES,) if of_others else (),
     )
+
+
+def _spatial(obsm: h5py.Group | None, path: Path) -> object:
+    """The positions as they stand in the file."""
+    held = names_in(obsm)
+    spatial = member(obsm, next((name for name in PLACES_OF_SPOTS if name in held), SPATIAL))
+    if spatial is None:
+        found = ", ".join(held[:8]) or "nothing"
+        raise EfnstError(f"Expected positions in obsm['spatial'] of {path.name}, found {found}: add them.")
+    return _element(spatial)
+
+
+def _features(obsm: h5py.Group, name: str, n_spots: int) -> dict[str, np.ndarray]:
+    """Features that were computed before, by their name."""
+    held = names_in(obsm)
+    given = {name: _element(member(obsm, name))} if name in held else dict.fromkeys(held)
+    return {name: features_of(given, name, n_spots)}
 
 
 def sections_of(path: Path) -> list[str]:

@@ -113,7 +113,7 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
             index_col=False,
         )
     if separator == ";":
-        table[POSITION_COLUMNS[1:]] = table[POSITION_COLUMNS[1:]].apply(lambda column: column.str.replace(",", "."))
+        table = table.apply(lambda column: column.str.replace(",", "."))
     return _checked(table, path, first_line=1 if names is None else 2), names is not None
 
 

@@ -1,7 +1,7 @@
 """Files of a Space Ranger folder: where they are in each version, on Visium, on Visium HD and with segmented cells."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from efnst.errors import EfnstError
@@ -80,9 +80,10 @@ def find_files(folder: Path, bin_um: str = "", library: str = "") -> Files:
         images=_find_images([spatial, outs / "spatial"]),
         bin_um=bins,
         metrics=next((path for path in (part / METRICS, outs / METRICS) if path.is_file()), None),
-        warnings=(*warnings, *_other_positions(positions)),
+        warnings=tuple(warnings),
     )
-    return _checked_links(files, folder)
+    files = _checked_links(files, folder)
+    return replace(files, warnings=(*files.warnings, *_other_positions(files.positions)))
 
 
 def _find_aggregated(outs: Path, library: str) -> Files:
@@ -226,7 +227,11 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path:
 def _other_positions(positions: Path) -> list[str]:
     """A warning where another file of positions lies beside the one that is read, and says something else."""
     others = [positions.with_name(name) for name in POSITION_FILES[:2] if name != positions.name]
-    differing = [path.name for path in others if path.is_file() and not _same_positions(path, positions)]
+    differing = [
+        path.name
+        for path in others
+        if path.is_file() and not path.is_symlink() and not _same_positions(path, positions)
+    ]
     return [
         f"{positions.name} was read; {name} beside it has other positions: remove the wrong one." for name in differing
     ]
@@ -234,7 +239,10 @@ def _other_positions(positions: Path) -> list[str]:
 
 def _same_positions(one: Path, other: Path) -> bool:
     """Whether two files say the same, but for names of columns."""
-    tables = [read_positions(path)[0] for path in (one, other)]
+    try:
+        tables = [read_positions(path)[0] for path in (one, other)]
+    except EfnstError:  # of the one that is read this is said later
+        return False
     return tables[0].shape == tables[1].shape and tables[0].astype(float).equals(tables[1].astype(float))
 
 

@@ -26,7 +26,7 @@ from efnst.inputs.samplesheet import read_samplesheet
 from efnst.inputs.section import load_section
 from efnst.program.parameters import read_schema
 from efnst.simulation.feature_matrix import read_matrix, write_matrix
-from efnst.simulation.forms import to_anndata
+from efnst.simulation.forms import to_anndata, write_spatialdata
 
 NAMES = ("A1", "B1")
 SHIFT = np.array([137, 61])  # of the second section, in px
@@ -142,6 +142,49 @@ def test_spaceranger_aggr(positions: str, both: dict[str, Path], tmp_path: Path)
     (outs / "aggregation.csv").rename(tmp_path / "elsewhere.csv")
     if positions.endswith("aggr_tissue_positions.csv"):
         assert same(read(outs, "none", "2")[0], read(both["B1"], "none")[0])
+
+
+@pytest.mark.parametrize("shared_space", [False, True])
+def test_spatialdata(shared_space: bool, both: dict[str, Path], tmp_path: Path) -> None:
+    """A table about the shapes of both; an image in a space of coordinates that both have may be that of the other."""
+    from spatialdata import SpatialData, read_zarr
+    from spatialdata.models import TableModel
+
+    images, shapes, tables = {}, {}, {}
+    for name, outs in both.items():
+        write_spatialdata(outs, tmp_path / f"{name}.zarr")
+        one = read_zarr(tmp_path / f"{name}.zarr")
+        if not shared_space:
+            one.rename_coordinate_systems({"downscaled_hires": f"{name}_hires", "downscaled_lowres": f"{name}_lowres"})
+        images |= {f"{name}_{kind}": image for kind, image in one.images.items()}
+        shapes[name] = one.shapes["spots"]
+        tables[name] = one.tables["table"]
+        tables[name].var_names_make_unique()
+        tables[name].obs["region"] = name
+    table = anndata.concat(tables, index_unique="-")
+    table.obs["region"] = table.obs["region"].astype("category")
+    table = TableModel.parse(table, region=list(both), region_key="region", instance_key="spot_id")
+    SpatialData(images=images, shapes=shapes, tables={"table": table}).write(tmp_path / "two.zarr")
+    for name, outs in both.items():
+        section, warnings = read(tmp_path / "two.zarr", "none" if shared_space else "", name)
+        assert warnings == [] and same(section, read(outs)[0])
+        assert section.uns["section"]["image"]["file"] == ("" if shared_space else f"{name}_hires_image")
+    with pytest.raises(EfnstError, match=r"found A1, B1: give each a row|found neither"):
+        read(tmp_path / "two.zarr", library="A1" if shared_space else "")
+
+
+def test_names_of_sections_lead_nowhere_and_are_no_formulas(both: dict[str, Path], tmp_path: Path) -> None:
+    outs = tmp_path / "outs"
+    aggregate(both, outs, "aggr_tissue_positions.csv")
+    shutil.copytree(outs / "spatial" / "A1", tmp_path / "elsewhere")
+    for name, said in (("../../elsewhere", "is a link out of it"), ("=1+1", "Expected sections with plain names")):
+        (outs / "aggregation.csv").write_text(f"library_id\n{name}\nB1\n")
+        if name.startswith("="):
+            found, (note,) = find_sections(outs)
+            assert found == [] and said in note
+        else:
+            with pytest.raises(EfnstError, match=said):
+                read(outs, library=name)
 
 
 @pytest.fixture
