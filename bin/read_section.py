@@ -54,9 +54,8 @@ def main(
     from efnst.records.quality import SectionQc
 
     rules = read_rules(qc_rules, "section_qc")
-    loaded, about, warnings = load_section(
-        sample, source, image, labels, bin_um, options.expression_rep or "", library=library
-    )
+    given = {"bin_um": bin_um, "expression_rep": options.expression_rep or "", "library": library}
+    loaded, about, warnings = load_section(sample, source, image, labels, **given)
     loaded = _in_units(loaded, options.unit_um, outdir / "bins.h5ad")
     thresholds = Thresholds(**{field.name: getattr(quality, field.name) for field in fields(Thresholds)})
     warnings += idle_thresholds(loaded, thresholds)
