@@ -73,7 +73,7 @@ workflow DESCRIBE_PATCHES {
 // From sections to domains and their reports.
 workflow FIND_DOMAINS {
     take:
-    sections // [meta, files]: files = [source, bin_um, image, labels, use_image, n_domains], [] for what is not given
+    sections // [meta, files]: files = [source, bin_um, library, image, labels, use_image, n_domains], [] for what is not given
     encoder_weights // file with the weights of the encoder, or []
     own_encoder // [file, declaration] of an encoder of one's own, or []
     qc_rules // file of the rules for pass, warn and fail
@@ -287,6 +287,7 @@ def sectionFiles(row) {
     return [
         source: found.section,
         bin_um: row.bin_um ?: [], // READ_SECTION takes 8 where there are bins
+        library: row.library ?: [],
         image: found.image ?: [],
         labels: found.labels ?: [],
         use_image: use_image,
@@ -305,7 +306,7 @@ def filesProblem(paths) {
 
 // What READ_SECTION takes of a section's files.
 def toRead(files) {
-    def given = [files.use_image, files.source, files.bin_um, files.image, files.labels]
+    def given = [files.use_image, files.source, files.bin_um, files.library, files.image, files.labels]
     return given + [folderDigest(files.source), countBytes(files.source, files.bin_um)]
 }
 

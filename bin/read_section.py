@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from efnst.inputs.options import SourceOptions
-from efnst.program.arguments import Failure, Outdir, QcRules, Sample
+from efnst.program.arguments import Failure, LabelsFile, Library, Outdir, QcRules, Sample
 from efnst.program.cli import run
 from efnst.quality.options import QualityOptions
 
@@ -28,10 +28,9 @@ def main(
     image: Annotated[
         str, typer.Option("--image", help="Full-resolution image; `none` for no image; empty for that of the folder.")
     ] = "",
-    labels: Annotated[
-        str, typer.Option("--labels", help="CSV with the columns barcode and label, for scores only.")
-    ] = "",
+    labels: LabelsFile = "",
     bin_um: Annotated[str, typer.Option("--bin_um", help="Visium HD: bin size in µm, or `cells`; empty for 8.")] = "",
+    library: Library = "",
     qc_rules: QcRules = RULES,
     outdir: Outdir = Path(),
     failure: Failure = None,
@@ -55,13 +54,14 @@ def main(
     from efnst.records.quality import SectionQc
 
     rules = read_rules(qc_rules, "section_qc")
-    loaded, about, warnings = load_section(sample, source, image, labels, bin_um, options.expression_rep or "")
+    given = {"bin_um": bin_um, "expression_rep": options.expression_rep or "", "library": library}
+    loaded, about, warnings = load_section(sample, source, image, labels, **given)
     loaded = _in_units(loaded, options.unit_um, outdir / "bins.h5ad")
     thresholds = Thresholds(**{field.name: getattr(quality, field.name) for field in fields(Thresholds)})
     warnings += idle_thresholds(loaded, thresholds)
     kept, lost, used = keep_good_spots(loaded, thresholds, quality.qc_mads)
     record = {"sample": sample} | about | qc_record(kept, lost, float(kept.uns[SECTION]["pitch_px"]))
-    inputs = input_checksums(source, image, labels, bin_um)
+    inputs = input_checksums(source, image, labels, bin_um, library)
     record |= {"thresholds": asdict(used), "qc_mads": quality.qc_mads, "inputs": inputs}
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] = warnings + [finding["text"] for finding in record["qc_findings"]]

@@ -6,7 +6,8 @@ images_usage() {
   cat <<END
 ./efnst images docker|podman|apptainer|charliecloud [options]
 
-  --base IMAGE|FILE    what the images start from: an image of Debian 13, or a tar of its root folder [debian:trixie-slim]
+  --base IMAGE|FILE    what the images start from: an image of Debian 13, or a tar of its root folder [that of the Containerfiles]
+  --debian ADDRESS     archive of Debian to install from, such as a snapshot; for versions that Debian itself no longer has
   --only NAMES         some of efnst,efnst-gpu,efnst-multiqc [efnst,efnst-multiqc]
   --push REGISTRY      push the images to REGISTRY/NAME:TAG; run with --image_registry REGISTRY
   --folder FOLDER      where files (apptainer) or folders (charliecloud) are written [images]; run with --image_folder FOLDER
@@ -17,7 +18,7 @@ END
 }
 
 images() {
-  local target=${1:-} base=debian:trixie-slim only=efnst,efnst-multiqc registry="" folder=images image
+  local target=${1:-} base="" debian="" only=efnst,efnst-multiqc registry="" folder=images image
   case $target in
     docker | podman | apptainer | charliecloud) shift ;;
     *) images_usage; [[ $target == --help ]]; return ;;
@@ -25,6 +26,7 @@ images() {
   while [[ $# -gt 0 ]]; do
     case $1 in
       --base) base=$2 ;;
+      --debian) debian=$2 ;;
       --only) only=$2 ;;
       --push) registry=$2 ;;
       --folder) folder=$2 ;;
@@ -36,7 +38,7 @@ images() {
   for image in ${only//,/ }; do
     [[ -e $project/containers/$image.Containerfile ]] || die "Expected --only to name images, found \`$image\`."
     image=$(sed -n "s/.* = '\($image:.*\)'/\1/p" "$project/conf/images.config")
-    build_image "$image" "$base"
+    build_image "$image" "$base" "$debian"
     [[ -z $registry ]] || push_image "$image" "$registry"
     case $target in
       apptainer) convert_image "$image" "$folder" ;;
@@ -56,9 +58,9 @@ choose_builder() {
     "images on another machine: \`./efnst bundle\` packs them for this one."
 }
 
-# build_image NAME:TAG BASE
+# build_image NAME:TAG BASE ARCHIVE: the latter two empty for those of the Containerfile
 build_image() {
-  local image=$1 base=$2 name=${1%:*} context options=()
+  local image=$1 base=$2 debian=$3 name=${1%:*} context options=()
   if "$builder" image inspect "$image" >/dev/null 2>&1; then
     say "$image is there"
     return
@@ -69,14 +71,16 @@ build_image() {
     [[ $builder == docker ]] || base=localhost/$base
   fi
   context=$(mktemp -d)
-  cp "$project/containers/"{install.sh,sbom.py} "$context"
+  cp "$project/containers/"{debian.sh,debian.txt,install.sh,sbom.py} "$context"
   cp "$project/containers/$name.txt" "$context/lock.txt"
   # pip's settings for a mirror and a certificate are this machine's own
   cat "${PIP_CERT:-/dev/null}" > "$context/certificates.crt"
   [[ -z ${PIP_INDEX_URL:-} ]] || options+=(--build-arg "PIP_INDEX_URL=$PIP_INDEX_URL")
+  [[ -z $base ]] || options+=(--build-arg "BASE=$base")
+  [[ -z $debian ]] || options+=(--build-arg "DEBIAN_ARCHIVE=$debian")
   [[ $builder == docker ]] || options+=(--format docker)
   say "building $image"
-  "$builder" build --network host --build-arg "BASE=$base" --build-arg "TAG=${image#*:}" "${options[@]}" \
+  "$builder" build --network host --build-arg "TAG=${image#*:}" "${options[@]}" \
     --tag "$image" --file "$project/containers/$name.Containerfile" "$context"
   rm -r "$context"
 }

@@ -43,8 +43,7 @@ def test_a_second_run_into_a_folder_is_refused(
     assert run.status != 0
     assert "found that another run writes to results. Wait for its end" in words(run.output)
     assert not (info / "run.json").exists() and not (run.outdir / "sections.csv").exists()
-    if name == ".run":
-        assert (info / "execution_trace.txt").read_text() == "of the first run"
+    assert (info / "execution_trace.txt").read_text() == "of the first run"
 
 
 def test_a_run_holds_its_folder_to_its_end(project: Path, sheet: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -60,6 +60,15 @@ def sound(matrix: object, name: str) -> object:
     return matrix
 
 
+def taken(values: np.ndarray | csr_matrix, rows: np.ndarray | None, name: str) -> np.ndarray | csr_matrix:
+    """The rows of one section, bool [n], of what has a row for each spot of the file; all where `rows` is None."""
+    if rows is None:
+        return values
+    if not values.ndim or values.shape[0] != len(rows):
+        raise EfnstError(f"Expected a row for each of {len(rows)} spots in {name}, found {values.shape}.")
+    return values[rows]
+
+
 def matrix_of(counts: csr_matrix, obs: pd.DataFrame, var: pd.DataFrame, name: str) -> Matrix:
     """Counts of the genes, with barcodes, gene ids and symbols, of what is annotated by `obs` and `var`."""
     if counts.shape != (len(obs), len(var)):

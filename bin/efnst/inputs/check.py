@@ -49,7 +49,9 @@ def _check_files(section: dict, where: str, expression_rep: str, checked: Checke
     labels = section["labels"] if "labels" not in away + missing else ""
     try:
         read, about, warnings = load_section(
-            section["id"], Path(section["section"]), image, labels, section["bin_um"], expression_rep, with_counts=False
+            *(section["id"], Path(section["section"]), image, labels, section["bin_um"], expression_rep),
+            with_counts=False,
+            library=section["library"],
         )
     except Exception as error:
         checked.problems.append(f"{where}: {said_of(error)}")

@@ -28,17 +28,18 @@ def file_checksum(path: Path) -> dict:
     return {"bytes": size, "checksum": digest.hexdigest(), "method": WHOLE if is_whole else SAMPLED}
 
 
-def input_checksums(section: Path, image: str, labels: str, bin_um: str = "") -> dict[str, list]:
+def input_checksums(section: Path, image: str, labels: str, bin_um: str = "", library: str = "") -> dict[str, list]:
     """Checksums of the files that a section is read from, one list per column.
 
-    `section`, `image`, `labels` and `bin_um` are those of `load_section`; `role` is what the file is for, `file` its
-    name within the section's folder, or by itself outside of it. An archive, an .h5ad file or a zarr is one row.
+    `section`, `image`, `labels`, `bin_um` and `library` are those of `load_section`; `role` is what the file is for,
+    `file` its name within the section's folder, or by itself outside of it. An archive, an .h5ad file or a zarr is one
+    row.
     """
     if section.is_file() or section.name.lower().endswith(".zarr"):
         rows = [{"role": "section", "file": section.name} | (file_checksum if section.is_file() else _of_all)(section)]
         paths = []
     else:
-        rows, paths = [], _paths(find_files(section, bin_um), image)
+        rows, paths = [], _paths(find_files(section, bin_um, library), image)
     if image and image.lower() != NO_IMAGE:
         paths.append(("full-resolution image", Path(image)))
     if labels:

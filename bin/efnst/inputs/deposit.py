@@ -20,6 +20,7 @@ PLACES = {
 }
 NAME = re.compile(rf"(?P<prefix>(.*[._-])?)(?P<name>{'|'.join(PLACES)})(?P<gz>\.gz)?")
 POSITIONS = re.compile(next(iter(PLACES)))
+SEPARATORS = "._-"
 AGGREGATED = "aggr_"  # in front of the positions of several sections, which spaceranger aggr writes
 BLOCK_BYTES = 10_000_000
 MAX_BYTES = 4_000_000_000  # that a file may unpack to
@@ -33,21 +34,28 @@ def is_deposit(folder: Path) -> bool:
     return bool(positions) and (in_pieces or not usual)
 
 
+def samples(folder: Path) -> list[str]:
+    """The names in front of the files of each sample in a deposit, without what parts them from the rest."""
+    return sorted({match["prefix"].rstrip(SEPARATORS) for _, match in _positions(folder)})
+
+
 @cache
-def arranged(folder: Path) -> Path:
-    """A folder of links to the files of a deposit, named and unpacked as Space Ranger has them; one sample alone."""
-    prefixes = sorted({match["prefix"] for _, match in _positions(folder)})
-    if len(prefixes) > 1:
-        first = prefixes[-1]  # not that without any prefix
-        listed = ", ".join(prefixes[:4])
+def arranged(folder: Path, library: str = "") -> Path:
+    """A folder of links to the files of a deposit, named and unpacked as Space Ranger has them; one sample alone.
+
+    `library`: which of several samples in one folder, by the name in front.
+    """
+    held, wanted = samples(folder), library.rstrip(SEPARATORS)
+    if (library or len(held) > 1) and wanted not in held:
+        found = f"those of {len(held)} ({', '.join(held[:4])})" if len(held) > 1 else f"those of {held[0]}"
         raise EfnstError(
-            f"Expected the files of one section in {folder}, found those of {len(prefixes)} ({listed}): "
-            f"give each a folder of its own, such as `mkdir {first} && mv {first}* {first}/`."
+            f"Expected the files of one section in {folder}, found {found}: give each a row, with the name in front of "
+            "its files in the column library."
         )
     outs = new_folder()
     (outs / "spatial").mkdir()
     for path, match in _known(folder):
-        if match["prefix"] in (prefixes[0], ""):
+        if match["prefix"].rstrip(SEPARATORS) in (wanted or held[0], ""):
             _put(require_inside(path, folder), match, outs)
     return outs
 

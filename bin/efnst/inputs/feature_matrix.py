@@ -266,6 +266,11 @@ def _open(path: Path) -> BinaryIO:
 
 def _require_sizes(shape: list[int], barcodes: np.ndarray, features: pd.DataFrame, path: Path) -> None:
     """Refuse a matrix whose parts do not fit together."""
+    if len(barcodes) == shape[1] != shape[0]:  # of the features no more are read than are claimed
+        raise EfnstError(
+            f"Expected genes × spots in {path.name}, found spots × genes ({shape[1]} × {shape[0]}): write it "
+            "transposed, as Space Ranger has it."
+        )
     if shape != [len(barcodes), len(features)]:
         claimed = " × ".join(f"{size} {what}" for size, what in zip(shape, ("barcodes", "features"), strict=False))
         named = f"{len(barcodes)} barcodes and {len(features)} features"

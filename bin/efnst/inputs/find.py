@@ -11,9 +11,10 @@ from pathlib import Path
 import h5py
 
 from efnst.errors import EfnstError, reading, said_of
+from efnst.inputs.aggregated import libraries
 from efnst.inputs.anndata_zarr import is_anndata_zarr
 from efnst.inputs.archive import is_archive
-from efnst.inputs.deposit import is_deposit
+from efnst.inputs.deposit import is_deposit, samples
 from efnst.inputs.hdf5 import opened
 from efnst.inputs.image_choice import known_picture
 from efnst.inputs.positions import SCALE_FACTORS
@@ -40,6 +41,7 @@ class Found:
     image: Path | str = ""
     labels: Path | str = ""
     bin_um: str = ""
+    library: str = ""
     note: str = ""
 
 
@@ -55,14 +57,15 @@ def find_sections(folder: Path) -> tuple[list[Found], list[str]]:
             described[path] = _described(path)
         except Exception as error:
             notes.append(f"{path}: left out. {said_of(error)}")
+    taken: set[str] = set()
     for path, name in _names(list(described), folder).items():
-        found.append(Found(name, path, **described[path]))
+        found += [Found(_unique(_of_several(name, about), taken), path, **about) for about in described[path]]
     return found, notes
 
 
 def rows(found: list[Found], base: Path) -> list[list[str]]:
     """The samplesheet, names of columns first; paths are relative to `base` where they lie below it."""
-    columns = ["sample", "section", "image", "labels", "bin_um"]
+    columns = ["sample", "section", "image", "labels", "bin_um", "library"]
     used = [name for name in columns if name in columns[:2] or any(getattr(section, name) for section in found)]
     return [used, *([_cell(getattr(section, name), base) for name in used] for section in found)]
 
@@ -142,30 +145,62 @@ def _holds_positions(path: Path) -> bool:
     with opened(path) as file:
         obsm = file.get("obsm")
         names = obsm.dtype.names if isinstance(obsm, h5py.Dataset) else obsm  # the former before anndata 0.7
-        return "spatial" in (names or ())
+        return not {"spatial", "X_spatial"}.isdisjoint(names or ())
 
 
-def _described(path: Path) -> dict[str, Path | str]:
-    """The further columns of a section: image, labels and bin size, where there are any."""
+def _described(path: Path) -> list[dict[str, Path | str]]:
+    """The further columns of the section at `path`, or of each of several: image, labels, bin size and library."""
+    if path.suffix == ".h5ad":
+        from efnst.inputs.h5ad import sections_of
+
+        return [{"library": _plain(library)} for library in sections_of(path)] or [{}]
     if not path.is_dir() or path.suffix == ".zarr":
-        return {}
+        return [{}]
+    return [_columns(path, _plain(library)) for library in _libraries(path)]
+
+
+def _plain(library: str) -> str:
+    """The name of a section, refused where it would be something else in the samplesheet."""
+    if harmless(library) != library or not library.isprintable():
+        raise EfnstError(
+            f"Expected sections with plain names, found {library[:40]!r}: give it in a row of yours, as COLUMN=VALUE."
+        )
+    return library
+
+
+def _libraries(folder: Path) -> list[str]:
+    """The sections of a folder of several by name; an empty name where it holds one."""
+    if is_deposit(folder):
+        held = samples(folder)
+        return held if len(held) > 1 else [""]
+    return libraries(folder) or [""]
+
+
+def _columns(path: Path, library: str) -> dict[str, Path | str]:
+    """The further columns of one section of a folder."""
     sizes = sorted(bin_folders(path))
     bin_um = str(DEFAULT_BIN_UM if DEFAULT_BIN_UM in sizes else sizes[-1]) if sizes else ""
-    files = find_files(path, bin_um)
+    files = find_files(path, bin_um, library)
     home = path.parent if path.name == "outs" else path
     images = [
         image
         for name in IMAGE_FOLDERS
         if (home / name).is_dir()
         for image in sorted((home / name).iterdir())
-        if image.suffix.lower() in IMAGE_SUFFIXES and not known_picture(image)
+        if image.suffix.lower() in IMAGE_SUFFIXES and image.name.startswith(library) and not known_picture(image)
     ]
     image = images[0] if len(images) == 1 else "" if files.images and files.scale_factors else NO_IMAGE
     note = f"{len(images)} images, none of them was taken" if len(images) > 1 else ""
     if image == NO_IMAGE and files.images:
         note = f"without {SCALE_FACTORS} its image was not taken"
-    labels = home / LABELS if (home / LABELS).is_file() else ""
-    return {"image": image, "labels": labels, "bin_um": bin_um, "note": note}
+    labels = home / LABELS if (home / LABELS).is_file() and not library else ""
+    return {"image": image, "labels": labels, "bin_um": bin_um, "library": library, "note": note}
+
+
+def _of_several(name: str, about: dict[str, Path | str]) -> str:
+    """The name of a section, after that of what holds it where it holds several."""
+    library = about.get("library", "")
+    return f"{name}_{_allowed(library)}" if library else name
 
 
 def _names(paths: list[Path], top: Path) -> dict[Path, str]:
@@ -188,7 +223,12 @@ def _telling(path: Path, top: Path) -> list[str]:
         re.sub(r"\.(tar\.gz|tgz|tar|h5ad|zarr)$", "", part, flags=re.IGNORECASE)
         for part in parts or [top.resolve().name]
     ]
-    return [re.sub(r"[^A-Za-z0-9._-]+", "_", part).lstrip(".-") or "section" for part in base]
+    return [_allowed(part) for part in base]
+
+
+def _allowed(name: str) -> str:
+    """A name with the letters and digits that one of a sample may have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-") or "section"
 
 
 def _unique(name: str, taken: set[str]) -> str:

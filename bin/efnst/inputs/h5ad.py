@@ -11,42 +11,52 @@ from anndata.io import read_elem, read_h5ad
 from scipy.sparse import csr_matrix
 
 from efnst.errors import EfnstError, reading
-from efnst.inputs.annotated import LAYERS, bin_size, choose_counts, features_of, is_on_array, matrix_of, positions_of
+from efnst.inputs.annotated import (
+    LAYERS,
+    bin_size,
+    choose_counts,
+    features_of,
+    is_on_array,
+    matrix_of,
+    positions_of,
+    taken,
+)
 from efnst.inputs.hdf5 import member, names_in, opened, path_of, reading_from
+from efnst.inputs.one_section import rows_of_section, sections_in
 from efnst.inputs.positions import checked_scales
 from efnst.inputs.source import CELLS, Source
 from efnst.names import SPATIAL
 from efnst.program.scratch import new_folder
 
+PLACES_OF_SPOTS = (SPATIAL, "X_spatial")  # the latter by tools that write all of obsm with X_
+NO_PICTURES = "uns['spatial'] has no image and no scale factors under a name of this section alone: none were taken."
 SAMPLED = 10_000  # values that tell whether a matrix holds counts
 
 
-def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts: bool) -> Source:
+def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts: bool, library: str = "") -> Source:
     """Read a section with positions in obsm["spatial"], full-resolution px; see `open_source`."""
     if not path.is_file():
         raise EfnstError(f"Expected an .h5ad file, found none at {path}: check the column section.")
     with _opened_in_current_form(path) as file:
-        obs = _frame(file, "obs", path)
+        every = _frame(file, "obs", path)
+        rows = rows_of_section(every, library, path.name) if library else None
+        obs = every if rows is None else every[rows]
         places = _places(file)
         place = choose_counts({name: _sampler(matrix) for name, matrix in places.items()}, path.name)
         var = _frame(file, "raw/var" if place == "raw/X" else "var", path)
-        counts = _sparse(places[place]) if with_counts else csr_matrix((len(obs), len(var)), dtype=np.int32)
+        empty = csr_matrix((len(obs), len(var)), dtype=np.int32)
+        counts = taken(_sparse(places[place]), rows, path.name) if with_counts else empty
         obsm = member(file, "obsm")
-        spatial, held = member(obsm, SPATIAL), names_in(obsm)
-        if spatial is None:
-            found = ", ".join(held[:8]) or "nothing"
-            raise EfnstError(f"Expected positions in obsm['spatial'] of {path.name}, found {found}: add them.")
-        positions = positions_of(obs, _element(spatial), path.name)
-        library = _library(file, obs, path)
-        scales = member(library, "scalefactors")
+        positions = positions_of(obs, taken(np.asarray(_spatial(obsm, path)), rows, path.name), path.name)
+        own = {library} | (_only_values(obs) - _only_values(every)) if library else None
+        pictures = _library(file, obs, path, own)
+        of_others = bool(own) and pictures is None and bool(names_in(member(file, f"uns/{SPATIAL}")))
+        scales = member(pictures, "scalefactors")
         factors = checked_scales(_plain(_element(scales)) if scales is not None else {}, path.name)
-        features = {}
-        if expression_rep:
-            given = {name: _element(member(obsm, name)) for name in held if name == expression_rep}
-            features = {expression_rep: features_of(given or dict.fromkeys(held), expression_rep, len(obs))}
-        shown = names_in(member(library, "images"))
+        features = _features(obsm, expression_rep, len(every)) if expression_rep else {}
+        shown = names_in(member(pictures, "images"))
         images = {
-            source: f"{library.name.lstrip('/')}/images/{source}" for source in ("hires", "lowres") if source in shown
+            source: f"{pictures.name.lstrip('/')}/images/{source}" for source in ("hires", "lowres") if source in shown
         }
     return Source(
         path=path,
@@ -55,12 +65,36 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         positions=positions,
         factors=factors,
         images=images,
-        layout=f"{path.name}, counts in {place.replace('/', '.')}",
+        layout=", ".join(filter(None, [path.name, f"counts in {place.replace('/', '.')}", library])),
         bin_um=bin_size(bin_um, obs.index[:1]),
         is_on_array=is_on_array(obs) and bin_um != CELLS,
         is_cells=bin_um == CELLS,
-        representations=features,
+        representations={name: taken(values, rows, path.name) for name, values in features.items()},
+        warnings=(NO_PICTURES,) if of_others else (),
     )
+
+
+def _spatial(obsm: h5py.Group | None, path: Path) -> object:
+    """The positions as they stand in the file."""
+    held = names_in(obsm)
+    spatial = member(obsm, next((name for name in PLACES_OF_SPOTS if name in held), SPATIAL))
+    if spatial is None:
+        found = ", ".join(held[:8]) or "nothing"
+        raise EfnstError(f"Expected positions in obsm['spatial'] of {path.name}, found {found}: add them.")
+    return _element(spatial)
+
+
+def _features(obsm: h5py.Group, name: str, n_spots: int) -> dict[str, np.ndarray]:
+    """Features that were computed before, by their name."""
+    held = names_in(obsm)
+    given = {name: _element(member(obsm, name))} if name in held else dict.fromkeys(held)
+    return {name: features_of(given, name, n_spots)}
+
+
+def sections_of(path: Path) -> list[str]:
+    """The sections of a file of several by name, as the column library takes them; none where it holds one."""
+    with _opened_in_current_form(path) as file:
+        return sections_in(_frame(file, "obs", path))[1]
 
 
 @contextmanager
@@ -140,11 +174,16 @@ def _frame(file: h5py.File, name: str, path: Path) -> pd.DataFrame:
     return element
 
 
-def _library(file: h5py.File, obs: pd.DataFrame, path: Path) -> h5py.Group | None:
-    """The images and scale factors, uns["spatial"] of the library that the spots are of; None where there are none."""
+def _library(file: h5py.File, obs: pd.DataFrame, path: Path, own: set[str] | None) -> h5py.Group | None:
+    """The images and scale factors, uns["spatial"] of the library that the spots are of; None where there are none.
+
+    `own`: names that this section of several has to itself; those of another one are not taken.
+    """
     spatial = member(file, f"uns/{SPATIAL}")
     names = [name for name in names_in(spatial) if isinstance(member(spatial, name), h5py.Group)]
-    if len(names) > 1:
+    if own is not None:
+        names = [name for name in names if name in own]
+    elif len(names) > 1:
         names = [name for name in names if name in _only_values(obs)] or names
     if len(names) > 1:
         raise EfnstError(

@@ -18,39 +18,50 @@ OTHER = 0.6  # below it in any way of turning, it is another one
 ON_TISSUE = 0.6  # correlation of spots and tissue in an image that fits
 CLEARLY = 0.25  # by which another way of turning the image must fit better than as it is
 AND_BY_ARRAY = 0.1  # the same where the array says too that the positions have been turned or mirrored
+SPOT_RATIO = (0.7, 1.6)  # of the declared diameter of a spot to 55 µm; Space Ranger declares 65 µm, some tools 55
 NOWHERE = 0.1  # correlation below which the spots do not lie on what looks like tissue
 
 
-def check_picture(image: str, choice: ImageChoice, source: Source, grid: Grid, fit: ArrayFit | None) -> list[str]:
-    """Warnings about an image that is hardly that of the section; one that is turned, mirrored or another is refused.
+def check_picture(
+    image: str, choice: ImageChoice, source: Source, grid: Grid, fit: ArrayFit | None
+) -> tuple[dict[str, float | str], list[str]]:
+    """How well the image agrees with the section (ImageAgreement), and warnings where it hardly does.
+
+    One that is turned, mirrored or another is refused.
 
     `image` is the full-resolution file, where one is used; `fit`: the places of the spots on the array.
     """
     if choice.source == NO_IMAGE:
-        return _check_array(fit, {})
-    from efnst.image.orientation import tissue_matches
+        return {}, _check_array(fit, {})
+    from efnst.image.orientation import AS_IT_IS, tissue_matches
     from efnst.image.thumbnail import thumbnail
 
     is_given = choice.source == "fullres"
     picture = thumbnail(Path(image) if is_given else located(source.path, choice.file), THUMBNAIL_PX)
-    warnings = _check_same(picture, source) if is_given else []
+    agreement, warnings = _check_same(picture, source) if is_given else ({}, [])
     scale = choice.scale * picture.width / choice.width
     in_tissue = source.positions["in_tissue"].to_numpy() == 1
     matches = tissue_matches(picture, source.xy * scale, in_tissue, grid.pitch_px * scale)
-    return warnings + _check_tissue(matches, choice.source, fit) + _check_array(fit, matches)
+    agreement |= {"tissue": matches[AS_IT_IS]} if matches else {}
+    _refuse_other_units(matches, source, grid)
+    return agreement, warnings + _check_tissue(matches, choice.source, fit) + _check_array(fit, matches)
 
 
-def _check_same(picture: Image.Image, source: Source) -> list[str]:
-    """Refuse a full-resolution image that the section's own image does not show; a warning where it hardly does."""
+def _check_same(picture: Image.Image, source: Source) -> tuple[dict[str, float | str], list[str]]:
+    """Refuse a full-resolution image that the section's own image does not show; a warning where it hardly does.
+
+    First the correlation of the two.
+    """
     kind = next((kind for kind in ("hires", "lowres") if kind in source.images), None)
     if kind is None:
-        return []
+        return {}, []
     from efnst.image.orientation import AS_IT_IS, picture_matches
     from efnst.image.thumbnail import thumbnail
 
     matches = picture_matches(thumbnail(located(source.path, source.images[kind]), THUMBNAIL_PX), picture)
+    agreement = {"own_image": kind, "detail": matches[AS_IT_IS]} if matches else {}
     if not matches or matches[AS_IT_IS] >= SAME:
-        return []
+        return agreement, []
     best = max(matches, key=matches.get)
     found = f"its detail correlates with that of the section's {kind} image by {matches[AS_IT_IS]:.2f}"
     if best != AS_IT_IS and matches[best] >= SAME:
@@ -64,7 +75,25 @@ def _check_same(picture: Image.Image, source: Source) -> list[str]:
             "however it is turned or mirrored: it is of another section, or another part of the slide. Give the image "
             "of this section, or leave the column image empty."
         )
-    return [f"The image given may be another one than Space Ranger was given: {found}, where it should be near 1."]
+    said = f"The image given may be another one than Space Ranger was given: {found}, where it should be near 1."
+    return agreement, [said]
+
+
+def _refuse_other_units(matches: dict[str, float], source: Source, grid: Grid) -> None:
+    """Refuse positions in other units than full-resolution px: off the tissue, and spots of another size."""
+    from efnst.image.orientation import AS_IT_IS
+
+    declared = source.factors.get("spot_diameter_fullres")
+    if not matches or not declared or source.bin_um or max(matches.values()) >= ON_TISSUE:
+        return
+    ratio = declared / grid.spot_diameter_px
+    if matches[AS_IT_IS] < NOWHERE and not SPOT_RATIO[0] <= ratio <= SPOT_RATIO[1]:
+        raise EfnstError(
+            "Expected positions in px of the full-resolution image, found spots off the tissue (correlation "
+            f"{matches[AS_IT_IS]:.2f}) that spot_diameter_fullres says to be {ratio:.2g} times as large as their "
+            "distance does: the positions may be in µm, or in px of the hires or lowres image. Convert them, or give "
+            "image: none to run on expression and position only."
+        )
 
 
 def _check_tissue(matches: dict[str, float], kind: str, fit: ArrayFit | None) -> list[str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from efnst.errors import EfnstError, damaged, reading
+from efnst.inputs.affixes import SEQUENCE, with_names_of
 
 LONGEST_HEADER = 100_000  # characters; metadata of a section have a few dozen columns
 MISSING_LABELS = ("", "NA", "NaN", "nan", "None")
 ROW_NAMES = ""  # a column without a name, as R and pandas write the names of rows
-SEQUENCE = r"[ACGT]{12,}|s_\d{3}um_\d+_\d+|cellid_\d+"  # what of a barcode names the place on the slide
 BARCODE = re.compile(rf"({SEQUENCE})(-\d+)?|\d+x\d+")  # the last of legacy arrays
 TOO_MANY = 0.5  # labels for each labelled spot above which they are names or measurements
 
@@ -44,7 +44,7 @@ def read_labels(path: Path) -> pd.Series:
 
 def match_labels(barcodes: pd.Index, labels: pd.Series) -> tuple[pd.Categorical, list[str]]:
     """Labels in the order of `barcodes`, missing where there is none, and warnings about barcodes that do not match."""
-    labels, warnings = _with_affixes(barcodes, labels)
+    labels, warnings = with_names_of(barcodes, labels, "labels")
     given = labels.dropna()
     n_known = int(given.index.isin(barcodes).sum())
     if not n_known:
@@ -137,16 +137,3 @@ def _columns(names: list[str], path: Path) -> tuple[int, int]:
             "name them in the first line."
         )
     return names.index(barcode), names.index(label)
-
-
-def _with_affixes(barcodes: pd.Index, labels: pd.Series) -> tuple[pd.Series, list[str]]:
-    """Labels by the barcodes of the section where only what stands around the sequence differs, and a warning then."""
-    if labels.index.isin(barcodes).any():
-        return labels, []
-    spots, given = (pd.Series(index, index).str.extract(f"({SEQUENCE})")[0] for index in (barcodes, labels.index))
-    if spots.hasnans or given.hasnans or not (spots.is_unique and given.is_unique) or not given.isin(spots).any():
-        return labels, []
-    known = pd.Series(spots.index, spots)
-    names = given.map(known).fillna(pd.Series(given.index, given.index))
-    said = f"The barcodes of the labels are written otherwise ({labels.index[0]} for {names.iloc[0]}): "
-    return labels.set_axis(names.to_numpy()), [f"{said}they were matched by their sequence."]

@@ -30,13 +30,13 @@ def image_path(section: dict, folder: Path | None, image: Path | None) -> Path |
 def located(section: Path, name: str) -> Path:
     """The image `name` of the section, where `name` is what uns["section"]["image"]["file"] says."""
     if section.is_dir() and not section.name.lower().endswith(".zarr"):
-        is_arranged = is_deposit(section)
-        path = (arranged(section) if is_arranged else section) / name
+        deposit = next((folder for folder in (section, section / "outs") if is_deposit(folder)), None)
+        path = _in_deposit(deposit, name) if deposit else section / name
         if not path.is_file():
             raise EfnstError(
                 f"Expected the image `{name}` in the section folder `{section.name}`, found none: restore it."
             )
-        return path if is_arranged else require_inside(path, files_root(section))
+        return path if deposit else require_inside(path, files_root(section))
     if is_archive(section):
         return _unpacked(section, name)
     if is_anndata_zarr(section):
@@ -51,6 +51,12 @@ def located(section: Path, name: str) -> Path:
     return path
 
 
+def _in_deposit(folder: Path, name: str) -> Path:
+    """The image `name` of a deposit, with the sample in front where the folder holds several."""
+    sample, _, within = name.rpartition("spatial/")
+    return arranged(folder, sample.rstrip("/")) / "spatial" / within
+
+
 def _unpacked(archive: Path, name: str) -> Path:
     """The image `name` of an archive, in a folder of its own."""
     folder = new_folder()
@@ -62,6 +68,8 @@ def _unpacked(archive: Path, name: str) -> Path:
 
 def as_uint8(pixels: np.ndarray, name: str) -> np.ndarray:
     """An image [height, width(, 1, 3 or 4)] as uint8; floats are taken to run from 0 to 1, or to 255 where they do."""
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (1, 3, 4):
+        pixels = np.moveaxis(pixels, 0, 2)  # channels first
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))) or not pixels.size:
         raise EfnstError(

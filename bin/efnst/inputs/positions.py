@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,15 @@ from efnst.inputs.feature_matrix import LONGEST_LINE, MAX_SPOTS, require_unique
 
 POSITION_COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
 SCALE_FACTORS = "scalefactors_json.json"
+OTHER_NAMES = {  # of Seurat
+    **{"barcodes": "barcode", "tissue": "in_tissue", "row": "array_row", "col": "array_col"},
+    **{"imagerow": "pxl_row_in_fullres", "imagecol": "pxl_col_in_fullres"},
+}
+TRUTH = {"true": "1", "false": "0"}
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 MAX_COLUMNS = 1000  # of a table of positions; other columns than ours are passed over
 MAX_JSON_BYTES = 10_000_000
+NUMBER = re.compile(r"\s*[0-9]{1,20}(\.[0-9]{0,40})?([eE][-+]?[0-9]{1,2})?\s*")
 NO_ARRAY = -1  # array_row and array_col of what lies on no array
 
 
@@ -46,12 +54,22 @@ def checked_scales(content: object, name: str) -> dict[str, float]:
         raise EfnstError(f"Expected a JSON object in {name}, found {type(content).__name__}: take the file again.")
     factors = {}
     for key, value in content.items():
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        value = _number(value)
+        if value is None:
             continue
         if not 0 < value < 1e15:  # not np.isfinite, which whole numbers of hundreds of digits break
             raise EfnstError(f"Expected {key} above 0 in {name}, found {str(value)[:20]}: take the file again.")
         factors[key] = float(value)
     return factors
+
+
+def _number(value: object) -> int | float | np.number | None:
+    """A number, also one in quotes or, as R writes it, in a list of its own; None for anything else."""
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        return float(value)
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return value if is_number else None
 
 
 def scale_of(factors: dict[str, float], name: str) -> float:
@@ -71,13 +89,12 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
     """Positions of Visium and whether the file has a header.
 
     The names of the files do not tell: 1.x has no header, 2.x has one, and both occur under either name. So the first
-    line decides, by a cell that says barcode. Without a header the order is that of `POSITION_COLUMNS`, row (y) before
-    column (x).
+    line decides, by a cell that is one of our names. Without a header the order is that of `POSITION_COLUMNS`, row (y)
+    before column (x). Spreadsheets write other separators, R names of rows.
     """
-    with reading(path), path.open(newline="", encoding="utf-8-sig") as file:
-        first = next(csv.reader([file.readline(LONGEST_LINE)]), [])
-    has_header = "barcode" in [cell.strip().lower() for cell in first]
-    if len(first) > MAX_COLUMNS or (not has_header and len(first) != len(POSITION_COLUMNS)):
+    first, second, separator = _first_lines(path)
+    names = _names_of(first, len(second))
+    if names is None and len(first) != len(POSITION_COLUMNS):
         raise EfnstError(
             f"Expected {len(POSITION_COLUMNS)} columns ({', '.join(POSITION_COLUMNS)}) in {path.name}, "
             f"found {len(first)} in its first line: take the file from the Space Ranger run again."
@@ -85,16 +102,49 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
     with reading(path):
         table = pd.read_csv(
             path,
-            header=0 if has_header else None,
-            names=None if has_header else POSITION_COLUMNS,
+            sep=separator,
+            header=None,
+            skiprows=0 if names is None else 1,
+            names=POSITION_COLUMNS if names is None else names,
             dtype=str,
             encoding="utf-8-sig",
             keep_default_na=False,
             skipinitialspace=True,
             index_col=False,
         )
-    table.columns = [str(name).strip().lower() for name in table.columns]
-    return _checked(table, path, first_line=2 if has_header else 1), has_header
+    if separator == ";":
+        table = table.apply(lambda column: column.str.replace(",", "."))
+    return _checked(table, path, first_line=1 if names is None else 2), names is not None
+
+
+def _first_lines(path: Path) -> tuple[list[str], list[str], str]:
+    """The cells of the first two lines, and what separates them."""
+    with reading(path), path.open("rb") as file:
+        if file.read(2) in UTF16:
+            raise EfnstError(f"Expected UTF-8 text in {path.name}, found UTF-16: save it as CSV UTF-8.")
+    with reading(path), path.open(newline="", encoding="utf-8-sig") as file:
+        lines = [file.readline(LONGEST_LINE) for _ in range(2)]
+        separator = max(",\t;", key=lines[0].count)
+        first, second = (next(csv.reader([line], delimiter=separator), []) for line in lines)
+    if len(first) > MAX_COLUMNS:
+        raise damaged(path, f"its first line has {len(first)} values")
+    return first, second, separator
+
+
+def _names_of(first: list[str], n_values: int) -> list[str] | None:
+    """The names of the columns where the first line holds them, else None; `n_values`: cells of the next line.
+
+    A column without a name, or before the first name, holds the names of the rows, which may be the barcodes.
+    """
+    names = [OTHER_NAMES.get(name := cell.strip().lower(), name) for cell in first]
+    if not {"barcode", "in_tissue"} & set(names):
+        return None
+    names = [""] * (n_values == len(names) + 1) + names
+    if "barcode" not in names and names[0] == "":
+        names[0] = "barcode"
+    return [
+        name if names.count(name) == 1 and name else f"{name} in column {place}" for place, name in enumerate(names)
+    ]
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -112,7 +162,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         with reading(path, ArrowException):
             content = file.read(columns=known)
             content.validate(full=True)  # pandas looks at text only when it is used
-            table = content.to_pandas()
+            table = content.to_pandas(ignore_metadata=True)  # by pandas the barcode may be its index
     return _checked(table, path, first_line=1)
 
 
@@ -182,6 +232,8 @@ def _checked(table: pd.DataFrame, path: Path, first_line: int) -> pd.DataFrame:
     if not pd.api.types.is_string_dtype(table["barcode"]):
         raise damaged(path, f"barcodes of the type {table['barcode'].dtype}")
     barcodes = table["barcode"].str.strip().to_numpy(object)
+    if not pd.api.types.is_numeric_dtype(table["in_tissue"]):
+        table["in_tissue"] = table["in_tissue"].astype(str).str.strip().str.lower().replace(TRUTH)
     numbers = table[POSITION_COLUMNS[1:]].apply(pd.to_numeric, errors="coerce")
     wrong = ~np.isfinite(numbers.to_numpy(float, na_value=np.nan))
     require_unique(barcodes, path.name)

@@ -219,6 +219,6 @@ def _section(cells: dict, about: dict, parameters: dict, base: str) -> dict:
     if cells.get("image", "").lower() == NO_IMAGE or parameters.get("use_image") is False:
         paths["image"] = NO_IMAGE
     n_domains = cells.get("n_domains", parameters.get("n_domains"))
-    given = {name: cells.get(name, "") for name in ("group", "bin_um")}
+    given = {name: cells.get(name, "") for name in ("group", "bin_um", "library")}
     wrong = [f"column {name}: {problem}" for name in paths if name in cells for problem in _unusable(cells[name], base)]
     return {"id": cells["sample"]} | paths | {"n_domains": n_domains, "problem": "; ".join(wrong)} | given

@@ -34,6 +34,8 @@ from efnst.names import LABEL, SECTION, SPATIAL
 from efnst.program.memory import bounded_memory
 from efnst.records.quality import SectionFacts
 
+EVEN = 0.03  # spread of the sums of counts, relative to their mean, below which they were made even; tissue has 0.3
+FEW_SPOTS, FEW_COUNTS = 20, 100  # of which nothing can be said
 MIN_SHARED = 0.5  # share of barcodes below which matrix and positions are taken to be of different sections
 
 
@@ -45,14 +47,16 @@ def load_section(
     bin_um: str = "",
     expression_rep: str = "",
     with_counts: bool = True,
+    library: str = "",
 ) -> tuple[AnnData, dict, list[str]]:
     """Read a section before quality control: the spots in tissue, facts about its files for the record, and warnings.
 
-    `path`, `bin_um`, `expression_rep` and `with_counts` as in `open_source`; `image` is a full-resolution file, `none`,
-    or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of the matrix.
+    `path`, `bin_um`, `expression_rep`, `with_counts` and `library` as in `open_source`; `image` is a full-resolution
+    file, `none`, or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of
+    the matrix.
     """
     with bounded_memory(path):
-        source = in_pixels(open_source(path, bin_um, expression_rep, with_counts), image)
+        source = in_pixels(open_source(path, bin_um, expression_rep, with_counts, library), image)
     rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
     section = _assemble(source, rows)
     fit = _array_fit(source)
@@ -62,13 +66,15 @@ def load_section(
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
     warnings += unrecognised(source.matrix.gene_names, source.matrix.gene_ids)
     warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
-    warnings += check_picture(image, choice, source, grid, fit)
+    agreement, picture_warnings = check_picture(image, choice, source, grid, fit)
+    warnings += picture_warnings
+    warnings += _even_totals(section)
     if labels:
         with bounded_memory(Path(labels)):
             warnings += _add_labels(section, Path(labels))
     facts = {"sample": sample, "space_ranger": source.layout, "bin_um": source.bin_um, "image": asdict(choice)}
     section.uns[SECTION] = SectionFacts(**asdict(grid), **facts).plain()
-    about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry}
+    about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry, "image_agreement": agreement}
     about |= {"repeated_symbols": _repeated(source.matrix.gene_names), "metrics_summary": source.metrics or {}}
     return section, about, warnings
 
@@ -167,6 +173,17 @@ def _assemble(source: Source, rows: np.ndarray) -> AnnData:
     for name, features in source.representations.items():
         section.obsm[name] = features[rows]
     return section
+
+
+def _even_totals(section: AnnData) -> list[str]:
+    """A warning where all spots have nearly the same sum of counts, as after normalisation and rounding."""
+    totals = np.asarray(section.X.sum(axis=1)).ravel()
+    if len(totals) < FEW_SPOTS or totals.mean() < FEW_COUNTS or totals.std() > EVEN * totals.mean():
+        return []
+    return [
+        f"All spots have nearly the same sum of counts ({totals.mean():.0f}): the values may be normalised and "
+        "rounded. Give raw counts."
+    ]
 
 
 def _add_labels(section: AnnData, path: Path) -> list[str]:

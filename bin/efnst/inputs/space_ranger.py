@@ -1,14 +1,15 @@
 """Files of a Space Ranger folder: where they are in each version, on Visium, on Visium HD and with segmented cells."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from efnst.errors import EfnstError
+from efnst.inputs.aggregated import is_aggregated, part_of
 from efnst.inputs.deposit import arranged, is_deposit
 from efnst.inputs.feature_matrix import listing
 from efnst.inputs.links import require_inside
-from efnst.inputs.positions import SCALE_FACTORS
+from efnst.inputs.positions import SCALE_FACTORS, read_positions
 from efnst.inputs.source import CELLS
 
 POSITION_FILES = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
@@ -42,6 +43,7 @@ class Files:
     bin_um: int = 0
     metrics: Path | None = None
     warnings: tuple[str, ...] = ()
+    suffix: str = ""  # of the barcodes of this section, where files hold those of several
 
     @property
     def paths(self) -> list[Path]:
@@ -51,15 +53,19 @@ class Files:
         return [*matrix, self.positions, *filter(None, others)]
 
 
-def find_files(folder: Path, bin_um: str = "") -> Files:
+def find_files(folder: Path, bin_um: str = "", library: str = "") -> Files:
     """The files of a section in `folder`, which is an outs folder or holds one.
 
-    `bin_um`: on Visium HD the size of the bins, `cells`, or empty for `DEFAULT_BIN_UM`.
+    `bin_um`: on Visium HD the size of the bins, `cells`, or empty for `DEFAULT_BIN_UM`. `library`: which section
+    of several, in a deposit or what `spaceranger aggr` wrote.
     """
-    outs = find_outs(folder)
+    outs = find_outs(folder, library)
+    if is_aggregated(outs):
+        return _checked_links(_find_aggregated(outs, library), folder)
+    if library and outs.is_relative_to(folder):
+        raise EfnstError(f"Expected several sections in {folder}, found one: leave the column library empty.")
     part, bins, warnings = _part(outs, bin_um)
     spatial = part / "spatial"
-    _refuse_aggr(spatial)
     if bin_um == CELLS:
         matrix, is_filtered, positions = *_find_matrix(part, (CELL_MATRIX_NAMES,)), _first(part, CELL_OUTLINES)
     else:
@@ -76,7 +82,29 @@ def find_files(folder: Path, bin_um: str = "") -> Files:
         metrics=next((path for path in (part / METRICS, outs / METRICS) if path.is_file()), None),
         warnings=tuple(warnings),
     )
-    if outs.is_relative_to(folder):  # else an arranged copy, whose files were looked at before
+    files = _checked_links(files, folder)
+    return replace(files, warnings=(*files.warnings, *_other_positions(files.positions)))
+
+
+def _find_aggregated(outs: Path, library: str) -> Files:
+    """The files of one of the sections that `spaceranger aggr` put together."""
+    part = part_of(outs, library)
+    matrix, is_filtered = _find_matrix(outs, (MATRIX_NAMES, RAW_MATRIX_NAMES))
+    factors = part.spatial / SCALE_FACTORS
+    return Files(
+        outs=outs,
+        matrix=matrix,
+        is_filtered=is_filtered,
+        positions=part.positions if part.positions.is_file() else _first(outs / "spatial", POSITION_FILES),
+        scale_factors=factors if factors.is_file() else None,
+        images=_find_images([part.spatial]),
+        suffix=part.suffix,
+    )
+
+
+def _checked_links(files: Files, folder: Path) -> Files:
+    """The same files, none of which may be a link out of the folder."""
+    if files.outs.is_relative_to(folder):  # else an arranged copy, whose files were looked at before
         for path in files.paths:
             require_inside(path, files_root(folder))
     return files
@@ -93,23 +121,17 @@ def files_root(folder: Path) -> Path:
     return found.parent if found.name == "segmented_outputs" else folder
 
 
-def _refuse_aggr(spatial: Path) -> None:
-    """Refuse the folder of several sections that `spaceranger aggr` writes."""
-    if (spatial / "aggr_tissue_positions.csv").is_file():
-        raise EfnstError(
-            f"Expected one section, found several in {spatial.parent}, which spaceranger aggr wrote: give the outs "
-            "folder of each section, one row for each."
-        )
+def find_outs(folder: Path, library: str = "") -> Path:
+    """`folder` or its sub-folder outs, whichever holds the folder spatial, or the bins or cells of Visium HD.
 
-
-def find_outs(folder: Path) -> Path:
-    """`folder` or its sub-folder outs, whichever holds the folder spatial, or the bins or cells of Visium HD."""
+    Of a deposit an arranged copy of the sample `library`, which may be empty where there is one.
+    """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
         raise EfnstError(f"Expected a Space Ranger outs folder, found {found} at {folder}: check the column section.")
     for outs in (folder, folder / "outs"):
         if is_deposit(outs):
-            return arranged(outs)
+            return arranged(outs, library)
         if is_outs(outs) or (outs.name == BINS and bin_folders(outs)):
             return outs
     raise EfnstError(
@@ -200,6 +222,28 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path:
         f"Expected {expected} in {folder}, found {'neither' if len(names) > 1 else 'none'}{listing(folder)}: "
         "copy it from the Space Ranger run."
     )
+
+
+def _other_positions(positions: Path) -> list[str]:
+    """A warning where another file of positions lies beside the one that is read, and says something else."""
+    others = [positions.with_name(name) for name in POSITION_FILES[:2] if name != positions.name]
+    differing = [
+        path.name
+        for path in others
+        if path.is_file() and not path.is_symlink() and not _same_positions(path, positions)
+    ]
+    return [
+        f"{positions.name} was read; {name} beside it has other positions: remove the wrong one." for name in differing
+    ]
+
+
+def _same_positions(one: Path, other: Path) -> bool:
+    """Whether two files say the same, but for names of columns."""
+    try:
+        tables = [read_positions(path)[0] for path in (one, other)]
+    except EfnstError:  # of the one that is read this is said later
+        return False
+    return tables[0].shape == tables[1].shape and tables[0].astype(float).equals(tables[1].astype(float))
 
 
 def _find_images(folders: list[Path]) -> dict[str, Path]:

@@ -21,6 +21,7 @@ from efnst.inputs.annotated import (
     sound,
 )
 from efnst.inputs.links import require_own_files
+from efnst.inputs.one_section import rows_of_section
 from efnst.inputs.source import CELLS, Source
 from efnst.names import SPATIAL
 
@@ -36,19 +37,21 @@ SHIFT_PX = 1.0
 CODECS_REFUSED = ("pickle", "msgpack2")  # they run or hide code; SpatialData never uses them
 
 
-def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: bool) -> Source:
+def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: bool, library: str = "") -> Source:
     """Read a section from a SpatialData zarr; see `open_source`. Positions are those of the shapes of the table."""
     data = _open(path)
-    name = _choose_table(data, path, bin_um)
+    name = _choose_table(data, path, bin_um, library)
     table = data.tables[name]
+    if library and library != name:
+        table = table[rows_of_section(table.obs, library, path.name)]
     places = _places(table)
     place = choose_counts({key: lambda values=values: _sample(values) for key, values in places.items()}, path.name)
     var = table.raw.var if place == "raw.X" else table.var
     empty = csr_matrix((table.n_obs, len(var)), dtype=np.int32)
     counts = csr_matrix(sound(places[place], path.name)) if with_counts else empty
-    shapes = _shapes_of(data, name, path)
+    shapes, others = _shapes_of(data, table, name, path)
     xy = _centres(table, name, shapes, path)
-    factors, images = _images(data, shapes) if shapes is not None else ({}, {})
+    factors, images = _images(data, shapes, others) if shapes is not None else ({}, {})
     if shapes is not None and "radius" in shapes:
         factors["spot_diameter_fullres"] = float(2 * shapes["radius"].median())
     features = {expression_rep: features_of(table.obsm, expression_rep, table.n_obs)} if expression_rep else {}
@@ -59,7 +62,7 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
         positions=positions_of(table.obs, xy, path.name),
         factors=factors,
         images=images,
-        layout=f"{path.name}, counts in {place} of the table {name}",
+        layout=", ".join(filter(None, [path.name, f"counts in {place} of the table {name}", library])),
         bin_um=bin_size(bin_um, [name]),
         is_on_array=is_on_array(table.obs) and bin_um != CELLS,
         is_cells=bin_um == CELLS,
@@ -109,11 +112,11 @@ def forget_codecs() -> None:
         entries.pop(codec, None)
 
 
-def _choose_table(data: "SpatialData", path: Path, bin_um: str) -> str:
-    """The table of the section: the only one, or that of the bins asked for."""
+def _choose_table(data: "SpatialData", path: Path, bin_um: str, library: str) -> str:
+    """The table of the section: the only one, that of the bins asked for, or that called `library`."""
     names = [name for name, table in data.tables.items() if TABLE_ATTRIBUTES in table.uns]
-    chosen = names
-    if bin_um:
+    chosen = [library] if library in names else names
+    if bin_um and library not in names:
         asked = re.compile("cell|segment" if bin_um == CELLS else f"square_{int(bin_um):03d}um$", re.IGNORECASE)
         chosen = [name for name in names if asked.search(name)]
     if not chosen and len(names) == 1:
@@ -121,25 +124,32 @@ def _choose_table(data: "SpatialData", path: Path, bin_um: str) -> str:
     if len(chosen) != 1:
         found = ", ".join(names) or "none"
         raise EfnstError(
-            f"Expected one table about shapes in {path.name}, found {found}: give bin_um where there are several."
+            f"Expected one table about shapes in {path.name}, found {found}: give bin_um where there are several, "
+            "or the name of one of them in the column library."
         )
     return chosen[0]
 
 
-def _shapes_of(data: "SpatialData", name: str, path: Path) -> "GeoDataFrame | None":
+def _shapes_of(
+    data: "SpatialData", table: "AnnData", name: str, path: Path
+) -> "tuple[GeoDataFrame | None, list[GeoDataFrame]]":
     """The shapes that a table is about, or those beside the labels that it is about; None where there are only labels.
 
-    Labels are pixels numbered by bin or cell, under the name of the shapes with _labels behind.
+    Second the shapes of other sections, where `table` is a part of that called `name`. Labels are
+    pixels numbered by bin or cell, under the name of the shapes with _labels behind.
     """
-    region = data.tables[name].uns[TABLE_ATTRIBUTES]["region"]
-    regions = [region] if isinstance(region, str) else list(region or [])
+    about = data.tables[name].uns[TABLE_ATTRIBUTES]
+    every = [about["region"]] if isinstance(about["region"], str) else list(about["region"] or [])
+    key = about.get("region_key")
+    regions = [region for region in every if key not in table.obs or (table.obs[key] == region).any()]
     is_labels = len(regions) == 1 and regions[0] not in data.shapes and SPATIAL in data.tables[name].obsm
     if len(regions) != 1 or not (is_labels or regions[0] in data.shapes):
         raise EfnstError(
             f"Expected the table {name} of {path.name} to be about the shapes of one section, found "
-            f"{', '.join(map(str, regions)) or 'none'}: write each section to an object of its own."
+            f"{', '.join(map(str, regions)) or 'none'}: give each a row, with this name in the column library."
         )
-    return data.shapes.get(regions[0].removesuffix("_labels"))
+    others = [data.shapes[region] for region in every if region != regions[0] and region in data.shapes]
+    return data.shapes.get(regions[0].removesuffix("_labels")), others
 
 
 def _centres(table: "AnnData", name: str, shapes: "GeoDataFrame | None", path: Path) -> np.ndarray:
@@ -169,11 +179,20 @@ def _sample(matrix: object) -> np.ndarray:
     return matrix.data[:10_000] if hasattr(matrix, "indptr") else np.asarray(matrix)[:100].ravel()
 
 
-def _images(data: "SpatialData", shapes: "GeoDataFrame") -> tuple[dict[str, float], dict[str, str]]:
-    """Scale factors and names of the images: the finest counts as hires, another one as lowres."""
+def _images(
+    data: "SpatialData", shapes: "GeoDataFrame", others: "list[GeoDataFrame]"
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Scale factors and names of the images: the finest counts as hires, another one as lowres.
+
+    Images are found by the spaces of coordinates that the shapes have and `others`, of other sections, have not.
+    """
     from spatialdata.transformations import get_transformation
 
     of_shapes = {space: _matrix(how) for space, how in get_transformation(shapes, get_all=True).items()}
+    for other in others:
+        of_shapes = {
+            space: of_shapes[space] for space in of_shapes if space not in get_transformation(other, get_all=True)
+        }
     scales = {}
     for name, image in data.images.items():
         for space, how in get_transformation(image, get_all=True).items():

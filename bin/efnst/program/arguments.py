@@ -35,3 +35,7 @@ Outdir = Annotated[Path, typer.Option("--outdir", callback=_made, help="Folder f
 Failure = Annotated[
     Path | None, typer.Option("--failure", help="Write what is wrong with the section to this file and end with 0.")
 ]
+LabelsFile = Annotated[str, typer.Option("--labels", help="CSV with the columns barcode and label, for scores only.")]
+Library = Annotated[
+    str, typer.Option("--library", help="Which section, where the source holds several; empty where it holds one.")
+]

@@ -16,6 +16,7 @@ class SheetRow(Record):
     problem: str = about("why its files cannot be brought to a task; empty where nothing is wrong")
     group: str = about("group of the section in the cohort's report; empty where there is none")
     bin_um: int | str = about("width of the bins of Visium HD; empty: as the section has them", "µm")
+    library: str = about("which section of several in one file or folder; empty where there is one")
 
 
 class RunRecord(Record):

@@ -54,6 +54,19 @@ class Geometry(Record):
     declared: DeclaredGrid = about("by the files of the section")
 
 
+class ImageAgreement(Record):
+    """How well the image agrees with the section, as correlations of -1 to 1."""
+
+    own_image: Literal["hires", "lowres"] | None = about(
+        "image of the section that its full-resolution image was compared with; absent without both", optional=True
+    )
+    detail: float | None = about("of the detail of the two, near 1 for one image; absent without both", optional=True)
+    tissue: float | None = about(
+        "of spots in tissue with what looks like tissue; absent without an image, or where it does not tell",
+        optional=True,
+    )
+
+
 class RepeatedSymbols(Record):
     """Gene symbols that stand more than once in the matrix."""
 
@@ -121,6 +134,7 @@ class SectionQc(Record):
     thresholds: UsedThresholds = about("as used, with `qc_mads` made tighter")
     qc_mads: float = about("distance from the median that makes a threshold tighter, 0: none", "scaled MADs")
     geometry: Geometry = about("grid and scale")
+    image_agreement: ImageAgreement = about("the image beside the section; empty without an image")
     repeated_symbols: RepeatedSymbols = about("gene symbols that stand more than once")
     metrics_summary: dict[str, Value] = about("figures of Space Ranger by its own names; empty where there are none")
     inputs: Inputs = about("files that the section was read from")

@@ -12,6 +12,7 @@ process READ_SECTION {
         val(use_image),
         path(source, stageAs: 'given/section/*'),
         val(bin_um),
+        val(library),
         path(image, stageAs: 'given/image/*'),
         path(labels, stageAs: 'given/labels/*'),
         val(digest),
@@ -25,7 +26,7 @@ process READ_SECTION {
     path 'versions.yml', emit: versions
 
     script:
-    def given = [sample: meta.id, bin_um: bin_um, image: use_image ? image : 'none']
+    def given = [sample: meta.id, bin_um: bin_um, library: library, image: use_image ? image : 'none']
     """
     # code ${task.ext.code} files ${digest}
     read_section.py ${options(given)} ${options([source: source, labels: labels, qc_rules: qc_rules])} \\

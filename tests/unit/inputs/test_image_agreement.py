@@ -40,8 +40,14 @@ def read(path: Path, image: Path | str = "") -> list[str]:
 
 
 def test_the_image_that_space_ranger_was_given(outs: Path, tmp_path: Path) -> None:
+    """What was found stands in the record: with the full-resolution image the agreement of both kinds."""
     full_resolution(outs).save(tmp_path / "full.jpg", quality=60)
-    assert read(outs, tmp_path / "full.jpg") == []
+    _, about, warnings = load_section("S1", outs, str(tmp_path / "full.jpg"), "", with_counts=False)
+    agreement = about["image_agreement"]
+    assert warnings == [] and agreement["own_image"] == "hires" and agreement["detail"] > 0.95
+    alone = load_section("S1", outs, "", "", with_counts=False)[1]["image_agreement"]
+    assert list(alone) == ["tissue"] and alone["tissue"] == pytest.approx(agreement["tissue"], abs=0.02)
+    assert load_section("S1", outs, "none", "", with_counts=False)[1]["image_agreement"] == {}
 
 
 @pytest.mark.parametrize("way", TURNS)

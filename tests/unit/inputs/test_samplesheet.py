@@ -40,6 +40,7 @@ def test_one_section_in_full(tmp_path: Path) -> None:
             "problem": "",
             "group": "donor 1",
             "bin_um": "",
+            "library": "",
         }
     ]
 
@@ -47,7 +48,7 @@ def test_one_section_in_full(tmp_path: Path) -> None:
 def test_what_a_row_leaves_out(tmp_path: Path) -> None:
     found, problems = check(tmp_path, "sample,section\nA1,a1\n", n_domains=5)
     assert problems == []
-    rest = {"image": "", "labels": "", "n_domains": 5, "problem": "", "group": "", "bin_um": ""}
+    rest = {"image": "", "labels": "", "n_domains": 5, "problem": "", "group": "", "bin_um": "", "library": ""}
     assert found == [{"id": "A1", "section": "/data/a1"} | rest]
 
 

@@ -1,0 +1,153 @@
+"""Sections that went through other hands: spreadsheets, R, Seurat, exports of other tools."""
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy.io import mmread, mmwrite
+from tests.support.space_ranger import MATRIX, SCALE
+
+from efnst.errors import EfnstError
+from efnst.inputs.positions import POSITION_COLUMNS, read_positions
+from efnst.inputs.section import load_section
+from efnst.simulation.feature_matrix import read_matrix, write_matrix
+from efnst.simulation.forms import to_anndata
+
+SEURAT = ["barcodes", "tissue", "row", "col", "imagerow", "imagecol"]
+WAYS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    "semicolons and decimal commas": lambda table, path: table.to_csv(path, sep=";", decimal=",", index=False),
+    "tabs": lambda table, path: table.to_csv(path, sep="\t", index=False),
+    "numbered rows": lambda table, path: table.to_csv(path),
+    "write.csv of a data.frame by barcode": lambda table, path: table.set_index("barcode").to_csv(path, index_label=""),
+    "names of Seurat": lambda table, path: table.set_axis(SEURAT, axis=1).to_csv(path, index=False),
+    "TRUE and FALSE": lambda table, path: table.assign(in_tissue=table["in_tissue"] == 1).to_csv(path, index=False),
+    "write.table": lambda table, path: path.write_text(
+        ",".join(f'"{name}"' for name in POSITION_COLUMNS[1:]) + "\n" + table.to_csv(index=False, header=False)
+    ),
+    "parquet by barcode": lambda table, path: table.set_index("barcode").to_parquet(path),
+}
+
+
+@pytest.fixture
+def outs(simulated_folder: Callable[[int], Path], tmp_path: Path) -> Path:
+    """A copy of a simulated section, to be changed."""
+    return shutil.copytree(simulated_folder(1) / "outs", tmp_path / "outs")
+
+
+@pytest.fixture
+def data(simulated_folder: Callable[[int], Path]) -> AnnData:
+    data = to_anndata(simulated_folder(1) / "outs")
+    data.var_names_make_unique()
+    return data
+
+
+def positions_file(outs: Path) -> Path:
+    return next((outs / "spatial").glob("tissue_positions*"))
+
+
+def read(path: Path, image: str = "") -> tuple[AnnData, list[str]]:
+    section, _, warnings = load_section("S1", path, image, "")
+    return section, warnings
+
+
+def read_data(data: AnnData, folder: Path, image: str = "") -> tuple[AnnData, list[str]]:
+    data.write_h5ad(folder / "s.h5ad")
+    return read(folder / "s.h5ad", image)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_positions_written_by_spreadsheets_and_r(way: str, outs: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(positions_file(outs))
+    table["pxl_row_in_fullres"] += 0.5
+    path = tmp_path / ("positions.parquet" if "parquet" in way else "positions.csv")
+    WAYS[way](table, path)
+    found, _ = read_positions(path)
+    pd.testing.assert_frame_equal(found, table.set_index("barcode"), check_dtype=False)
+
+
+def test_positions_in_utf16_are_named(outs: Path) -> None:
+    pd.read_csv(positions_file(outs)).to_csv(positions_file(outs), index=False, encoding="utf-16")
+    with pytest.raises(EfnstError, match=r"Expected UTF-8 text in tissue_positions\.csv, found UTF-16"):
+        read(outs)
+
+
+@pytest.mark.parametrize("shift", [0, 300])
+def test_two_files_of_positions(shift: int, outs: Path) -> None:
+    table = pd.read_csv(positions_file(outs))
+    table[POSITION_COLUMNS[4:]] += shift
+    table.to_csv(outs / "spatial" / "tissue_positions_list.csv", index=False, header=False)
+    said = [
+        "tissue_positions.csv was read; tissue_positions_list.csv beside it has other positions: remove the wrong one."
+    ]
+    assert read(outs)[1] == (said if shift else [])
+
+
+@pytest.mark.parametrize("wrap", [str, lambda value: [value]], ids=["in quotes", "jsonlite"])
+def test_scale_factors_written_by_r(wrap: Callable[[float], object], outs: Path) -> None:
+    expected, _ = read(outs)
+    factors = json.loads((outs / SCALE).read_text())
+    (outs / SCALE).write_text(json.dumps({name: wrap(value) for name, value in factors.items()}))
+    section, warnings = read(outs)
+    assert warnings == [] and section.uns["section"] == expected.uns["section"]
+
+
+@pytest.mark.parametrize("change", [lambda code: code[:-2], lambda code: f"S1_{code}"], ids=["no suffix", "prefix"])
+def test_barcodes_with_other_affixes_are_matched_by_their_sequence(change: Callable[[str], str], outs: Path) -> None:
+    expected, _ = read(outs)
+    table = pd.read_csv(positions_file(outs))
+    table["barcode"] = table["barcode"].map(change)
+    table.to_csv(positions_file(outs), index=False)
+    section, (warning,) = read(outs)
+    assert "barcodes of the positions are written otherwise" in warning
+    assert list(section.obs_names) == list(expected.obs_names)
+    assert np.array_equal(section.obsm["spatial"], expected.obsm["spatial"])
+
+
+def test_a_transposed_matrix_is_named(outs: Path) -> None:
+    matrix, _ = read_matrix(outs)
+    (outs / MATRIX).unlink()
+    write_matrix(matrix, outs, "mtx")
+    path = outs / "filtered_feature_bc_matrix" / "matrix.mtx.gz"
+    with gzip.open(path) as file:
+        counts = mmread(file).T.astype(int)
+    with gzip.open(path, "wb") as file:
+        mmwrite(file, counts)
+    with pytest.raises(EfnstError, match=r"Expected genes × spots in matrix\.mtx\.gz, found spots × genes"):
+        read(outs)
+
+
+def test_positions_under_the_name_of_other_tools(data: AnnData, tmp_path: Path) -> None:
+    expected = data.obsm.pop("spatial")
+    data.obsm["X_spatial"] = expected
+    section, warnings = read_data(data, tmp_path)
+    assert warnings == [] and np.array_equal(section.obsm["spatial"], expected)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.125], ids=["µm", "hires px"])
+def test_positions_in_other_units_than_the_image_are_refused(scale: float, data: AnnData, tmp_path: Path) -> None:
+    data.obsm["spatial"] = data.obsm["spatial"] * scale
+    with pytest.raises(EfnstError, match=rf"found spots off the tissue .* to be {1 / scale:.2g} times as large"):
+        read_data(data, tmp_path)
+    section, (warning,) = read_data(data, tmp_path, "none")
+    assert "spot_diameter_fullres" in warning and section.uns["section"]["grid"] == "hexagonal"
+
+
+def test_normalised_and_rounded_values_are_a_warning(data: AnnData, tmp_path: Path) -> None:
+    counts = data.X.toarray()
+    data.X = np.rint(counts / counts.sum(axis=1, keepdims=True) * 10_000)
+    _, (warning,) = read_data(data, tmp_path)
+    assert "nearly the same sum of counts (" in warning
+
+
+def test_an_image_with_its_channels_first(data: AnnData, tmp_path: Path) -> None:
+    expected, _ = read_data(data, tmp_path)
+    (library,) = data.uns["spatial"].values()
+    library["images"]["hires"] = np.moveaxis(library["images"]["hires"], 2, 0).copy()
+    section, warnings = read_data(data, tmp_path)
+    assert warnings == [] and section.uns["section"]["image"] == expected.uns["section"]["image"]
