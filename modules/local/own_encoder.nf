@@ -1,0 +1,20 @@
+// Of an encoder of one's own: what its declaration says to Nextflow. The programs read it in full, and refuse what does
+// not fit; here it is only searched, since a reader of JSON could be broken by it.
+
+// The files beside an encoder that may hold its weights: those that the declaration names, else those usually called so.
+def weightsBeside(encoder, declaration) {
+    def external = (textOf(declaration) =~ /"external"\s*:\s*\{([^}]*)\}/).collect { match -> match[1] }.join(',')
+    def named = (external =~ /"([A-Za-z0-9][A-Za-z0-9._-]*)"\s*:/).collect { match -> match[1] }
+    def names = named ?: ['.data', '_data'].collect { ending -> "${encoder.name}${ending}".toString() }
+    return names.collect { name -> encoder.resolveSibling(name) }.findAll { path -> path.exists() }
+}
+
+// The declaration where it says at which scale the encoder works, so that patches are cut anew only for such a one.
+def scaled(declaration) {
+    return textOf(declaration) =~ /"um_per_px"\s*:/ ? declaration : []
+}
+
+// The text of a file, without that of one which is too large to declare anything.
+def textOf(path) {
+    return path.size() < 1000000 ? path.text : ''
+}
