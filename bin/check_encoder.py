@@ -19,11 +19,11 @@ def main(
     import tempfile
 
     from efnst.encoder.cache import sha256
+    from efnst.encoder.cost import cost_in_words
     from efnst.encoder.declaration import described, read_declaration
     from efnst.encoder.device import open_encoder
     from efnst.encoder.external import refuse_exchanged
     from efnst.encoder.features import seconds_per_patch
-    from efnst.encoder.cost import cost_in_words
     from efnst.encoder.own import export_in_time, own_files
 
     declared = read_declaration(encoder.with_suffix(".json"), encoder)

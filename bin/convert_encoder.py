@@ -25,11 +25,15 @@ def main(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Compute in fp16, for a GPU; half the size.")] = False,
     name: Annotated[str | None, typer.Option(help="Name of the encoder in reports.")] = None,
-    input_px: Annotated[int | None, typer.Option("--input_px", help="Width of the images that it takes.", min=8)] = None,
+    input_px: Annotated[
+        int | None, typer.Option("--input_px", help="Width of the images that it takes.", min=8)
+    ] = None,
     um_per_px: Annotated[
         float | None, typer.Option("--um_per_px", help="Scale that it was trained at; decides the window.", min=0.01)
     ] = None,
-    mean: Annotated[str | None, typer.Option(help="Subtracted from colours of 0 to 1: three numbers and commas.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Subtracted from colours of 0 to 1: three numbers and commas.")
+    ] = None,
     std: Annotated[str | None, typer.Option(help="Divides what is left: three numbers and commas.")] = None,
     pooling: Annotated[
         Literal["class", "mean", "both", "network"] | None,

@@ -77,7 +77,7 @@ def _own_encoder(
     refuse_exchanged(encoder_onnx.name, declared, digests)
     source = {"file": encoder_onnx.name, "sha256": digests.pop(encoder_onnx.name)}
     known = {"encoder": declared.name, "declaration": declared.plain()}
-    known["weights"] = source | {"data_sha256": digest for digest in digests.values()}
+    known["weights"] = source | ({"data_sha256": digests.popitem()[1]} if digests else {})
 
     def write(path: Path) -> dict:
         n_features = export_in_time(encoder_onnx, declared, path, threads)

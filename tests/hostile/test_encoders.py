@@ -120,7 +120,7 @@ def test_weights_that_lie_elsewhere_are_not_read(place: str, location: str, entr
         path = model([POOL, add], tmp_path / "theirs.onnx", initializer=[weights])
     else:
         path = model([POOL, constant, add], tmp_path / "theirs.onnx")
-    with pytest.raises(EfnstError, match="with the weights inside, .* found: weights in another file"):
+    with pytest.raises(EfnstError, match=r"with the weights inside, .* found: weights in another file"):
         export_own_encoder(path, DECLARED, tmp_path / "encoder.onnx")
     assert not (tmp_path / "encoder.onnx").exists()
 

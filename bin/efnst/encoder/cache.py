@@ -76,7 +76,7 @@ def _is_intact(entry: Path) -> bool:
     """Whether the files of `entry` are those that were written."""
     try:
         digests = read_json(entry / DIGESTS)
-        return NEEDED <= digests.keys() and digests == {name: sha256(entry / name) for name in digests}
+        return digests.keys() >= NEEDED and digests == {name: sha256(entry / name) for name in digests}
     except (AttributeError, OSError, ValueError):
         return False
 

@@ -2,11 +2,17 @@
 
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper
+
+from efnst.encoder.external import put_aside
+from efnst.errors import reading
+from efnst.program.memory import bounded_memory
+from efnst.records.encoder import EncoderDeclaration
 
 SIDE = 1024  # of the square matrices whose product measures a device
 ROUNDS = 5
@@ -66,6 +72,26 @@ def _seconds(session: onnxruntime.InferenceSession, given: dict[str, np.ndarray]
     start = time.perf_counter()
     session.run(None, given)
     return time.perf_counter() - start
+
+
+def cost_of_run(encoder: Path, declared: EncoderDeclaration, n_patches: int, threads: int) -> str:
+    """What `n_patches` would cost on this device with an encoder of the user's own, as one line.
+
+    The speed is that of a matrix product, which no encoder exceeds.
+    """
+    per_patch = declared.multiply_adds
+    if per_patch is None:
+        with bounded_memory(encoder), reading(encoder):
+            model = onnx.load(encoder, load_external_data=False)
+        put_aside(model)
+        per_patch = multiply_adds(model)
+    if per_patch is None:
+        return f"{n_patches:,} patches; what {declared.name} computes for one is not known"
+    gpu = "CUDAExecutionProvider"
+    on_gpu = gpu in onnxruntime.get_available_providers()
+    speed = measured_speed(gpu if on_gpu else "CPUExecutionProvider", threads)
+    place = "a GPU" if on_gpu else f"{threads} CPU threads"
+    return f"at least, {cost_in_words(n_patches, per_patch, n_patches * per_patch / speed, place)}"
 
 
 def in_words(seconds: float) -> str:

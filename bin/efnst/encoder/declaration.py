@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from efnst.errors import EfnstError
 from efnst.program.documents import document_text, load_json
-from efnst.records.encoder import EncoderDeclaration
+from efnst.records.encoder import EncoderDeclaration, licence_text
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -96,10 +96,9 @@ def refuse_precision(declared: EncoderDeclaration, precision: str, is_one_file: 
 
 def described(declared: EncoderDeclaration) -> dict[str, str]:
     """What a declaration says, as lines for people: what it is about, and the text."""
-    commercial = {True: ", commercial use allowed", False: ", no commercial use", None: ""}[declared.commercial]
     lines = {
         "encoder": declared.name,
-        "licence": f"{declared.licence or 'not declared'}{commercial}",
+        "licence": licence_text(declared) or "not declared",
         "source": declared.source or "not declared",
         "input": f"{declared.input_px} px, {declared.layout}, mean {declared.mean}, sd {declared.std}",
         "window": "190 µm, or as --patch_um says: it declares no scale",

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import Message
 from onnx import TensorProto, helper
-from onnx.external_data_helper import ExternalDataInfo, set_external_data, uses_external_data
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from efnst.errors import EfnstError, require_ordinary
 from efnst.records.encoder import EncoderDeclaration
@@ -48,7 +48,7 @@ def external_file(model: onnx.ModelProto, known: list[Path]) -> Path | None:
     Raises ElsewhereError where they are in any other, or do not fill it.
     """
     tensors = external_tensors(model)
-    if any(uses_external_data(each) for each in _others(model)):
+    if sum(isinstance(each, TensorProto) and uses_external_data(each) for each in _messages(model)) != len(tensors):
         raise ElsewhereError("weights in another file that are no initializers of the graph")
     if not tensors:
         return None
@@ -64,12 +64,6 @@ def external_file(model: onnx.ModelProto, known: list[Path]) -> Path | None:
 def external_tensors(model: onnx.ModelProto) -> list[TensorProto]:
     """The initializers of a graph that lie in another file."""
     return [tensor for tensor in model.graph.initializer if uses_external_data(tensor)]
-
-
-def _others(model: onnx.ModelProto) -> Iterator[TensorProto]:
-    """All other tensors of a model: of attributes, sparse ones, those of graphs within graphs and of functions."""
-    own = {id(tensor) for tensor in model.graph.initializer}
-    return (each for each in _messages(model) if isinstance(each, TensorProto) and id(each) not in own)
 
 
 def _messages(message: Message) -> Iterator[Message]:
@@ -189,4 +183,7 @@ def _append(tensor: TensorProto, folder: Path, data: BinaryIO, graph: str) -> No
         while left:
             data.write(part.read(min(left, BLOCK)))
             left -= min(left, BLOCK)
-    set_external_data(tensor, data_name(graph), start, data.tell() - start)
+    place = {"location": data_name(graph), "offset": start, "length": data.tell() - start}
+    del tensor.external_data[:]
+    for key, value in place.items():
+        tensor.external_data.add(key=key, value=str(value))

@@ -85,9 +85,7 @@ def _refuse_archives(path: Path) -> None:
         raise _misfit(path, "ONNX", "an archive of PyTorch, which may run code; if you trust it, convert it")
 
 
-def _export_onnx(
-    path: Path, declared: EncoderDeclaration, preparation: PatchPreparation, target: Path
-) -> Path | None:
+def _export_onnx(path: Path, declared: EncoderDeclaration, preparation: PatchPreparation, target: Path) -> Path | None:
     """Write the ONNX graph in `path` behind its preparation to `target`; return the file that holds its weights."""
     model, aside, data = _read_onnx(path, declared)
     facts = {PRECISION: declared.precision or "fp32", MULTIPLY_ADDS: str(multiply_adds(model) or "")}
@@ -109,9 +107,7 @@ def _export_onnx(
     return data
 
 
-def _read_onnx(
-    path: Path, declared: EncoderDeclaration
-) -> tuple[onnx.ModelProto, list[TensorProto], Path | None]:
+def _read_onnx(path: Path, declared: EncoderDeclaration) -> tuple[onnx.ModelProto, list[TensorProto], Path | None]:
     """The ONNX model in `path`, with the one input and the one output that are declared.
 
     Beside it the weights that are in another file, which `put_aside` made inputs of, and that file.
@@ -192,6 +188,5 @@ def _opset(model: onnx.ModelProto) -> int:
 def _misfit(path: Path, expected: str, found: object) -> EfnstError:
     """The error for an encoder `path` that is not what was `expected`."""
     return EfnstError(
-        f"Expected `{path.name}` to be {expected}; found: {' '.join(str(found).split())[-300:]}. "
-        "See docs/encoders.md."
+        f"Expected `{path.name}` to be {expected}; found: {' '.join(str(found).split())[-300:]}. See docs/encoders.md."
     )

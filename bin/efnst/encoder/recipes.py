@@ -56,7 +56,8 @@ def _read(path: Path) -> Recipe:
     try:
         return Recipe.model_validate(load_yaml(document_text(path), yaml.SafeLoader))
     except (ValidationError, yaml.YAMLError) as error:
-        raise EfnstError(f"Expected `{path.name}` to be the recipe of an encoder, found: {error}.") from error
+        found = " ".join(str(error).split())
+        raise EfnstError(f"Expected `{path.name}` to be the recipe of an encoder, found: {found}.") from error
 
 
 def recipe_named(recipes: dict[str, Recipe], name: str) -> Recipe:

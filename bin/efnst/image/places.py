@@ -37,6 +37,12 @@ def places_of_patches(barcodes: np.ndarray, positions: np.ndarray, facts: dict) 
     return Places(barcodes, positions, None)
 
 
+def places_about(facts: dict, n_spots: int) -> int:
+    """About how many places a section's spots or bins have patches at; `facts`: uns["section"]."""
+    bin_um = facts["bin_um"] if isinstance(facts["bin_um"], int | float) else 0
+    return -(-n_spots * int(bin_um) ** 2 // LATTICE_UM**2) if 0 < bin_um < LATTICE_UM else n_spots
+
+
 def with_ring(places: Places, widest_um: float, um_per_px: float) -> Places:
     """The places with six more around each of them, so far out that all patches together are as wide as `SPOT_UM`.
 

@@ -65,6 +65,13 @@ class EncoderDeclaration(Record):
     external: External | None = about("SHA-256 of each file beside the graph that holds weights", optional=True)
 
 
+def licence_text(declared: EncoderDeclaration | None) -> str:
+    """The licence of an encoder and what it says of commercial use, in words; empty where nothing is declared."""
+    uses = {True: "commercial use allowed", False: "no commercial use"}
+    parts = [declared.licence, uses.get(declared.commercial)] if declared else []
+    return ", ".join(part for part in parts if part)
+
+
 class EncoderRecord(Record):
     """How an encoder was exported."""
 

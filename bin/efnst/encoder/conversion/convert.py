@@ -123,7 +123,7 @@ def _figures(path: Path, half: bool, expected: np.ndarray, parity: Parity) -> di
 
 
 def probes(px: int, mean: list[float], std: list[float]) -> Tensor:
-    """`N_PROBES` images float32 [n, 3, px, px] of random colours in squares from fine to coarse, as a network takes them."""
+    """`N_PROBES` images, as a network takes them, float32 [n, 3, px, px]: random colours in squares, fine to coarse."""
     random = np.random.default_rng(0)
     prepare = PatchPreparation(px, mean, std)
     images = []

@@ -1,4 +1,4 @@
-"""Networks as PyTorch has them: an architecture of timm with weights, or a TorchScript file; images in, features out."""
+"""Networks of PyTorch: an architecture of timm with weights, or a TorchScript file; images in, features out."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -92,7 +92,7 @@ def of_torchscript(file: Path, pooling: str | None, input_px: int | None) -> Net
 def _pooled(network: nn.Module, pooling: str, n_prefix: int, facts: dict) -> Network:
     """The network with its pooling, ready for inference."""
     if pooling != "network" and n_prefix == 0:
-        raise EfnstError(f"Expected a network with a class token for --pooling {pooling}, found {facts['name']} without.")
+        raise EfnstError(f"Expected a network with a class token for --pooling {pooling}, found that it has none.")
     return Network(Pooled(network, pooling, n_prefix).eval(), facts | {"pooling": pooling})
 
 
@@ -101,8 +101,8 @@ def _timm(architecture: str, arguments: dict) -> nn.Module:
     import timm
 
     if not timm.is_model(architecture):
-        near = timm.list_models(f"*{architecture.split('.')[0][:12]}*")[:5]
-        raise EfnstError(f"Expected an architecture of timm, found `{architecture}`. Similar: {', '.join(near) or 'none'}.")
+        near = ", ".join(timm.list_models(f"*{architecture.split('.')[0][:12]}*")[:5]) or "none"
+        raise EfnstError(f"Expected an architecture of timm, found `{architecture}`. Similar: {near}.")
     layers = {"mlp_layer": timm.layers, "act_layer": nn}  # arguments that name a class
     given = {key: getattr(layers[key], value) if key in layers else value for key, value in arguments.items()}
     torch.manual_seed(0)

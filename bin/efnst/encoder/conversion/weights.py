@@ -52,7 +52,7 @@ def from_hub(repository: str) -> list[Path]:
         except EntryNotFoundError:
             continue
         except GatedRepoError as error:
-            raise _not_had(repository, "that its authors have not let you have them (ask on its page; log in)") from error
+            raise _not_had(repository, "no leave of its authors (ask on its page, and log in)") from error
         except Exception as error:  # the client raises types of several libraries
             raise _not_had(repository, f"{type(error).__name__}: {str(error)[:200]}") from error
     raise _not_had(repository, f"neither of {', '.join(ON_THE_HUB)}")
