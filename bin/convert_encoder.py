@@ -2,12 +2,15 @@
 """Make an ONNX graph and its declaration of a network of PyTorch: `./efnst encoder export`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from efnst.program.arguments import Threads
 from efnst.program.cli import run
+
+if TYPE_CHECKING:
+    from efnst.encoder.conversion.network import Network
 
 RECIPES = Path(__file__).resolve().parent.parent / "assets" / "encoders"
 TIMM, TORCHSCRIPT = "timm:", "torchscript:"
@@ -51,22 +54,26 @@ def main(
     Both files are what `./efnst run --encoder_onnx` takes.
     """
     from efnst.encoder.conversion.convert import convert, facts_given
-    from efnst.encoder.conversion.network import of_recipe, of_timm, of_torchscript
-    from efnst.encoder.recipes import read_recipes, recipe_named
     from efnst.program.cli import log
 
-    if network.startswith(TORCHSCRIPT):
-        found = of_torchscript(Path(network.removeprefix(TORCHSCRIPT)), pooling, input_px)
-    elif network.startswith(TIMM):
-        found = of_timm(network.removeprefix(TIMM), weights, untrained, pooling, input_px)
-    else:
-        found = of_recipe(recipe_named(read_recipes(RECIPES), network), weights, untrained, pooling)
+    found = _network(network, weights, untrained, pooling, input_px)
     given = facts_given(name=name, um_per_px=um_per_px, mean=mean, std=std, licence=licence, commercial=commercial)
     found = found.with_facts(given | ({"source": "random weights"} if untrained else {}))
     path = output or Path(found.facts["name"].lower().replace("-", "_").replace(".", "_") + ".onnx")
     declared = convert(found, path, half, threads)
     log.info("%s: %d features, least cosine to PyTorch %.6f", path, declared.n_features, declared.parity.least_cosine)
-    log.info("./efnst encoder check %s shows its declaration; ./efnst run … --encoder_onnx %s uses it", path, path)
+
+
+def _network(name: str, weights: Path | None, untrained: bool, pooling: str | None, input_px: int | None) -> "Network":
+    """The network that a user names."""
+    from efnst.encoder.conversion.network import of_recipe, of_timm, of_torchscript
+    from efnst.encoder.recipes import read_recipes, recipe_named
+
+    if name.startswith(TORCHSCRIPT):
+        return of_torchscript(Path(name.removeprefix(TORCHSCRIPT)), pooling, input_px)
+    if name.startswith(TIMM):
+        return of_timm(name.removeprefix(TIMM), weights, untrained, pooling, input_px)
+    return of_recipe(recipe_named(read_recipes(RECIPES), name), weights, untrained, pooling)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,7 @@ def main(
 ) -> None:
     """Cut a square patch of the H&E image around each spot into one file for the section.
 
-    Units of bins or cells lie closer than a patch is wide: patches are then cut on a lattice, every 56 µm, and what
-    they show is interpolated at the units.
+    Units of bins or cells lie closer than a patch is wide: patches are then cut on a lattice and interpolated at the units.
     """
     import numpy as np
 
@@ -52,23 +51,19 @@ def main(
     picture = _picture(section, chosen, source, image)
     scale = float(chosen["scale"])
     um_per_px = float(spots.uns[SECTION]["um_per_px"]) / scale
-    sizes = _widths(options.patch_um, declaration, um_per_px)
-    windows = [window_of(size, um_per_px) for size in sizes]
+    windows = [window_of(size, um_per_px) for size in _widths(options.patch_um, declaration, um_per_px)]
     places = places_of_patches(spots.obs_names.to_numpy(), np.asarray(spots.obsm[SPATIAL]), plain(spots.uns[SECTION]))
-    n_places = len(places.positions)
     if options.patches_per_spot > 1:
-        places = with_ring(places, max(sizes), float(spots.uns[SECTION]["um_per_px"]))
+        places = with_ring(places, windows[-1].patch_um, float(spots.uns[SECTION]["um_per_px"]))
     figures = write_patches(outdir / "patches.h5", picture, places, scale, windows, um_per_px)
-    record = {"sample": sample, "source": chosen["source"], "um_per_px": um_per_px}
-    record |= summarise_patches(figures, windows) | {"patches_per_spot": places.n_each, "ring_um": places.ring_um}
+    record = {"sample": sample, "source": chosen["source"], "um_per_px": um_per_px, "ring_um": places.ring_um}
+    record |= summarise_patches(figures, windows, places.n_each)
     record["stain"], warnings = stain_statistics(figures["tissue_px"])
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] += warnings + [finding["text"] for finding in record["qc_findings"]]
     write_record(outdir / "image_qc.json", ImageQc(**record))
-    log.info(
-        "%s: %d × %d patches from the %s image, %.3g µm per px",
-        *(sample, n_places, places.n_each, chosen["source"], um_per_px),
-    )
+    n_patches = len(places.positions)
+    log.info("%s: %d patches from the %s image, %.3g µm per px", sample, n_patches, chosen["source"], um_per_px)
 
 
 def _widths(patch_um: str | None, declaration: Path | None, um_per_px: float) -> list[float]:

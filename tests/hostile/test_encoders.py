@@ -245,6 +245,15 @@ def test_files_staged_as_links_are_those_of_the_folder_they_lead_to(tmp_path: Pa
     assert export_own_encoder(tmp_path / "task" / "theirs.onnx", DECLARED, tmp_path / "encoder.onnx") == 3
 
 
+def test_weights_are_not_lost_where_a_graph_is_exported_over_them(tmp_path: Path) -> None:
+    path = beside(tmp_path, "encoder.onnx.data", length="12")
+    (tmp_path / "encoder.onnx.data").write_bytes(FIVE[:3].tobytes())
+    declared = DECLARED.changed(external={"encoder.onnx.data": "0" * 64})
+    with pytest.raises(EfnstError, match="Expected another --outdir"):
+        export_own_encoder(path, declared, tmp_path / "encoder.onnx")
+    assert (tmp_path / "encoder.onnx.data").read_bytes() == FIVE[:3].tobytes()
+
+
 def test_weights_that_lie_on_each_other_are_refused(tmp_path: Path) -> None:
     """A small file could otherwise stand for any memory."""
     first, second = elsewhere("theirs.onnx.data", length="12"), elsewhere("theirs.onnx.data", length="12")

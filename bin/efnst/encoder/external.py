@@ -35,11 +35,11 @@ def data_files(graph: Path, names: list[str]) -> list[Path]:
 
     Raises ElsewhereError where one of them is not in the same folder, links followed, or is no ordinary file.
     """
-    files = [_beside(graph, name) for name in names or [graph.name + ending for ending in ENDINGS]]
-    missing = [file.name for file in files if names and not file.is_file()]
-    if missing:
-        raise ElsewhereError(f"weights in another file, `{missing[0]}`, which is not beside it")
-    return [file for file in files if file.is_file()]
+    files = [graph.parent / name for name in names or [graph.name + ending for ending in ENDINGS]]
+    found = [_checked(file, graph) for file in files if os.path.lexists(file)]
+    if names and len(found) < len(names):
+        raise ElsewhereError(f"weights in another file, `{names[0]}`, which is not beside it")
+    return found
 
 
 def external_file(model: onnx.ModelProto, known: list[Path]) -> Path | None:
@@ -52,7 +52,7 @@ def external_file(model: onnx.ModelProto, known: list[Path]) -> Path | None:
         raise ElsewhereError("weights in another file that are no initializers of the graph")
     if not tensors:
         return None
-    names = {ExternalDataInfo(tensor).location for tensor in tensors}
+    names = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
     file = next((file for file in known if names == {file.name}), None)
     if file is None:
         named = ", ".join(f"`{name[:100]}`" for name in sorted(names)[:3])
@@ -75,9 +75,8 @@ def _messages(message: Message) -> Iterator[Message]:
                 yield from _messages(inner)
 
 
-def _beside(graph: Path, name: str) -> Path:
-    """The file `name`, a bare name, in the folder of `graph`."""
-    file = graph.parent / name
+def _checked(file: Path, graph: Path) -> Path:
+    """The `file`, which lies in the folder of `graph` and nowhere else."""
     if file.resolve().parent != graph.resolve().parent:
         raise ElsewhereError("weights in another file, a link that leads out of the graph's folder")
     require_ordinary(file)
@@ -137,6 +136,8 @@ def put_back(model: onnx.ModelProto, aside: list[TensorProto], prefix: str, loca
 
 def copy_data(source: Path, target: Path) -> None:
     """Put the weights' file where an exported graph expects it, without reading it into memory."""
+    if target.exists() and target.samefile(source):
+        raise EfnstError(f"Expected another --outdir: `{target}` is one of the inputs and would be overwritten.")
     target.unlink(missing_ok=True)
     shutil.copyfile(source, target)
 
@@ -144,11 +145,6 @@ def copy_data(source: Path, target: Path) -> None:
 def data_name(graph: str) -> str:
     """The name of the file that holds the weights of the graph of this name."""
     return f"{graph}.data"
-
-
-def beside(graph: Path) -> list[Path]:
-    """An exported graph and, where there is one, the file with its weights."""
-    return [graph, *(path for path in [graph.with_name(data_name(graph.name))] if path.exists())]
 
 
 def refuse_exchanged(graph: str, declared: EncoderDeclaration, found: dict[str, str]) -> None:

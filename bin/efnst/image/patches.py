@@ -226,8 +226,8 @@ def patch_sizes(text: str) -> list[float]:
     return sizes
 
 
-def summarise_patches(figures: dict, windows: list[Window]) -> dict:
-    """The entries of image_qc.json about the patches; `figures` are those of `write_patches`."""
+def summarise_patches(figures: dict, windows: list[Window], n_each: int = 1) -> dict:
+    """The entries of image_qc.json about the patches, `n_each` a spot; `figures` are those of `write_patches`."""
     fraction = figures["tissue_fraction"]
     n_background = int((fraction < LEAST_TISSUE).sum())
     warnings = []
@@ -246,7 +246,8 @@ def summarise_patches(figures: dict, windows: list[Window]) -> dict:
         "patches": [{"patch_um": w.patch_um, "window_px": w.window_px, "stored_px": w.stored_px} for w in windows],
         "tissue_fraction": _quartiles(fraction),
         "laplacian_variance": _quartiles(figures["laplacian_variance"]),
-        "n_spots_at_border": int(figures["at_border"].sum()),
+        "patches_per_spot": n_each,
+        "n_spots_at_border": int(figures["at_border"].reshape(-1, n_each).any(1).sum()),
         "n_background_patches": n_background,
         "warnings": warnings,
     }

@@ -12,14 +12,14 @@ Layout = Literal["NCHW", "NHWC"]
 Pooling = Literal["class", "mean", "both", "network"]
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]  # also of a file
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$", max_length=200)]
-InputPx = Annotated[int, Field(ge=8, le=LARGEST_INPUT_PX)]
+InputPx = Annotated[int, Field(ge=8, le=LARGEST_INPUT_PX, examples=[224])]
 Count = Annotated[int, Field(ge=1, le=10**15)]
 Three = Field(min_length=3, max_length=3)
 Colours = Annotated[list[Annotated[float, Field(ge=-1000, le=1000)]], Three]
 Deviations = Annotated[list[Annotated[float, Field(gt=0, le=1000)]], Three]
 Scale = Annotated[float, Field(ge=0.01, le=100)]
 Scales = Annotated[list[Scale], Field(min_length=2, max_length=2)]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["0" * 64])]
 External = Annotated[dict[Name, Sha256], Field(max_length=1)]
 
 

@@ -146,12 +146,18 @@ def _write(module: nn.Module, image_shape: tuple[int, int, int], path: Path) -> 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         parts = Path(folder, path.name)
         try:
-            images_to_onnx(module, image_shape, parts)
+            images_to_onnx(_traced(module, image_shape), image_shape, parts)
         except Exception as error:  # PyTorch raises many types for what it cannot export
             raise EfnstError(
                 f"Expected a network that PyTorch can export to ONNX, found: {' '.join(str(error).split())[:300]}."
             ) from error
         gather(parts, path)
+
+
+def _traced(module: nn.Module, image_shape: tuple[int, int, int]) -> nn.Module:
+    """What PyTorch exports of `module`: where it holds TorchScript, that has to be all of it."""
+    is_scripted = any(isinstance(each, torch.jit.ScriptModule) for each in module.modules())
+    return torch.jit.trace(module, torch.rand(2, *image_shape)) if is_scripted else module
 
 
 def measured_parity(path: Path, images: Tensor, expected: np.ndarray, threads: int) -> Parity:

@@ -37,13 +37,12 @@ class Pooled(nn.Module):
     def __init__(self, network: nn.Module, pooling: str, n_prefix: int) -> None:
         super().__init__()
         self.network, self.pooling, self.n_prefix = network, pooling, n_prefix
-        self.takes_tokens = getattr(network, "forward_features", network)
 
     def forward(self, images: Tensor) -> Tensor:
         """Features [n, n_features] of `images`."""
         if self.pooling == "network":
             return self.network(images)
-        tokens = self.takes_tokens(images)
+        tokens = getattr(self.network, "forward_features", self.network)(images)
         kinds = {"class": tokens[:, 0], "mean": tokens[:, self.n_prefix :].mean(1)}
         return torch.cat(list(kinds.values()), 1) if self.pooling == "both" else kinds[self.pooling]
 
