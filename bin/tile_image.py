@@ -30,7 +30,7 @@ def main(
 ) -> None:
     """Cut a square patch of the H&E image around each spot into one file for the section.
 
-    Units of bins or cells lie closer than a patch is wide: patches are then cut on a lattice and interpolated at the units.
+    Units of bins or cells lie closer than a patch is wide: patches are then cut on a lattice, for the units between.
     """
     import numpy as np
 
