@@ -16,6 +16,7 @@ include { SECTION_REPORT } from './modules/local/section_report'
 include { TILE_IMAGE } from './modules/local/tile_image'
 include { folderDigest } from './modules/local/digests'
 include { fileProblem ; isLocal ; withoutSecrets } from './modules/local/addresses'
+include { scaled ; weightsBeside } from './modules/local/own_encoder'
 include { inputsOf ; overwritten } from './modules/local/outdir'
 include { pathProblems ; platformProblems ; secretProblems ; textProblems } from './modules/local/platform'
 include { advance ; startedProgress } from './modules/local/progress'
@@ -27,14 +28,14 @@ workflow DESCRIBE_PATCHES {
     take:
     sections // [meta, section, source, image] of the sections with an image
     encoder_weights // file with the weights of the encoder, or []
-    own_encoder // [file, declaration] of an encoder of one's own, or []
+    own_encoder // [file, declaration, file of weights…] of an encoder of one's own, or []
     qc_rules // file of the rules for pass, warn and fail
     quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
 
     main:
     EXPORT_ENCODER(sections.first().map { _first -> true }, encoder_weights, own_encoder)
-    TILE_IMAGE(sections, qc_rules)
+    TILE_IMAGE(sections, qc_rules, own_encoder ? scaled(own_encoder[1]) : [])
     if (normalise_stain) {
         FIT_STAIN(inOrder(TILE_IMAGE.out.qc.map { _meta, qc -> qc }).filter { all -> all.size() > 0 })
         stained = TILE_IMAGE.out.patches.join(TILE_IMAGE.out.qc).combine(FIT_STAIN.out.reference)
@@ -75,7 +76,7 @@ workflow FIND_DOMAINS {
     take:
     sections // [meta, files]: files = [source, bin_um, library, image, labels, use_image, n_domains], [] for what is not given
     encoder_weights // file with the weights of the encoder, or []
-    own_encoder // [file, declaration] of an encoder of one's own, or []
+    own_encoder // [file, declaration, file of weights…] of an encoder of one's own, or []
     qc_rules // file of the rules for pass, warn and fail
     quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
@@ -248,10 +249,11 @@ def besideResults(listed) {
     return problems ? error((['Inputs of this run would be overwritten:'] + problems).join('\n  ')) : listed
 }
 
-// The file of an encoder of one's own and, beside it, the JSON file that declares its input.
+// The file of an encoder of one's own and, beside it, the JSON file that declares its input and any files of weights.
 def withDeclaration(encoder) {
     def names = [encoder, encoder.replaceFirst(/\.[^.\/]+$/, '') + '.json']
-    return names.collect { name -> file(name, glob: false, checkIfExists: true) }
+    def found = names.collect { name -> file(name, glob: false, checkIfExists: true) }
+    return found + weightsBeside(found[0], found[1])
 }
 
 // What only Nextflow knows of this run, as JSON, for `efnst explain`.

@@ -31,7 +31,7 @@ from efnst.embedding.image_features import image_features
 from efnst.embedding.learn import learn_embeddings
 from efnst.embedding.options import EmbeddingOptions, NetworkOptions, TrainingOptions
 from efnst.embedding.training import choose_device
-from efnst.image.options import PatchOptions
+from efnst.image.places import SPOT_UM
 from efnst.names import BASELINES, DOMAIN
 from efnst.program.arrays import read_arrays
 from efnst.program.options import parameters_of
@@ -42,7 +42,7 @@ SIMULATED = ["sim_image=5", "sim_expression=5", "sim_space=5"]
 METHODS = (DOMAIN, *BASELINES)
 IGNORED = ("undetermined",)  # labels
 N_SEEDS = TrainingOptions().n_seeds  # trainings to a consensus
-PATCH_UM = PatchOptions().patch_um
+PATCH_UM = str(SPOT_UM)
 OF_IMAGES = {"image_fusion", "patch_um"}  # what variants change only where there is an image
 VARIANTS = {  # name: what differs from the defaults
     "default": {},

@@ -7,16 +7,22 @@ from typing import Annotated
 
 import typer
 
+from efnst.image.options import PatchOptions
 from efnst.inputs.options import SourceOptions
 from efnst.program.cli import run
 
 log = logging.getLogger("efnst")
+THREADS = 2  # of the step that encodes patches (conf/base.config)
 SCHEMA = Path(__file__).resolve().parent.parent / "assets" / "samplesheet_schema.json"
 
 
 def main(
     input: Annotated[Path, typer.Argument(help="Samplesheet (CSV, TSV or YAML).")],
+    encoder_onnx: Annotated[
+        Path | None, typer.Option("--encoder_onnx", help="An encoder of your own, whose cost is told.")
+    ] = None,
     options: SourceOptions = SourceOptions(),
+    patches: PatchOptions = PatchOptions(),
 ) -> None:
     """Check a samplesheet and open every file that it names: seconds for a cohort, and nothing is run.
 
@@ -37,6 +43,24 @@ def main(
     if checked.problems:
         raise EfnstError(problem_list(checked.problems, f"{input.name} and its files"))
     log.info("%s: %d sections, no problems", input.name, len(checked.sound))
+    if encoder_onnx:
+        _tell_cost(encoder_onnx, checked.n_places, patches)
+
+
+def _tell_cost(encoder: Path, n_places: int, patches: PatchOptions) -> None:
+    """Say what an encoder costs for patches at so many places, as EMBED_PATCHES would run it here."""
+    import os
+
+    from efnst.encoder.cost import cost_of_run
+    from efnst.encoder.declaration import read_declaration, refuse_windows
+    from efnst.image.patches import patch_sizes
+
+    declared = read_declaration(encoder.with_suffix(".json"), encoder)
+    widths = patch_sizes(patches.patch_um) if patches.patch_um else []
+    refuse_windows(declared, widths)
+    n_patches = n_places * patches.patches_per_spot * max(1, len(widths))
+    threads = min(THREADS, os.cpu_count() or 1)
+    log.info("%s: %s", declared.name, cost_of_run(encoder, declared, n_patches, threads))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def main(
     import numpy as np
 
     from efnst.encoder.device import open_encoder
-    from efnst.encoder.features import embed, features_record, patch_datasets
+    from efnst.encoder.features import covered_um, embed, features_record, patch_datasets
     from efnst.image.stain.normaliser import read_normaliser
     from efnst.inputs.hdf5 import opened
     from efnst.program.arrays import write_arrays
@@ -46,7 +46,7 @@ def main(
     with opened(patches) as file:
         barcodes = file[BARCODES.name].asstr()[:]
         loop = time.perf_counter()
-        patch_um = np.array([float(dataset.attrs["patch_um"]) for dataset in patch_datasets(file)])
+        patch_um = np.array([covered_um(dataset) for dataset in patch_datasets(file)])
         lattice = {array.name: file[array.name][:] for array in BETWEEN if array.name in file}
         embedded = embed(network, file, options.batch_size, normalise)
         seconds = time.perf_counter() - loop
@@ -56,8 +56,7 @@ def main(
     figures["stain_normalisation"] = options.stain_normalisation if normalise else "none"
     figures["seconds"] = round(time.perf_counter() - start, 3)
     write_record(outdir / "features.json", FeaturesRecord(sample=sample, **figures))
-    n_patches = len(embedded.features)
-    log.info("%s: %d patches embedded, %.0f per second", sample, n_patches, n_patches / seconds)
+    log.info("%s: %d patches embedded, %.3g per second", sample, embedded.n_patches, embedded.n_patches / seconds)
 
 
 if __name__ == "__main__":

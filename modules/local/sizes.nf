@@ -14,3 +14,10 @@ def countBytes(folder, bin_um) {
     def paths = places.collectMany { place -> matrices.collect { matrix -> folder.resolve(place + matrix) } }
     return paths.findAll { path -> path.exists() }.collect { path -> path.size() }.max() ?: 0
 }
+
+// Bytes that stand for the memory which running an encoder takes: that of small ones is what they compute, that of
+// large ones their weights. `files`: the graph and any file of its weights.
+def encoderBytes(files) {
+    def size = [files].flatten().sum { path -> path.size() }
+    return [size, 100000000].min() + size.intdiv(20)
+}

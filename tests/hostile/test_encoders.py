@@ -13,11 +13,14 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import efnst.encoder.own
-from efnst.encoder.own import Declaration, export_in_time, export_own_encoder, read_declaration
+from efnst.encoder.declaration import read_declaration
+from efnst.encoder.efficientnet import run_graph
+from efnst.encoder.own import export_in_time, export_own_encoder, own_files
 from efnst.errors import EfnstError
 from efnst.program.apart import NotAnsweredError, run_apart
+from efnst.records.encoder import EncoderDeclaration
 
-DECLARED = Declaration("theirs", 16)
+DECLARED = EncoderDeclaration(name="theirs", input_px=16, layout="NCHW", mean=[0, 0, 0], std=[1, 1, 1])
 FLOAT = TensorProto.FLOAT
 
 
@@ -117,7 +120,7 @@ def test_weights_that_lie_elsewhere_are_not_read(place: str, location: str, entr
         path = model([POOL, add], tmp_path / "theirs.onnx", initializer=[weights])
     else:
         path = model([POOL, constant, add], tmp_path / "theirs.onnx")
-    with pytest.raises(EfnstError, match="the weights inside; found: weights in another file"):
+    with pytest.raises(EfnstError, match=r"with the weights inside, .* found: weights in another file"):
         export_own_encoder(path, DECLARED, tmp_path / "encoder.onnx")
     assert not (tmp_path / "encoder.onnx").exists()
 
@@ -131,7 +134,7 @@ def test_graphs_without_end_or_measure_are_refused_in_time(
     build: Callable[[Path], Path], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(efnst.encoder.own, "SECONDS", 20)
-    with pytest.raises(EfnstError, match=rf"Expected `theirs\.onnx` to .*({found})"):
+    with pytest.raises(EfnstError, match=rf"Expected `?theirs\.onnx`? to .*({found})"):
         export_in_time(build(tmp_path / "theirs.onnx"), DECLARED, tmp_path / "encoder.onnx", 1)
 
 
@@ -171,6 +174,99 @@ def test_declarations_that_would_break_a_reader(text: str, tmp_path: Path) -> No
     with pytest.raises(EfnstError, match=r"theirs\.json") as caught:
         read_declaration(tmp_path / "theirs.json", tmp_path / "theirs.onnx")
     assert len(str(caught.value)) < 1000
+
+
+FIVE = np.arange(5, dtype=np.float32)
+
+
+def beside(folder: Path, name: str = "theirs.onnx.data", **entries: str) -> Path:
+    """A graph that adds three weights of the file `name`, which `entries` say the place of."""
+    weights = elsewhere(name, **entries)
+    add = helper.make_node("Add", ["pooled", "weights"], ["features"])
+    return model([POOL, add], folder / "theirs.onnx", initializer=[weights])
+
+
+def test_weights_beside_the_graph_are_taken(tmp_path: Path) -> None:
+    path = beside(tmp_path, offset="8", length="12")
+    (tmp_path / "theirs.onnx.data").write_bytes(FIVE.tobytes())
+    (tmp_path / "out").mkdir()
+    assert export_own_encoder(path, DECLARED, tmp_path / "out" / "encoder.onnx") == 3
+    white = np.full((1, 16, 16, 3), 255, np.uint8)
+    assert np.allclose(run_graph(tmp_path / "out" / "encoder.onnx", white), [[3, 4, 5]])
+
+
+def test_weights_beside_it_under_a_declared_name(tmp_path: Path) -> None:
+    path = beside(tmp_path, "mine.bin", length="12")
+    (tmp_path / "mine.bin").write_bytes(FIVE[:3].tobytes())
+    with pytest.raises(EfnstError, match="neither called as usual nor declared"):
+        export_own_encoder(path, DECLARED, tmp_path / "encoder.onnx")
+    declared = DECLARED.changed(external={"mine.bin": "0" * 64})
+    assert export_own_encoder(path, declared, tmp_path / "encoder.onnx") == 3
+
+
+@pytest.mark.parametrize(
+    ("entries", "n_bytes", "found"),
+    [
+        ({"offset": "12", "length": "12"}, 20, "lie at 12 of 20 bytes"),
+        ({"offset": "-8", "length": "12"}, 20, "form that is not known|of 12 bytes|where their shape"),
+        ({"length": "8"}, 20, "of 8 bytes where their shape has 12"),
+        ({"offset": "many", "length": "12"}, 20, "form that is not known"),
+        ({"length": "12"}, 1_000_000, "another file of 1000000 bytes that holds 12"),
+        ({"length": "12", "basepath": "/"}, 20, "form that is not known"),
+    ],
+)
+def test_weights_that_do_not_fill_their_file(entries: dict, n_bytes: int, found: str, tmp_path: Path) -> None:
+    path = beside(tmp_path, **entries)
+    (tmp_path / "theirs.onnx.data").write_bytes(bytes(n_bytes))
+    with pytest.raises(EfnstError, match=found):
+        export_own_encoder(path, DECLARED, tmp_path / "encoder.onnx")
+    assert not (tmp_path / "encoder.onnx").exists()
+
+
+def test_a_link_beside_the_graph_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (tmp_path / "secret").write_bytes(bytes(12))
+    path = beside(folder, length="12")
+    (folder / "theirs.onnx.data").symlink_to(tmp_path / "secret")
+    with pytest.raises(EfnstError, match="a link that leads out of the graph's folder"):
+        export_own_encoder(path, DECLARED, tmp_path / "encoder.onnx")
+    with pytest.raises(EfnstError, match="a link that leads out of the graph's folder"):
+        own_files(path, DECLARED)
+
+
+def test_files_staged_as_links_are_those_of_the_folder_they_lead_to(tmp_path: Path) -> None:
+    for name in ("given", "task"):
+        (tmp_path / name).mkdir()
+    beside(tmp_path / "given", length="12")
+    (tmp_path / "given" / "theirs.onnx.data").write_bytes(FIVE[:3].tobytes())
+    for name in ("theirs.onnx", "theirs.onnx.data"):
+        (tmp_path / "task" / name).symlink_to(tmp_path / "given" / name)
+    assert export_own_encoder(tmp_path / "task" / "theirs.onnx", DECLARED, tmp_path / "encoder.onnx") == 3
+
+
+def test_weights_are_not_lost_where_a_graph_is_exported_over_them(tmp_path: Path) -> None:
+    path = beside(tmp_path, "encoder.onnx.data", length="12")
+    (tmp_path / "encoder.onnx.data").write_bytes(FIVE[:3].tobytes())
+    declared = DECLARED.changed(external={"encoder.onnx.data": "0" * 64})
+    with pytest.raises(EfnstError, match="Expected another --outdir"):
+        export_own_encoder(path, declared, tmp_path / "encoder.onnx")
+    assert (tmp_path / "encoder.onnx.data").read_bytes() == FIVE[:3].tobytes()
+
+
+def test_weights_that_lie_on_each_other_are_refused(tmp_path: Path) -> None:
+    """A small file could otherwise stand for any memory."""
+    first, second = elsewhere("theirs.onnx.data", length="12"), elsewhere("theirs.onnx.data", length="12")
+    second.name = "again"
+    nodes = [
+        POOL,
+        helper.make_node("Add", ["pooled", "weights"], ["more"]),
+        helper.make_node("Add", ["more", "again"], ["features"]),
+    ]
+    path = model(nodes, tmp_path / "theirs.onnx", initializer=[first, second])
+    (tmp_path / "theirs.onnx.data").write_bytes(bytes(12))
+    with pytest.raises(EfnstError, match="lie at 0 of 12 bytes, after 12"):
+        export_own_encoder(path, DECLARED, tmp_path / "encoder.onnx")
 
 
 def test_weights_within_are_taken(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 from tests.pipeline.conftest import QUICK, Efnst, Run, write_sheet
 from tests.pipeline.test_refusals import words
@@ -38,7 +39,9 @@ def named_like_results(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -
         shutil.copyfile(cohort / source / "labels.csv", folder / f"{sample}_qc.json")
     shutil.copytree(cohort / "sim_layers" / "outs", folder / "labels")
     shutil.copyfile(PROJECT / "assets" / "qc_rules.yml", folder / "versions.yml")
-    write_own_encoder(nn.Sequential(*ENCODER), folder, "encoder")
+    encoder = write_own_encoder(nn.Sequential(*ENCODER), folder, "encoder")
+    where = {"location": "encoder.onnx.data", "size_threshold": 0}
+    onnx.save(onnx.load(encoder), encoder, save_as_external_data=True, **where)
     rows = [{"sample": name, "section": f"{name}.h5ad", "labels": f"{name}_qc.json"} for name in ("section", "given")]
     rows += [{"sample": "image", "section": "image.h5ad", "image": "none"}, {"sample": "labels", "section": "labels"}]
     write_sheet(folder / "sections.json", *rows).rename(folder / "samplesheet.csv")

@@ -25,7 +25,7 @@ from PIL import Image
 from tests.hostile.limits import address_space
 from tests.support.places import PROJECT
 
-from efnst.encoder.own import read_declaration
+from efnst.encoder.declaration import read_declaration
 from efnst.errors import EfnstError
 from efnst.inputs import archive, feature_matrix, h5ad, metrics, positions
 from efnst.inputs.archive import unpack_section

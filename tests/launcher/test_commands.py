@@ -12,7 +12,20 @@ from tests.support.places import PROJECT
 from efnst import __version__
 
 Efnst = Callable[..., subprocess.CompletedProcess[str]]
-COMMANDS = ("demo", "run", "check", "samplesheet", "explain", "test", "python", "nextflow", "lint", "generate", "setup")
+COMMANDS = (
+    "demo",
+    "run",
+    "check",
+    "samplesheet",
+    "encoder",
+    "explain",
+    "test",
+    "python",
+    "nextflow",
+    "lint",
+    "generate",
+    "setup",
+)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], []])
@@ -32,6 +45,20 @@ def test_unknown_command_is_refused(efnst: Efnst, tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "found `rum`" in result.stderr
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("arguments", [["encoder"], ["encoder", "exprot"]])
+def test_unknown_command_of_encoders_is_refused(efnst: Efnst, tmp_path: Path, arguments: list[str]) -> None:
+    result = efnst(*arguments, EFNST_CACHE=str(tmp_path / "cache"))
+    assert result.returncode == 1
+    assert "Expected `encoder list`, `encoder export` or `encoder check`, found `" in result.stderr
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_the_recipes_are_listed(efnst: Efnst) -> None:
+    result = efnst("encoder", "list")
+    assert result.returncode == 0
+    assert {"UNI", "H-optimus-0", "Virchow"} <= {line.split()[0] for line in result.stdout.splitlines()}
 
 
 def test_python_that_is_missing_is_named(efnst: Efnst) -> None:

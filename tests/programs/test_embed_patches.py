@@ -135,3 +135,20 @@ def test_a_failure_is_a_record_when_asked(
         '  - parameter --device: found "abacus", expected one of auto, cpu, cuda, tensorrt, openvino',
     }
     assert not (tmp_path / "features.npz").exists()
+
+
+def test_a_spot_with_a_ring_has_the_mean_of_its_patches(lite0_file: Path, tmp_path: Path) -> None:
+    patches = np.random.default_rng(0).integers(0, 256, (14, 20, 20, 3), np.uint8)
+    with h5py.File(tmp_path / "patches.h5", "w") as file:
+        file["barcodes"] = ["a", "b"]
+        file["patches_112"] = patches
+        file["patches_112"].attrs.update(patch_um=112.0, n_each=7, ring_um=39.0)
+    embed_patches.main(sample="S1", patches=tmp_path / "patches.h5", encoder=lite0_file, outdir=tmp_path, options=CPU)
+    found = np.load(tmp_path / "features.npz")
+    session = onnxruntime.InferenceSession(str(lite0_file), providers=["CPUExecutionProvider"])
+    each = session.run(None, {"patches": patches})[0]
+    expected = np.stack([each[:7].mean(0), each[7:].mean(0)])
+    assert np.abs(found["features"] - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert found["patch_um"].tolist() == [190.0], "what the patches take in together"
+    record = json.loads((tmp_path / "features.json").read_text())
+    assert (record["n_spots"], record["n_patches"]) == (2, 14)

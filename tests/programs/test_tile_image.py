@@ -180,3 +180,23 @@ def test_a_real_full_resolution_image(real_section: Callable[[str], Path], tmp_p
             assert np.abs(large[spot] - whole).max() <= 0.5
     record = json.loads((tmp_path / "image_qc.json").read_text())
     assert record["source"] == "fullres" and record["um_per_px"] == pytest.approx(200 / 290, rel=0.01)
+
+
+def test_the_scale_of_an_encoder_decides_the_window(
+    section_file: Path, space_ranger_folder: Path, tmp_path: Path
+) -> None:
+    given = {"sample": "S1", "section": section_file, "source": space_ranger_folder, "outdir": tmp_path}
+    declaration = tmp_path / "mine.json"
+    declaration.write_text(json.dumps({"input_px": 32, "um_per_px": 3.5}))
+    tile_image.main(**given, declaration=declaration, options=PatchOptions(patches_per_spot=7))
+    record = json.loads((tmp_path / "image_qc.json").read_text())
+    assert record["patches"] == [{"patch_um": 112, "window_px": 28, "stored_px": 28}]
+    assert (record["patches_per_spot"], record["ring_um"]) == (7, 39)
+    with h5py.File(tmp_path / "patches.h5") as file:
+        assert len(file["patches_112"]) == 7 * len(file["barcodes"])
+        assert file["patches_112"].attrs["n_each"] == 7
+    with pytest.raises(EfnstError, match=r"at 1\.75 to 5\.25 µm per px .*found 190 µm in 32 px, 5\.94 µm per px"):
+        tile_image.main(**given, declaration=declaration, options=PatchOptions(patch_um="190"))
+    declaration.write_text(json.dumps({"input_px": 224, "um_per_px": 0.5}))
+    with pytest.raises(EfnstError, match=r"at most 0\.75 µm per px for mine, .*found one of [34][.\d]* µm per px"):
+        tile_image.main(**given, declaration=declaration)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from annotated_types import MinLen
+from pydantic.fields import FieldInfo
 
 from efnst.records.base import Record
 
@@ -20,12 +21,19 @@ def example(kind: type[Kind], with_optional: bool = False, **given: object) -> K
 def example_fields(kind: type[Record], with_optional: bool = False) -> dict:
     """A value for each field of `kind`, for those that may be absent where `with_optional`."""
     fields = {name: field for name, field in kind.model_fields.items() if with_optional or field.is_required()}
-    return {name: _value(field.annotation, with_optional, field.metadata) for name, field in fields.items()}
+    return {name: _of_field(field, with_optional) for name, field in fields.items()}
+
+
+def _of_field(field: FieldInfo, with_optional: bool) -> object:
+    """A value of a field, or of a type with constraints: the example it gives, where it has one."""
+    return field.examples[0] if field.examples else _value(field.annotation, with_optional, field.metadata)
 
 
 def _value(annotation: Any, with_optional: bool, facts: Sequence = ()) -> object:
     """A value of a type: of several the first, of a list one member or as many as its `facts` ask for."""
     origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _of_field(FieldInfo.from_annotation(annotation), with_optional)
     if origin is Literal:
         return parts[0]
     if origin is list:

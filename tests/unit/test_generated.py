@@ -31,7 +31,7 @@ def test_values_as_nextflow_writes_them() -> None:
 def test_what_a_section_has_of_its_own_is_not_given_to_all() -> None:
     given = generate.process_parameters(PROJECT)
     assert "max_domains" in given["ASSIGN_DOMAINS"] and "n_domains" not in given["ASSIGN_DOMAINS"]
-    assert given["TILE_IMAGE"] == ["patch_um"] and "FIT_STAIN" not in given
+    assert given["TILE_IMAGE"] == ["patch_um", "patches_per_spot"] and "FIT_STAIN" not in given
 
 
 def test_text_between_two_lines_is_replaced(tmp_path: Path) -> None:

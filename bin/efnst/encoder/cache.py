@@ -11,9 +11,9 @@ from pathlib import Path
 from efnst.errors import EfnstError
 from efnst.program.cli import log, read_json, write_json
 
-FILES = ("encoder.onnx", "encoder.json")
-DIGESTS = "sha256.json"  # of FILES: what an entry must hold to be used
-CODE = ("efficientnet.py", "own.py", "precision.py")
+NEEDED = {"encoder.onnx", "encoder.json"}
+DIGESTS = "sha256.json"  # of all other files of an entry: what it must hold to be used
+CODE = ("cost.py", "declaration.py", "efficientnet.py", "external.py", "own.py", "precision.py")
 
 
 def cached(cache: Path, identity: dict, export: Callable[[Path], None], outdir: Path) -> bool:
@@ -28,7 +28,7 @@ def cached(cache: Path, identity: dict, export: Callable[[Path], None], outdir: 
     if not found:
         _make(cache, entry, export)
     outdir.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
+    for name in read_json(entry / DIGESTS):
         shutil.copyfile(entry / name, outdir / name)
     return found
 
@@ -51,7 +51,7 @@ def _make(cache: Path, entry: Path, export: Callable[[Path], None]) -> None:
         ) from error
     try:
         export(folder)
-        write_json(folder / DIGESTS, {name: sha256(folder / name) for name in FILES})
+        write_json(folder / DIGESTS, {path.name: sha256(path) for path in sorted(folder.iterdir())})
         if entry.exists() and not _is_intact(entry):
             log.info("the encoder in %s is damaged and is made again", entry)
             os.rename(entry, folder / "damaged")
@@ -75,11 +75,13 @@ def _rename(folder: Path, entry: Path) -> None:
 def _is_intact(entry: Path) -> bool:
     """Whether the files of `entry` are those that were written."""
     try:
-        return read_json(entry / DIGESTS) == {name: sha256(entry / name) for name in FILES}
-    except (OSError, ValueError):
+        digests = read_json(entry / DIGESTS)
+        return digests.keys() >= NEEDED and digests == {name: sha256(entry / name) for name in digests}
+    except (AttributeError, OSError, ValueError):
         return False
 
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 
 from efnst.errors import EfnstError
-from efnst.names import PRECISION
+from efnst.names import MULTIPLY_ADDS, PRECISION
 
 CPU, CUDA = "cpu", "cuda"
 PROVIDERS = {
@@ -44,6 +44,18 @@ class OpenEncoder:
     def provider(self) -> str:
         return PROVIDERS[self.device]
 
+    @property
+    def place(self) -> str:
+        """Where it runs, in words."""
+        threads = self.session.get_session_options().intra_op_num_threads
+        return f"{threads} CPU threads" if self.device == CPU else self.device
+
+    @property
+    def multiply_adds(self) -> int | None:
+        """Multiply-adds for a patch; None where they are not known."""
+        known = self.session.get_modelmeta().custom_metadata_map.get(MULTIPLY_ADDS)
+        return int(known) if known else None
+
 
 def open_encoder(path: Path, device: str, threads: int) -> OpenEncoder:
     """Open an exported encoder on `device` (`auto` or one of `PROVIDERS`) with `threads` CPU threads.
@@ -72,7 +84,8 @@ def _open_best(path: Path, threads: int) -> tuple[onnxruntime.InferenceSession |
     """A session on a GPU where there is one, the device that `auto` takes and why."""
     if PROVIDERS[CUDA] not in onnxruntime.get_available_providers():
         return None, CPU, f"onnxruntime {onnxruntime.__version__} here has no CUDA"
-    if {entry.key: entry.value for entry in onnx.load(path).metadata_props}.get(PRECISION) == "int8":
+    facts = onnx.load(path, load_external_data=False).metadata_props
+    if {entry.key: entry.value for entry in facts}.get(PRECISION) == "int8":
         return None, CPU, "int8 runs on a CPU only"
     try:
         return _session(path, CUDA, threads), CUDA, "onnxruntime can use a GPU"

@@ -13,14 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from efnst.encoder.cache import sha256
+from efnst.encoder.declaration import IMAGENET_MEAN, IMAGENET_STD
 from efnst.errors import EfnstError, require_ordinary
 
 LITE0 = "efficientnet-lite0"
 LITE = (LITE0, "efficientnet-lite1", "efficientnet-lite2")  # their weights are installed
 ENCODERS = (*LITE, *(f"efficientnet-b{n}" for n in range(8)))
 OPSET = 17
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 LARGEST_DIFFERENCE = 1e-4  # ONNX against PyTorch, relative to the largest feature
 
 

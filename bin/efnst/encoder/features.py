@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import onnxruntime
 
+from efnst.encoder.cost import cost_in_words
 from efnst.encoder.device import ON_GPU, OpenEncoder
 from efnst.errors import EfnstError
 from efnst.program.cli import log, progress, versions
@@ -25,11 +26,15 @@ Prepare = Callable[[np.ndarray], np.ndarray]  # uint8 patches [n, height, width,
 
 @dataclass(frozen=True)
 class Embedded:
-    """Features float32 [n_spots, n_features × n_scales], the batch size used and the seconds the encoder took."""
+    """Features float32 [n_spots, n_features × n_scales], the batch size used and the seconds the encoder took.
+
+    They are of `n_patches` patches: where a spot has several, the mean of theirs.
+    """
 
     features: np.ndarray
     batch_size: int
     encoder_seconds: float
+    n_patches: int
 
 
 def features_record(opened: OpenEncoder, embedded: Embedded, seconds: float, threads: int) -> dict:
@@ -45,6 +50,7 @@ def features_record(opened: OpenEncoder, embedded: Embedded, seconds: float, thr
         "threads": threads,
         "batch_size": embedded.batch_size,
         "n_spots": n_spots,
+        "n_patches": embedded.n_patches,
         "n_features": n_features,
         "spots_per_second": round(n_spots / seconds, 2),
         "encoder_share": round(embedded.encoder_seconds / seconds, 4),
@@ -57,10 +63,15 @@ def patch_datasets(file: h5py.File) -> list[h5py.Dataset]:
     return sorted((file[name] for name in file if name.startswith("patches_")), key=lambda d: d.attrs["patch_um"])
 
 
+def covered_um(dataset: h5py.Dataset) -> float:
+    """Width of the tissue that all patches of a spot show, in µm."""
+    return float(dataset.attrs["patch_um"]) + 2 * float(dataset.attrs.get("ring_um", 0))
+
+
 def embed(
     encoder: OpenEncoder, patches: h5py.File, batch_size: int | None = None, prepare: Prepare | None = None
 ) -> Embedded:
-    """Features of all patches. Without `batch_size`: 8 on a CPU, on a GPU what its free memory holds, 256 at most.
+    """Features of all spots. Without `batch_size`: 8 on a CPU, on a GPU what its free memory holds, 256 at most.
 
     A GPU that runs out of memory is tried again with half the batch. `prepare` makes the patches ready for the
     encoder, such as a stain normaliser.
@@ -78,7 +89,9 @@ def embed(
             log.info("out of memory: trying batches of %d patches", size)
     if not np.isfinite(features).all():
         raise EfnstError("Expected finite image features, found NaN or infinity. Are the encoder's weights intact?")
-    return Embedded(features, size, seconds)
+    n_each = int(datasets[0].attrs.get("n_each", 1))
+    means = features.reshape(-1, n_each, features.shape[1]).mean(1) if n_each > 1 else features
+    return Embedded(means, size, seconds, len(features))
 
 
 def _embed_scales(
@@ -86,8 +99,8 @@ def _embed_scales(
 ) -> tuple[np.ndarray, float]:
     """Features of all datasets side by side, and the seconds the encoder took."""
     run = _gpu_runner(encoder) if encoder.device in ON_GPU else _cpu_runner(encoder)
-    scales, seconds = [], 0.0
-    with progress(sum(map(len, datasets)), "patches") as done:
+    scales, seconds, n_patches = [], 0.0, sum(map(len, datasets))
+    with progress(n_patches, "patches") as done:
         for dataset in datasets:
             batches = []
             for batch in read_ahead(dataset, batch_size, prepare, pinned=encoder.device in ON_GPU):
@@ -95,8 +108,25 @@ def _embed_scales(
                 batches.append(run(batch))
                 seconds += time.perf_counter() - start
                 done(len(batch))
+                if len(batches) == 1 and not scales:
+                    _tell_cost(encoder, n_patches, seconds / len(batch))
             scales.append(np.concatenate(batches)[: len(dataset)])
     return np.hstack(scales), seconds
+
+
+def seconds_per_patch(encoder: OpenEncoder, px: int) -> float:
+    """How long one patch of `px` takes, measured on a batch after another that warms up."""
+    run = _gpu_runner(encoder) if encoder.device in ON_GPU else _cpu_runner(encoder)
+    batch = np.zeros((CPU_BATCH, px, px, 3), np.uint8)
+    run(batch[:1])
+    start = time.perf_counter()
+    run(batch)
+    return (time.perf_counter() - start) / CPU_BATCH
+
+
+def _tell_cost(encoder: OpenEncoder, n_patches: int, seconds: float) -> None:
+    """Say how long all patches will take when one takes so many `seconds`."""
+    log.info("%s", cost_in_words(n_patches, encoder.multiply_adds, n_patches * seconds, encoder.place))
 
 
 def _cpu_runner(encoder: OpenEncoder) -> Callable[[np.ndarray], np.ndarray]:

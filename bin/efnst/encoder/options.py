@@ -14,6 +14,13 @@ class EncoderOptions:
 
 
 @options
+class WindowOptions:
+    """How wide a window the encoder is to see."""
+
+    patch_um: str | None
+
+
+@options
 class QuantisationOptions:
     """How an encoder is quantised with patches of the cohort."""
 

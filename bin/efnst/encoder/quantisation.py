@@ -217,10 +217,19 @@ def _run(model: ModelProto, tensors: list[str], images: np.ndarray, threads: int
 
 def open_model(model: ModelProto, threads: int) -> onnxruntime.InferenceSession:
     """A session that runs `model` on the CPU."""
+    return _open(model.SerializeToString(), threads)
+
+
+def open_file(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """The same of a graph in a file, whose weights may lie in another."""
+    return _open(str(path), threads)
+
+
+def _open(graph: bytes | str, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _initializers(model: ModelProto) -> dict[str, onnx.TensorProto]:

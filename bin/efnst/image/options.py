@@ -7,4 +7,5 @@ from efnst.program.options import options
 class PatchOptions:
     """How wide the patches are."""
 
-    patch_um: str
+    patch_um: str | None
+    patches_per_spot: int

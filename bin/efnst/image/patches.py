@@ -81,7 +81,7 @@ def _write_patches(
         file[BARCODES.name] = np.asarray(places.barcodes, dtype=h5py.string_dtype())
         for name, values in between(places.weights).items():
             file[name] = values
-        stores = [_create(file, window, n_spots, um_per_px) for window in windows]
+        stores = [_create(file, window, n_spots, um_per_px, places) for window in windows]
         largest = max(window.window_px for window in windows)
         for spot in np.argsort(centres_px[:, 1], kind="stable"):
             band_top, band = _band(reader, centres_px[spot, 1], largest)
@@ -106,10 +106,12 @@ def _measure(figures: dict[str, np.ndarray], sample: "TissueSample", spot: int, 
     sample.add(patch, is_tissue)
 
 
-def _create(file: h5py.File, window: Window, n_spots: int, um_per_px: float) -> h5py.Dataset:
+def _create(file: h5py.File, window: Window, n_spots: int, um_per_px: float, places: Places) -> h5py.Dataset:
     """The dataset of one window."""
     store = file.create_dataset(window.dataset, (n_spots, window.stored_px, window.stored_px, 3), np.uint8)
     store.attrs.update(patch_um=window.patch_um, window_px=window.window_px, um_per_px=um_per_px * window.shrink)
+    if places.n_each > 1:
+        store.attrs.update(n_each=places.n_each, ring_um=places.ring_um)
     return store
 
 
@@ -224,8 +226,8 @@ def patch_sizes(text: str) -> list[float]:
     return sizes
 
 
-def summarise_patches(figures: dict, windows: list[Window]) -> dict:
-    """The entries of image_qc.json about the patches; `figures` are those of `write_patches`."""
+def summarise_patches(figures: dict, windows: list[Window], n_each: int = 1) -> dict:
+    """The entries of image_qc.json about the patches, `n_each` a spot; `figures` are those of `write_patches`."""
     fraction = figures["tissue_fraction"]
     n_background = int((fraction < LEAST_TISSUE).sum())
     warnings = []
@@ -244,7 +246,8 @@ def summarise_patches(figures: dict, windows: list[Window]) -> dict:
         "patches": [{"patch_um": w.patch_um, "window_px": w.window_px, "stored_px": w.stored_px} for w in windows],
         "tissue_fraction": _quartiles(fraction),
         "laplacian_variance": _quartiles(figures["laplacian_variance"]),
-        "n_spots_at_border": int(figures["at_border"].sum()),
+        "patches_per_spot": n_each,
+        "n_spots_at_border": int(figures["at_border"].reshape(-1, n_each).any(1).sum()),
         "n_background_patches": n_background,
         "warnings": warnings,
     }

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from efnst.errors import said_of
+from efnst.image.places import places_about
 from efnst.inputs.samplesheet import URI, Samplesheet, sections
 from efnst.inputs.section import load_section
 from efnst.names import NO_IMAGE, SECTION
@@ -11,11 +12,15 @@ from efnst.names import NO_IMAGE, SECTION
 
 @dataclass
 class Checked:
-    """What was found: one line for each sound section, for each oddity, and for each problem."""
+    """What was found: one line for each sound section, for each oddity, and for each problem.
+
+    `n_places`: where the sections with an image have patches of one width cut.
+    """
 
     sound: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    n_places: int = 0
 
 
 def check_rows(sheet: Samplesheet, schema: dict, base: str, expression_rep: str = "") -> Checked:
@@ -58,6 +63,7 @@ def _check_files(section: dict, where: str, expression_rep: str, checked: Checke
         return
     checked.warnings += [f"{where}: {warning}" for warning in warnings]
     if not missing:
+        checked.n_places += places_about(read.uns[SECTION], len(read)) if read.uns[SECTION]["image"]["scale"] else 0
         checked.sound.append(f"{where}: {_in_words(read.uns[SECTION], read.shape, about['n_spots_in_matrix'])}")
 
 

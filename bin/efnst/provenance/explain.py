@@ -248,7 +248,8 @@ def _section_lines(section: dict) -> list[tuple[str, str]]:
     if "encoder" in section:
         used = section["encoder"]
         weights = f"{used.get('weights_file', '')} sha256 {used.get('weights_sha256', '?')}"
-        lines.append(("encoder", f"{used['encoder']}, weights {weights}"))
+        licence = f", licence {used['licence']}" if "licence" in used else ""
+        lines.append(("encoder", f"{used['encoder']}, weights {weights}{licence}"))
     lines.append(("domains", f"{domains['n_domains_found']} found, {domains['n_domains_asked']} asked for or chosen"))
     lines.append(("seed", str(section["seed"])))
     devices = section.get("devices", {})

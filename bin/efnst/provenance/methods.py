@@ -1,7 +1,8 @@
 """The methods of a section as text, with the values that really ran, and what to cite."""
 
 from efnst.names import DOMAIN, NO_IMAGE
-from efnst.records.encoder import EncoderRecord, FeaturesRecord
+from efnst.records.encoder import EncoderRecord, FeaturesRecord, licence_text
+from efnst.records.quality import ImageQc
 from efnst.records.section import Records
 
 METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
@@ -9,7 +10,7 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "{max_pct_mt} % mitochondrial counts were kept.",
     "units": "Bins or cells were summed into squares of {unit_um} × {unit_um} µm, which take the place of spots below; "
     "each bin or cell took its domain from its own counts, the squares around it and its neighbours.",
-    "image": "Square patches of {patch_um} µm around each spot were cut from the {image_source} image and encoded by "
+    "image": "{patches} of {patch_um} µm around each spot were cut from the {image_source} image and encoded by "
     "{encoder}, run in {precision} on {encoder_device}; the image features were reduced to at most {image_pcs} "
     "principal components.",
     "expression": "Counts were normalised by library size and log-transformed; the {n_genes_used} most spatially "
@@ -68,6 +69,7 @@ def methods_text(records: Records, parameters: dict, image_source: str) -> dict[
     given["n_permutations"] = records.description.adjacency.n_permutations
     if records.image_qc:
         given["patch_um"] = ", ".join(f"{patch.patch_um:g}" for patch in records.image_qc.patches)
+        given["patches"] = _patches_named(records.image_qc)
     if records.encoder:
         given |= {"encoder": _encoder_named(records.encoder), "encoder_device": _device_named(records.features)}
         given["precision"] = records.features.precision
@@ -75,10 +77,18 @@ def methods_text(records: Records, parameters: dict, image_source: str) -> dict[
     return {topic: text for topic, sentence in sentences.items() if (text := _filled(sentence, given))}
 
 
+def _patches_named(image_qc: ImageQc) -> str:
+    """The patches of a spot."""
+    n_around = image_qc.patches_per_spot - 1
+    around = f" (one in the centre and {n_around} at {image_qc.ring_um:g} µm from it, whose features were averaged)"
+    return f"Square patches{around if n_around else ''}"
+
+
 def _encoder_named(encoder: EncoderRecord) -> str:
     """The encoder and its weights."""
     weights = "ImageNet weights" if encoder.output else f"the weights of {encoder.weights.file}"
-    return f"{encoder.encoder} with {weights}"
+    licence = licence_text(encoder.declaration)
+    return f"{encoder.encoder} with {weights}{f' (licence: {licence})' if licence else ''}"
 
 
 def _device_named(features: FeaturesRecord) -> str:

@@ -34,6 +34,7 @@ def add_origin(
         record["units"] = {name: facts[name] for name in ("unit_um", "unit_reason", "n_bins")}
     if image_qc:
         ran["patch_um"] = ",".join(f"{patch.patch_um:g}" for patch in image_qc.patches)
+        ran["patches_per_spot"] = image_qc.patches_per_spot
     if encoder:
         record["encoder"] = _encoder(encoder)
         ran |= {"encoder": encoder.encoder, "precision": encoder.precision}
@@ -51,6 +52,9 @@ def add_origin(
 def _encoder(record: EncoderRecord) -> dict:
     """What makes an encoder that one and no other."""
     kept = record.model_dump(include={"encoder", "input_px", "n_features"})
+    if record.declaration:
+        terms = {"licence", "commercial", "source"}
+        kept |= record.declaration.model_dump(include=terms, exclude_none=True)
     return kept | {f"weights_{key}": value for key, value in record.weights.plain().items()}
 
 

@@ -145,7 +145,8 @@ PATCHES_H5 = Arrays(
             f"patches_{ANY}",
             "uint8",
             "[n_patches, px, px, 3]",
-            "one dataset for each width in µm; attributes `patch_um`, `window_px` (of the image), `um_per_px`",
+            "one dataset for each width in µm; attributes `patch_um`, `window_px` (of the image), `um_per_px`; where a "
+            "spot has several, one after the other, also `n_each` and `ring_um`",
         ),
         Array("tissue_fraction", "float32", "[n_patches]", "tissue in the narrowest patch"),
         Array(
@@ -156,11 +157,11 @@ PATCHES_H5 = Arrays(
     ),
 )
 FEATURES_NPZ = Arrays(
-    "image features of each patch",
+    "image features of each spot, or of each place of the lattice; the mean where it has several patches",
     (
         BARCODES,
         Array("features", "float32", "[n_patches, n_features × n_widths]", "features of the patches, narrowest first"),
-        Array("patch_um", "float64", "[n_widths]", "widths of the patches", "µm"),
+        Array("patch_um", "float64", "[n_widths]", "widths of what the features tell, rings included", "µm"),
         *BETWEEN,
     ),
 )

@@ -128,6 +128,10 @@ class UsedEncoder(Record):
     n_features: int = about("features of a patch")
     weights_file: str = about("name of the file with its weights, or of the package that brings it")
     weights_sha256: str = about("SHA-256 of that file")
+    weights_data_sha256: str | None = about("SHA-256 of the file beside it with what it lacks", optional=True)
+    licence: str | None = about("licence of a user's own encoder, as declared", optional=True)
+    commercial: bool | None = about("whether it allows commercial use, as declared", optional=True)
+    source: str | None = about("where network and weights come from, as declared", optional=True)
 
 
 class UsedTraining(Record):

@@ -1,10 +1,26 @@
 """Records of the encoder and of the image features that it made."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from efnst.records.base import Record, Versions, about
 
+LARGEST_INPUT_PX = 2048
 Precision = Literal["fp32", "fp16", "int8"]
+Layout = Literal["NCHW", "NHWC"]
+Pooling = Literal["class", "mean", "both", "network"]
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]  # also of a file
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$", max_length=200)]
+InputPx = Annotated[int, Field(ge=8, le=LARGEST_INPUT_PX, examples=[224])]
+Count = Annotated[int, Field(ge=1, le=10**15)]
+Three = Field(min_length=3, max_length=3)
+Colours = Annotated[list[Annotated[float, Field(ge=-1000, le=1000)]], Three]
+Deviations = Annotated[list[Annotated[float, Field(gt=0, le=1000)]], Three]
+Scale = Annotated[float, Field(ge=0.01, le=100)]
+Scales = Annotated[list[Scale], Field(min_length=2, max_length=2)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["0" * 64])]
+External = Annotated[dict[Name, Sha256], Field(max_length=1)]
 
 
 class Weights(Record):
@@ -12,16 +28,48 @@ class Weights(Record):
 
     file: str = about("name of the file, or of the package that brings it")
     sha256: str = about("its SHA-256")
+    data_sha256: str | None = about("SHA-256 of the file beside it that holds what it lacks", optional=True)
+
+
+class Parity(Record):
+    """How well the exported graph agreed with the network that it was made from."""
+
+    least_cosine: float = about("least cosine between the features of both")
+    n_patches: int = about("patches compared", "patches")
+    versions: Versions = about("of the libraries that ran both")
 
 
 class EncoderDeclaration(Record):
-    """What an encoder of the user's own takes."""
+    """What an encoder of the user's own takes and gives, and on which terms."""
 
-    name: str = about("name of the encoder")
-    input_px: int = about("width of its images", "px")
-    layout: Literal["NCHW", "NHWC"] = about("order of the axes of a batch")
-    mean: list[float] = about("subtracted from colours of 0 to 1", shape="[3]")
-    std: list[float] = about("divides what is left", shape="[3]")
+    name: Name = about("name of the encoder")
+    input_px: InputPx = about("width of its images", "px")
+    layout: Layout = about("order of the axes of a batch")
+    mean: Colours = about("subtracted from colours of 0 to 1", shape="[3]")
+    std: Deviations = about("divides what is left", shape="[3]")
+    um_per_px: Scale | None = about("scale of the images that it was made for", "µm per px", optional=True)
+    um_per_px_range: Scales | None = about("least and largest scale that it takes", "µm per px", optional=True)
+    pooling: Pooling | None = about(
+        "what its features are: class token, mean of the patch tokens, both side by side, or as the network has them",
+        optional=True,
+    )
+    n_features: Count | None = about("features of a patch", optional=True)
+    precision: Literal["fp32", "fp16"] | None = about("number format that it computes in", optional=True)
+    licence: Line | None = about("its licence", optional=True)
+    commercial: bool | None = about("whether the licence allows commercial use", optional=True)
+    source: Line | None = about("where network and weights come from", optional=True)
+    weights_sha256: Sha256 | None = about("SHA-256 of the weights that it was exported from", optional=True)
+    multiply_adds: Count | None = about("multiplications with an addition, for a patch", optional=True)
+    parity: Parity | None = about("to PyTorch, measured when it was exported", optional=True)
+    sha256: Sha256 | None = about("SHA-256 of the graph", optional=True)
+    external: External | None = about("SHA-256 of each file beside the graph that holds weights", optional=True)
+
+
+def licence_text(declared: EncoderDeclaration | None) -> str:
+    """The licence of an encoder and what it says of commercial use, in words; empty where nothing is declared."""
+    uses = {True: "commercial use allowed", False: "no commercial use"}
+    parts = [declared.licence, uses.get(declared.commercial)] if declared else []
+    return ", ".join(part for part in parts if part)
 
 
 class EncoderRecord(Record):
@@ -57,7 +105,8 @@ class FeaturesRecord(Record):
     threads: int = about("CPU threads")
     stain_normalisation: Literal["none", "macenko", "reinhard"] = about("what was done to the patches")
     batch_size: int = about("patches run at once", "patches")
-    n_spots: int = about("spots embedded", "spots")
+    n_spots: int = about("spots embedded, or places of a lattice over units of bins", "spots")
+    n_patches: int = about("patches of one width run", "patches")
     n_features: int = about("features of a spot, over all widths of patches")
     seconds: float = about("time of the step", "s")
     spots_per_second: float = about("speed of reading, preparing and running", "spots per s")

@@ -51,6 +51,7 @@ FILES = (
     File("image_qc.json", "TILE_IMAGE", ImageQc),
     File("stain_reference.json", "FIT_STAIN", StainReference),
     File("encoder.onnx", "EXPORT_ENCODER, QUANTISE_ENCODER", ENCODER_ONNX),
+    File("encoder.onnx.data", "EXPORT_ENCODER", "weights of encoder.onnx, where it is too large to hold them"),
     File("encoder.json", "EXPORT_ENCODER, QUANTISE_ENCODER", EncoderRecord),
     File("features.npz", "EMBED_PATCHES", FEATURES_NPZ),
     File("features.json", "EMBED_PATCHES", FeaturesRecord),

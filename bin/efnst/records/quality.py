@@ -180,6 +180,8 @@ class ImageQc(Record):
     source: Literal["fullres", "hires", "lowres"] = about("which image")
     um_per_px: float = about("scale", "µm per image px")
     patches: list[PatchScale] = about("one for each width, rising")
+    patches_per_spot: int = about("patches of one width around each spot", "patches")
+    ring_um: float = about("how far from the one in the centre the others lie; 0 where there are none", "µm")
     tissue_fraction: Quantiles = about("tissue in the narrowest patches: smallest, quartiles, largest", shape="[5]")
     laplacian_variance: Quantiles = about(
         "sharpness of the narrowest patches: smallest, quartiles, largest", "squared grey levels", "[5]"

@@ -15,6 +15,7 @@ from efnst.palette import MISSING, VALUE_COLOURS, domain_colours
 from efnst.provenance.methods import citations
 from efnst.quality.spots import LIMITED
 from efnst.records.domains import Description, DomainsRecord, TrainingRecord
+from efnst.records.encoder import licence_text
 from efnst.records.quality import ImageQc
 from efnst.records.section import Records
 from efnst.reports.bins import bins_layer
@@ -106,6 +107,7 @@ def _of_records(records: Records) -> dict:
         "qc": records.qc,
         "image_qc": records.image_qc,
         "encoder": records.encoder,
+        "licence": licence_text(records.encoder.declaration) if records.encoder else "",
         "domains": records.domains,
         "training": records.training,
         "description": records.description,

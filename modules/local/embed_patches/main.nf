@@ -1,14 +1,15 @@
 include { codeDigest } from '../digests'
 include { options } from '../shell'
+include { encoderBytes } from '../sizes'
 
 process EMBED_PATCHES {
     tag "${meta.id}"
     label 'process_medium'
     label 'process_gpu'
-    ext code: { codeDigest('embed_patches.py') }, bytes: { encoder.size() }
+    ext code: { codeDigest('embed_patches.py') }, bytes: { encoderBytes(encoder) }
 
     input:
-    // image_qc and stain_reference: [] without stain normalisation
+    // image_qc and stain_reference: [] without stain normalisation; encoder: the graph and any file of its weights
     tuple val(meta), path(patches), path(image_qc), path(stain_reference), path(encoder), path(encoder_json)
 
     output:
@@ -18,7 +19,7 @@ process EMBED_PATCHES {
     path 'versions.yml', emit: versions
 
     script:
-    def files = [patches: patches, encoder: encoder, stain: image_qc, stain_reference: stain_reference]
+    def files = [patches: patches, encoder: 'encoder.onnx', stain: image_qc, stain_reference: stain_reference]
     """
     # code ${task.ext.code}
     embed_patches.py ${options([sample: meta.id])} ${options(files)} --threads ${task.cpus} --failure failure.json \\

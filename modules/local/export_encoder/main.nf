@@ -1,17 +1,18 @@
 include { codeDigest } from '../digests'
 include { options } from '../shell'
+include { encoderBytes } from '../sizes'
 
 process EXPORT_ENCODER {
     label 'process_single'
-    ext code: { codeDigest('export_encoder.py') }
+    ext code: { codeDigest('export_encoder.py') }, bytes: { own ? encoderBytes(own) : 0 }
 
     input:
     val wanted // true once there is a section with an image: without one no encoder is exported
     path weights, stageAs: 'given/weights/*' // its weights, or []
-    path own, stageAs: 'given/own/*' // an encoder of one's own and its declaration, or []
+    path own, stageAs: 'given/own/*' // an encoder of one's own, its declaration and any file of weights, or []
 
     output:
-    tuple path('encoder.onnx'), path('encoder.json'), emit: encoder
+    tuple path('encoder.onnx{,.data}'), path('encoder.json'), emit: encoder
     path 'versions.yml', emit: versions
 
     script:

@@ -9,6 +9,7 @@ process TILE_IMAGE {
     input:
     tuple val(meta), path(section), path(source, stageAs: 'given/section/*'), path(image, stageAs: 'given/image/*')
     path qc_rules, stageAs: 'given/rules/*'
+    path declaration, stageAs: 'given/encoder/*' // of an encoder of one's own that declares a scale, or []
 
     output:
     tuple val(meta), path('patches.h5'), emit: patches, optional: true
@@ -17,7 +18,7 @@ process TILE_IMAGE {
     path 'versions.yml', emit: versions
 
     script:
-    def files = [section: section, source: source, image: image, qc_rules: qc_rules]
+    def files = [section: section, source: source, image: image, qc_rules: qc_rules, declaration: declaration]
     """
     # code ${task.ext.code}
     tile_image.py ${options([sample: meta.id])} ${options(files)} --failure failure.json ${options(task.ext.parameters)}

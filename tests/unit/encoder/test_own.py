@@ -1,6 +1,5 @@
 """Encoders that users bring: what is accepted, what it computes, and what each misfit is told."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from efnst.encoder.efficientnet import run_graph
-from efnst.encoder.own import Declaration, export_own_encoder, read_declaration
+from efnst.encoder.own import export_own_encoder
 from efnst.errors import EfnstError
+from efnst.records.encoder import EncoderDeclaration
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
-DECLARED = Declaration("mine", 16, "NCHW", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+DECLARED = EncoderDeclaration(name="mine", input_px=16, layout="NCHW", mean=[0.5, 0.4, 0.3], std=[0.2, 0.3, 0.4])
 
 
 def mean_colour(channels_last: bool = False) -> np.ndarray:
@@ -54,7 +54,7 @@ def test_an_onnx_encoder_behind_its_preparation(opset: int, tmp_path: Path) -> N
 
 def test_channels_last(tmp_path: Path) -> None:
     own = write_onnx(tmp_path / "own.onnx", input=["n", 16, 16, 3], axes=[1, 2])
-    declared = Declaration(**{**vars(DECLARED), "layout": "NHWC"})
+    declared = DECLARED.changed(layout="NHWC")
     export_own_encoder(own, declared, tmp_path / "encoder.onnx")
     assert np.allclose(run_graph(tmp_path / "encoder.onnx", PATCHES), mean_colour(), atol=1e-4)
 
@@ -92,7 +92,7 @@ def test_a_graph_that_does_not_fit_its_declaration(differs: dict, message: str, 
     own = write_onnx(tmp_path / "own.onnx", **differs)
     with pytest.raises(EfnstError, match=message) as caught:
         export_own_encoder(own, DECLARED, tmp_path / "encoder.onnx")
-    assert "own.onnx" in str(caught.value) and "docs/usage.md" in str(caught.value)
+    assert "own.onnx" in str(caught.value) and "docs/encoders.md" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", b"PK\x03\x04 no archive"])
@@ -100,34 +100,3 @@ def test_files_that_are_no_encoder(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "own.onnx").write_bytes(content)
     with pytest.raises(EfnstError, match=r"Expected `own\.onnx` to be"):
         export_own_encoder(tmp_path / "own.onnx", DECLARED, tmp_path / "encoder.onnx")
-
-
-def test_a_declaration_with_defaults(tmp_path: Path) -> None:
-    (tmp_path / "own.json").write_text(json.dumps({"input_px": 256}))
-    declared = read_declaration(tmp_path / "own.json", tmp_path / "own.onnx")
-    assert (declared.name, declared.input_px, declared.layout) == ("own", 256, "NCHW")
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({}, "'input_px' is a required property"),
-        ({"input_px": 0}, "input_px: 0 is less than"),
-        ({"input_px": 224, "layout": "HWC"}, "layout: 'HWC' is not one of"),
-        ({"input_px": 224, "std": [0, 1, 1]}, "std/0: 0 is less than or equal to"),
-        ({"input_px": 224, "sdt": [1, 1, 1]}, "'sdt' was unexpected"),
-        ({"input_px": 224, "name": "../x"}, "name: '../x' does not match"),
-    ],
-)
-def test_declarations_that_are_wrong(given: dict, message: str, tmp_path: Path) -> None:
-    (tmp_path / "own.json").write_text(json.dumps(given))
-    with pytest.raises(EfnstError, match=message):
-        read_declaration(tmp_path / "own.json", tmp_path / "own.onnx")
-
-
-def test_a_declaration_that_is_missing_or_no_json(tmp_path: Path) -> None:
-    with pytest.raises(EfnstError, match=r"Expected `own\.json` beside `own\.onnx`"):
-        read_declaration(tmp_path / "own.json", tmp_path / "own.onnx")
-    (tmp_path / "own.json").write_text("{")
-    with pytest.raises(EfnstError, match=r"Expected `own\.json` to be JSON"):
-        read_declaration(tmp_path / "own.json", tmp_path / "own.onnx")

@@ -279,10 +279,18 @@ def test_the_summary() -> None:
         ],
         "tissue_fraction": [0.0, 0.25, 0.5, 0.75, 1.0],
         "laplacian_variance": [0.0, 1.0, 2.0, 3.0, 4.0],
+        "patches_per_spot": 1,
         "n_spots_at_border": 2,
         "n_background_patches": 1,
         "warnings": [],
     }
+
+
+def test_spots_with_several_patches_count_once() -> None:
+    at_border = np.zeros(14, bool)
+    at_border[[3, 5]] = True
+    figures = {"tissue_fraction": np.ones(14), "laplacian_variance": np.ones(14), "at_border": at_border}
+    assert summarise_patches(figures, [window_of(112, 2)], 7)["n_spots_at_border"] == 1
 
 
 def test_many_patches_of_glass_call_for_a_warning() -> None:

@@ -6,7 +6,7 @@ from tests.support.records import example
 
 from efnst.provenance.methods import citations, methods_text
 from efnst.records.domains import DomainsRecord, MethodRecord
-from efnst.records.encoder import EncoderRecord, FeaturesRecord
+from efnst.records.encoder import EncoderDeclaration, EncoderRecord, FeaturesRecord
 from efnst.records.quality import ImageQc, PatchScale
 from efnst.records.section import Records
 
@@ -25,7 +25,7 @@ def test_citations_are_of_what_was_done(records: Records) -> None:
 def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> None:
     parameters = {"image_pcs": 50, "n_seeds": 4}
     patches = [example(PatchScale, patch_um=width) for width in (100.0, 190.0)]
-    imaged = {"image_qc": example(ImageQc, patches=patches)}
+    imaged = {"image_qc": example(ImageQc, patches=patches, patches_per_spot=1, ring_um=0.0)}
     encoder = example(EncoderRecord, encoder="efficientnet-lite0", output="pooled")
     given = {"device": "openvino", "provider": "OpenVINO", "operators_on_cpu": {"ReduceSum": 2}}
     ran = example(FeaturesRecord, **given)
@@ -37,6 +37,13 @@ def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> No
     ran = ran.changed(device="cpu", provider="CPU", operators_on_cpu={})
     text = methods_text(replace(records, **imaged, encoder=own, features=ran), parameters, "hires")
     assert "encoded by mine with the weights of own.onnx, run in fp32 on cpu (CPU);" in text["image"]
+    declared = example(EncoderDeclaration, licence="CC-BY-NC-ND-4.0", commercial=False)
+    ringed = {"image_qc": example(ImageQc, patches=patches, patches_per_spot=7, ring_um=39.0)}
+    told = methods_text(
+        replace(records, **ringed, encoder=own.changed(declaration=declared), features=ran), parameters, "hires"
+    )
+    assert "with the weights of own.onnx (licence: CC-BY-NC-ND-4.0, no commercial use), run" in told["image"]
+    assert told["image"].startswith("Square patches (one in the centre and 6 at 39 µm from it, whose features were")
     assert "4 times for up to 3 epochs" in text["network"]
     assert "seed 7" in text["network"]
     assert "at least 3 counts" in text["quality"]
