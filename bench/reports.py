@@ -118,7 +118,8 @@ def cohort(made: Path, folder: Path, n_sections: int) -> list:
             thumbnail.rotate(int(rng.integers(4)) * 180).save(
                 folder / "thumbnails" / f"{name}_thumbnail.webp", quality=80, method=6
             )
-    empty = {"section": "", "image": "", "labels": "", "n_domains": None, "group": "", "bin_um": ""}
+    empty = dict.fromkeys(("section", "image", "labels", "problem", "group", "bin_um"), "")
+    empty |= {"n_domains": None, "covariates": {}}
     write_record(folder / "sections.json", [SheetRow(id=name, **empty) for name in names])
     inputs = [part for name in ("summaries", "pseudobulk", "thumbnails") for part in (f"--{name}", folder / name)]
     return ["--sections", folder / "sections.json", *inputs, "--outdir", folder / "content"]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from efnst.errors import EfnstError
+from efnst.program.arguments import GeneSets
 from efnst.program.cli import run, write_json
 
 log = logging.getLogger("efnst")
@@ -25,6 +26,7 @@ def main(
     base: Annotated[
         str, typer.Option("--base", help="Folder or URI that relative paths in the samplesheet start from.")
     ] = "",
+    gene_sets: GeneSets = None,
     outdir: Annotated[Path, typer.Option("--outdir", help="Folder for sections.json and parameters.json.")] = Path(),
     problems: Annotated[
         Path | None,
@@ -33,8 +35,8 @@ def main(
 ) -> None:
     """Check the parameters against nextflow_schema.json and the samplesheet against its own schema.
 
-    All problems are found at once. Whether files exist is not looked at here. Writes sections.json (one entry per
-    section, with full paths) and parameters.json (every parameter with its type and default).
+    All problems are found at once. Of the files that are named only that of gene sets is looked at. Writes
+    sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and default).
     """
     from efnst.inputs.samplesheet import absolute_base, read_samplesheet, sections
     from efnst.program.parameters import check_parameters, problem_list, read_parameters, read_schema
@@ -53,6 +55,8 @@ def main(
             found += [f"{sheet_name}, {line}" for line in wrong]
         except EfnstError as error:
             found.append(f"{sheet_name}: {error}")
+    if gene_sets:
+        found += _gene_set_problems(gene_sets)
 
     message = printable(problem_list(found, "the parameters and the samplesheet"))
     if message and problems is None:
@@ -62,6 +66,17 @@ def main(
     write_record(outdir / "sections.json", [] if message else [SheetRow(**section) for section in listed])
     write_json(outdir / "parameters.json", parameters)
     log.info("%d sections, %d problems", len(listed), len(found))
+
+
+def _gene_set_problems(path: Path) -> list[str]:
+    """What is wrong with a file of gene sets, which else every section would fail by."""
+    from efnst.inputs.gene_sets import read_gene_sets
+
+    try:
+        read_gene_sets(path)
+    except EfnstError as error:
+        return [f"parameter --gene_sets: {error}"]
+    return []
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ StainReferenceFile = Annotated[
     Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.")
 ]
 QcRules = Annotated[Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)]
+GeneSets = Annotated[Path | None, typer.Option("--gene_sets", help="Gene sets (GMT), where there are any.")]
 Threads = Annotated[int, typer.Option("--threads", help="CPU threads.", min=1)]
 Outdir = Annotated[Path, typer.Option("--outdir", callback=_made, help="Folder for the results; it is made.")]
 Failure = Annotated[

@@ -16,6 +16,7 @@ class SheetRow(Record):
     problem: str = about("why its files cannot be brought to a task; empty where nothing is wrong")
     group: str = about("group of the section in the cohort's report; empty where there is none")
     bin_um: int | str = about("width of the bins of Visium HD; empty: as the section has them", "µm")
+    covariates: dict[str, str] = about("the further columns of the samplesheet; empty where nothing is known")
 
 
 class RunRecord(Record):
