@@ -36,7 +36,8 @@ def main(
     """Check the parameters against nextflow_schema.json and the samplesheet against its own schema.
 
     All problems are found at once. Of the files that are named only that of gene sets is looked at. Writes
-    sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and default).
+    sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and
+    default).
     """
     from efnst.inputs.samplesheet import absolute_base, read_samplesheet, sections
     from efnst.program.parameters import check_parameters, problem_list, read_parameters, read_schema

@@ -29,7 +29,7 @@ def main(
         str, typer.Option("--image", help="Full-resolution image; `none` for no image; empty for that of the folder.")
     ] = "",
     labels: Annotated[
-        str, typer.Option("--labels", help="CSV with the columns barcode and label, for scores only.")
+        str, typer.Option("--labels", help="CSV with barcode and label, or QuPath's GeoJSON, for scores only.")
     ] = "",
     bin_um: Annotated[str, typer.Option("--bin_um", help="Visium HD: bin size in µm, or `cells`; empty for 8.")] = "",
     qc_rules: QcRules = RULES,

@@ -25,8 +25,9 @@ def column_name_problems(columns: list[str], known: list[str]) -> list[str]:
 
 def covariate_problems(where: str, cells: dict[str, str], known: list[str]) -> list[str]:
     """One line for each value of a row that no table should hold."""
+    expected = f"expected a single line of at most {LONGEST_VALUE} characters; shorten it"
     return [
-        f"{where}, column {name}: found {show(value)}, expected at most {LONGEST_VALUE} characters in a line; shorten it"
+        f"{where}, column {name}: found {show(value)}, {expected}"
         for name, value in cells.items()
         if name not in known and (len(value) > LONGEST_VALUE or UNPRINTABLE.search(value))
     ]

@@ -28,7 +28,7 @@ def test_two_levels() -> None:
     first = table.set_index("domain").loc["1"]
     expected = mannwhitneyu(RATIOS[::2, 0], RATIOS[1::2, 0])
     assert (first["statistic"], first["p_value"]) == (expected.statistic, pytest.approx(expected.pvalue))
-    assert first["p_value"] == pytest.approx(2 / comb(8, 4)) and list(table["domain"])[0] == "1"
+    assert first["p_value"] == pytest.approx(2 / comb(8, 4)) and table["domain"][0] == "1"
     np.testing.assert_allclose(table["smallest_p"], 2 / comb(8, 4))
     np.testing.assert_allclose(table["p_adjusted"], false_discovery_control(table["p_value"]))
 

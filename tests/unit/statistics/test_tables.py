@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,10 +106,8 @@ def test_pseudobulk_of_all_samples(tmp_path: Path) -> None:
 
 def test_pydeseq2_takes_the_pseudobulk_as_it_is(tmp_path: Path) -> None:
     """The planted genes, and no others to speak of, differ between treated samples and others."""
-    from pydeseq2.dds import DeseqDataSet
+    from pydeseq2.dds import DeseqDataSet  # takes seconds
     from pydeseq2.ds import DeseqStats
-
-    import anndata
 
     rows = [row(f"s{number}", treated="yes" if number % 2 else "no") for number in range(8)]
     proportions = proportion_table({f"s{number}": {"1": 50, "2": 50} for number in range(8)}, common=True)
