@@ -8,8 +8,9 @@ import pandas as pd
 
 from efnst.palette import domain_colour
 from efnst.reports.cohort_statistics import Statistics
-from efnst.reports.multiqc_elements import THREE_DIGITS, WHOLE, header, plot, table
+from efnst.reports.multiqc_elements import THREE_DIGITS, WHOLE, header, html_section, plot, table
 from efnst.reports.multiqc_plots import GROUP_COLOURS, HEAT
+from efnst.reports.point_picture import points_uri
 from efnst.statistics.covariates import GROUP
 from efnst.statistics.embedding import SharedSpots
 from efnst.statistics.proportions import in_order
@@ -44,7 +45,7 @@ def statistics_contents(statistics: Statistics | None) -> dict[str, dict]:
     if statistics is None or not statistics.common:
         return {}
     return {
-        "umap": umap_scatter(statistics.spots, statistics.covariates),
+        "umap": umap_pictures(statistics.spots, statistics.covariates),
         "mixing": _mixing_rows(statistics.mixing),
         "tests": _test_rows(statistics.tests),
         "shared_markers": _marker_rows(statistics.markers),
@@ -56,50 +57,52 @@ def domain_key(statistics: Statistics | None) -> str:
     """The colours of the domains as HTML, empty where they are not common to all sections."""
     if statistics is None or not statistics.common:
         return ""
-    domains = in_order(set(statistics.proportions["domain"]))
-    square = '<span style="display:inline-block;width:12px;height:12px;background:{}"></span> {}'
-    keys = [square.format(domain_colour(_number(name, place)), escape(name)) for place, name in enumerate(domains, 1)]
-    return f'<p style="display:flex;flex-wrap:wrap;gap:6px 14px">{"".join(f"<span>{key}</span>" for key in keys)}</p>'
+    return _key(_domain_colours(set(statistics.proportions["domain"])))
 
 
-def umap_scatter(spots: SharedSpots | None, covariates: pd.DataFrame) -> dict:
-    """UMAP of a few spots of every section, coloured by domain, and by group or section."""
-    data = []
+def umap_pictures(spots: SharedSpots | None, covariates: pd.DataFrame) -> dict:
+    """UMAP of a few spots of every section, coloured by domain beside by group or section."""
+    html = ""
     if spots is not None:
-        layout = spots.layout(seed=0).round(2)
-        domains = in_order(set(spots.domains))
-        colours = {name: domain_colour(_number(name, place)) for place, name in enumerate(domains, 1)}
+        layout = spots.layout(seed=0)
         batch, what = _batches(spots, covariates)
         kinds = list(dict.fromkeys(batch))
         of_batch = {kind: domain_colour(1 + place % GROUP_COLOURS) for place, kind in enumerate(kinds)}
-        data = [_points(layout, spots.domains, colours, "Domain "), _points(layout, batch, of_batch, "")]
-    labels = [{"name": "by domain"}, {"name": f"by {what}"}] if data else []
+        panels = _panel(layout, spots.domains, _domain_colours(set(spots.domains)), "By domain")
+        panels += _panel(layout, batch, of_batch, f"By {what}")
+        html = f'<div style="display:flex;flex-wrap:wrap;gap:24px">{panels}</div>'
     text = (
         "UMAP of the embedding, of as many spots of each section. Domains should lie apart, and sections mix within "
         "them; distances between islands mean little."
     )
-    settings = {"data_labels": labels, "xlab": "UMAP 1", "ylab": "UMAP 2", "marker_size": 3, "showlegend": False}
-    return plot("scatter", "UMAP of the cohort", text, data, settings)
+    return html_section("UMAP of the cohort", text, html)
 
 
-def _number(domain: str, place: int) -> int:
-    """What gives a domain its colour: its number, or for a name its place."""
-    return int(domain) if domain.isdecimal() and int(domain) else place
+def _panel(layout: np.ndarray, kinds: np.ndarray, colours: dict[str, str], title: str) -> str:
+    """One picture as HTML, with a key where its kinds can be told apart by colour."""
+    picture = points_uri(layout, np.array([colours[kind] for kind in kinds]))
+    key = _key(colours) if len(colours) <= GROUP_COLOURS else f"<p>{len(colours)} sections; colours are repeated.</p>"
+    image = f'<img loading="lazy" alt="UMAP, {title.lower()}" src="{picture}" style="width:100%">'
+    return f'<div style="flex:1 1 320px;max-width:520px"><b>{title}</b>{key}{image}</div>'
+
+
+def _key(colours: dict[str, str]) -> str:
+    """Names beside their colours, as HTML."""
+    square = '<span><i style="display:inline-block;width:12px;height:12px;background:{}"></i> {}</span>'
+    keys = "".join(square.format(colour, escape(name)) for name, colour in colours.items())
+    return f'<p style="display:flex;flex-wrap:wrap;gap:6px 14px">{keys}</p>'
+
+
+def _domain_colours(domains: set[str]) -> dict[str, str]:
+    """The colour of each domain, in their order: by its number, or for a name by its place."""
+    numbers = {name: int(name) if name.isdecimal() else 0 for name in in_order(domains)}
+    return {name: domain_colour(number or place) for place, (name, number) in enumerate(numbers.items(), 1)}
 
 
 def _batches(spots: SharedSpots, covariates: pd.DataFrame) -> tuple[np.ndarray, str]:
     """What spots are coloured by beside domains: the group of the samplesheet where all have one, else the section."""
     groups = covariates[GROUP].reindex(spots.samples) if GROUP in covariates else pd.Series([None])
     return (groups.to_numpy(dtype=str), "group") if groups.notna().all() else (spots.samples, "section")
-
-
-def _points(layout: np.ndarray, kinds: np.ndarray, colours: dict[str, str], prefix: str) -> dict[str, list]:
-    """The points of each kind, for MultiQC."""
-    places = [{"x": float(x), "y": float(y)} for x, y in layout.astype(str).astype(float)]
-    found = {}
-    for place, kind in zip(places, kinds, strict=True):
-        found.setdefault(f"{prefix}{escape(kind)}", []).append(place | {"color": colours[kind]})
-    return found
 
 
 def _mixing_rows(mixing: pd.DataFrame | None) -> dict:

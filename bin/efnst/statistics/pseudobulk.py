@@ -44,7 +44,11 @@ def pseudobulk_samples(
     obs = obs.merge(proportions[["sample", "domain", "n_spots"]], how="left", on=["sample", "domain"])
     counts = np.ascontiguousarray(joined.to_numpy().T)
     obs["total_counts"] = [int(sums[sample][domain].sum()) for sample, domain in joined.columns]
-    obs = with_covariates(obs, covariates).set_axis([f"{a}.{b}" for a, b in zip(samples, domains, strict=True)])
+    obs = with_covariates(obs, covariates)
+    texts = obs.select_dtypes(exclude="number").columns
+    obs = obs.astype(dict.fromkeys(texts, "category")).set_axis(
+        [f"{a}.{b}" for a, b in zip(samples, domains, strict=True)]
+    )
     data = AnnData(counts.round().astype(np.int32), obs, pd.DataFrame(index=joined.index.astype(str)))
     data.obs_names_make_unique()
     return data

@@ -95,11 +95,12 @@ def cohort_sums(folder: Path, n_samples: int) -> dict[str, pd.DataFrame]:
 def test_pseudobulk_of_all_samples(tmp_path: Path) -> None:
     sums = cohort_sums(tmp_path, 2)
     proportions = proportion_table({"s0": {"1": 7, "2": 3}, "s1": {"1": 4, "2": 5}}, common=True)
-    data = pseudobulk_samples(sums, proportions, covariate_table([row("s0", dose="1"), row("s1", dose="2")]))
+    data = pseudobulk_samples(sums, proportions, covariate_table([row("s0", dose="1"), row("s1", dose="2", sex="f")]))
     assert list(data.obs_names) == ["s0.1", "s0.2", "s1.1", "s1.2"] and data.shape == (4, 60)
     assert data.obs["n_spots"].tolist() == [7, 3, 4, 5] and data.obs["dose"].tolist() == [1, 1, 2, 2]
     assert data.obs["total_counts"].tolist() == [int(sums[s][d].sum()) for s in ("s0", "s1") for d in ("1", "2")]
     np.testing.assert_array_equal(data.X[3], sums["s1"]["2"].loc[data.var_names])
+    data.write_h5ad(tmp_path / "written.h5ad")
     few = {name: table.iloc[: MIN_GENES - 1] for name, table in sums.items()}
     assert pseudobulk_samples(few, proportions, covariate_table([])) is None
 
