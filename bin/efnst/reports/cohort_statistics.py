@@ -65,12 +65,12 @@ def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], o
 
     `sums`: counts of each domain by sample (`read_sums`).
     """
-    tables = {"proportions": with_covariates(statistics.proportions, statistics.covariates)}
-    tables |= {"domain_tests": statistics.tests, "shared_markers": statistics.markers}
-    tables |= {"shared_gene_sets": statistics.gene_sets, "mixing": statistics.mixing}
+    known = {"domain_tests": statistics.tests, "shared_markers": statistics.markers}
+    known |= {"shared_gene_sets": statistics.gene_sets, "mixing": statistics.mixing}
+    tables = {name: table for name, table in known.items() if table is not None and len(table)}
+    tables["proportions"] = with_covariates(statistics.proportions, statistics.covariates)
     for name, table in tables.items():
-        if table is not None and len(table):
-            harmless_table(table).to_csv(outdir / f"{name}.csv", index=False, float_format="%.6g")
+        harmless_table(table).to_csv(outdir / f"{name}.csv", index=False, float_format="%.6g")
     pseudobulk = pseudobulk_samples(sums, statistics.proportions, statistics.covariates)
     if pseudobulk is not None:
         pseudobulk.write_h5ad(outdir / "pseudobulk.h5ad", compression="gzip", compression_opts=1)

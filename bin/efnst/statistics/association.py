@@ -26,6 +26,8 @@ def association_table(proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd
     two levels, Kruskal-Wallis for more, Kendall's tau for numbers. `smallest_p`: what complete separation would give
     with these numbers of samples; adjusted are all p values together (Benjamini-Hochberg).
     """
+    if proportions.empty:
+        return pd.DataFrame(columns=COLUMNS)
     spots = proportions.pivot(index="sample", columns="domain", values="n_spots")
     ratios = pd.DataFrame(log_ratios(spots.to_numpy()), spots.index, spots.columns)
     domains = list(dict.fromkeys(proportions["domain"]))

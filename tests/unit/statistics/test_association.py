@@ -72,6 +72,10 @@ def test_a_level_of_one_sample_is_left_out() -> None:
     assert set(table_of(stage=list("IIIJJJKI"))["levels"]) == {"I: 4, J: 3"}
 
 
+def test_no_section_at_all() -> None:
+    assert association_table(proportion_table({}, common=True), pd.DataFrame()).empty
+
+
 def test_a_domain_with_the_same_share_everywhere() -> None:
     spots = {name: {"1": 10, "2": 10} for name in SPOTS}
     covariates = pd.DataFrame({"treated": ["no", "yes"] * 4}, index=SAMPLES)
