@@ -81,6 +81,7 @@ workflow FIND_DOMAINS {
     quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
     exports // whether domains are exported for other tools
+    gene_sets // file of gene sets, or []
     report_template // jinja2 template of the section's report, with the files it includes
 
     main:
@@ -113,7 +114,7 @@ workflow FIND_DOMAINS {
             .join(image_records)
     )
     final_sections = ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, _record -> [meta, domains] }
-    DESCRIBE_DOMAINS(final_sections)
+    DESCRIBE_DOMAINS(final_sections, gene_sets)
     bins = oneOrNone(ASSIGN_DOMAINS.out.bins)
     EXPORT_DOMAINS(final_sections.join(bins).filter { _section -> exports })
 
@@ -134,6 +135,7 @@ workflow FIND_DOMAINS {
     summaries = SECTION_REPORT.out.summary
     thumbnails = SECTION_REPORT.out.thumbnail
     pseudobulk = DESCRIBE_DOMAINS.out.pseudobulk
+    described = DESCRIBE_DOMAINS.out.folder
     warnings = EXPORT_DOMAINS.out.warning
     failures = READ_SECTION.out.failure.mix(
         DESCRIBE_PATCHES.out.failures,
@@ -163,6 +165,7 @@ workflow {
     }
     refuse(params, workflow.workDir.toUriString(), workflow.stubRun)
     lock = claim(params.outdir)
+    gene_sets = params.gene_sets ? file(params.gene_sets, glob: false, checkIfExists: true) : []
     sheet = file(params.input, glob: false)
     CHECK_INPUTS(
         channel.of(sheet)
@@ -171,6 +174,7 @@ workflow {
         sheet.toAbsolutePath().parent.toUriString(),
         channel.of(withoutSecrets(groovy.json.JsonOutput.toJson(params))).collectFile(name: 'parameters.json'),
         [file("${projectDir}/nextflow_schema.json"), file("${projectDir}/assets/samplesheet_schema.json")],
+        gene_sets,
     )
     channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
     checked = CHECK_INPUTS.out.problems
@@ -190,6 +194,7 @@ workflow {
         params.precision == 'int8',
         params.stain_normalisation != 'none',
         params.exports != 'none',
+        gene_sets,
         files("${projectDir}/assets/section_report/*").sort(),
     )
 
@@ -205,9 +210,11 @@ workflow {
         inOrder(FIND_DOMAINS.out.summaries),
         inOrder(FIND_DOMAINS.out.thumbnails),
         inOrder(FIND_DOMAINS.out.pseudobulk),
+        inOrder(FIND_DOMAINS.out.described),
         inOrder(FIND_DOMAINS.out.failures.mix(unusable).map { failure -> accepted(failure) }),
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
+        false, // each section has domains of its own
     )
     MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: [])
 
@@ -237,7 +244,7 @@ def refuse(settings, work, is_stub) {
 
 // The files that parameters name, with the parameter.
 def ownInputs(settings) {
-    def named = ['input', 'encoder_weights', 'encoder_onnx', 'qc_rules'].findAll { name -> settings[name] }
+    def named = ['input', 'encoder_weights', 'encoder_onnx', 'gene_sets', 'qc_rules'].findAll { name -> settings[name] }
     return named.collect { name -> ["parameter --${name}", settings[name]] }
 }
 

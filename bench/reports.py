@@ -101,7 +101,7 @@ def cohort(made: Path, folder: Path, n_sections: int) -> list:
     rng = np.random.default_rng(0)
     summary = json.loads((made / "section_summary.json").read_text())
     sums = pd.read_csv(made / f"{SAMPLE}_pseudobulk.csv", index_col="gene", keep_default_na=False)
-    for name in ("summaries", "pseudobulk", "thumbnails"):
+    for name in ("summaries", "pseudobulk", "thumbnails", "described"):
         (folder / name).mkdir(parents=True)
     names = [f"sample_{number:03d}" for number in range(n_sections)]
     for name in names:
@@ -114,14 +114,19 @@ def cohort(made: Path, folder: Path, n_sections: int) -> list:
         pd.DataFrame(rng.poisson(sums * factor), sums.index, sums.columns).to_csv(
             folder / "pseudobulk" / f"{name}_pseudobulk.csv"
         )
+        (folder / "described" / name).mkdir()
+        for file in ("markers.csv", "embedding_sample.npz"):
+            shutil.copy(made / file, folder / "described" / name)
         with Image.open(made / f"{SAMPLE}_thumbnail.webp") as thumbnail:  # as large as that of the section
             thumbnail.rotate(int(rng.integers(4)) * 180).save(
                 folder / "thumbnails" / f"{name}_thumbnail.webp", quality=80, method=6
             )
-    empty = {"section": "", "image": "", "labels": "", "n_domains": None, "group": "", "bin_um": "", "library": ""}
+    empty = dict.fromkeys(("section", "image", "labels", "problem", "group", "bin_um", "library"), "")
+    empty |= {"n_domains": None, "covariates": {}}
     write_record(folder / "sections.json", [SheetRow(id=name, **empty) for name in names])
-    inputs = [part for name in ("summaries", "pseudobulk", "thumbnails") for part in (f"--{name}", folder / name)]
-    return ["--sections", folder / "sections.json", *inputs, "--outdir", folder / "content"]
+    names = ("summaries", "pseudobulk", "thumbnails", "described")
+    inputs = [part for name in names for part in (f"--{name}", folder / name)]
+    return ["--sections", folder / "sections.json", *inputs, "--common", "--outdir", folder / "content"]
 
 
 def multiqc(folder: Path) -> float:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from efnst.errors import EfnstError
+from efnst.program.arguments import GeneSets
 from efnst.program.cli import run, write_json
 
 log = logging.getLogger("efnst")
@@ -25,6 +26,7 @@ def main(
     base: Annotated[
         str, typer.Option("--base", help="Folder or URI that relative paths in the samplesheet start from.")
     ] = "",
+    gene_sets: GeneSets = None,
     outdir: Annotated[Path, typer.Option("--outdir", help="Folder for sections.json and parameters.json.")] = Path(),
     problems: Annotated[
         Path | None,
@@ -33,10 +35,10 @@ def main(
 ) -> None:
     """Check the parameters against nextflow_schema.json and the samplesheet against its own schema.
 
-    All problems are found at once. Whether files exist is not looked at here. Writes sections.json (one entry per
-    section, with full paths) and parameters.json (every parameter with its type and default).
+    All problems are found at once. Of the files that are named only that of gene sets is looked at. Writes
+    sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and
+    default).
     """
-    from efnst.inputs.samplesheet import absolute_base, read_samplesheet, sections
     from efnst.program.parameters import check_parameters, problem_list, read_parameters, read_schema
     from efnst.program.terminal import printable
     from efnst.records.base import write_record
@@ -44,15 +46,8 @@ def main(
 
     given = read_parameters(params) if params else {"input": str(input or ""), "outdir": str(outdir)}
     parameters, found = check_parameters(given, read_schema(schema))
-    listed = []
-    sheet_name = Path(str(parameters.get("input", input))).name
-    if input:
-        try:
-            folder = absolute_base(base or str(input.resolve().parent))
-            listed, wrong = sections(read_samplesheet(input), read_schema(sheet_schema), parameters, folder)
-            found += [f"{sheet_name}, {line}" for line in wrong]
-        except EfnstError as error:
-            found.append(f"{sheet_name}: {error}")
+    listed, wrong = _sections(input, read_schema(sheet_schema), parameters, base) if input else ([], [])
+    found += wrong + (_gene_set_problems(gene_sets) if gene_sets else [])
 
     message = printable(problem_list(found, "the parameters and the samplesheet"))
     if message and problems is None:
@@ -62,6 +57,30 @@ def main(
     write_record(outdir / "sections.json", [] if message else [SheetRow(**section) for section in listed])
     write_json(outdir / "parameters.json", parameters)
     log.info("%d sections, %d problems", len(listed), len(found))
+
+
+def _sections(path: Path, schema: dict, parameters: dict, base: str) -> tuple[list[dict], list[str]]:
+    """The sections of a samplesheet, and what is wrong with it."""
+    from efnst.inputs.samplesheet import absolute_base, read_samplesheet, sections
+
+    name = Path(str(parameters.get("input", path))).name
+    try:
+        folder = absolute_base(base or str(path.resolve().parent))
+        listed, wrong = sections(read_samplesheet(path), schema, parameters, folder)
+    except EfnstError as error:
+        return [], [f"{name}: {error}"]
+    return listed, [f"{name}, {line}" for line in wrong]
+
+
+def _gene_set_problems(path: Path) -> list[str]:
+    """What is wrong with a file of gene sets, which else every section would fail by."""
+    from efnst.inputs.gene_sets import read_gene_sets
+
+    try:
+        read_gene_sets(path)
+    except EfnstError as error:
+        return [f"parameter --gene_sets: {error}"]
+    return []
 
 
 if __name__ == "__main__":

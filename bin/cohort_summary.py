@@ -25,21 +25,27 @@ def main(
     warnings: Annotated[list[Path], typer.Option(help=f"Record (JSON) of what a section does without, {FOLDER}.")] = [],  # noqa: B006
     thumbnails: Annotated[list[Path], typer.Option(help=f"<sample>_thumbnail.webp, {FOLDER}.")] = [],  # noqa: B006
     pseudobulk: Annotated[list[Path], typer.Option(help=f"<sample>_pseudobulk.csv, {FOLDER}.")] = [],  # noqa: B006
+    described: Annotated[
+        Path | None, typer.Option(help="Folder with those of describe_domains, each named like its sample.")
+    ] = None,
     versions: Annotated[list[Path], typer.Option(help=f"versions.yml, {FOLDER}.")] = [],  # noqa: B006
+    common: Annotated[bool, typer.Option(help="Whether a domain is the same in all sections.")] = False,
     outdir: Outdir = Path(),
 ) -> None:
     """Summarise the cohort: how every section of the samplesheet ended, and what the report shows of it.
 
     Writes summary.csv and summary.parquet (one row per section and method), sections.csv (one row per section), in the
-    order of the samplesheet, and, for MultiQC, efnst_*_mqc.json and efnst_mqc_versions.yml. Each of the options for
-    inputs may be given several times.
+    order of the samplesheet, proportions.csv, pseudobulk.h5ad and, of common domains, further tables of statistics;
+    for MultiQC, efnst_*_mqc.json and efnst_mqc_versions.yml. Each option for inputs may be given several times.
     """
     from efnst.program.spreadsheets import harmless_table
     from efnst.records.base import read_record
     from efnst.records.cohort import Failure, SectionSummary, SheetRow
     from efnst.reports.cohort import files_below, outcomes, read_all, summary_table, write_sections
+    from efnst.reports.cohort_statistics import cohort_statistics, write_statistics
     from efnst.reports.multiqc import contents
-    from efnst.reports.profiles import read_profiles
+    from efnst.reports.profiles import profiles_of
+    from efnst.statistics.pseudobulk import read_sums
 
     listed = read_record(sections, list[SheetRow])
     groups = {section.id: section.group for section in listed}
@@ -50,13 +56,20 @@ def main(
     harmless_table(table).to_csv(outdir / "summary.csv", index=False)
     table.to_parquet(outdir / "summary.parquet", index=False)
     pictures = {path.name.removesuffix("_thumbnail.webp"): path for path in files_below(thumbnails, ".webp")}
-    sums = {path.name.removesuffix("_pseudobulk.csv"): path for path in files_below(pseudobulk, "_pseudobulk.csv")}
-    finished = [outcome.sample for outcome in ended if outcome.summary and outcome.sample in sums]
-    profiles = read_profiles({sample: sums[sample] for sample in finished})
-    for name, content in contents(ended, pictures, profiles, groups).items():
+    files = {path.name.removesuffix("_pseudobulk.csv"): path for path in files_below(pseudobulk, "_pseudobulk.csv")}
+    finished = [outcome.summary for outcome in ended if outcome.summary]
+    sums = read_sums({summary.sample: files[summary.sample] for summary in finished if summary.sample in files})
+    statistics = cohort_statistics(finished, listed, _folders(described), common)
+    write_statistics(statistics, sums, outdir)
+    for name, content in contents(ended, pictures, profiles_of(sums), groups, statistics).items():
         write_json(outdir / f"{name}_mqc.json", content)
     _write_versions(files_below(versions, ".yml"), outdir)
     _log(ended)
+
+
+def _folders(parent: Path | None) -> dict[str, Path]:
+    """The folders in a folder, by name."""
+    return {path.name: path for path in parent.iterdir() if path.is_dir()} if parent else {}
 
 
 def _write_versions(paths: list[Path], outdir: Path) -> None:

@@ -27,9 +27,11 @@ from tests.support.places import PROJECT
 
 from efnst.encoder.declaration import read_declaration
 from efnst.errors import EfnstError
-from efnst.inputs import archive, feature_matrix, h5ad, metrics, positions
+from efnst.inputs import annotations, archive, feature_matrix, h5ad, metrics, positions
+from efnst.inputs.annotations import read_annotations
 from efnst.inputs.archive import unpack_section
 from efnst.inputs.feature_matrix import read_matrix
+from efnst.inputs.gene_sets import read_gene_sets
 from efnst.inputs.h5ad import read_h5ad_section
 from efnst.inputs.hdf5 import read_own
 from efnst.inputs.image_choice import image_size
@@ -116,6 +118,11 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (root / "s.csv").write_text(sheet)
     (root / "s.yaml").write_text("- sample: A1\n  section: a\n- {sample: B1, section: b}\n")
     (root / "own.json").write_text('{"name": "own", "input_px": 224, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}')
+    ring = {"type": "Polygon", "coordinates": [[[0, 0], [9.5, 0], [9, 9], [0, 0]], [[1, 1], [2, 1], [2, 2], [1, 1]]]}
+    about = {"objectType": "annotation", "classification": {"name": "Tumor", "color": [200, 0, 0]}}
+    drawn = [{"type": "Feature", "geometry": ring, "properties": about}] * 3
+    (root / "drawn.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": drawn}))
+    (root / "sets.gmt").write_text("LAYER\thttp://a.b\tMBP\tPLP1\tMOBP\nOTHER\t\tGFAP\tAQP4\n")
     write_spatialdata(root / "v3" / "outs", root / "s.zarr")
     rules = PROJECT / "assets" / "qc_rules.yml"
     hd = root / "hd/outs"
@@ -132,6 +139,8 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "metrics": root / "v3/outs/metrics_summary.csv",
         "png": outs / "spatial/tissue_hires_image.png",
         "labels": root / "s/labels.csv",
+        "annotations": root / "drawn.geojson",
+        "gene sets": root / "sets.gmt",
         "h5ad": root / "s.h5ad",
         "tar.gz": root / "s.tar.gz",
         "tar": root / "s.tar",
@@ -168,6 +177,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "metrics": read_metrics,
     "png": image_size,
     "labels": read_labels,
+    "annotations": read_annotations,
+    "gene sets": read_gene_sets,
     "h5ad": lambda path: read_h5ad_section(path, "", "", True),
     "tar.gz": lambda path: unpack_section(path, ""),
     "tar": lambda path: unpack_section(path, ""),
@@ -255,6 +266,7 @@ OURS = {  # for each reader that does more than read: a step of ours on the way 
     "geojson": (positions, "_mass"),
     "scales": (positions, "checked_scales"),
     "metrics": (metrics, "_figure"),
+    "annotations": (annotations, "_class"),
     "h5ad": (h5ad, "positions_of"),
     "tar.gz": (archive, "_inside"),
     "tar": (archive, "_is_needed"),

@@ -16,7 +16,8 @@ from tests.support.places import PROJECT
 SHIPPED = ("efnst", "main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "modules")
 QUICK = ("-profile", "standard,test")  # few epochs, few genes
 # Defaults that the test profile leaves out.
-EXPORTS = ("--exports", "loupe,geojson,figures", "--umap_spots", "20000")
+GENE_SETS = PROJECT / "tests" / "support" / "simulated.gmt"
+EXPORTS = ("--exports", "loupe,geojson,figures", "--umap_spots", "20000", "--gene_sets", str(GENE_SETS))
 COHORT_STEPS = ("CHECK_INPUTS", "EXPORT_ENCODER", "COHORT_SUMMARY", "MULTIQC")
 
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 SAMPLES = {"sim_layers": 7, "sim_nested": 4}
 SECTION_FILES = (
     *("report.html", "domains.csv", "markers.csv", "spatial_genes.csv", "umap.csv"),
+    *("domain_graph.csv", "gene_sets.csv"),
     "exports/loupe.csv",
     *("exports/domains_hires.geojson", "exports/domains_fullres.geojson"),
     *(f"figures/{name}.{kind}" for name in ("domains", "comparison") for kind in ("png", "svg", "pdf")),
@@ -45,6 +46,8 @@ def test_nothing_is_missing_and_nothing_else_is_published(finished: Run) -> None
         "summary.csv",
         "summary.parquet",
         "sections.csv",
+        "proportions.csv",
+        "pseudobulk.h5ad",
         "multiqc_report.html",
         *(f"pipeline_info/{name}" for name in RUN_FILES),
     }

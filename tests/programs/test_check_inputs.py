@@ -49,6 +49,13 @@ def test_problems_of_parameters_and_rows_are_printed_together(tmp_path: Path) ->
     assert not (tmp_path / "sections.json").exists()
 
 
+def test_gene_sets_that_are_none_are_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "sets.gmt").write_text("MBP,PLP1\n")
+    done = check(tmp_path, "--gene_sets", "sets.gmt", sheet="sample,section,age\nA1,a1,x\n")
+    assert done.returncode == 2
+    assert "parameter --gene_sets: Expected a name, a description and genes" in done.stderr
+
+
 def test_problems_go_to_a_file_when_asked(tmp_path: Path) -> None:
     done = check(tmp_path, "--problems", "problems.txt", sheet="sample,section\nA 1,a1\n")
     assert done.returncode == 0, done.stderr

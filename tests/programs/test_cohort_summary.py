@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +16,9 @@ from PIL import Image
 from tests.support.places import PROJECT
 from tests.support.records import example
 
+from efnst.program.arrays import write_arrays
+from efnst.program.spreadsheets import harmless_table
+from efnst.records.arrays import EMBEDDING_SAMPLE_NPZ
 from efnst.records.base import write_record
 from efnst.records.cohort import Failure, SectionSummary, SheetRow
 from efnst.records.domains import Adjacency
@@ -22,7 +26,11 @@ from efnst.records.quality import SpotQuantiles
 
 PROGRAM = PROJECT / "bin" / "cohort_summary.py"
 GENES = ["MBP", "PLP1", "MOBP", *(f"GENE{number}" for number in range(300))]
-TABLES = ("summary.csv", "summary.parquet", "sections.csv")
+TABLES = ("summary.csv", "summary.parquet", "sections.csv", "proportions.csv")
+OF_ALL = (*TABLES, "pseudobulk.h5ad")
+OF_COMMON = ("domain_tests.csv", "shared_markers.csv", "shared_gene_sets.csv", "mixing.csv")
+PARTS_OF_COMMON = ("umap", "mixing", "tests", "shared_markers", "gene_sets")
+DOMAINS = [str(domain) for domain in range(1, 8)]
 CONFIG = PROJECT / "assets" / "multiqc_config.yml"
 
 
@@ -42,9 +50,8 @@ def summary(number: int) -> SectionSummary:
     row |= {"composition": {str(domain): 1 / 7 for domain in range(1, 8)}}
     spread = {"total_counts": [1.0, 2e3, 4e3, 6e3, 3e4], "n_genes_by_counts": [1.0, 1e3, 2e3, 3e3, 8e3]}
     row |= {"efnst_stability": 0.9, "n_epochs": [100], "quantiles": example(SpotQuantiles, **spread)}
-    domains = [str(domain) for domain in range(1, 8)]
-    row |= {"adjacency": example(Adjacency, domains=domains, pairs=[[5] * 7] * 7)}
-    row |= {"top_markers": {domain: ["MBP", "PLP1", "MOBP"] for domain in domains}}
+    row |= {"adjacency": example(Adjacency, domains=DOMAINS, pairs=[[5] * 7] * 7)}
+    row |= {"top_markers": {domain: ["MBP", "PLP1", "MOBP"] for domain in DOMAINS}}
     row |= {"methods_text": {"network": "Trained for 100 epochs."}}
     loss = {part: [[epoch, 9 / epoch] for epoch in range(1, 101)] for part in ("reconstruction", "graph", "kl")}
     return example(SectionSummary, **row, loss=loss)
@@ -53,10 +60,14 @@ def summary(number: int) -> SectionSummary:
 def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> list:
     """Input files as the pipeline stages them, and the options that name them."""
     numbers = range(finished + failed + vanished)
-    for name in ("summaries", "failures", "thumbnails", "pseudobulk", "versions"):
+    for name in ("summaries", "failures", "thumbnails", "pseudobulk", "described", "versions"):
         (folder / name).mkdir()
     groups = ["donor A" if number else "" for number in numbers]
-    rows = [example(SheetRow, id=summary(n).sample, group=group) for n, group in zip(numbers, groups, strict=True)]
+    treated = [{"treated": "yes" if number % 2 else "no"} for number in numbers]
+    rows = [
+        example(SheetRow, id=summary(n).sample, group=group, covariates=covariates)
+        for n, group, covariates in zip(numbers, groups, treated, strict=True)
+    ]
     write_record(folder / "sections.json", rows)
     for number in numbers[:finished]:
         place = folder / "summaries" / str(number)
@@ -68,12 +79,28 @@ def stage(folder: Path, finished: int, failed: int = 0, vanished: int = 0) -> li
         sums = folder / "pseudobulk" / f"{summary(number).sample}_pseudobulk.csv"
         values = np.random.default_rng(number).poisson(100, (len(GENES), 7))
         pd.DataFrame(values, pd.Index(GENES, name="gene"), range(1, 8)).to_csv(sums)
+        describe(folder / "described" / summary(number).sample, number)
     for number in numbers[finished : finished + failed]:
         record = Failure(sample=summary(number).sample, step="read_section", reason="Expected spots, found none")
         write_record(folder / "failures" / f"{number}.json", record)
     (folder / "versions" / "1.yml").write_text('"READ_SECTION":\n  scanpy: 1.11.0\n')
-    names = ("summaries", "failures", "thumbnails", "pseudobulk", "versions")
+    names = ("summaries", "failures", "thumbnails", "pseudobulk", "described", "versions")
     return ["--sections", folder / "sections.json", *(part for name in names for part in (f"--{name}", folder / name))]
+
+
+def describe(folder: Path, number: int) -> None:
+    """What describe_domains.py leaves for the cohort."""
+    folder.mkdir()
+    rng = np.random.default_rng(number)
+    domain = np.resize(DOMAINS, 500)
+    embedding = rng.normal(size=(500, 8)) + 6 * np.eye(8)[domain.astype(int)]
+    arrays = {"domain": domain, "embedding": embedding.astype(np.float32)}
+    write_arrays(folder / "embedding_sample.npz", EMBEDDING_SAMPLE_NPZ, np.arange(500).astype(str), **arrays)
+    rows = [(name, gene, 2.0) for name in DOMAINS for gene in GENES[:20]]
+    pd.DataFrame(rows, columns=["domain", "gene", "log2_fold_change"]).to_csv(folder / "markers.csv", index=False)
+    rows = [(name, f"=SET {place}", 20, rng.normal(), 0.2) for name in DOMAINS for place in range(30)]
+    columns = ["domain", "gene_set", "n_genes", "activity", "p_adjusted"]
+    harmless_table(pd.DataFrame(rows, columns=columns)).to_csv(folder / "gene_sets.csv", index=False)
 
 
 def summarise(folder: Path, options: list) -> list[dict]:
@@ -103,9 +130,27 @@ def test_rows_and_files(tmp_path: Path) -> None:
     parts = ("status", "statistics", "spots_lost", "quantiles", "composition", "gallery", "markers", "scores")
     parts += ("marker_map", "adjacency", "profiles", "training", "stability", "devices", "methods")
     expected = {f"efnst_{part}_mqc.json" for part in parts}
-    assert made == expected | {*TABLES, "efnst_mqc_versions.yml"}
+    assert made == expected | {*OF_ALL, "efnst_mqc_versions.yml"}
     versions = yaml.safe_load((tmp_path / "out" / "efnst_mqc_versions.yml").read_text())
     assert versions == {"READ_SECTION": {"scanpy": ["1.11.0"]}}
+
+
+def test_tables_of_common_domains(tmp_path: Path) -> None:
+    summarise(tmp_path, [*stage(tmp_path, finished=4, failed=1), "--common"])
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {*OF_ALL, *OF_COMMON} <= made and {f"efnst_{part}_mqc.json" for part in PARTS_OF_COMMON} <= made
+    read = {name: pd.read_csv(tmp_path / "out" / name) for name in ("proportions.csv", *OF_COMMON)}
+    assert len(read["proportions.csv"]) == 28 and read["proportions.csv"]["treated"].tolist()[6:8] == ["no", "yes"]
+    assert read["proportions.csv"].groupby("sample")["share"].sum().tolist() == pytest.approx([1] * 4, abs=1e-5)
+    assert read["domain_tests.csv"]["smallest_p"].tolist() == pytest.approx([1 / 3] * 7)
+    assert set(read["shared_markers.csv"]["n_samples"]) == {4} and len(read["shared_markers.csv"]) == 140
+    assert len(read["shared_gene_sets.csv"]) == 210 and read["shared_gene_sets.csv"]["gene_set"][0].startswith("'=SET")
+    assert read["mixing.csv"]["batch"].tolist() == ["sample", "treated"] and read["mixing.csv"]["ilisi"][0] > 3
+    pseudobulk = anndata.read_h5ad(tmp_path / "out" / "pseudobulk.h5ad")
+    assert pseudobulk.shape == (28, len(GENES)) and pseudobulk.obs["treated"].value_counts().to_dict() == {
+        "no": 14,
+        "yes": 14,
+    }
 
 
 def test_one_row_per_section_and_method_alike_in_csv_and_parquet(tmp_path: Path) -> None:
@@ -142,7 +187,7 @@ def test_every_column_is_explained() -> None:
 
 
 def test_every_section_has_its_place_in_the_configuration(tmp_path: Path) -> None:
-    summarise(tmp_path, stage(tmp_path, finished=2))
+    summarise(tmp_path, [*stage(tmp_path, finished=4), "--common"])
     order = yaml.safe_load(CONFIG.read_text())["custom_content"]["order"]
     made = sorted(path.name.removesuffix("_mqc.json") for path in (tmp_path / "out").glob("*_mqc.json"))
     assert sorted(order) == made
@@ -174,7 +219,7 @@ def test_multiqc_takes_all_of_it(tmp_path: Path, finished: int, failed: int, van
 
 @pytest.mark.slow
 def test_two_hundred_sections(tmp_path: Path) -> None:
-    options = stage(tmp_path, finished=190, failed=5, vanished=5)
+    options = [*stage(tmp_path, finished=190, failed=5, vanished=5), "--common"]
     start = time.monotonic()
     assert len(summarise(tmp_path, options)) == 200
     multiqc(tmp_path)

@@ -12,6 +12,9 @@ import pytest
 import scipy.sparse as sp
 from tests.support.places import BIN, REAL
 
+from efnst.program.arrays import stored_arrays
+from efnst.records.arrays import EMBEDDING_SAMPLE_NPZ
+
 PROGRAM = BIN / "describe_domains.py"
 
 
@@ -77,6 +80,29 @@ def test_description(section: anndata.AnnData, tmp_path: Path) -> None:
     dots = description["dot_plot"]
     assert dots["genes"][3] == "MARK"
     assert dots["mean"][1][3] > dots["mean"][0][3] and dots["fraction"][1][3] == 1
+
+
+def test_gene_sets_and_how_domains_lie_to_each_other(section: anndata.AnnData, tmp_path: Path) -> None:
+    sets = {"=UP": ["mark", "G1", "G2", "G3", "G5"], "FEW": ["G1", "G2"]}
+    (tmp_path / "sets.gmt").write_text("".join(f"{name}\tx\t{chr(9).join(genes)}\n" for name, genes in sets.items()))
+    describe(section, tmp_path, "--gene_sets", str(tmp_path / "sets.gmt"))
+    description = json.loads((tmp_path / "out" / "description.json").read_text())
+    assert description["notes"][0].endswith("were tested here: FEW.") and len(description["notes"]) == 2
+    activity = pd.read_csv(tmp_path / "out" / "gene_sets.csv", dtype={"domain": str}).set_index("domain")
+    assert set(activity["gene_set"]) == {"'=UP"} and set(activity["n_genes"]) == {5}
+    assert activity.loc["2", "activity"] > 1 > activity.loc["1", "activity"]
+    assert description["gene_sets"]["names"] == ["=UP"] and description["gene_sets"]["domains"] == ["1", "2", "3"]
+    np.testing.assert_allclose(np.ravel(description["gene_sets"]["activity"]), activity["activity"], atol=1e-4)
+    graph = pd.read_csv(tmp_path / "out" / "domain_graph.csv", dtype={"domain_1": str, "domain_2": str})
+    assert graph[["domain_1", "domain_2"]].to_numpy().tolist() == [["1", "2"], ["1", "3"], ["2", "3"]]
+    assert graph["touching_pairs"].tolist() == [
+        description["adjacency"]["pairs"][a][b] for a, b in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert graph["connectivity"][0] == pytest.approx(description["adjacency"]["connectivity"][0][1], abs=1e-4)
+    assert graph["connectivity"][1] > graph["connectivity"][2]  # the last spot has no more of MARK than domain 1
+    sample = stored_arrays(tmp_path / "out" / "embedding_sample.npz", EMBEDDING_SAMPLE_NPZ)
+    assert list(sample["barcodes"]) == list(section.obs_names) and list(sample["domain"]) == list(section.obs["efnst"])
+    np.testing.assert_array_equal(sample["embedding"], section.obsm["X_efnst"])
 
 
 def test_pseudobulk_and_layout_hold_every_gene_and_spot(section: anndata.AnnData, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tests.support.places import BIN
 
 ROOMS = (
     *("names", "palette", "machine", "errors", "records", "program", "geometry", "image", "inputs", "quality"),
-    *("encoder", "genes", "embedding", "domains", "provenance", "exports", "reports", "simulation"),
+    *("encoder", "genes", "embedding", "domains", "statistics", "provenance", "exports", "reports", "simulation"),
 )
 FILES = sorted(path for path in (BIN / "efnst").rglob("*.py") if path.name != "__init__.py")
 IMPORTS = {

@@ -28,10 +28,10 @@ def genes_of_kinds(names: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
 
 def _those(is_one: Callable[[str], object], names: np.ndarray) -> np.ndarray:
     """The names, in capitals and without reference and version, for which `is_one` is true, bool [n]."""
-    return np.fromiter((bool(is_one(_plain(name))) for name in names), bool, len(names))
+    return np.fromiter((bool(is_one(plain_name(name))) for name in names), bool, len(names))
 
 
-def _plain(name: object) -> str:
+def plain_name(name: object) -> str:
     """A symbol or id in capitals, without the reference in front and the version behind."""
     return re.sub(f"^{ENSEMBL}$", r"\1", re.sub(REFERENCE, "", str(name).upper()))
 

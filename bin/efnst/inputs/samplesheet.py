@@ -12,9 +12,10 @@ import yaml
 
 from efnst.errors import EfnstError, require_ordinary
 from efnst.inputs.addresses import was_cut, without_secrets
+from efnst.inputs.covariates import column_name_problems, covariate_columns, covariate_problems
 from efnst.names import NO_IMAGE
 from efnst.program.documents import load_yaml
-from efnst.program.parameters import coerce, errors_by_name, expectation, found_and_expected, show, suggestion
+from efnst.program.parameters import coerce, errors_by_name, expectation, found_and_expected, show
 
 URI = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
 PATH_FORMATS = ("file-path", "directory-path")
@@ -64,7 +65,8 @@ def sections(sheet: Samplesheet, schema: dict, parameters: dict, base: str) -> t
     absent = {name for name in schema["items"]["required"] if name not in sheet.columns}
     problems += [line for row in rows for line in _row_problems(row, schema["items"], absent)]
     problems += _repeated_samples(rows)
-    return [_section(row.cells, about, parameters, base) for row in rows] if not problems else [], problems
+    further = covariate_columns(sheet.columns, list(about))
+    return [_section(row.cells, about, parameters, base, further) for row in rows] if not problems else [], problems
 
 
 def absolute_base(base: str) -> str:
@@ -156,9 +158,8 @@ def _checked_form(columns: list[str], rows: list[Row], problems: list[str]) -> S
 
 
 def _column_problems(sheet: Samplesheet, about: dict, required: list[str]) -> list[str]:
-    """Unknown and missing columns, once for the whole samplesheet."""
-    unknown = [name for name in dict.fromkeys(sheet.columns) if name not in about]
-    problems = [f"column {name}: not known{suggestion(name, list(about))}" for name in unknown]
+    """Columns that are misspelt or missing, once for the whole samplesheet."""
+    problems = column_name_problems(sheet.columns, list(about))
     if sheet.rows:
         missing = [name for name in required if name not in sheet.columns]
         problems += [f"column {name}: missing, expected in every samplesheet; add it" for name in missing]
@@ -177,7 +178,7 @@ def _row_problems(row: Row, schema: dict, absent: set[str]) -> list[str]:
     wrong = errors_by_name(row.cells, {"properties": about})
     for name, errors in wrong.items():
         problems.append(f"{where}, column {name}: {found_and_expected(row.cells[name], about[name], errors)}")
-    return problems
+    return problems + covariate_problems(where, row.cells, list(about))
 
 
 def _unusable(value: str, base: str) -> list[str]:
@@ -209,8 +210,8 @@ def _repeated_samples(rows: list[Row]) -> list[str]:
     ]
 
 
-def _section(cells: dict, about: dict, parameters: dict, base: str) -> dict:
-    """One member of sections.json."""
+def _section(cells: dict, about: dict, parameters: dict, base: str, further: list[str]) -> dict:
+    """One member of sections.json; `further` are the columns that are covariates."""
     paths = {
         name: join(base, cells[name]) if name in cells else ""
         for name, column in about.items()
@@ -220,5 +221,6 @@ def _section(cells: dict, about: dict, parameters: dict, base: str) -> dict:
         paths["image"] = NO_IMAGE
     n_domains = cells.get("n_domains", parameters.get("n_domains"))
     given = {name: cells.get(name, "") for name in ("group", "bin_um", "library")}
+    given["covariates"] = {name: cells.get(name, "") for name in further}
     wrong = [f"column {name}: {problem}" for name in paths if name in cells for problem in _unusable(cells[name], base)]
     return {"id": cells["sample"]} | paths | {"n_domains": n_domains, "problem": "; ".join(wrong)} | given

@@ -22,6 +22,7 @@ from efnst.geometry.grid import (
     irregular_grid,
     measure_grid,
 )
+from efnst.inputs.annotations import is_annotations, region_labels
 from efnst.inputs.array_places import in_pixels
 from efnst.inputs.gene_kinds import unrecognised
 from efnst.inputs.image_agreement import check_picture
@@ -52,8 +53,8 @@ def load_section(
     """Read a section before quality control: the spots in tissue, facts about its files for the record, and warnings.
 
     `path`, `bin_um`, `expression_rep`, `with_counts` and `library` as in `open_source`; `image` is a full-resolution
-    file, `none`, or empty for the best image of the section; `labels` is a CSV or empty. Rows keep the order of
-    the matrix.
+    file, `none`, or empty for the best image of the section; `labels` is a table, a GeoJSON of regions, or empty. Rows
+    keep the order of the matrix.
     """
     with bounded_memory(path):
         source = in_pixels(open_source(path, bin_um, expression_rep, with_counts, library), image)
@@ -188,7 +189,10 @@ def _even_totals(section: AnnData) -> list[str]:
 
 def _add_labels(section: AnnData, path: Path) -> list[str]:
     """Add the labels of a file to `obs`, unless they divide the spots into no regions; returns warnings."""
-    labels, warnings = match_labels(section.obs_names, read_labels(path))
+    if is_annotations(path):
+        labels, warnings = region_labels(section.obs_names, section.obsm[SPATIAL], path)
+    else:
+        labels, warnings = match_labels(section.obs_names, read_labels(path))
     reasons = unscored(labels)
     if not reasons:
         section.obs[LABEL] = labels

@@ -30,12 +30,15 @@ StainReferenceFile = Annotated[
     Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.")
 ]
 QcRules = Annotated[Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)]
+GeneSets = Annotated[Path | None, typer.Option("--gene_sets", help="Gene sets (GMT), where there are any.")]
 Threads = Annotated[int, typer.Option("--threads", help="CPU threads.", min=1)]
 Outdir = Annotated[Path, typer.Option("--outdir", callback=_made, help="Folder for the results; it is made.")]
 Failure = Annotated[
     Path | None, typer.Option("--failure", help="Write what is wrong with the section to this file and end with 0.")
 ]
-LabelsFile = Annotated[str, typer.Option("--labels", help="CSV with the columns barcode and label, for scores only.")]
+LabelsFile = Annotated[
+    str, typer.Option("--labels", help="CSV with barcode and label, or QuPath's GeoJSON, for scores only.")
+]
 Library = Annotated[
     str, typer.Option("--library", help="Which section, where the source holds several; empty where it holds one.")
 ]

@@ -23,16 +23,22 @@ def write_arrays(path: Path, kind: Arrays, barcodes: np.ndarray, **arrays: np.nd
 
 
 def read_arrays(path: Path, kind: Arrays, barcodes: np.ndarray) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz file whose spots must be `barcodes`, in that order; nothing is unpickled."""
-    with reading(path), np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    kind.check(arrays, path.name)
+    """Read the arrays of an .npz file whose spots must be `barcodes`, in that order."""
+    arrays = stored_arrays(path, kind)
     found = arrays.pop(BARCODES.name)
     if not np.array_equal(found, np.asarray(barcodes, dtype=np.str_)):
         raise EfnstError(
             f"Expected `{path.name}` to hold the {len(barcodes)} spots of this section in the section's order, found "
             f"{len(found)} spots that differ. Were the files of two sections mixed up?"
         )
+    return arrays
+
+
+def stored_arrays(path: Path, kind: Arrays) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file, whatever its spots are; nothing is unpickled."""
+    with reading(path), np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    kind.check(arrays, path.name)
     return arrays
 
 

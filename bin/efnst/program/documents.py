@@ -17,13 +17,13 @@ MAX_YAML_CHARACTERS = 1_000_000  # 8,000 sections; reading them takes 10 s
 MAX_MEANT = 10_000_000  # characters of YAML with every alias written out
 
 
-def document_text(path: Path) -> str:
-    """The text of a file, which must be UTF-8 and small."""
+def document_text(path: Path, most: int = MAX_BYTES) -> str:
+    """The text of a file, which must be UTF-8 and have `most` bytes."""
     with reading(path), path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
+        content = file.read(most + 1)
         text = content.decode("utf-8-sig")
-    if len(content) > MAX_BYTES:
-        raise damaged(path, f"more than {MAX_BYTES} bytes")
+    if len(content) > most:
+        raise damaged(path, f"more than {most} bytes")
     return text
 
 

@@ -18,10 +18,13 @@ INFO = "pipeline_info"
 OWN_IMAGE = re.compile(r"efnst(-\w+)?:[0-9a-f]{12}")  # what conf/images.config says, not the user
 DEEPEST = 6  # folders between a result and the output folder
 KINDS = (  # name of the file, the step that makes it, what it is
+    ("pseudobulk.h5ad", "COHORT_SUMMARY", "counts of each domain of each section"),
     ("*.h5ad", "ASSIGN_DOMAINS", "counts, domains and embeddings"),
     ("domains.csv", "ASSIGN_DOMAINS", "barcode, domain, confidence and the baselines' domains of each spot"),
     ("markers.csv", "DESCRIBE_DOMAINS", "marker genes of each domain"),
     ("spatial_genes.csv", "DESCRIBE_DOMAINS", "genes by their spatial pattern"),
+    ("domain_graph.csv", "DESCRIBE_DOMAINS", "how each two domains lie to each other"),
+    ("gene_sets.csv", "DESCRIBE_DOMAINS", "activity of gene sets in each domain"),
     ("report.html", "SECTION_REPORT", "the section's report"),
     ("loupe.csv", "EXPORT_DOMAINS", "categories for Loupe Browser"),
     ("*.geojson", "EXPORT_DOMAINS", "outlines of the domains for QuPath"),
@@ -32,6 +35,11 @@ KINDS = (  # name of the file, the step that makes it, what it is
     ("encoder.*", "EXPORT_ENCODER", "the encoder of the patches"),
     ("summary.*", "COHORT_SUMMARY", "all figures, one row per section and method"),
     ("sections.csv", "COHORT_SUMMARY", "one row per section"),
+    ("proportions.csv", "COHORT_SUMMARY", "share of each domain in each section"),
+    ("domain_tests.csv", "COHORT_SUMMARY", "whether shares of domains go with columns of the samplesheet"),
+    ("shared_markers.csv", "COHORT_SUMMARY", "marker genes that hold in several sections"),
+    ("shared_gene_sets.csv", "COHORT_SUMMARY", "mean activity of gene sets over sections"),
+    ("mixing.csv", "COHORT_SUMMARY", "how well sections mix in the embedding"),
     ("multiqc_report*", "MULTIQC", "the whole cohort on one page"),
 )
 PER_SECTION = ("n_domains", "use_image", "batch_size", "stain_normalisation", "encoder", "encoder_output", "precision")

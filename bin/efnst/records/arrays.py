@@ -243,6 +243,35 @@ PSEUDOBULK_CSV = Arrays(
         Array(ANY, "float", "[n_genes]", "one column for each domain", "counts"),
     ),
 )
+DOMAIN_GRAPH_CSV = Arrays(
+    "each two domains: how they touch, and how they go over into each other",
+    (
+        Array("domain_1", TEXT, "[n_pairs]", "one domain"),
+        Array("domain_2", TEXT, "[n_pairs]", "the other"),
+        Array("touching_pairs", "int", "[n_pairs]", "pairs of touching spots", "pairs"),
+        Array("enrichment", "float", "[n_pairs]", "pairs, of those expected by chance"),
+        Array("z_score", "float", "[n_pairs]", "of the pairs, against permuted domains"),
+        Array("connectivity", "float", "[n_pairs]", "PAGA: neighbours in the embedding, of those expected, at most 1"),
+    ),
+)
+GENE_SETS_CSV = Arrays(
+    "activity of gene sets in each domain, the most active first",
+    (
+        Array("domain", TEXT, "[n_rows]", "the domain"),
+        Array("gene_set", TEXT, "[n_rows]", "the set"),
+        Array("n_genes", "int", "[n_rows]", "genes of the set that were tested", "genes"),
+        Array("activity", "float", "[n_rows]", "t value of decoupler's univariate linear model"),
+        Array("p_adjusted", "float", "[n_rows]", "two-sided, after Benjamini and Hochberg, by domain"),
+    ),
+)
+EMBEDDING_SAMPLE_NPZ = Arrays(
+    "the embedding of a few spots, for the cohort's report",
+    (
+        Array("barcodes", TEXT, "[n_sampled]", "spots drawn at random"),
+        Array("domain", TEXT, "[n_sampled]", "their domains"),
+        Array("embedding", "float32", "[n_sampled, ·]", "`obsm/X_efnst` of <sample>.h5ad"),
+    ),
+)
 ENCODER_ONNX = Arrays(
     "the encoder, with resize and normalisation inside",
     (

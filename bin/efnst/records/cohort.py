@@ -17,6 +17,7 @@ class SheetRow(Record):
     group: str = about("group of the section in the cohort's report; empty where there is none")
     bin_um: int | str = about("width of the bins of Visium HD; empty: as the section has them", "µm")
     library: str = about("which section of several in one file or folder; empty where there is one")
+    covariates: dict[str, str] = about("the further columns of the samplesheet; empty where nothing is known")
 
 
 class RunRecord(Record):

@@ -195,6 +195,19 @@ class Adjacency(Record):
         "of the pairs, against permuted domains; null without spread", shape="[n_domains][n_domains]"
     )
     n_permutations: int = about("permutations of the domains over the spots")
+    connectivity: list[list[float]] | None = about(
+        "PAGA: neighbours in the embedding, of those expected by chance, at most 1; absent for a single domain",
+        shape="[n_domains][n_domains]",
+        optional=True,
+    )
+
+
+class GeneSets(Record):
+    """The most active gene sets of the domains, in all domains."""
+
+    names: list[str] = about("the sets", shape="[n_sets]")
+    domains: list[str] = about("the domains", shape="[n_domains]")
+    activity: list[list[float]] = about("t values of decoupler's ulm", shape="[n_domains][n_sets]")
 
 
 class Description(Record):
@@ -206,4 +219,5 @@ class Description(Record):
     top_spatial_genes: list[str] = about("genes with the largest Moran's I", shape="[≤ 10]")
     dot_plot: DotPlot = about("the best markers in all domains")
     adjacency: Adjacency = about("which domains touch each other")
+    gene_sets: GeneSets | None = about("with `--gene_sets`", optional=True)
     notes: list[str] = about("what could not be described")

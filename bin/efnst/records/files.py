@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 from efnst.records.arrays import (
     BINS_H5AD,
+    DOMAIN_GRAPH_CSV,
     DOMAINS_CSV,
     EMBEDDING_NPZ,
+    EMBEDDING_SAMPLE_NPZ,
     ENCODER_ONNX,
     FEATURES_NPZ,
     FINAL_H5AD,
+    GENE_SETS_CSV,
     MARKERS_CSV,
     PATCHES_H5,
     PSEUDOBULK_CSV,
@@ -74,6 +77,9 @@ FILES = (
     File("spatial_genes.csv", "DESCRIBE_DOMAINS", SPATIAL_GENES_CSV),
     File("umap.csv", "DESCRIBE_DOMAINS", UMAP_CSV),
     File("<sample>_pseudobulk.csv", "DESCRIBE_DOMAINS", PSEUDOBULK_CSV),
+    File("domain_graph.csv", "DESCRIBE_DOMAINS", DOMAIN_GRAPH_CSV),
+    File("gene_sets.csv", "DESCRIBE_DOMAINS", GENE_SETS_CSV),
+    File("embedding_sample.npz", "DESCRIBE_DOMAINS", EMBEDDING_SAMPLE_NPZ),
     File("description.json", "DESCRIBE_DOMAINS", Description),
     File("section_summary.json", "SECTION_REPORT", SectionSummary),
 )

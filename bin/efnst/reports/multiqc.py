@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from efnst.reports.cohort import Outcome
+from efnst.reports.cohort_statistics import Statistics
 from efnst.reports.multiqc_elements import finished_sections, html_section, url
 from efnst.reports.multiqc_plots import (
     adjacency_map,
@@ -19,6 +20,7 @@ from efnst.reports.multiqc_plots import (
     stability_bars,
     training_lines,
 )
+from efnst.reports.multiqc_statistics import domain_key, statistics_contents
 from efnst.reports.multiqc_tables import device_table, marker_table, score_table, statistics_table, status_table
 from efnst.reports.profiles import Profiles
 
@@ -28,22 +30,25 @@ def contents(
     thumbnails: dict[str, Path],
     profiles: Profiles | None = None,
     groups: Mapping[str, str] = MappingProxyType({}),
+    statistics: Statistics | None = None,
 ) -> dict[str, dict]:
     """MultiQC custom content by file stem, in the order of the report; what no section has data for is left out.
 
     `profiles`: of the domains of all sections; `groups`: of the samplesheet, by sample.
     """
+    common = statistics is not None and statistics.common
     made = {
         "status": status_table(ended),
         "statistics": statistics_table(ended),
         "scores": score_table(ended),
         "spots_lost": spots_lost(ended),
         "quantiles": quantile_boxes(ended),
-        "composition": composition_bars(ended),
-        "gallery": gallery(ended, thumbnails),
+        "composition": composition_bars(ended, common),
+        "gallery": gallery(ended, thumbnails, domain_key(statistics)),
+        **statistics_contents(statistics),
         "marker_map": marker_map(ended, profiles),
         "markers": marker_table(ended),
-        "adjacency": adjacency_map(ended),
+        "adjacency": adjacency_map(ended, common),
         "profiles": profile_scatter(profiles, groups),
         "training": training_lines(ended),
         "stability": stability_bars(ended),
@@ -53,8 +58,8 @@ def contents(
     return {f"efnst_{name}": {"id": f"efnst_{name}"} | content for name, content in made.items() if content["data"]}
 
 
-def gallery(ended: list[Outcome], thumbnails: dict[str, Path]) -> dict:
-    """H&E beside the domain map of every section, each a link to its report."""
+def gallery(ended: list[Outcome], thumbnails: dict[str, Path], key: str = "") -> dict:
+    """H&E beside the domain map of every section, each a link to its report; `key`: colours that all have in common."""
     figures = []
     for outcome in ended:
         path = thumbnails.get(outcome.sample)
@@ -66,8 +71,9 @@ def gallery(ended: list[Outcome], thumbnails: dict[str, Path]) -> dict:
             f'<a href="{url(outcome.report)}" style="display:block;text-decoration:none">'
             f'{picture}<br><span style="font-size:12px">{name}</span></a>'
         )
-    html = f'<div style="display:flex;flex-wrap:wrap;gap:18px">{"".join(figures)}</div>' if figures else ""
-    return html_section("Gallery", "H&E image, if any, beside the domains. Click to open the section's report.", html)
+    html = f'{key}<div style="display:flex;flex-wrap:wrap;gap:18px">{"".join(figures)}</div>' if figures else ""
+    text = "H&E image, if any, beside the domains. Click to open the section's report."
+    return html_section("Gallery", text + (" A colour is the same domain everywhere." if key else ""), html)
 
 
 def methods_section(ended: list[Outcome]) -> dict:

@@ -16,6 +16,9 @@ MARKER_GENES = 40  # columns of the heat map
 CLUSTERED_ROWS = 300  # MultiQC takes 20 s to cluster 1400
 ADJACENT_DOMAINS = 8  # pairs of the first so many domains are shown
 GROUP_COLOURS = 24  # more groups cannot be distinguished by colour
+NUMBERED_EACH = (
+    "Numbered by decreasing size within each section: equal numbers in two sections need not be the same tissue."
+)
 
 
 def spots_lost(ended: list[Outcome]) -> dict:
@@ -43,13 +46,13 @@ def quantile_boxes(ended: list[Outcome]) -> dict:
     return plot("boxplot", "Counts and genes per spot", text, data if data[0] else [], settings)
 
 
-def composition_bars(ended: list[Outcome]) -> dict:
-    """Share of each domain; colours as in the sections' reports."""
+def composition_bars(ended: list[Outcome], common: bool = False) -> dict:
+    """Share of each domain, in the sections' colours. common: whether a domain is the same in all sections."""
     data = {name: _per_domain(summary.composition, 100) for name, summary in finished_sections(ended)}
     numbers = sorted({key for row in data.values() for key in row}, key=lambda key: int(key.removeprefix("Domain ")))
     colours = {key: {"name": key, "color": domain_colour(int(key.removeprefix("Domain ")))} for key in numbers}
     settings = {"ylab": "% of spots", "cpswitch": False, "ymax": 100, "tt_decimals": 1, "sort_samples": False}
-    text = "Numbered by decreasing size within each section: equal numbers in two sections need not be the same tissue."
+    text = "A domain is the same in all sections." if common else NUMBERED_EACH
     return plot("bargraph", "Domain composition", text, data, settings) | {"categories": colours}
 
 
@@ -79,8 +82,8 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
     return plot("heatmap", "Markers in all domains", text, rows, settings)
 
 
-def adjacency_map(ended: list[Outcome]) -> dict:
-    """Which domains border on which, for each section."""
+def adjacency_map(ended: list[Outcome], common: bool = False) -> dict:
+    """Which domains border on which, for each section. common: whether a domain is the same in all sections."""
     rows = {}
     for name, summary in finished_sections(ended):
         rows[name] = _shares_of_borders(summary.adjacency.domains, np.array(summary.adjacency.pairs))
@@ -89,7 +92,8 @@ def adjacency_map(ended: list[Outcome]) -> dict:
     text = (
         "Share of the borders in a section (touching pairs of spots of different domains) that lie between two "
         f"domains, of the first {ADJACENT_DOMAINS}; in %. Layered tissue has few strong pairs in each row, others "
-        "many weak ones. Domains are numbered by size within each section. The sections' reports test the pairs."
+        f"many weak ones. {'' if common else 'Domains are numbered by size within each section. '}The sections' "
+        "reports test the pairs."
     )
     settings = {"xcats_samples": False, "square": False, "min": 0, "colstops": BORDERS, "tt_decimals": 1}
     settings |= {"xlab": "Domains", "ylab": "Section", "zlab": "% of the borders", "display_values": False}

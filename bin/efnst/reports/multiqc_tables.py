@@ -39,6 +39,8 @@ STATISTICS = {
     "efnst_stability": header(
         "Stability", "Mean ARI of pairs of trainings; below about 0.6 unstable", "{:,.2f}", "RdYlGn"
     ),
+    "novel_share": header("Novel", "Share of spots unlike all that the reference knows", THREE_DIGITS, "Oranges"),
+    "verdict": header("Fits", "Whether the reference fits this section: pass, warn, fail", None),
     "image_source": header("Image", "Image used", None),
     "device": header("Device", "Where the network was trained", None),
     "seconds": header("Training", "Seconds of training", ONE_DIGIT, "Greys") | {"suffix": " s"},

@@ -3,15 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import eigh
 
-from efnst.program.spreadsheets import read_table
+from efnst.statistics.pseudobulk import joined_genes
 
-MIN_GENES = 50  # that all sections have; with fewer the sections are of different kinds
 VARIABLE_GENES = 2000  # that the components are made of
 
 
@@ -25,19 +23,13 @@ class Profiles:
     expression: np.ndarray
 
 
-def read_profiles(paths: Mapping[str, Path]) -> Profiles | None:
-    """The profiles of <sample>_pseudobulk.csv by sample, in its order, of the genes that all sections have.
+def profiles_of(sums: Mapping[str, pd.DataFrame]) -> Profiles | None:
+    """The profiles of counts by sample, in its order (`read_sums`), of the genes that all sections have.
 
-    None where these are fewer than `MIN_GENES`.
+    None where these are few.
     """
-    tables = {}
-    for sample, path in paths.items():
-        table = read_table(path, index_col="gene")
-        tables[sample] = table / (table.sum().clip(lower=1) / 1e6)  # of all of its genes
-    if not tables:
-        return None
-    joined = pd.concat(tables, axis=1, join="inner")
-    if len(joined) < MIN_GENES:
+    joined = joined_genes({sample: table / (table.sum().clip(lower=1) / 1e6) for sample, table in sums.items()})
+    if joined is None:
         return None
     samples, domains = (joined.columns.get_level_values(level).astype(str).tolist() for level in (0, 1))
     return Profiles(samples, domains, joined.index.to_numpy(dtype=str), np.log2(joined.to_numpy().T + 1))

@@ -123,6 +123,7 @@ def _tables_and_curves(obs: pd.DataFrame, records: Records) -> dict:
         "domain_rows": domain_table(obs, records.description),
         "dots": dot_plot(records.description),
         "adjacency": adjacency_table(records.description),
+        "gene_sets": gene_set_rows(records.description),
         "scores": score_table(records.domains),
         "stability": stability_of(records.domains),
         "label_rows": label_table(records.domains),
@@ -209,14 +210,16 @@ def dot_plot(description: Description) -> dict:
 
 
 def adjacency_table(description: Description) -> list[dict]:
-    """Rows of the domain x domain table: pairs, enrichment, z score, and a shade from -1 (avoided) to 1 (sought)."""
+    """Rows of the domain x domain tables: pairs, enrichment, z score, connectivity in the embedding (None: not known),
+    and a shade from -1 (avoided) to 1 (sought)."""
     adjacency = description.adjacency
-    columns = (adjacency.pairs, adjacency.enrichment, adjacency.z_score)
+    unknown = [[None] * len(adjacency.domains)] * len(adjacency.domains)
+    columns = (adjacency.pairs, adjacency.enrichment, adjacency.z_score, adjacency.connectivity or unknown)
     rows = []
     for name, *values in zip(adjacency.domains, *columns, strict=True):
         cells = [
-            {"pairs": pairs, "enrichment": enrichment, "z": z, "shade": _shade(z)}
-            for pairs, enrichment, z in zip(*values, strict=True)
+            {"pairs": pairs, "enrichment": enrichment, "z": z, "shade": _shade(z), "connectivity": connectivity}
+            for pairs, enrichment, z, connectivity in zip(*values, strict=True)
         ]
         rows.append({"name": name, "cells": cells})
     return rows
@@ -227,6 +230,19 @@ def _shade(z: float | None) -> float:
     if z is None or abs(z) < 2:
         return 0.0
     return float(np.sign(z) * min(np.log(abs(z)) / np.log(30), 1))
+
+
+def gene_set_rows(description: Description) -> list[dict]:
+    """Rows of the table of gene sets: a name, and in each domain the activity with a shade from -1 to 1."""
+    found = description.gene_sets
+    if found is None:
+        return []
+    activity = np.array(found.activity)
+    shades = activity / max(np.abs(activity).max(), 1e-9)
+    return [
+        {"name": name, "cells": [{"activity": float(a), "shade": float(s)} for a, s in zip(values, shade, strict=True)]}
+        for name, values, shade in zip(found.names, activity.T, shades.T, strict=True)
+    ]
 
 
 def score_table(domains: DomainsRecord) -> dict:

@@ -11,6 +11,7 @@ process CHECK_INPUTS {
     val base // folder that relative paths of the samplesheet start from
     path parameters, stageAs: 'given/*' // the run's parameters, as JSON
     path schemas // nextflow_schema.json and samplesheet_schema.json
+    path gene_sets, stageAs: 'given/gene_sets/*' // file of gene sets, or []
 
     output:
     path 'sections.json', emit: sections
@@ -21,8 +22,8 @@ process CHECK_INPUTS {
     script:
     """
     # code ${task.ext.code}
-    check_inputs.py ${options([input: sheet, base: base, params: parameters])} --problems problems.txt \\
-        --schema nextflow_schema.json --sheet_schema samplesheet_schema.json
+    check_inputs.py ${options([input: sheet, base: base, params: parameters, gene_sets: gene_sets])} \\
+        --problems problems.txt --schema nextflow_schema.json --sheet_schema samplesheet_schema.json
     write_versions.py '${task.process}' check_inputs.py > versions.yml
     """
 

@@ -10,12 +10,16 @@ process COHORT_SUMMARY {
     path summaries, stageAs: 'summaries/?/*' // section_summary.json of each finished section
     path thumbnails, stageAs: 'thumbnails/*'
     path pseudobulk, stageAs: 'pseudobulk/*' // <sample>_pseudobulk.csv of each described section
+    path described, stageAs: 'described/*' // folder of DESCRIBE_DOMAINS of each section
     path failures, stageAs: 'failures/?/*' // failure.json of each failed step
     path warnings, stageAs: 'warnings/?/*' // warning.json of each step that a section does without
     path versions, stageAs: 'versions/?/*' // versions.yml of each task
+    val common // whether a domain is the same in all sections
 
     output:
     path '{summary,sections}.{csv,parquet}', emit: summary
+    path '{proportions,domain_tests,shared_markers,shared_gene_sets,mixing}.csv', optional: true, emit: statistics
+    path 'pseudobulk.h5ad', optional: true, emit: pseudobulk
     path '*_mqc*', emit: multiqc
     path 'software_versions.yml', emit: software_versions
     path 'versions.yml', emit: versions
@@ -23,12 +27,13 @@ process COHORT_SUMMARY {
     script:
     """
     # code ${task.ext.code}
-    mkdir -p summaries thumbnails pseudobulk failures warnings versions
+    mkdir -p summaries thumbnails pseudobulk described failures warnings versions
     cohort_summary.py \\
-        ${options([sections: sections])} \\
+        ${options([sections: sections])} ${common ? '--common' : ''} \\
         --summaries summaries \\
         --thumbnails thumbnails \\
         --pseudobulk pseudobulk \\
+        --described described \\
         --failures failures \\
         --warnings warnings \\
         --versions versions

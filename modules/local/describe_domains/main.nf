@@ -8,6 +8,7 @@ process DESCRIBE_DOMAINS {
 
     input:
     tuple val(meta), path(domains)
+    path gene_sets, stageAs: 'given/gene_sets/*' // file of gene sets, or []
 
     output:
     tuple val(meta),
@@ -18,14 +19,16 @@ process DESCRIBE_DOMAINS {
         optional: true,
         emit: description
     path "${meta.id}/${meta.id}_pseudobulk.csv", optional: true, emit: pseudobulk
+    path "${meta.id}/{domain_graph,gene_sets}.csv", optional: true, emit: tables
+    path "${meta.id}", type: 'dir', optional: true, emit: folder // all of these, for the cohort
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions
 
     script:
     """
     # code ${task.ext.code}
-    describe_domains.py ${options([sample: meta.id, domains: domains, outdir: meta.id])} --failure failure.json \\
-        ${options(task.ext.parameters)}
+    describe_domains.py ${options([sample: meta.id, domains: domains, gene_sets: gene_sets, outdir: meta.id])} \\
+        --failure failure.json ${options(task.ext.parameters)}
     write_versions.py '${task.process}' describe_domains.py > versions.yml
     """
 

@@ -41,6 +41,7 @@ def test_one_section_in_full(tmp_path: Path) -> None:
             "group": "donor 1",
             "bin_um": "",
             "library": "",
+            "covariates": {},
         }
     ]
 
@@ -49,7 +50,44 @@ def test_what_a_row_leaves_out(tmp_path: Path) -> None:
     found, problems = check(tmp_path, "sample,section\nA1,a1\n", n_domains=5)
     assert problems == []
     rest = {"image": "", "labels": "", "n_domains": 5, "problem": "", "group": "", "bin_um": "", "library": ""}
-    assert found == [{"id": "A1", "section": "/data/a1"} | rest]
+    assert found == [{"id": "A1", "section": "/data/a1", "covariates": {}} | rest]
+
+
+def test_further_columns_are_covariates(tmp_path: Path) -> None:
+    found, problems = check(tmp_path, "sample,Age,section,sex_group,stage\nA1,61,a,f,\nB1,NA,b,m,II b\n")
+    assert problems == []
+    assert [row["covariates"] for row in found] == [
+        {"age": "61", "sex_group": "f", "stage": ""},
+        {"age": "NA", "sex_group": "m", "stage": "II b"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("lables", "did you mean labels?"),
+        ("label", "did you mean labels?"),
+        ("smaple", "did you mean sample?"),
+        ("domains", "did you mean n_domains?"),
+        ("groups", "did you mean group?"),
+        ("image_path", "did you mean image?"),
+        ("bin_size", "not known"),
+        ("age (years)", "expected letters, digits and _ in the name of a covariate"),
+        ("2nd_stage", "expected letters, digits and _ in the name of a covariate"),
+        ("n_spots", "expected letters, digits and _ in the name of a covariate"),
+        ("x" * 51, "at most 50 of them"),
+    ],
+)
+def test_a_column_that_is_no_covariate(tmp_path: Path, column: str, said: str) -> None:
+    found, problems = check(tmp_path, f"sample,section,{column}\nA1,a,x\n")
+    assert found == [] and len(problems) == 1
+    assert problems[0].startswith(f"column {column}: ") and said in problems[0]
+
+
+@pytest.mark.parametrize("value", ["x" * 201, "a\x07b"])
+def test_values_that_are_no_covariate(tmp_path: Path, value: str) -> None:
+    _, problems = check(tmp_path, f"sample,section,age\nA1,a,{value}\n")
+    assert len(problems) == 1 and problems[0].startswith("row 2 (A1), column age: found ")
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,6 @@ def test_every_parameter_of_the_method_reaches_a_program() -> None:
     taken = {name for program in PROGRAMS for name in parameters_of_all(options_of(import_module(program).main))}
     groups = ("domains", "image", "quality", "expression", "model")
     method = {name for group in groups for name in SCHEMA["$defs"][group]["properties"]}
-    assert method - taken == {"use_image", "encoder_weights", "encoder_onnx", "qc_rules"}, (
+    assert method - taken == {"use_image", "encoder_weights", "encoder_onnx", "gene_sets", "qc_rules"}, (
         "files, and what main.nf asks"
     )

@@ -10,7 +10,8 @@ from tests.support.records import example
 from efnst.records.cohort import SectionSummary
 from efnst.reports.cohort import outcomes
 from efnst.reports.multiqc import contents
-from efnst.reports.profiles import MIN_GENES, Profiles, marker_scores, principal_components, read_profiles
+from efnst.reports.profiles import Profiles, marker_scores, principal_components, profiles_of
+from efnst.statistics.pseudobulk import MIN_GENES, read_sums
 
 N_GENES = 200
 
@@ -32,19 +33,19 @@ def write_sums(folder: Path, sample: str, tissues: list[int], extra: str = "") -
 @pytest.fixture
 def profiles(tmp_path: Path) -> Profiles:
     paths = {"a": write_sums(tmp_path, "a", [0, 1, 2], "ONLY_A"), "bb": write_sums(tmp_path, "bb", [2, 0])}
-    return read_profiles(paths)
+    return profiles_of(read_sums(paths))
 
 
 def test_counts_per_million_by_hand(tmp_path: Path) -> None:
     table = pd.DataFrame({"1": [3] + [0] * (MIN_GENES - 1), "2": [1] * MIN_GENES})
     table.index = pd.Index(["NA", *(f"G{number}" for number in range(1, MIN_GENES))], name="gene")
     table.to_csv(tmp_path / "s.csv")
-    found = read_profiles({"s": tmp_path / "s.csv"})
+    found = profiles_of(read_sums({"s": tmp_path / "s.csv"}))
     assert found.genes[0] == "NA" and (found.samples, found.domains) == (["s", "s"], ["1", "2"])
     np.testing.assert_allclose(found.expression[:, 0], np.log2([1e6 + 1, 1e6 / MIN_GENES + 1]))
     table.iloc[: MIN_GENES - 1].to_csv(tmp_path / "few.csv")
-    assert read_profiles({"s": tmp_path / "s.csv", "few": tmp_path / "few.csv"}) is None
-    assert read_profiles({}) is None
+    assert profiles_of(read_sums({"s": tmp_path / "s.csv", "few": tmp_path / "few.csv"})) is None
+    assert profiles_of({}) is None
 
 
 def test_the_same_tissue_lies_together(profiles: Profiles) -> None:

@@ -23,6 +23,7 @@ from efnst.reports.section import (
     Tables,
     adjacency_table,
     dot_plot,
+    gene_set_rows,
     histograms,
     label_table,
     number_curves,
@@ -55,6 +56,22 @@ def test_adjacency_is_shaded_by_z_score(records: Records) -> None:
     shades = [[cell["shade"] for cell in row["cells"]] for row in adjacency_table(records.description)]
     part = np.log(5) / np.log(30)
     np.testing.assert_allclose(shades, [[1, -part], [-part, 0]])
+
+
+def test_connectivity_stands_beside_the_pairs(records: Records) -> None:
+    adjacency = records.description.adjacency.changed(connectivity=[[0.0, 0.25], [0.25, 0.0]])
+    rows = adjacency_table(records.description.changed(adjacency=adjacency.plain()))
+    assert [[cell["connectivity"] for cell in row["cells"]] for row in rows] == [[0.0, 0.25], [0.25, 0.0]]
+    assert adjacency_table(records.description)[0]["cells"][0]["connectivity"] is None  # not known
+
+
+def test_gene_sets_are_shaded_by_the_largest_activity(records: Records) -> None:
+    found = {"names": ["A", "B"], "domains": ["1", "2"], "activity": [[4.0, -1.0], [0.0, 2.0]]}
+    rows = gene_set_rows(records.description.changed(gene_sets=found))
+    assert [row["name"] for row in rows] == ["A", "B"]
+    assert rows[0]["cells"] == [{"activity": 4.0, "shade": 1.0}, {"activity": 0.0, "shade": 0.0}]
+    assert [cell["shade"] for cell in rows[1]["cells"]] == [-0.25, 0.5]
+    assert gene_set_rows(records.description) == []
 
 
 def test_dots_are_scaled_to_the_largest_of_a_gene(records: Records) -> None:

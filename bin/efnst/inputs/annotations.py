@@ -1,0 +1,154 @@
+"""Labels drawn as regions: QuPath annotations, GeoJSON polygons in pixels of the full-resolution image."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from efnst.errors import EfnstError, damaged, reading
+from efnst.program.documents import document_text, load_json
+
+SUFFIXES = (".geojson", ".json")
+MAX_BYTES = 200_000_000  # outlines drawn by a pixel classifier have some 10 MB
+MAX_REGIONS = 10_000
+LONGEST_NAME = 200  # characters
+AREAS = ("Polygon", "MultiPolygon")
+ANNOTATION = "annotation"  # QuPath's word for what people draw; others are its cells, detections and tiles
+READERS = (TypeError, AttributeError, shapely.errors.ShapelyError)  # how shapely refuses coordinates
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region with its label."""
+
+    label: str
+    outline: shapely.Polygon | shapely.MultiPolygon
+
+
+def is_annotations(path: Path) -> bool:
+    """Whether a file of labels is one of regions."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def read_annotations(path: Path) -> tuple[list[Region], list[str]]:
+    """The classified regions of a GeoJSON file as QuPath exports it, and warnings about what is left out.
+
+    A FeatureCollection, a list of features or a single one. Raises EfnstError where no region has a class.
+    """
+    if not path.is_file():
+        raise EfnstError(f"Expected a file of labels, found no file {path}: check the column labels.")
+    text = document_text(path, MAX_BYTES)
+    with reading(path):
+        features = _features(load_json(text), path)
+    regions, left_out = [], Counter()
+    for feature in features:
+        reason, label, geometry = _parts(feature)
+        if reason:
+            left_out[reason] += 1
+        else:
+            regions.append(Region(label, _outline(geometry, path)))
+    if not regions:
+        found = "; ".join(f"{count} {reason}" for reason, count in left_out.items()) or "no feature"
+        raise EfnstError(
+            f"Expected polygons with a class in {path.name}, found {found}: give each annotation a class in QuPath, "
+            "and export annotations as GeoJSON."
+        )
+    return regions, [f"{count} {reason} of {path.name} were left out." for reason, count in left_out.items()]
+
+
+def labels_of_places(places: np.ndarray, regions: list[Region]) -> tuple[np.ndarray, list[str]]:
+    """The label of each place, None outside of all regions, and a warning where regions of several labels overlap.
+
+    places: float64 [n, 2], x and y. Of several regions around a place that with the fewest places counts, so that a
+    region drawn within another one goes before it. Where an outline crosses itself, insides are told by even and odd.
+    """
+    inside = [_inside(places, region.outline) for region in regions]
+    labels = np.full(len(places), None, dtype=object)
+    overlap = np.zeros(len(places), dtype=bool)
+    for number in sorted(range(len(regions)), key=lambda number: -len(inside[number])):
+        found = inside[number]
+        overlap[found] |= np.array([label not in (None, regions[number].label) for label in labels[found]], bool)
+        labels[found] = regions[number].label
+    n_overlap = int(overlap.sum())
+    said = f"{n_overlap} spots lie in regions of several labels; the region with the fewest spots counts."
+    return labels, [said] if n_overlap else []
+
+
+def region_labels(names: pd.Index, places: np.ndarray, path: Path) -> tuple[pd.Categorical, list[str]]:
+    """Labels of the spots `names` at `places` by the regions of a file, and warnings; missing outside of all."""
+    regions, warnings = read_annotations(path)
+    labels, more = labels_of_places(places, regions)
+    n_inside = int((labels != None).sum())  # noqa: E711  (of each member)
+    if not n_inside:
+        corners = shapely.total_bounds([region.outline for region in regions]).round().astype(int).tolist()
+        spots = [*places.min(axis=0).round().astype(int).tolist(), *places.max(axis=0).round().astype(int).tolist()]
+        raise EfnstError(
+            f"Expected regions around spots of the section, found none of its {len(names)} spots in the {len(regions)} "
+            f"regions of {path.name} (x, y of the regions from {corners[:2]} to {corners[2:]}, of the spots from "
+            f"{spots[:2]} to {spots[2:]}): draw them on the full-resolution image that Space Ranger was given."
+        )
+    return pd.Categorical(labels), [*warnings, *more, *_outside(len(names) - n_inside, len(names))]
+
+
+def _outside(n_outside: int, n_spots: int) -> list[str]:
+    """A warning where spots lie in no region."""
+    return [f"{n_outside} of {n_spots} spots lie in no region of the labels."] if n_outside else []
+
+
+def _features(content: object, path: Path) -> list:
+    """The features of a file."""
+    if isinstance(content, dict):
+        content = content.get("features") if content.get("type") == "FeatureCollection" else [content]
+    if not isinstance(content, list):
+        raise damaged(path, "no GeoJSON features")
+    if len(content) > MAX_REGIONS:
+        raise EfnstError(
+            f"Expected at most {MAX_REGIONS} regions in {path.name}, found {len(content)}: export annotations only, "
+            "without cells and detections."
+        )
+    return content
+
+
+def _parts(feature: object) -> tuple[str, str, dict]:
+    """Why a feature is left out (empty: it is not), its label and its geometry."""
+    properties, geometry = _object(_object(feature).get("properties")), _object(_object(feature).get("geometry"))
+    if properties.get("objectType", properties.get("object_type", ANNOTATION)) != ANNOTATION:
+        return "cells, detections or tiles", "", geometry
+    if geometry.get("type") not in AREAS:
+        return "annotations that are no polygons", "", geometry
+    label = _class(properties.get("classification"))
+    return ("" if label else "annotations without a class"), label, geometry
+
+
+def _object(value: object) -> dict:
+    """A JSON object; an empty one in place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def _class(classification: object) -> str:
+    """The name of a class as QuPath shows it, on one line; empty where there is none."""
+    about = {"name": classification} if isinstance(classification, str) else _object(classification)
+    names = about.get("name") or about.get("names")
+    names = names if isinstance(names, list) else [names]
+    return " ".join(": ".join(name for name in names if isinstance(name, str)).split())[:LONGEST_NAME]
+
+
+def _outline(geometry: dict, path: Path) -> shapely.Polygon | shapely.MultiPolygon:
+    """A polygon or several, with holes, as GeoJSON has them; all corners are finite."""
+    with reading(path, *READERS):
+        outline = shapely.geometry.shape({"type": geometry["type"], "coordinates": geometry["coordinates"]})
+    if outline.is_empty or not np.isfinite(shapely.get_coordinates(outline)).all():
+        raise damaged(path, "a region without corners, or with corners that are no finite numbers")
+    return outline
+
+
+def _inside(places: np.ndarray, outline: shapely.Polygon | shapely.MultiPolygon) -> np.ndarray:
+    """Which places lie in an outline or on its border: int, rising."""
+    left, bottom, right, top = outline.bounds
+    x, y = places.T
+    near = np.flatnonzero((x >= left) & (x <= right) & (y >= bottom) & (y <= top))
+    shapely.prepare(outline)
+    return near[shapely.intersects_xy(outline, places[near])]

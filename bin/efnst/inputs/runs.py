@@ -1,0 +1,77 @@
+"""Results of earlier runs: the domains of their samples."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from efnst.errors import EfnstError, damaged, reading
+from efnst.program.documents import document_text, load_json
+from efnst.program.spreadsheets import read_table
+
+TABLE = "domains.csv"
+
+
+def sample_tables(folder: Path) -> dict[str, Path]:
+    """domains.csv of each sample of a run, by sample; EfnstError where there is none."""
+    if not folder.is_dir():
+        raise EfnstError(f"Expected the folder of a run's results, found no folder {folder}: name its --outdir.")
+    found = {path.parent.name: path for path in sorted(folder.glob(f"*/{TABLE}"))}
+    if not found:
+        raise EfnstError(
+            f"Expected <sample>/{TABLE} in {folder}, found none: name the --outdir of a run that finished."
+        )
+    return found
+
+
+def shared_spots(first: Path, second: Path) -> dict[str, pd.DataFrame]:
+    """Domains of the barcodes that both runs have, by sample: text, columns `first` and `second`.
+
+    Spots without a domain in one of the runs are left out. Raises EfnstError where nothing is shared.
+    """
+    tables = sample_tables(first), sample_tables(second)
+    samples = [sample for sample in tables[0] if sample in tables[1]]
+    if not samples:
+        named = " and ".join(
+            f"{', '.join(list(table)[:5])} in {run}" for table, run in zip(tables, (first, second), strict=True)
+        )
+        raise EfnstError(
+            f"Expected samples that both runs have, found none ({named}): match runs of the same sections."
+        )
+    pairs = {sample: _joined(tables[0][sample], tables[1][sample]) for sample in samples}
+    found = {sample: spots for sample, spots in pairs.items() if len(spots)}
+    if not found:
+        raise EfnstError(
+            f"Expected barcodes that both runs have, found none in {', '.join(samples[:5])}: match runs of the same "
+            "sections and the same --bin_um."
+        )
+    return found
+
+
+def has_common_domains(folder: Path) -> bool:
+    """Whether a domain is the same in all samples of a run: in a cohort's scope, or by a reference."""
+    path = folder / "pipeline_info" / "parameters.json"
+    if not path.is_file():
+        return False
+    with reading(path):
+        parameters = load_json(document_text(path))
+    if not isinstance(parameters, dict):
+        raise damaged(path, "no JSON object")
+    return parameters.get("scope") == "cohort" or bool(parameters.get("reference"))
+
+
+def _joined(first: Path, second: Path) -> pd.DataFrame:
+    """The domains of the barcodes of both tables."""
+    columns = [_domains(path) for path in (first, second)]
+    joined = pd.concat(columns, axis=1, join="inner", keys=["first", "second"])
+    return joined[(joined != "").all(axis=1)]
+
+
+def _domains(path: Path) -> pd.Series:
+    """The domain of each barcode, text."""
+    with reading(path):
+        table = read_table(path, dtype=str)
+    missing = {"barcode", "domain"} - set(table.columns)
+    if missing or table["barcode"].duplicated().any():
+        found = f"no column {', '.join(sorted(missing))}" if missing else "barcodes that occur twice"
+        raise EfnstError(f"Expected `{path}` as efnst writes it, found {found}: name the results of a run.")
+    return table.set_index("barcode")["domain"]

@@ -1,0 +1,101 @@
+"""Statistics of a cohort, from what its sections wrote: tables for files and for the report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from efnst.program.spreadsheets import harmless_table, read_table
+from efnst.records.cohort import SectionSummary, SheetRow
+from efnst.statistics.association import association_table
+from efnst.statistics.covariates import covariate_table, with_covariates
+from efnst.statistics.embedding import SharedSpots, read_shared_spots
+from efnst.statistics.mixing import mixing_table
+from efnst.statistics.proportions import proportion_table
+from efnst.statistics.pseudobulk import pseudobulk_samples
+from efnst.statistics.shared_markers import shared_gene_sets, shared_markers
+
+DOMAIN_TEXT = {"domain": str}  # names of domains are no numbers
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What is said of the cohort; None where domains are not common to its sections, or nothing is known."""
+
+    common: bool
+    covariates: pd.DataFrame
+    proportions: pd.DataFrame
+    tests: pd.DataFrame | None = None
+    markers: pd.DataFrame | None = None
+    gene_sets: pd.DataFrame | None = None
+    mixing: pd.DataFrame | None = None
+    spots: SharedSpots | None = None
+
+
+def cohort_statistics(
+    summaries: Sequence[SectionSummary], rows: Sequence[SheetRow], described: Mapping[str, Path], common: bool
+) -> Statistics:
+    """The statistics of the finished sections.
+
+    `rows`: of sections.json; `described`: the folder of describe_domains by sample; common: whether a domain is the
+    same in all sections. Where it is not, only the proportions of each section are known.
+    """
+    finished = [summary.sample for summary in summaries]
+    covariates = covariate_table([row for row in rows if row.id in finished])
+    proportions = proportion_table({summary.sample: _spots(summary) for summary in summaries}, common)
+    if not common:
+        return Statistics(common, covariates, proportions)
+    folders = {sample: described[sample] for sample in finished if sample in described}
+    spots = read_shared_spots(_existing(folders, "embedding_sample.npz"))
+    return Statistics(
+        common,
+        covariates,
+        proportions,
+        tests=association_table(proportions, covariates),
+        markers=shared_markers(_tables(folders, "markers.csv")),
+        gene_sets=shared_gene_sets(_tables(folders, "gene_sets.csv")),
+        mixing=_mixing(spots, covariates),
+        spots=spots,
+    )
+
+
+def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], outdir: Path) -> None:
+    """Write proportions.csv, pseudobulk.h5ad and, of common domains, the tables of `Statistics` that have rows.
+
+    `sums`: counts of each domain by sample (`read_sums`).
+    """
+    known = {"domain_tests": statistics.tests, "shared_markers": statistics.markers}
+    known |= {"shared_gene_sets": statistics.gene_sets, "mixing": statistics.mixing}
+    tables = {name: table for name, table in known.items() if table is not None and len(table)}
+    tables["proportions"] = with_covariates(statistics.proportions, statistics.covariates)
+    for name, table in tables.items():
+        harmless_table(table).to_csv(outdir / f"{name}.csv", index=False, float_format="%.6g")
+    pseudobulk = pseudobulk_samples(sums, statistics.proportions, statistics.covariates)
+    if pseudobulk is not None:
+        pseudobulk.write_h5ad(outdir / "pseudobulk.h5ad", compression="gzip", compression_opts=1)
+
+
+def _spots(summary: SectionSummary) -> dict[str, int]:
+    """Spots of each domain of a section."""
+    return {domain: round(share * summary.n_spots_kept) for domain, share in summary.composition.items()}
+
+
+def _existing(folders: Mapping[str, Path], name: str) -> dict[str, Path]:
+    """The files of this name, by sample."""
+    return {sample: folder / name for sample, folder in folders.items() if (folder / name).exists()}
+
+
+def _tables(folders: Mapping[str, Path], name: str) -> dict[str, pd.DataFrame]:
+    """The tables of this name, by sample."""
+    found = _existing(folders, name)
+    return {sample: read_table(path, dtype=DOMAIN_TEXT | {"gene": str}) for sample, path in found.items()}
+
+
+def _mixing(spots: SharedSpots | None, covariates: pd.DataFrame) -> pd.DataFrame | None:
+    """How well samples, and the levels of the samplesheet's columns, mix."""
+    if spots is None:
+        return None
+    named = [name for name in covariates if not pd.api.types.is_numeric_dtype(covariates[name])]
+    of_spots = covariates[named].reindex(spots.samples).reset_index(drop=True)
+    return mixing_table(spots.embedding, pd.DataFrame({"sample": spots.samples}).join(of_spots))

@@ -1,0 +1,88 @@
+"""Whether the share of a domain goes with a covariate of the samplesheet: rank tests, which few samples limit."""
+
+from collections.abc import Callable
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control, kendalltau, kruskal, mannwhitneyu
+
+from efnst.statistics.proportions import log_ratios
+
+LEAST_SAMPLES = 4
+LEAST_IN_LEVEL = 2  # samples of each level; a level with fewer is left out
+MOST_ORDERS = 24  # orders of levels that are tried for the smallest p value; those of more levels are alike
+COLUMNS = [
+    *("domain", "covariate", "test", "n_samples", "levels", "statistic"),
+    *("p_value", "p_adjusted", "smallest_p"),
+]
+Test = Callable[[np.ndarray], tuple[float, float]]  # from values of the samples to statistic and p value
+
+
+def association_table(proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
+    """One row for each domain and covariate that can be tested, by rising p value.
+
+    proportions: `proportion_table` of common domains. Tested are the centred log-ratios of the shares: Mann-Whitney for
+    two levels, Kruskal-Wallis for more, Kendall's tau for numbers. `smallest_p`: what complete separation would give
+    with these numbers of samples; adjusted are all p values together (Benjamini-Hochberg).
+    """
+    if proportions.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    spots = proportions.pivot(index="sample", columns="domain", values="n_spots")
+    ratios = pd.DataFrame(log_ratios(spots.to_numpy()), spots.index, spots.columns)
+    domains = list(dict.fromkeys(proportions["domain"]))
+    rows = [row for name in covariates for row in _rows(ratios[domains], covariates[name].reindex(ratios.index))]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    if len(table):
+        table["p_adjusted"] = false_discovery_control(table["p_value"])
+    return table.sort_values("p_value", kind="stable", ignore_index=True)
+
+
+def _rows(ratios: pd.DataFrame, covariate: pd.Series) -> list[dict]:
+    """A row for each domain, none where the covariate cannot be tested."""
+    known = covariate.dropna()
+    known = known.astype(str) if known.nunique() == 2 else known  # 0 and 1 are levels
+    if not pd.api.types.is_numeric_dtype(known):
+        sizes = known.value_counts()
+        known = known[known.isin(sizes.index[sizes >= LEAST_IN_LEVEL])]
+    if len(known) < LEAST_SAMPLES or known.nunique() < 2:
+        return []
+    name, test = _test_for(known)
+    about = {"covariate": covariate.name, "test": name, "n_samples": len(known), "levels": _levels(known)}
+    smallest = min(test(values)[1] for values in _separated(known))
+    rows = []
+    for domain in ratios:
+        values = ratios.loc[known.index, domain].to_numpy()
+        statistic, p_value = test(values) if np.ptp(values) > 0 else (np.nan, 1.0)
+        rows.append({"domain": domain} | about | {"statistic": statistic, "p_value": p_value, "smallest_p": smallest})
+    return rows
+
+
+def _test_for(known: pd.Series) -> tuple[str, Test]:
+    """The test of a covariate, and its name."""
+    if pd.api.types.is_numeric_dtype(known):
+        return "kendall", lambda values: tuple(kendalltau(values, known))
+    codes = known.astype("category").cat.codes.to_numpy()
+    parts = [codes == code for code in range(codes.max() + 1)]
+    if len(parts) == 2:
+        return "mann_whitney", lambda values: tuple(mannwhitneyu(*(values[part] for part in parts)))
+    return "kruskal_wallis", lambda values: tuple(kruskal(*(values[part] for part in parts)))
+
+
+def _levels(known: pd.Series) -> str:
+    """The levels with their samples; the range of numbers."""
+    if pd.api.types.is_numeric_dtype(known):
+        return f"{known.min():g} to {known.max():g}"
+    return ", ".join(f"{level}: {count}" for level, count in known.value_counts().sort_index().items())
+
+
+def _separated(known: pd.Series) -> list[np.ndarray]:
+    """Values of the samples, all different, that the covariate separates completely: one order of levels each."""
+    if pd.api.types.is_numeric_dtype(known):
+        return [known.rank(method="first").to_numpy()]
+    codes = known.astype("category").cat.codes.to_numpy()
+    orders = permutations(range(codes.max() + 1))
+    return [
+        pd.Series(np.array(order)[codes]).rank(method="first").to_numpy()
+        for order, _ in zip(orders, range(MOST_ORDERS), strict=False)
+    ]

@@ -1,0 +1,84 @@
+"""match_runs.py through its command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests.support.places import BIN
+
+
+def write_run(folder: Path, scope: str = "section", **domains: str) -> Path:
+    """Results of a run: domains.csv of each sample, with one letter for each of the spots S0, S1, …"""
+    for sample, letters in domains.items():
+        (folder / sample).mkdir(parents=True)
+        table = pd.DataFrame({"barcode": [f"S{number}" for number in range(len(letters))], "domain": list(letters)})
+        table.replace("-", "").to_csv(folder / sample / "domains.csv", index=False)
+    (folder / "pipeline_info").mkdir(parents=True, exist_ok=True)
+    (folder / "pipeline_info" / "parameters.json").write_text(json.dumps({"scope": scope}))
+    return folder
+
+
+def match(*arguments: object) -> subprocess.CompletedProcess:
+    """Run the program."""
+    command = [sys.executable, BIN / "match_runs.py", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_samples_and_barcodes_of_both_runs(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "1", s="112233-", t="1122", only="11")
+    second = write_run(tmp_path / "2", s="3311", t="2211", other="11")
+    done = match(first, second, "--outdir", tmp_path / "out")
+    assert done.returncode == 0 and "2 samples, 8 spots in both runs" in done.stderr
+    domains = pd.read_csv(tmp_path / "out" / "match_domains.csv")
+    assert domains[["sample", "domain_1", "domain_2"]].to_numpy().tolist() == [
+        ["s", 1, 3],
+        ["s", 2, 1],
+        ["t", 1, 2],
+        ["t", 2, 1],
+    ]
+    samples = pd.read_csv(tmp_path / "out" / "match_samples.csv")
+    assert samples.to_numpy().tolist() == [["s", 4, 1, 1], ["t", 4, 1, 1]]
+    assert "domain_1" in done.stdout and "ari" in done.stdout
+
+
+def test_runs_whose_domains_are_common_have_one_assignment(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "1", "cohort", s="112233-", t="112")
+    second = write_run(tmp_path / "2", "cohort", s="2233111", t="221")
+    done = match(first, second, "--outdir", tmp_path / "out")
+    domains = pd.read_csv(tmp_path / "out" / "match_domains.csv")
+    assert done.returncode == 0 and domains["sample"].tolist() == ["all"] * 3
+    assert domains.set_index("domain_1")["domain_2"].to_dict() == {1: 2, 2: 3, 3: 1}
+    samples = pd.read_csv(tmp_path / "out" / "match_samples.csv").set_index("sample")
+    assert samples.loc["t", "agreement"] == pytest.approx(2 / 3) and samples.loc["t", "ari"] == 1
+    assert samples.loc["s", "n_shared"] == 6  # the last spot has no domain in the first run
+
+
+def test_runs_that_share_nothing(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "1", s="11")
+    done = match(first, write_run(tmp_path / "2", t="11"))
+    assert done.returncode == 2 and "Expected samples that both runs have, found none (s in" in done.stderr
+    done = match(first, write_run(tmp_path / "3", s="--"))
+    assert done.returncode == 2 and "Expected barcodes that both runs have, found none in s" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a,b\n1,2\n", "found no column barcode, domain"),
+        ("barcode,domain\nA,1\nA,1\n", "found barcodes that occur twice"),
+    ],
+)
+def test_tables_that_are_no_domains(tmp_path: Path, content: str, said: str) -> None:
+    first, second = write_run(tmp_path / "1", s="11"), write_run(tmp_path / "2", s="11")
+    (second / "s" / "domains.csv").write_text(content)
+    done = match(first, second)
+    assert done.returncode == 2 and said in done.stderr
+
+
+def test_folders_that_hold_no_run(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "1", s="11")
+    assert "found no folder" in match(first, tmp_path / "absent").stderr
+    assert "found none: name the --outdir of a run that finished" in match(first, tmp_path / "1" / "s").stderr

@@ -1,0 +1,37 @@
+"""Gene sets in GMT."""
+
+from pathlib import Path
+
+import pytest
+
+from efnst.errors import EfnstError
+from efnst.inputs.gene_sets import MAX_SETS, read_gene_sets
+
+
+def read(folder: Path, content: str | bytes) -> dict[str, list[str]]:
+    """The sets of a file with this content."""
+    (folder / "sets.gmt").write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_gene_sets(folder / "sets.gmt")
+
+
+def test_sets_and_their_genes(tmp_path: Path) -> None:
+    content = "\ufeffA b\thttp://x\tMBP\tPLP1\tMBP\t\r\n\r\nB\t\tGFAP,1.0\tAQP4,0.5\r\n"
+    assert read(tmp_path, content) == {"A b": ["MBP", "PLP1"], "B": ["GFAP", "AQP4"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "Expected 1 to 10000 gene sets in sets.gmt, found 0"),
+        ("gene,set\nMBP,A\n", "found 'gene,set' in line 1: give gene sets as GMT"),
+        ("A\tx\tMBP\nB\tx\n", "in line 2"),
+        ("A\tx\tMBP\nA\tx\tPLP1\n", "found A again in line 2"),
+        ("\x07\tx\tMBP\n", "in line 1"),
+        ("x" * 201 + "\tx\tMBP\n", "in line 1"),
+        (b"A\tx\t\xff\n", "cannot be read"),
+        ("".join(f"S{number}\t\tMBP\n" for number in range(MAX_SETS + 1)), "found 10001"),
+    ],
+)
+def test_files_that_hold_no_gene_sets(tmp_path: Path, content: str | bytes, said: str) -> None:
+    with pytest.raises(EfnstError, match=said):
+        read(tmp_path, content)

@@ -1,0 +1,88 @@
+"""Statistics of a cohort, and the parts of the report that show them."""
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tests.support.records import example
+
+from efnst.palette import domain_colour
+from efnst.records.cohort import SectionSummary, SheetRow
+from efnst.reports.cohort_statistics import Statistics, cohort_statistics
+from efnst.reports.multiqc_statistics import domain_key, statistics_contents
+from efnst.reports.point_picture import points_uri
+from efnst.statistics.embedding import POINTS, SharedSpots, read_shared_spots
+
+EVIL = "<script>alert(1)</script>&"
+
+
+def summary(sample: str, **composition: float) -> SectionSummary:
+    """A section of 100 spots with these shares of domains (`d1=0.5`)."""
+    shares = {name[1:]: share for name, share in composition.items()}
+    return example(SectionSummary, sample=sample, n_spots_kept=100, composition=shares)
+
+
+ROWS = [example(SheetRow, id=name, group=EVIL, covariates={"age": "7"}) for name in ("a", "b", "failed")]
+
+
+def test_without_common_domains_only_proportions_are_known() -> None:
+    found = cohort_statistics([summary("a", d1=0.25, d2=0.75), summary("b", d1=1.0)], ROWS, {}, common=False)
+    assert found.proportions["n_spots"].tolist() == [25, 75, 100] and list(found.covariates.index) == ["a", "b"]
+    assert (found.tests, found.markers, found.spots) == (None, None, None)
+    assert statistics_contents(found) == {} == statistics_contents(None) and domain_key(found) == "" == domain_key(None)
+
+
+def test_common_domains_without_files_of_the_sections(tmp_path: Path) -> None:
+    found = cohort_statistics([summary("a", d1=0.5, d2=0.5), summary("b", d1=1.0)], ROWS, {"a": tmp_path}, common=True)
+    assert found.proportions["n_spots"].tolist() == [50, 50, 100, 0]
+    assert found.markers.empty and found.gene_sets.empty and found.tests.empty and found.mixing is None
+    assert not any(content["data"] for content in statistics_contents(found).values())
+    key = domain_key(found)
+    assert domain_colour(1) in key and domain_colour(2) in key and domain_colour(3) not in key
+
+
+def test_nothing_of_the_data_is_html() -> None:
+    samples = np.repeat([EVIL, "b"], 60)
+    spots = SharedSpots(samples, np.full(120, EVIL), np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32))
+    tests = {"domain": EVIL, "covariate": EVIL, "levels": EVIL, "test": "kendall", "n_samples": 4}
+    tests |= {"statistic": 1.0, "p_value": 0.5, "p_adjusted": 0.5, "smallest_p": 0.1}
+    markers = {"domain": EVIL, "gene": EVIL, "mean_rank": 1.0, "n_samples": 2, "n_samples_tested": 2}
+    sets = {"domain": EVIL, "gene_set": EVIL, "mean_activity": 2.0, "n_samples": 2}
+    mixing = {"batch": EVIL, "n_batches": 2, "silhouette": 0.1, "ilisi": 1.5, "ilisi_scaled": 0.5}
+    tables = [pd.DataFrame([row]) for row in (tests, markers, sets, mixing)]
+    proportions = pd.DataFrame({"sample": ["b"], "domain": [EVIL], "n_spots": [1], "share": [1.0]})
+    statistics = Statistics(True, pd.DataFrame(index=[EVIL, "b"]), proportions, *tables, spots)
+    contents = statistics_contents(statistics)
+    assert all(content["data"] for content in contents.values()) and len(contents) == 5
+    assert "<script" not in json.dumps(contents) + domain_key(statistics)
+
+
+def test_points_are_drawn_in_their_colours() -> None:
+    places = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    uri = points_uri(places, np.array(["#ff0000", "#0000ff", "#00ff00"]))
+    picture = Image.open(io.BytesIO(base64.b64decode(re.sub("^data:image/webp;base64,", "", uri)))).convert("RGB")
+    pixels = np.asarray(picture).astype(int).reshape(-1, 3)
+    for channel in range(3):
+        others = pixels[:, [c for c in range(3) if c != channel]].max(axis=1)
+        assert ((pixels[:, channel] > 180) & (others < 120)).any()
+    assert uri == points_uri(places, np.array(["#ff0000", "#0000ff", "#00ff00"]))
+
+
+@pytest.mark.parametrize("n_sections", [1, 40])
+def test_as_many_spots_of_each_section(tmp_path: Path, n_sections: int) -> None:
+    paths = {}
+    for number in range(n_sections):
+        paths[f"s{number}"] = tmp_path / f"{number}.npz"
+        arrays = {"barcodes": np.arange(500).astype(str), "domain": np.full(500, "1")}
+        np.savez(paths[f"s{number}"], **arrays, embedding=np.full((500, 2), number, np.float32))
+    spots = read_shared_spots(paths)
+    of_each = min(500, POINTS // n_sections)
+    assert pd.Series(spots.samples).value_counts().to_dict() == dict.fromkeys(paths, of_each)
+    assert [f"s{int(x)}" for x in spots.embedding[:, 0]] == list(spots.samples)
+    assert read_shared_spots({}) is None

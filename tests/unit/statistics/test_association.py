@@ -1,0 +1,83 @@
+"""Whether shares of domains go with covariates."""
+
+from math import comb, factorial
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import false_discovery_control, kendalltau, kruskal, mannwhitneyu
+
+from efnst.statistics.association import association_table
+from efnst.statistics.proportions import log_ratios, proportion_table
+
+N = 8
+SPOTS = {f"s{n}": {"1": 100 + 40 * (n % 2) + n, "2": 200 + 7 * n, "3": 60 + (5 * n) % 11} for n in range(N)}
+RATIOS = log_ratios(np.array([list(of_sample.values()) for of_sample in SPOTS.values()]))
+SAMPLES = pd.Index(list(SPOTS), name="sample")
+
+
+def table_of(**covariates: list) -> pd.DataFrame:
+    """The tests of these covariates."""
+    return association_table(proportion_table(SPOTS, common=True), pd.DataFrame(covariates, index=SAMPLES))
+
+
+def test_two_levels() -> None:
+    """Four and four samples can give no p value below 2 / (8 over 4)."""
+    table = table_of(treated=["no", "yes"] * 4)
+    assert len(table) == 3 and set(table["test"]) == {"mann_whitney"} and set(table["levels"]) == {"no: 4, yes: 4"}
+    first = table.set_index("domain").loc["1"]
+    expected = mannwhitneyu(RATIOS[::2, 0], RATIOS[1::2, 0])
+    assert (first["statistic"], first["p_value"]) == (expected.statistic, pytest.approx(expected.pvalue))
+    assert first["p_value"] == pytest.approx(2 / comb(8, 4)) and table["domain"][0] == "1"
+    np.testing.assert_allclose(table["smallest_p"], 2 / comb(8, 4))
+    np.testing.assert_allclose(table["p_adjusted"], false_discovery_control(table["p_value"]))
+
+
+def test_numbers_that_take_two_values_are_levels() -> None:
+    assert (
+        table_of(treated=[0.0, 1.0] * 4)["p_value"].tolist() == table_of(treated=["no", "yes"] * 4)["p_value"].tolist()
+    )
+
+
+def test_more_levels() -> None:
+    table = table_of(stage=list("IJKIJKIJ")).set_index("domain")
+    parts = [RATIOS[np.array(list("IJKIJKIJ")) == level, 1] for level in "IJK"]
+    expected = kruskal(*parts)
+    assert table.loc["2", "p_value"] == pytest.approx(expected.pvalue) and table.loc["2", "test"] == "kruskal_wallis"
+    ranks = [[1, 2, 3], [4, 5, 6], [7, 8]], [[1, 2, 3], [6, 7, 8], [4, 5]], [[3, 4, 5], [6, 7, 8], [1, 2]]
+    assert table.loc["2", "smallest_p"] == pytest.approx(min(kruskal(*parts).pvalue for parts in ranks))
+
+
+def test_numbers() -> None:
+    ages = [50.0, 61, 47, 70, 66, 58, 80, None]
+    table = table_of(age=ages).set_index("domain")
+    expected = kendalltau(RATIOS[:7, 2], ages[:7])
+    assert table.loc["3", "p_value"] == pytest.approx(expected.pvalue) and table.loc["3", "n_samples"] == 7
+    assert table.loc["3", "smallest_p"] == pytest.approx(2 / factorial(7)) and table.loc["3", "levels"] == "47 to 80"
+
+
+def test_all_p_values_are_adjusted_together() -> None:
+    table = table_of(treated=["no", "yes"] * 4, age=[float(n * 7 % 8) for n in range(N)])
+    assert len(table) == 6 and table["p_value"].is_monotonic_increasing
+    np.testing.assert_allclose(table["p_adjusted"], false_discovery_control(table["p_value"]))
+
+
+@pytest.mark.parametrize("values", [["x"] * 8, list("abcdefgh"), ["a", "b", "b", None, None, None, None, None]])
+def test_covariates_that_cannot_be_tested(values: list) -> None:
+    table = table_of(batch=values)
+    assert table.empty and "smallest_p" in table
+
+
+def test_a_level_of_one_sample_is_left_out() -> None:
+    assert set(table_of(stage=list("IIIJJJKI"))["levels"]) == {"I: 4, J: 3"}
+
+
+def test_no_section_at_all() -> None:
+    assert association_table(proportion_table({}, common=True), pd.DataFrame()).empty
+
+
+def test_a_domain_with_the_same_share_everywhere() -> None:
+    spots = {name: {"1": 10, "2": 10} for name in SPOTS}
+    covariates = pd.DataFrame({"treated": ["no", "yes"] * 4}, index=SAMPLES)
+    table = association_table(proportion_table(spots, common=True), covariates)
+    assert table["p_value"].tolist() == [1.0, 1.0] and table["p_adjusted"].tolist() == [1.0, 1.0]

@@ -1,0 +1,122 @@
+"""Tables of a cohort: covariates, proportions, markers and gene sets that hold, pseudo-bulk."""
+
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from tests.support.records import example
+
+from efnst.records.cohort import SheetRow
+from efnst.statistics.covariates import covariate_table, with_covariates
+from efnst.statistics.proportions import log_ratios, proportion_table
+from efnst.statistics.pseudobulk import MIN_GENES, pseudobulk_samples, read_sums
+from efnst.statistics.shared_markers import shared_gene_sets, shared_markers
+
+
+def row(sample: str, group: str = "", **covariates: str) -> SheetRow:
+    """A row of the samplesheet."""
+    return example(SheetRow, id=sample, group=group, covariates=covariates)
+
+
+def test_numbers_and_levels_of_the_samplesheet() -> None:
+    rows = [row("a", "1", age="61", sex="f", lot="", dose="inf"), row("b", "2", age="NA", sex="", lot="", dose="1")]
+    table = covariate_table(rows)
+    assert list(table.index) == ["a", "b"] and list(table) == ["group", "age", "sex", "dose"]
+    assert table["age"].dtype == float and table["age"].isna().tolist() == [False, True]
+    assert table["sex"].tolist() == ["f", None] and table["group"].tolist() == ["1", "2"]
+    assert table["dose"].tolist() == ["inf", "1"]
+    joined = with_covariates(pd.DataFrame({"sample": ["b", "a"], "n": [1, 2]}), table)
+    assert list(joined) == ["sample", "n", "group", "age", "sex", "dose"] and joined["group"].tolist() == ["2", "1"]
+
+
+def test_a_samplesheet_without_covariates() -> None:
+    table = covariate_table([row("a"), row("b")])
+    assert list(with_covariates(pd.DataFrame({"sample": ["a"]}), table)) == ["sample"]
+
+
+def test_shares_of_domains() -> None:
+    spots = {"a": {"2": 30, "10": 10}, "b": {"2": 5}}
+    own = proportion_table(spots, common=False)
+    assert own.to_numpy().tolist() == [["a", "2", 30, 0.75], ["a", "10", 10, 0.25], ["b", "2", 5, 1.0]]
+    common = proportion_table(spots, common=True)
+    assert common.to_numpy().tolist()[2:] == [["b", "2", 5, 1.0], ["b", "10", 0, 0.0]]
+
+
+def test_centred_log_ratios_by_hand() -> None:
+    found = log_ratios(np.array([[3, 0], [8, 8]]))
+    np.testing.assert_allclose(found, [[np.log(7) / 2, -np.log(7) / 2], [0, 0]])
+
+
+def markers(**genes: str) -> pd.DataFrame:
+    """markers.csv with the genes (one letter each) of each domain, best first; fold changes fall from 9 on."""
+    rows = [(name[1:], gene, 9.0 - place) for name, text in genes.items() for place, gene in enumerate(text)]
+    return pd.DataFrame(rows, columns=["domain", "gene", "log2_fold_change"])
+
+
+def test_markers_that_hold_in_several_samples() -> None:
+    found = shared_markers({"s": markers(d1="ABC", d2="X"), "t": markers(d1="BA"), "u": markers(d1="BD")})
+    first = found[found["domain"] == "1"].set_index("gene")
+    assert list(first.index) == ["B", "A"]  # of C and D only one sample says so
+    assert first["mean_rank"].tolist() == [pytest.approx(4 / 3), pytest.approx((1 + 2 + 4) / 3)]
+    assert first["n_samples"].tolist() == [3, 2] and first["n_samples_tested"].tolist() == [3, 3]
+    assert first["mean_log2_fold_change"].tolist() == [pytest.approx(26 / 3), 8.5]
+    second = found[found["domain"] == "2"]
+    assert second["gene"].tolist() == ["X"] and second["n_samples_tested"].tolist() == [1]
+    assert shared_markers({"s": markers()}).empty and shared_markers({}).empty
+
+
+def test_mean_activity_of_gene_sets() -> None:
+    table = {"domain": ["1", "1"], "gene_set": ["A", "B"], "n_genes": [9, 9], "p_adjusted": [0.01, 0.5]}
+    found = shared_gene_sets(
+        {"s": pd.DataFrame(table | {"activity": [1.0, 5.0]}), "t": pd.DataFrame(table | {"activity": [3.0, 6.0]})}
+    )
+    assert found["gene_set"].tolist() == ["B", "A"] and found["mean_activity"].tolist() == [5.5, 2.0]
+    assert found["n_samples"].tolist() == [2, 2] and found["n_significant"].tolist() == [0, 2]
+    assert found["sd_activity"].tolist() == [pytest.approx(0.5**0.5), pytest.approx(2**0.5)]
+
+
+def cohort_sums(folder: Path, n_samples: int) -> dict[str, pd.DataFrame]:
+    """Counts of two domains of samples that are treated every other time: ten genes of domain 1 are three-fold then."""
+    rng, paths = np.random.default_rng(0), {}
+    for number in range(n_samples):
+        mean = np.full((60, 2), 200.0)
+        mean[:10, 0] *= 3 if number % 2 else 1
+        genes = pd.Index([f"G{gene}" for gene in range(60)], name="gene")
+        paths[f"s{number}"] = folder / f"s{number}_pseudobulk.csv"
+        counts = rng.negative_binomial(20, 20 / (20 + mean))
+        table = pd.DataFrame(counts, genes, ["1", "2"])
+        table.loc[f"ONLY{number}"] = 1000
+        table.to_csv(paths[f"s{number}"])
+    return read_sums(paths)
+
+
+def test_pseudobulk_of_all_samples(tmp_path: Path) -> None:
+    sums = cohort_sums(tmp_path, 2)
+    proportions = proportion_table({"s0": {"1": 7, "2": 3}, "s1": {"1": 4, "2": 5}}, common=True)
+    data = pseudobulk_samples(sums, proportions, covariate_table([row("s0", dose="1"), row("s1", dose="2", sex="f")]))
+    assert list(data.obs_names) == ["s0.1", "s0.2", "s1.1", "s1.2"] and data.shape == (4, 60)
+    assert data.obs["n_spots"].tolist() == [7, 3, 4, 5] and data.obs["dose"].tolist() == [1, 1, 2, 2]
+    assert data.obs["total_counts"].tolist() == [int(sums[s][d].sum()) for s in ("s0", "s1") for d in ("1", "2")]
+    np.testing.assert_array_equal(data.X[3], sums["s1"]["2"].loc[data.var_names])
+    data.write_h5ad(tmp_path / "written.h5ad")
+    few = {name: table.iloc[: MIN_GENES - 1] for name, table in sums.items()}
+    assert pseudobulk_samples(few, proportions, covariate_table([])) is None
+
+
+def test_pydeseq2_takes_the_pseudobulk_as_it_is(tmp_path: Path) -> None:
+    """The planted genes, and no others to speak of, differ between treated samples and others."""
+    from pydeseq2.dds import DeseqDataSet  # takes seconds
+    from pydeseq2.ds import DeseqStats
+
+    rows = [row(f"s{number}", treated="yes" if number % 2 else "no") for number in range(8)]
+    proportions = proportion_table({f"s{number}": {"1": 50, "2": 50} for number in range(8)}, common=True)
+    pseudobulk_samples(cohort_sums(tmp_path, 8), proportions, covariate_table(rows)).write_h5ad(tmp_path / "p.h5ad")
+    data = anndata.read_h5ad(tmp_path / "p.h5ad")
+    fitted = DeseqDataSet(adata=data[data.obs["domain"] == "1"].copy(), design="~treated", quiet=True, n_cpus=1)
+    fitted.deseq2()
+    results = DeseqStats(fitted, contrast=["treated", "yes", "no"], quiet=True, n_cpus=1)
+    results.summary()
+    found = results.results_df["padj"] < 0.05
+    assert found.iloc[:10].all() and found.iloc[10:].sum() <= 3
