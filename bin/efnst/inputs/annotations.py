@@ -59,29 +59,30 @@ def read_annotations(path: Path) -> tuple[list[Region], list[str]]:
     return regions, [f"{count} {reason} of {path.name} were left out." for reason, count in left_out.items()]
 
 
-def labels_of_places(places: np.ndarray, regions: list[Region]) -> tuple[np.ndarray, list[str]]:
-    """The label of each place, None outside of all regions, and a warning where regions of several labels overlap.
+def labels_of_places(places: np.ndarray, regions: list[Region]) -> tuple[pd.Categorical, list[str]]:
+    """The label of each place, missing outside of all regions, and a warning where regions of several labels overlap.
 
-    places: float64 [n, 2], x and y. Of several regions around a place that with the fewest places counts, so that a
-    region drawn within another one goes before it. Where an outline crosses itself, insides are told by even and odd.
+    places: float64 [n, 2], x and y. Of several regions around a place the smallest counts, so that a region drawn
+    within another one goes before it. Where an outline crosses itself, insides are told by even and odd.
     """
-    inside = [_inside(places, region.outline) for region in regions]
-    labels = np.full(len(places), None, dtype=object)
-    overlap = np.zeros(len(places), dtype=bool)
-    for number in sorted(range(len(regions)), key=lambda number: -len(inside[number])):
-        found = inside[number]
-        overlap[found] |= np.array([label not in (None, regions[number].label) for label in labels[found]], bool)
-        labels[found] = regions[number].label
+    labels = sorted({region.label for region in regions})
+    numbers = {label: number for number, label in enumerate(labels)}
+    codes, overlap = np.full(len(places), -1), np.zeros(len(places), dtype=bool)
+    for region in sorted(regions, key=lambda region: -region.outline.area):
+        inside, number = _inside(places, region.outline), numbers[region.label]
+        overlap[inside] |= (codes[inside] >= 0) & (codes[inside] != number)
+        codes[inside] = number
     n_overlap = int(overlap.sum())
-    said = f"{n_overlap} spots lie in regions of several labels; the region with the fewest spots counts."
-    return labels, [said] if n_overlap else []
+    said = f"{n_overlap} spots lie in regions of several labels; the smallest region counts."
+    found = pd.Categorical.from_codes(codes, labels).remove_unused_categories()
+    return found, [said] if n_overlap else []
 
 
 def region_labels(names: pd.Index, places: np.ndarray, path: Path) -> tuple[pd.Categorical, list[str]]:
     """Labels of the spots `names` at `places` by the regions of a file, and warnings; missing outside of all."""
     regions, warnings = read_annotations(path)
     labels, more = labels_of_places(places, regions)
-    n_inside = int((labels != None).sum())  # noqa: E711  (of each member)
+    n_inside = int((labels.codes >= 0).sum())
     if not n_inside:
         corners = shapely.total_bounds([region.outline for region in regions]).round().astype(int).tolist()
         spots = [*places.min(axis=0).round().astype(int).tolist(), *places.max(axis=0).round().astype(int).tolist()]
@@ -90,7 +91,7 @@ def region_labels(names: pd.Index, places: np.ndarray, path: Path) -> tuple[pd.C
             f"regions of {path.name} (x, y of the regions from {corners[:2]} to {corners[2:]}, of the spots from "
             f"{spots[:2]} to {spots[2:]}): draw them on the full-resolution image that Space Ranger was given."
         )
-    return pd.Categorical(labels), [*warnings, *more, *_outside(len(names) - n_inside, len(names))]
+    return labels, [*warnings, *more, *_outside(len(names) - n_inside, len(names))]
 
 
 def _outside(n_outside: int, n_spots: int) -> list[str]:

@@ -3,7 +3,7 @@ include { options } from '../shell'
 
 process COHORT_SUMMARY {
     label 'process_single'
-    ext code: { codeDigest('cohort_summary.py') }
+    ext code: { codeDigest('cohort_summary.py') }, bytes: { [pseudobulk].flatten().sum { file -> file.size() } ?: 0 }
 
     input:
     path sections // sections.json of CHECK_INPUTS

@@ -71,7 +71,7 @@ def test_a_region_within_another_goes_before_it(tmp_path: Path, order: tuple[int
     both = [feature(ALL, "Stroma"), feature(polygon(square(10, 10, 20, 20)), "Immune cells")]
     labels, warnings = labels_of(tmp_path, [both[number] for number in order])
     assert labels == ["Stroma"] * 4 + ["Immune cells"] + ["Stroma"] * 4
-    assert warnings == ["1 spots lie in regions of several labels; the region with the fewest spots counts."]
+    assert warnings == ["1 spots lie in regions of several labels; the smallest region counts."]
 
 
 def test_an_outline_that_crosses_itself(tmp_path: Path) -> None:
