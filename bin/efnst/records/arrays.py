@@ -171,6 +171,7 @@ EMBEDDING_NPZ = Arrays(
         Array(f"embedding_{ANY}", "float32", "[n_spots, ·]", "one for each training, from 0"),
         Array("diffused", "float32", "[n_spots, ·]", "components of the expression, smoothed over neighbours"),
         Array("expression", "float32", "[n_spots, ·]", "components of the expression"),
+        Array("fused", "float32", "[n_spots, ·]", "those that are fused, weighted by their structure", optional=True),
         Array("image_pcs", "float32", "[n_spots, ·]", "components of the image features", optional=True),
     ),
 )

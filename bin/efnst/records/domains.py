@@ -97,6 +97,36 @@ class Choice(Record):
     curve: NumberCurve = about("what it was read from")
 
 
+class Gained(Record):
+    """Evidence in counts that were held out."""
+
+    gain: float = about("log-likelihood beyond that of the section's mean profile", "nats a count")
+    error: float = about("its standard error over blocks of the section", "nats a count")
+
+
+class Added(Gained):
+    """What one ingredient adds to the evidence."""
+
+    verdict: str = about("`clear`, `little` or `costs`")
+
+
+class Member(Record):
+    """One partition that could vote on the domains."""
+
+    kind: str = about("`training` or `view`, one without a network")
+    gain: float = about("its evidence", "nats a count")
+    votes: bool = about("whether it voted")
+
+
+class Evidence(Record):
+    """How well domains tell held-out counts, and what image, network, mixture and prior add to that."""
+
+    n_blocks: int = about("blocks that the standard errors are over")
+    methods: dict[str, Gained] = about("by method: `efnst`, `leiden`, `diffused`")
+    ingredients: dict[str, Added] = about("by ingredient: `image`, `network`, `mixture`, `prior`, where it has a part")
+    members: list[Member] = about("partitions that could vote, trainings first")
+
+
 class DomainFigures(Record):
     """What of the domains also goes into the section's .h5ad."""
 
@@ -117,6 +147,7 @@ class DomainsRecord(DomainFigures):
 
     ignore_labels: list[str] = about("labels left out of the scores")
     methods: dict[str, MethodRecord] = about("by method: `efnst`, `leiden`, `diffused`")
+    evidence: Evidence = about("held-out counts told by the domains, and what each ingredient adds to that")
     choice: Choice | None = about("where the number of domains was chosen", optional=True)
 
 
