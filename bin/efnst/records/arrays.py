@@ -179,7 +179,7 @@ FINAL_H5AD = Arrays(
     "section.h5ad with its domains and how they were made",
     (
         Array(f"obs/{DOMAIN}", CATEGORY, "[n_spots]", "domain, `1` to `K` by falling size"),
-        Array(f"obs/{CONFIDENCE}", "float", "[n_spots]", "share of the trainings that agree with the domain"),
+        Array(f"obs/{CONFIDENCE}", "float", "[n_spots]", "share of the voting partitions that agree with the domain"),
         *(Array(f"obs/{name}", CATEGORY, "[n_spots]", "domain of a baseline") for name in BASELINES),
         Array(f"obsm/{EMBEDDING}", "float32", "[n_spots, ·]", "the embedding that agrees best with the domains"),
         Array(f"obsm/{DIFFUSED}", "float32", "[n_spots, ·]", "`diffused` of embedding.npz"),

@@ -94,6 +94,7 @@ class Choice(Record):
     n_domains: int = about("the number chosen")
     runner_up: int | None = about("the next best; null where one number only was tried")
     flat: bool = about("whether none stands out")
+    supported: bool = about("whether the section supports a choice: places left out are told better than by one domain")
     curve: NumberCurve = about("what it was read from")
 
 
