@@ -93,7 +93,7 @@ def _evidence_given(evidence: Evidence) -> dict:
         "n_members": len(evidence.members),
         "n_voting": sum(member.votes for member in evidence.members),
         "n_blocks": evidence.n_blocks,
-        "gain": f"{evidence.methods[DOMAIN].gain:.4f}",
+        "gain": f"{evidence.methods.efnst.gain:.4f}",
         "ingredients": ", ".join(added),
     }
 

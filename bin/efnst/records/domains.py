@@ -105,6 +105,14 @@ class Gained(Record):
     error: float = about("its standard error over blocks of the section", "nats a count")
 
 
+class GainedByMethod(Record):
+    """Evidence for the domains of each method."""
+
+    efnst: Gained = about("of EfNST")
+    leiden: Gained = about("of the baseline `leiden`")
+    diffused: Gained = about("of the baseline `diffused`")
+
+
 class Added(Gained):
     """What one ingredient adds to the evidence."""
 
@@ -123,7 +131,7 @@ class Evidence(Record):
     """How well domains tell held-out counts, and what image, network, mixture and prior add to that."""
 
     n_blocks: int = about("blocks that the standard errors are over")
-    methods: dict[str, Gained] = about("by method: `efnst`, `leiden`, `diffused`")
+    methods: GainedByMethod = about("by method")
     ingredients: dict[str, Added] = about("by ingredient: `image`, `network`, `mixture`, `prior`, where it has a part")
     members: list[Member] = about("partitions that could vote, trainings first")
 

@@ -38,6 +38,7 @@ def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> No
     text = methods_text(replace(records, **imaged, encoder=own, features=ran), parameters, "hires")
     assert "encoded by mine with the weights of own.onnx, run in fp32 on cpu (CPU);" in text["image"]
     assert "4 times for up to 3 epochs" in text["network"]
+    assert "(0.5000 nats a count), the text added 0.5000 ± 0.5000 (text)." in text["evidence"]
     assert "seed 7" in text["network"]
     assert "at least 3 counts" in text["quality"]
     assert "augmentation" not in text
