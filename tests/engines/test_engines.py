@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.metrics import adjusted_rand_score
 from tests.engines.conftest import UNPACKED
+from tests.pipeline.conftest import simulate
 from tests.support.places import PROJECT
 
 USER = "efnst-tester"
@@ -46,8 +48,9 @@ def run(folder: Path, cohort: Path, *options: object, user: str = "root", efnst:
 
 
 @pytest.fixture(scope="module")
-def local(place: Path, cohort: Path) -> Path:
-    return run(place / "local", cohort, "-profile", "standard,test", "--exports", "loupe,geojson,figures")
+def large_cohort(place: Path) -> Path:
+    """Two simulated sections of real size."""
+    return simulate(place / "large_cohort", sections=2, n_spots=1800, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,6 @@ def test_the_cohort_runs_and_its_results_are_the_same(
     cohort: Path,
     images: Path,
     docker_run: Path,
-    local: Path,
     profile: str,
     user: str,
 ) -> None:
@@ -98,8 +100,17 @@ def test_the_cohort_runs_and_its_results_are_the_same(
     for sample in SAMPLES:
         table = (results / sample / "domains.csv").read_bytes()
         assert table == (docker_run / sample / "domains.csv").read_bytes(), "the same images give the same bytes"
-        here, there = (pd.read_csv(folder / sample / "domains.csv") for folder in (results, local))
-        assert here["domain"].equals(there["domain"]), sample
         assert (results / sample / "report.html").stat().st_size > 50_000
     trace = pd.read_csv(results / "pipeline_info" / "execution_trace.txt", sep="\t")
     assert set(trace["status"]) == {"COMPLETED"}
+
+
+def test_docker_finds_the_domains_of_the_local_run(place: Path, large_cohort: Path, images: Path) -> None:
+    """Other libraries round differently, which is why the promise is no identity (docs/method.md)."""
+    found = [
+        run(place / f"large_{profile}", large_cohort, "-profile", profile, "--exports", "none")
+        for profile in ("standard", "docker")
+    ]
+    for sample in SAMPLES:
+        here, there = (pd.read_csv(results / sample / "domains.csv")["domain"] for results in found)
+        assert adjusted_rand_score(here, there) >= 0.98, sample

@@ -208,7 +208,7 @@ def test_a_section_without_an_image(section_file: Path, tmp_path: Path) -> None:
 def test_without_a_number_of_domains_one_is_chosen(section_file: Path, embedding_file: Path, tmp_path: Path) -> None:
     final, record, table = assign(section_file, embedding_file, tmp_path, n_domains=None, max_domains=6)
     choice = record["choice"]
-    assert set(choice) == {"n_domains", "runner_up", "flat", "curve"}
+    assert set(choice) == {"n_domains", "runner_up", "flat", "supported", "curve"}
     assert set(choice["curve"]) == {"n_domains", "stability", "sd", "se", "gain", "gain_se"}
     assert choice["curve"]["n_domains"] == [2, 3, 4, 5, 6] and choice["runner_up"] != choice["n_domains"]
     assert record["n_domains_asked"] == choice["n_domains"] >= table["domain"].nunique() > 1

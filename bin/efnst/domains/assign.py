@@ -10,9 +10,12 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
 from efnst.domains.bins import COLUMNS, Bins, bin_domains, domain_categories, units_of
+from efnst.domains.candidates import space_of, views
 from efnst.domains.clustering import Clustering, cluster, fitted
 from efnst.domains.consensus import agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
+from efnst.domains.evidence import held_out_gains, voters
+from efnst.domains.ingredients import evidence_record
 from efnst.domains.number import choose_number, stability_curve
 from efnst.domains.options import DomainOptions
 from efnst.domains.refinement import refine
@@ -40,8 +43,8 @@ SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spot
 class Assigned:
     """Domains 1 … K by falling size int [n_spots], each spot's confidence, the baselines' domains, the embedding shown.
 
-    `confidence` is the share of trainings that agree with the domain (of a single training: the mixture's probability,
-    NaN without one); `embedding` is that of the training that agrees best with the consensus. `bins` is the table of
+    `confidence` is the share of the voting partitions that agree with the domain (of a single one: the mixture's
+    probability, NaN without one); `embedding` is that of the training that agrees best with the consensus. `bins` is the table of
     domains.csv where the spots are units of bins or cells.
     """
 
@@ -57,7 +60,9 @@ def assign_domains(
 ) -> tuple[Assigned, dict]:
     """Domains of `section` and the record of domains.json; `arrays` are those of embedding.npz.
 
-    Each training's embedding is clustered and refined by itself; the consensus of these partitions is refined again.
+    Each training's embedding is clustered and refined by itself, and so are the training-free views (candidates.py);
+    those of these partitions that hold against the best in held-out counts vote (evidence.py), and their consensus is
+    refined again.
     The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
     Where `bins` are given, `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of
     the baselines are those of its unit, and labels are scored by bins.
@@ -72,9 +77,15 @@ def assign_domains(
         raise EfnstError(
             f"Expected n_domains to be at most the number of spots ({section.n_obs}), found {options.n_domains}."
         )
-    partitions, clustering = _partitions(embeddings, positions, options)
-    labels, votes = consensus(partitions)
-    shown = embeddings[_closest(partitions, labels)]
+    counts = sparse.csr_array(section.X)
+    space = space_of(arrays, counts, positions, options)
+    beside = views(space, options.diffusion) if options.untrained_views else []
+    partitions, clustering = _partitions([*embeddings, *beside], positions, options)
+    gains = held_out_gains(counts, positions, partitions, options.seed)
+    voting = voters(gains)
+    labels, votes = consensus(partitions[voting])
+    trained = partitions[: len(embeddings)]
+    shown = embeddings[_closest(trained, labels)]
     refined = refine(labels, positions, options.refinement_rounds)
     shares = votes if len(partitions) > 1 else clustering.probabilities
     confidence = _confidence(shares, refined)
@@ -99,8 +110,11 @@ def assign_domains(
         | _scores(labels if table is None else table[COLUMNS[name]].to_numpy(), given, options.ignored)
         for name, labels in {DOMAIN: domains, **baselines}.items()
     }
-    methods[DOMAIN] |= _stability(section, partitions, options)
-    record = _record(given, domains, methods, options) | ({"choice": choice} if choice else {})
+    methods[DOMAIN] |= _stability(section, trained, options)
+    evidence = evidence_record(
+        *(space, counts, positions, {DOMAIN: domains, **baselines}, (gains, voting, len(embeddings)), options)
+    )
+    record = _record(given, domains, methods, options) | {"evidence": evidence} | ({"choice": choice} if choice else {})
     return Assigned(domains, confidence, baselines, shown, table), record
 
 
@@ -140,7 +154,7 @@ def _choice(embeddings: list[np.ndarray], positions: np.ndarray, options: Domain
 def _partitions(
     embeddings: list[np.ndarray], positions: np.ndarray, options: DomainOptions
 ) -> tuple[np.ndarray, Clustering]:
-    """The refined labels of each embedding, int [n_trainings, n_spots], and the first one's clustering."""
+    """The refined labels of each embedding or view, int [n, n_spots], and the first one's clustering."""
     found = [
         cluster(
             *(embedding, options.n_domains, options.clustering, (options.seed + number) % 2**32),

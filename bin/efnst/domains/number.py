@@ -28,11 +28,15 @@ TOLERANCE = 2  # standard errors
 
 @dataclass(frozen=True)
 class NumberOfDomains:
-    """The number chosen, the next best (None where only one was tried), and whether none stands out."""
+    """The number chosen, the next best (None where only one was tried), and how far to trust it.
+
+    `supported` says that it predicts left-out places better than a single domain, `flat` that none stands out.
+    """
 
     n_domains: int
     runner_up: int | None
     flat: bool
+    supported: bool
 
 
 def stability_curve(
@@ -88,23 +92,24 @@ def _curve(tried: list[int], partitions: np.ndarray, likelihood: np.ndarray) -> 
 def choose_number(curve: pd.DataFrame) -> NumberOfDomains:
     """The smallest number with `MOST` of the best gain: further domains tell little more about places left out.
 
-    Where no gain is above 0, the most stable of all is taken. The runner-up is the more stable of the numbers before
-    and after it.
+    A section supports a choice where the best gain is more than `TOLERANCE` standard errors above 0. Where it is not,
+    the curve is noise and so is where it peaks: then the smallest number within a standard error of the best gain is
+    taken (Breiman 1984), which replicates share. The runner-up is the more stable of the numbers before and after it.
 
-    `flat` warns that none stands out: the number chosen predicts left-out places no better than a single domain (gain
-    below `TOLERANCE` standard errors), or it is the largest of several, or more than half of several are as stable as
-    it (within `TOLERANCE` standard errors).
+    `flat` says that none stands out: the section supports none, or it is the largest of several, or more than half of
+    several are as stable as it (within `TOLERANCE` standard errors).
     """
     curve = curve.sort_values("n_domains", ignore_index=True)
     numbers, gain, stability = (curve[name].to_numpy() for name in ("n_domains", "gain", "stability"))
     last = len(numbers) - 1
-    chosen = int(np.argmax(gain >= MOST * gain.max()) if gain.max() > 0 else stability.argmax())
+    best, error = gain.argmax(), curve["gain_se"].to_numpy()[gain.argmax()]
+    supported = bool(gain[best] > TOLERANCE * error)
+    chosen = int(np.argmax(gain >= (MOST * gain[best] if supported else gain[best] - error)))
     rivals = [rival for rival in (chosen - 1, chosen + 1) if 0 <= rival <= last]
     runner_up = int(numbers[max(rivals, key=lambda rival: stability[rival])]) if rivals else None
     as_stable = stability >= stability[chosen] - TOLERANCE * curve["se"][chosen]
     unclear = last > 0 and (chosen == last or as_stable.mean() > 0.5)
-    flat = unclear or gain[chosen] <= TOLERANCE * curve["gain_se"][chosen]
-    return NumberOfDomains(int(numbers[chosen]), runner_up, bool(flat))
+    return NumberOfDomains(int(numbers[chosen]), runner_up, bool(unclear or not supported), supported)
 
 
 def _fits(

@@ -11,6 +11,9 @@ class DomainOptions:
     max_domains: int
     clustering: str
     spatial_prior: float
+    untrained_views: bool
+    diffusion: float
+    weigh_by_counts: bool
     refinement_rounds: int
     ignore_labels: str
     seed: int

@@ -77,7 +77,8 @@ def _baselines(shared: Prepared, options: EmbeddingOptions, seed: int) -> dict[s
     if shared.whole is not None:
         expression = shared.whole.components(genes, values, expression)
     arrays = {"expression": expression, "diffused": diffuse(expression, spots.nearest_graph, BASELINE_DIFFUSION)}
-    return arrays if spots.image is None else arrays | {"image_pcs": spots.image}
+    fused = {} if spots.structured is None else {"fused": spots.structured}
+    return arrays | fused | ({} if spots.image is None else {"image_pcs": spots.image})
 
 
 def learn_once(

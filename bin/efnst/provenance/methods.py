@@ -1,6 +1,7 @@
 """The methods of a section as text, with the values that really ran, and what to cite."""
 
 from efnst.names import DOMAIN, NO_IMAGE
+from efnst.records.domains import Evidence
 from efnst.records.encoder import EncoderRecord, FeaturesRecord, licence_text
 from efnst.records.quality import ImageQc
 from efnst.records.section import Records
@@ -21,9 +22,14 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "to {epochs} epochs on a graph of neighbouring spots (seed {seed}, {device}); the embedding of each training "
     "combines its decoded features with the features diffused over the graph.",
     "number": "The number of domains was not given; of 2 to {most_domains_tried}, the smallest number was chosen that "
-    "predicts held-out blocks of the section with at least five sixths of the best gain in log-likelihood.",
+    "predicts held-out blocks of the section with at least five sixths of the best gain in log-likelihood (where no "
+    "gain is more than two standard errors above that of a single domain: within one standard error of the best).",
     "domains": "Each embedding was partitioned into {n_domains_asked} domains ({how}), refined over neighbouring "
-    "spots in {refinement_rounds} rounds; the final domains are the consensus of all trainings.",
+    "spots in {refinement_rounds} rounds.",
+    "evidence": "So were {n_views} views of the section without a network. Counts were split in two random halves; of "
+    "the {n_members} partitions, the {n_voting} whose domains told one half from the other best formed the consensus: "
+    "those that the best did not surpass in a paired test over {n_blocks} blocks of the section (p < 0.05), at least "
+    "half of all. To this evidence ({gain} nats a count), {ingredients}.",
     "neighbours": "Domains that touch more or less often than by chance were identified by {n_permutations} "
     "permutations of the domains over the spots.",
     "genes": "Marker genes were identified by a Wilcoxon rank-sum test of each domain against all other spots "
@@ -64,6 +70,7 @@ def methods_text(records: Records, parameters: dict, image_source: str) -> dict[
     given |= training.model_dump(include={"seed", "device", "epochs", "n_genes_used"})
     given |= domains.model_dump(include={"refinement_rounds", "n_domains_asked"})
     given["how"] = domains.methods[DOMAIN].how
+    given |= _evidence_given(domains.evidence)
     if domains.choice:
         given["most_domains_tried"] = max(domains.choice.curve.n_domains)
     given["n_permutations"] = records.description.adjacency.n_permutations
@@ -82,6 +89,22 @@ def _patches_named(image_qc: ImageQc) -> str:
     n_around = image_qc.patches_per_spot - 1
     around = f" (one in the centre and {n_around} at {image_qc.ring_um:g} µm from it, whose features were averaged)"
     return f"Square patches{around if n_around else ''}"
+
+
+def _evidence_given(evidence: Evidence) -> dict:
+    """What the sentence about the evidence is filled with."""
+    added = [
+        f"the {name} added {part.gain:.4f} ± {part.error:.4f} ({part.verdict})"
+        for name, part in evidence.ingredients.items()
+    ]
+    return {
+        "n_views": sum(member.kind == "view" for member in evidence.members),
+        "n_members": len(evidence.members),
+        "n_voting": sum(member.votes for member in evidence.members),
+        "n_blocks": evidence.n_blocks,
+        "gain": f"{evidence.methods.efnst.gain:.4f}",
+        "ingredients": ", ".join(added),
+    }
 
 
 def _encoder_named(encoder: EncoderRecord) -> str:

@@ -172,6 +172,7 @@ EMBEDDING_NPZ = Arrays(
         Array(f"embedding_{ANY}", "float32", "[n_spots, ·]", "one for each training, from 0"),
         Array("diffused", "float32", "[n_spots, ·]", "components of the expression, smoothed over neighbours"),
         Array("expression", "float32", "[n_spots, ·]", "components of the expression"),
+        Array("fused", "float32", "[n_spots, ·]", "those that are fused, weighted by their structure", optional=True),
         Array("image_pcs", "float32", "[n_spots, ·]", "components of the image features", optional=True),
     ),
 )
@@ -179,7 +180,7 @@ FINAL_H5AD = Arrays(
     "section.h5ad with its domains and how they were made",
     (
         Array(f"obs/{DOMAIN}", CATEGORY, "[n_spots]", "domain, `1` to `K` by falling size"),
-        Array(f"obs/{CONFIDENCE}", "float", "[n_spots]", "share of the trainings that agree with the domain"),
+        Array(f"obs/{CONFIDENCE}", "float", "[n_spots]", "share of the voting partitions that agree with the domain"),
         *(Array(f"obs/{name}", CATEGORY, "[n_spots]", "domain of a baseline") for name in BASELINES),
         Array(f"obsm/{EMBEDDING}", "float32", "[n_spots, ·]", "the embedding that agrees best with the domains"),
         Array(f"obsm/{DIFFUSED}", "float32", "[n_spots, ·]", "`diffused` of embedding.npz"),

@@ -94,7 +94,46 @@ class Choice(Record):
     n_domains: int = about("the number chosen")
     runner_up: int | None = about("the next best; null where one number only was tried")
     flat: bool = about("whether none stands out")
+    supported: bool = about("whether the section supports a choice: places left out are told better than by one domain")
     curve: NumberCurve = about("what it was read from")
+
+
+class Gained(Record):
+    """Evidence in counts that were held out."""
+
+    gain: float = about("log-likelihood beyond that of the section's mean profile", "nats a count")
+    error: float = about("its standard error over blocks of the section", "nats a count")
+
+
+class GainedByMethod(Record):
+    """Evidence for the domains of each method."""
+
+    efnst: Gained = about("of EfNST")
+    leiden: Gained = about("of the baseline `leiden`")
+    diffused: Gained = about("of the baseline `diffused`")
+
+
+class Added(Gained):
+    """What one ingredient adds to the evidence."""
+
+    verdict: str = about("`clear`, `little` or `costs`")
+
+
+class Member(Record):
+    """One partition that could vote on the domains."""
+
+    kind: str = about("`training` or `view`, one without a network")
+    gain: float = about("its evidence", "nats a count")
+    votes: bool = about("whether it voted")
+
+
+class Evidence(Record):
+    """How well domains tell held-out counts, and what image, network, mixture and prior add to that."""
+
+    n_blocks: int = about("blocks that the standard errors are over")
+    methods: GainedByMethod = about("by method")
+    ingredients: dict[str, Added] = about("by ingredient: `image`, `network`, `mixture`, `prior`, where it has a part")
+    members: list[Member] = about("partitions that could vote, trainings first")
 
 
 class DomainFigures(Record):
@@ -117,6 +156,7 @@ class DomainsRecord(DomainFigures):
 
     ignore_labels: list[str] = about("labels left out of the scores")
     methods: dict[str, MethodRecord] = about("by method: `efnst`, `leiden`, `diffused`")
+    evidence: Evidence = about("held-out counts told by the domains, and what each ingredient adds to that")
     choice: Choice | None = about("where the number of domains was chosen", optional=True)
 
 

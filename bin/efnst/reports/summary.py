@@ -28,16 +28,15 @@ def section_warnings(records: Records) -> list[str]:
     if domains.n_domains_asked != domains.n_domains_found:
         verb = "chosen" if domains.choice else "asked for"
         found.append(f"{domains.n_domains_found} domains were found where {domains.n_domains_asked} were {verb}.")
-    found += _unclear_number(domains.choice)
+    found += _too_few_tried(domains.choice)
     return list(dict.fromkeys(found))
 
 
-def _unclear_number(choice: Choice | None) -> list[str]:
-    """A warning where the number of domains was chosen and none stands out."""
-    if not choice or not choice.flat:
+def _too_few_tried(choice: Choice | None) -> list[str]:
+    """A warning where more domains than were tried may be in the section; that none stands out is in the report."""
+    if not choice or not choice.supported or choice.n_domains < max(choice.curve.n_domains) or choice.runner_up is None:
         return []
-    other = f" {choice.runner_up} would do as well;" if choice.runner_up else ""
-    return [f"No number of domains stands out. {choice.n_domains} was chosen;{other} give n_domains if you know it."]
+    return [f"{choice.n_domains} domains, the most that were tried, were chosen: raise max_domains, or give n_domains."]
 
 
 def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -> SectionSummary:

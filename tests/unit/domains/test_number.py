@@ -57,7 +57,7 @@ def test_the_smallest_number_with_most_of_the_gain() -> None:
     """Of 4.8, the best gain, five sixths are 4: reached by 5 domains, not by 4."""
     gain, just_below = [1, 2, 3, 4, 4.2, 4.8, 4.7], [1, 2, 3, 3.99, 4.2, 4.8, 4.7]
     steady = [0.95, 0.7, 0.9, 0.8, 0.7, 0.6, 0.6]
-    assert choose_number(curve(gain, steady)) == NumberOfDomains(5, 4, False)
+    assert choose_number(curve(gain, steady)) == NumberOfDomains(5, 4, False, True)
     assert choose_number(curve(just_below, steady)).n_domains == 6
     assert choose_number(curve(gain[::-1], steady[::-1]).assign(n_domains=range(8, 1, -1))).n_domains == 5
 
@@ -80,5 +80,12 @@ def test_flat_curves() -> None:
     assert choose_number(curve(gain, [0.89, 0.89, 0.9, 0.6, 0.5])).flat, "three of five are as stable"
     assert choose_number(curve([1, 2, 3, 4, 5], [0.5, 0.5, 0.5, 0.5, 0.9])).flat, "the largest tried"
     assert choose_number(curve([0.05, 0.06, 0.15, 0.16, 0.17], [0.5, 0.6, 0.9, 0.6, 0.5])).flat, "gain within 2 errors"
-    assert choose_number(curve([-1, -2, -3, -4], [0.5, 0.9, 0.5, 0.5])) == NumberOfDomains(3, 2, True)
-    assert choose_number(curve([3.0], [0.9])) == NumberOfDomains(2, None, False)
+    assert choose_number(curve([3.0], [0.9])) == NumberOfDomains(2, None, False, True)
+
+
+def test_where_no_number_is_supported_the_smallest_near_the_best() -> None:
+    """Gains of noise: the most stable, 5, and the best, 4, are passed over for the smallest within an error of 0.1."""
+    stability = [0.5, 0.5, 0.5, 0.9]
+    assert choose_number(curve([-0.05, -0.2, 0.02, -0.3], stability)) == NumberOfDomains(2, 3, True, False)
+    assert choose_number(curve([-0.5, -0.05, 0.02, -0.3], stability)) == NumberOfDomains(3, 2, True, False)
+    assert choose_number(curve([-0.5, -0.05, 0.25, 0.1], stability)).supported

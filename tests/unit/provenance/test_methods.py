@@ -45,6 +45,7 @@ def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> No
     assert "with the weights of own.onnx (licence: CC-BY-NC-ND-4.0, no commercial use), run" in told["image"]
     assert told["image"].startswith("Square patches (one in the centre and 6 at 39 µm from it, whose features were")
     assert "4 times for up to 3 epochs" in text["network"]
+    assert "(0.5000 nats a count), the text added 0.5000 ± 0.5000 (text)." in text["evidence"]
     assert "seed 7" in text["network"]
     assert "at least 3 counts" in text["quality"]
     assert "augmentation" not in text

@@ -117,7 +117,7 @@ def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Recor
     """Of 2, 3 and 4 domains, 3 was chosen: in the middle of a chart 260 wide, at its top in stability."""
     curve = {"n_domains": [2, 3, 4], "stability": [0.5, 0.9, 0.7], "gain": [1.0, 2.0, 2.5]}
     curve |= {"sd": [0.1, 0.1, 0.1], "se": [0.1, 0.1, 0.1], "gain_se": [0.1, 0.1, 0.1]}
-    choice = {"n_domains": 3, "runner_up": 4, "flat": False, "curve": curve}
+    choice = {"n_domains": 3, "runner_up": 4, "flat": True, "supported": True, "curve": curve}
     domains = records.domains.changed(n_domains_asked=3, n_domains_found=3, choice=choice)
     stability, gain = number_curves(domains)
     assert (stability["points"], stability["mark"]) == ("0.0,110.0 130.0,0.0 260.0,55.0", ["130.0", "0.0"])
@@ -127,8 +127,11 @@ def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Recor
     assert section_warnings(replace(records, domains=domains)) == []
     assert "of 2 to 4" in methods_text(replace(records, domains=domains), {}, "hires")["number"]
     assert "number" not in methods_text(records, {}, "hires")
-    (found,) = section_warnings(replace(records, domains=domains.changed(choice=choice | {"flat": True})))
-    assert found.startswith("No number of domains stands out. 3 was chosen; 4 would do as well; give n_domains")
+    most = domains.changed(choice=choice | {"n_domains": 4, "runner_up": 3})
+    (found,) = section_warnings(replace(records, domains=most))
+    assert found.startswith("4 domains, the most that were tried, were chosen: raise max_domains")
+    unsupported = most.changed(choice=most.choice.changed(supported=False))
+    assert section_warnings(replace(records, domains=unsupported)) == []
 
 
 def test_stability_and_labels_by_hand() -> None:
