@@ -22,6 +22,13 @@ class DomainOptions:
 
 
 @options
+class NamingOptions:
+    """Whether labels teach names."""
+
+    learn_labels: bool
+
+
+@options
 class DescriptionOptions:
     """How domains are described."""
 

@@ -7,7 +7,7 @@ from efnst.names import BASELINES, DOMAIN, SECTION
 from efnst.provenance.methods import methods_text
 from efnst.quality.rules import STATUSES
 from efnst.records.cohort import SectionSummary
-from efnst.records.domains import Choice, MethodFigures, MethodRecord
+from efnst.records.domains import DomainsRecord, MethodFigures, MethodRecord
 from efnst.records.section import Records
 
 FIGURES = set(MethodFigures.model_fields)
@@ -17,6 +17,7 @@ LOSS_POINTS = 100  # points of each training curve
 def section_status(records: Records, warnings: list[str]) -> str:
     """fail where a rule of quality control says so of the section or its image, else warn where there are warnings."""
     found = [record.qc_status for record in (records.qc, records.image_qc) if record]
+    found += [records.domains.fit.verdict] if records.domains.fit else []
     found.append("warn" if warnings else "pass")
     return max(found, key=STATUSES.index)
 
@@ -25,19 +26,23 @@ def section_warnings(records: Records) -> list[str]:
     """What the user should know before trusting this section."""
     found = [*records.qc.warnings, *(records.image_qc.warnings if records.image_qc else [])]
     domains = records.domains
-    if domains.n_domains_asked != domains.n_domains_found:
-        verb = "chosen" if domains.choice else "asked for"
-        found.append(f"{domains.n_domains_found} domains were found where {domains.n_domains_asked} were {verb}.")
-    found += _unclear_number(domains.choice)
+    if not domains.common:  # a section need not have all domains of a cohort, whose number is no matter of its own
+        found += _unclear_number(domains)
+    found += [f"Beside the reference: {reason}." for reason in domains.fit.reasons] if domains.fit else []
     return list(dict.fromkeys(found))
 
 
-def _unclear_number(choice: Choice | None) -> list[str]:
-    """A warning where the number of domains was chosen and none stands out."""
-    if not choice or not choice.flat:
-        return []
-    other = f" {choice.runner_up} would do as well;" if choice.runner_up else ""
-    return [f"No number of domains stands out. {choice.n_domains} was chosen;{other} give n_domains if you know it."]
+def _unclear_number(domains: DomainsRecord) -> list[str]:
+    """Warnings where fewer domains were found than meant, or their number was chosen and none stands out."""
+    found, choice = [], domains.choice
+    if domains.n_domains_asked != domains.n_domains_found:
+        verb = "chosen" if choice else "asked for"
+        found.append(f"{domains.n_domains_found} domains were found where {domains.n_domains_asked} were {verb}.")
+    if choice and choice.flat:
+        other = f" {choice.runner_up} would do as well;" if choice.runner_up else ""
+        text = f"No number of domains stands out. {choice.n_domains} was chosen;{other} give n_domains if you know it."
+        found.append(text)
+    return found
 
 
 def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -> SectionSummary:
