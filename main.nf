@@ -1,5 +1,6 @@
 #!/usr/bin/env nextflow
 
+include { APPLY_REFERENCE } from './modules/local/apply_reference'
 include { ASSIGN_DOMAINS } from './modules/local/assign_domains'
 include { CHECK_INPUTS } from './modules/local/check_inputs'
 include { COHORT_SUMMARY } from './modules/local/cohort_summary'
@@ -9,6 +10,7 @@ include { EXPORT_DOMAINS } from './modules/local/export_domains'
 include { EXPORT_ENCODER } from './modules/local/export_encoder'
 include { FIT_STAIN } from './modules/local/fit_stain'
 include { LEARN_EMBEDDING } from './modules/local/learn_embedding'
+include { LEARN_TOGETHER } from './modules/local/learn_together'
 include { MULTIQC } from './modules/local/multiqc'
 include { QUANTISE_ENCODER } from './modules/local/quantise_encoder'
 include { READ_SECTION } from './modules/local/read_section'
@@ -74,7 +76,10 @@ workflow DESCRIBE_PATCHES {
 // From sections to domains and their reports.
 workflow FIND_DOMAINS {
     take:
-    sections // [meta, files]: files = [source, bin_um, library, image, labels, use_image, n_domains], [] for what is not given
+    // [meta, files]: files = [source, bin_um, library, image, labels, use_image, n_domains, group], [] where not given
+    sections
+    together // whether domains are found in all sections together
+    reference // folder of an earlier run whose domains are found again, or []
     encoder_weights // file with the weights of the encoder, or []
     own_encoder // [file, declaration, file of weights…] of an encoder of one's own, or []
     qc_rules // file of the rules for pass, warn and fail
@@ -101,17 +106,47 @@ workflow FIND_DOMAINS {
     with_features = read.with_image
         .map { meta, section, _qc, _files -> [meta, section] }
         .join(DESCRIBE_PATCHES.out.features)
-    LEARN_EMBEDDING(with_features.mix(read.without_image.map { meta, section, _qc, _files -> [meta, section, []] }))
-
     image_records = DESCRIBE_PATCHES.out.records
         .mix(read.without_image.map { meta, _section, _qc, _files -> [meta, [], [], []] })
+    to_learn = with_features.mix(read.without_image.map { meta, section, _qc, _files -> [meta, section, []] })
+    fits = to_learn.map { meta, _section, _features -> [meta, []] }
+    if (reference) {
+        digest = folderDigest(reference)
+        encoders = image_records.map { meta, _qc, _features, encoder -> [meta, encoder] }
+        given = sections.map { meta, files -> [meta, files.group, digest] }
+        APPLY_REFERENCE(to_learn.join(encoders).join(given), reference)
+        embeddings = APPLY_REFERENCE.out.embedding
+        fits = APPLY_REFERENCE.out.fit
+        shared = reference
+        learning_failures = APPLY_REFERENCE.out.failure
+        learning_versions = APPLY_REFERENCE.out.versions
+    }
+    else if (together) {
+        encoders = DESCRIBE_PATCHES.out.records.map { _meta, _qc, _features, encoder -> encoder }
+        given = sections.map { meta, files -> [meta, files.group, files.n_domains] }
+        LEARN_TOGETHER(to_learn, given, encoders.first().ifEmpty([]))
+        embeddings = LEARN_TOGETHER.out.embeddings
+        shared = LEARN_TOGETHER.out.reference
+        learning_failures = LEARN_TOGETHER.out.failures
+        learning_versions = LEARN_TOGETHER.out.versions
+    }
+    else {
+        LEARN_EMBEDDING(to_learn)
+        embeddings = LEARN_EMBEDDING.out.embedding
+        shared = []
+        learning_failures = LEARN_EMBEDDING.out.failure
+        learning_versions = LEARN_EMBEDDING.out.versions
+    }
+
     ASSIGN_DOMAINS(
         READ_SECTION.out.section
             .map { meta, section, _qc -> [meta, section] }
-            .join(LEARN_EMBEDDING.out.embedding)
+            .join(embeddings)
             .join(oneOrNone(READ_SECTION.out.bins))
             .join(sections.map { meta, files -> [meta, files.n_domains, files.source, files.image] })
             .join(image_records)
+            .join(fits),
+        shared,
     )
     final_sections = ASSIGN_DOMAINS.out.domains.map { meta, domains, _table, _record -> [meta, domains] }
     DESCRIBE_DOMAINS(final_sections, gene_sets)
@@ -123,7 +158,7 @@ workflow FIND_DOMAINS {
             .map { meta, files -> [meta, files.source, files.image] }
             .join(READ_SECTION.out.section.map { meta, _section, qc -> [meta, qc] })
             .join(image_records)
-            .join(LEARN_EMBEDDING.out.embedding.map { meta, _embedding, training -> [meta, training] })
+            .join(embeddings.map { meta, _embedding, training -> [meta, training] })
             .join(final_sections)
             .join(bins)
             .join(ASSIGN_DOMAINS.out.domains.map { meta, _domains, _table, record -> [meta, record] })
@@ -139,14 +174,14 @@ workflow FIND_DOMAINS {
     warnings = EXPORT_DOMAINS.out.warning
     failures = READ_SECTION.out.failure.mix(
         DESCRIBE_PATCHES.out.failures,
-        LEARN_EMBEDDING.out.failure,
+        learning_failures,
         ASSIGN_DOMAINS.out.failure,
         DESCRIBE_DOMAINS.out.failure,
         SECTION_REPORT.out.failure,
     )
     versions = READ_SECTION.out.versions.mix(
         DESCRIBE_PATCHES.out.versions,
-        LEARN_EMBEDDING.out.versions,
+        learning_versions,
         ASSIGN_DOMAINS.out.versions,
         DESCRIBE_DOMAINS.out.versions,
         EXPORT_DOMAINS.out.versions,
@@ -188,6 +223,8 @@ workflow {
 
     FIND_DOMAINS(
         checked.found,
+        params.scope == 'cohort',
+        params.reference ? file(params.reference, glob: false, checkIfExists: true) : [],
         params.encoder_weights ? file(params.encoder_weights, glob: false, checkIfExists: true) : [],
         params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
         file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", glob: false, checkIfExists: true),
@@ -214,7 +251,7 @@ workflow {
         inOrder(FIND_DOMAINS.out.failures.mix(unusable).map { failure -> accepted(failure) }),
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
-        false, // each section has domains of its own
+        params.scope == 'cohort' || params.reference ? true : false, // whether a domain is the same in all sections
     )
     MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: [])
 
@@ -236,7 +273,10 @@ def refuse(settings, work, is_stub) {
     }
     def here = is_stub ? [] : platformProblems(settings, work)
     def over = settings.outdir ? overwritten(ownInputs(settings), settings.outdir, []) : []
-    def problems = secrets ?: textProblems(settings) + pathProblems(settings) + here + over
+    def both = settings.reference && settings.scope == 'cohort'
+        ? ['Expected --scope cohort or --reference, found both: with a reference nothing is learned. Leave one out.']
+        : []
+    def problems = secrets ?: textProblems(settings) + pathProblems(settings) + both + here + over
     if (problems) {
         error((['This run could not do what it was asked to:'] + problems).join('\n  '))
     }
@@ -244,7 +284,8 @@ def refuse(settings, work, is_stub) {
 
 // The files that parameters name, with the parameter.
 def ownInputs(settings) {
-    def named = ['input', 'encoder_weights', 'encoder_onnx', 'gene_sets', 'qc_rules'].findAll { name -> settings[name] }
+    def named = ['input', 'encoder_weights', 'encoder_onnx', 'gene_sets', 'qc_rules', 'reference']
+        .findAll { name -> settings[name] }
     return named.collect { name -> ["parameter --${name}", settings[name]] }
 }
 
@@ -301,6 +342,7 @@ def sectionFiles(row) {
         labels: found.labels ?: [],
         use_image: use_image,
         n_domains: row.n_domains ?: [], // ASSIGN_DOMAINS chooses
+        group: row.group,
     ]
 }
 

@@ -2,7 +2,7 @@
 """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,11 +14,19 @@ from efnst.program.arguments import (
     FullresImage,
     ImageQcFile,
     Outdir,
+    ReferenceFitFile,
+    ReferenceFolder,
     Sample,
     SectionFile,
     TrainingFile,
 )
 from efnst.program.cli import run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from efnst.domains.bins import Bins
 
 
 def main(
@@ -27,35 +35,40 @@ def main(
     embedding: Annotated[Path, typer.Option(help="embedding.npz of learn_embedding.py.")],
     training: TrainingFile,
     bins: Annotated[Path | None, typer.Option(help="bins.h5ad of read_section.py, where it wrote one.")] = None,
-    source: Annotated[
-        Path | None, typer.Option(help="What the section was read from, for the picture in the .h5ad.")
-    ] = None,
+    source: Annotated[Path | None, typer.Option(help="What the section was read from, for its picture.")] = None,
     image: FullresImage = None,
     image_qc: ImageQcFile = None,
     features_json: FeaturesFile = None,
     encoder_json: EncoderFile = None,
+    reference: ReferenceFolder = None,
+    reference_fit: ReferenceFitFile = None,
     outdir: Outdir = Path(),
     failure: Failure = None,
     options: DomainOptions = DomainOptions(),
 ) -> None:
     """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
     from efnst.domains.assign import assign_domains, domain_table, final_section
-    from efnst.domains.bins import read_bins, write_bins
+    from efnst.domains.assign_shared import assign_shared
+    from efnst.domains.bins import read_bins
     from efnst.image.picture import scanpy_pictures
     from efnst.inputs.hdf5 import read_own
     from efnst.inputs.located import image_path
-    from efnst.names import PROVENANCE, SECTION
+    from efnst.names import SECTION
     from efnst.program.arrays import read_arrays, write_table
     from efnst.program.cli import log, versions
-    from efnst.provenance.record import add_origin, compact
+    from efnst.provenance.record import add_origin
     from efnst.records.arrays import DOMAINS_CSV, EMBEDDING_NPZ
     from efnst.records.base import read_record, write_record
-    from efnst.records.domains import DomainsRecord, Provenance, TrainingRecord
+    from efnst.records.domains import DomainsRecord, TrainingRecord
 
     spots = read_own(section)
     arrays = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())
     pieces = read_bins(bins) if bins else None
-    assigned, found = assign_domains(spots, arrays, options, pieces)
+    given = spots, arrays, options, pieces
+    if reference:
+        assigned, found = assign_shared(reference, reference_fit, sample, *given)
+    else:
+        assigned, found = assign_domains(*given)
     record = DomainsRecord(sample=sample, **found)
     write_table(outdir / "domains.csv", DOMAINS_CSV, domain_table(spots.obs_names, assigned))
     write_record(outdir / "domains.json", record)
@@ -63,14 +76,29 @@ def main(
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
     final = final_section(spots, arrays, assigned, used, record)
     final.uns["spatial"] = {sample: scanpy_pictures(final, image_path(final.uns[SECTION], source, image))}
-    given = {"max_domains": options.max_domains, "refinement_rounds": options.refinement_rounds}
-    given["ignore_labels"] = ",".join(options.ignored)
-    add_origin(final, given, *_image_records(image_qc, features_json, encoder_json))
+    add_origin(final, _recorded(options), *_image_records(image_qc, features_json, encoder_json))
+    _write(outdir, sample, final, pieces, assigned.bins)
+    log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
+
+
+def _write(outdir: Path, sample: str, final: "AnnData", pieces: "Bins | None", table: "pd.DataFrame | None") -> None:
+    """The section with its domains, its bins where there are any, and how all was made."""
+    from efnst.domains.bins import write_bins
+    from efnst.names import PROVENANCE
+    from efnst.provenance.record import compact
+    from efnst.records.base import write_record
+    from efnst.records.domains import Provenance
+
     final.write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
     if pieces:
-        write_bins(pieces, assigned.bins, outdir / f"{sample}_bins.h5ad", final.uns[PROVENANCE])
+        write_bins(pieces, table, outdir / f"{sample}_bins.h5ad", final.uns[PROVENANCE])
     write_record(outdir / "provenance.json", Provenance(sample=sample, **compact(final.uns[PROVENANCE])))
-    log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
+
+
+def _recorded(options: DomainOptions) -> dict[str, object]:
+    """The options that the provenance names beside those in domains.json."""
+    given = {"max_domains": options.max_domains, "refinement_rounds": options.refinement_rounds}
+    return given | {"ignore_labels": ",".join(options.ignored)}
 
 
 def _image_records(*paths: Path | None) -> list:

@@ -83,10 +83,10 @@ def main(
 def _codes_and_colours(obs: "pd.DataFrame") -> tuple["np.ndarray", list[str]]:
     """The domain of each spot as a number from 0 on, -1 for none, and the domains' colours."""
     from efnst.names import DOMAIN
-    from efnst.palette import domain_colours
+    from efnst.palette import colours_of
 
     found = obs[DOMAIN].astype("category").cat
-    return found.codes.to_numpy(), domain_colours(len(found.categories))
+    return found.codes.to_numpy(), colours_of(found.categories)
 
 
 def _table(path: Path) -> "pd.DataFrame":

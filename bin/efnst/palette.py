@@ -1,8 +1,12 @@
 """Colours of domains and of values: colour-blind safe, the same domain the same colour everywhere."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
+
+from efnst.names import NOVEL_DOMAIN
 
 # Okabe and Ito's seven, then each the colour farthest (CIELAB) from all before it, as seen with normal vision,
 # protanopia, deuteranopia and tritanopia (Machado 2009): any two of the 24 differ by at least 13 in each of them.
@@ -12,15 +16,23 @@ DOMAIN_COLOURS = (
     *("#b4a54b", "#ffc3c3", "#a54b78", "#694bc3", "#87f069", "#4b784b", "#ff4b78", "#a53c00"),
 )
 MISSING = "#d9d9d9"  # no label
+NOVEL = "#595959"  # tissue that a reference does not have
 VIRIDIS = "#440154 #472d7b #3b528b #2c728e #21918c #28ae80 #5ec962 #addc30 #fde725"
 VALUE_COLOURS = tuple(VIRIDIS.split())
 
 
 def domain_colour(number: int) -> str:
-    """Colour of domain `number` (1, 2, …). Past 24 the colours come back darker, round by round."""
+    """Colour of domain `number` (1, 2, …). Past 24 the colours come back darker, round by round; 0 is no domain."""
+    if number == NOVEL_DOMAIN:
+        return NOVEL
     turn, position = divmod(number - 1, len(DOMAIN_COLOURS))
     channels = [int(DOMAIN_COLOURS[position][start : start + 2], 16) for start in (1, 3, 5)]
     return "#" + "".join(f"{round(channel * 0.7**turn):02x}" for channel in channels)
+
+
+def colours_of(names: Iterable[str]) -> list[str]:
+    """Colours of the domains with these numbers, which need not be all of them."""
+    return [domain_colour(int(name)) for name in names]
 
 
 def domain_colours(n_domains: int) -> list[str]:
@@ -35,8 +47,9 @@ def division_colours(groups: pd.Categorical, domains: pd.Categorical, is_numbere
     colours of the domains that they share most spots with.
     """
     if is_numbered:
-        return [domain_colour(int(name)) for name in groups.categories]
-    return matched_colours(groups.codes, domains.codes, len(groups.categories), len(domains.categories))
+        return colours_of(groups.categories)
+    numbers = np.array([int(name) for name in domains.categories] + [0])  # the last one for a spot without domain
+    return matched_colours(groups.codes, numbers[domains.codes] - 1, len(groups.categories), int(numbers.max()))
 
 
 def matched_colours(codes: np.ndarray, domain_codes: np.ndarray, n_groups: int, n_domains: int) -> list[str]:

@@ -4,7 +4,7 @@
 // and paths may lead through links.
 def overwritten(inputs, outdir, samples) {
     def base = real(outdir)
-    def places = samples + ['pipeline_info', 'models', 'multiqc_report_data']
+    def places = samples + ['pipeline_info', 'models', 'reference', 'multiqc_report_data']
     def files = ['multiqc_report.html', 'sections.csv', 'summary.csv', 'summary.parquet']
     def taken = (places + files).collect { name -> "${base}/${name}" }
     return inputs.collectMany { what, path -> clashes(real(path), taken).collect { place -> clash(what, path, place) } }

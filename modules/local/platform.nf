@@ -34,7 +34,8 @@ def secretProblems(settings) {
 
 // What Nextflow cannot bring to a task: its own scripts would act on these characters, or lose them.
 def pathProblems(settings) {
-    def names = ['encoder_weights', 'encoder_onnx', 'gene_sets', 'qc_rules'].findAll { name -> settings[name] }
+    def names = ['encoder_weights', 'encoder_onnx', 'gene_sets', 'qc_rules', 'reference']
+        .findAll { name -> settings[name] }
     def paths = names.collectEntries { name -> [name, file(settings[name], glob: false).toAbsolutePath().toString()] }
     def wrong = paths.findAll { _name, path -> path =~ /[*?\[\]{}\p{Cntrl}]|\$[\w$@#-]/ }
     return wrong.collect { name, path ->

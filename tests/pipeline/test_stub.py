@@ -12,14 +12,20 @@ pytestmark = pytest.mark.slow
 
 MODULES = (PROJECT / "modules" / "local").glob("*/main.nf")
 PROCESSES = {name for module in MODULES for name in re.findall(r"^process (\w+)", module.read_text(), re.MULTILINE)}
+FOR_SECTIONS, FOR_COHORTS = {"LEARN_EMBEDDING"}, {"LEARN_COHORT", "FIT_DOMAINS"}
+ALONE = PROCESSES - FOR_COHORTS - {"APPLY_REFERENCE"}
+TOGETHER = PROCESSES - FOR_SECTIONS - {"APPLY_REFERENCE"}
 FOR_IMAGES = {"TILE_IMAGE", "FIT_STAIN", "EXPORT_ENCODER", "QUANTISE_ENCODER", "EMBED_PATCHES"}
 
 
-@pytest.mark.parametrize(("use_image", "processes"), [("true", PROCESSES), ("false", PROCESSES - FOR_IMAGES)])
+@pytest.mark.parametrize(
+    ("use_image", "scope", "processes"),
+    [("true", "section", ALONE), ("true", "cohort", TOGETHER), ("false", "section", ALONE - FOR_IMAGES)],
+)
 def test_stub_run_goes_through_every_process(
-    efnst: Efnst, cohort: Path, tmp_path: Path, use_image: str, processes: set[str]
+    efnst: Efnst, cohort: Path, tmp_path: Path, use_image: str, scope: str, processes: set[str]
 ) -> None:
-    options = ("--use_image", use_image, "--stain_normalisation", "macenko", "--precision", "int8")
+    options = ("--use_image", use_image, "--scope", scope, "--stain_normalisation", "macenko", "--precision", "int8")
     run = efnst(tmp_path, "-stub-run", "--input", cohort / "samplesheet.csv", *options)
     assert run.status == 0, run.output
     assert {task["status"] for task in run.tasks} == {"COMPLETED"}

@@ -10,16 +10,18 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
 from efnst.domains.bins import COLUMNS, Bins, bin_domains, domain_categories, units_of
-from efnst.domains.candidates import space_of, views
+from efnst.domains.candidates import Space, space_of, views
 from efnst.domains.clustering import Clustering, cluster, fitted
 from efnst.domains.consensus import agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
-from efnst.domains.evidence import held_out_gains, voters
+from efnst.domains.evidence import Gains, held_out_gains, voters
 from efnst.domains.ingredients import evidence_record
+from efnst.domains.novelty import judged, novel_units
 from efnst.domains.number import choose_number, stability_curve
 from efnst.domains.options import DomainOptions
 from efnst.domains.refinement import refine
 from efnst.domains.scores import best_matches, confusion, label_scores, scored_spots
+from efnst.domains.vocabulary import Vocabulary
 from efnst.errors import EfnstError
 from efnst.names import (
     BASELINES,
@@ -30,11 +32,16 @@ from efnst.names import (
     EXPRESSION_PCS,
     IMAGE_PCS,
     LABEL,
+    NAME,
+    NAME_PROBABILITY,
+    NOVEL_DOMAIN,
+    NOVELTY,
     PROVENANCE,
     SPATIAL,
 )
 from efnst.palette import division_colours
 from efnst.records.domains import DomainFigures, DomainsRecord, TrainingRecord
+from efnst.records.reference import ReferenceFit
 
 SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
 
@@ -44,8 +51,9 @@ class Assigned:
     """Domains 1 … K by falling size int [n_spots], each spot's confidence, the baselines' domains, the embedding shown.
 
     `confidence` is the share of the voting partitions that agree with the domain (of a single one: the mixture's
-    probability, NaN without one); `embedding` is that of the training that agrees best with the consensus. `bins` is the table of
-    domains.csv where the spots are units of bins or cells.
+    probability, NaN without one); `embedding` is that of the training that agrees best with the consensus. `bins` is
+    the table of domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is how often known
+    tissue lies as far from all of its domains; `names` text [n_spots] and `name_probability` are what labels taught.
     """
 
     domains: np.ndarray
@@ -53,56 +61,64 @@ class Assigned:
     baselines: dict[str, np.ndarray]
     embedding: np.ndarray
     bins: pd.DataFrame | None = None
+    novelty: np.ndarray | None = None
+    names: np.ndarray | None = None
+    name_probability: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """How a section's domains were found, before they are told and scored.
+
+    `partitions` int [n_trainings, n_spots] are those of the trainings, `shares` [n_spots, n_labels] how many agree on
+    each of the `labels` int [n_spots], `refined` what these became and `domains` their numbers in the result. `members`
+    are the gains of the partitions that could vote, whether each did, and how many of them are of trainings.
+    """
+
+    partitions: np.ndarray
+    labels: np.ndarray
+    shares: np.ndarray | None
+    refined: np.ndarray
+    domains: np.ndarray
+    how: str
+    choice: dict
+    options: DomainOptions
+    members: tuple[Gains, np.ndarray, int]
 
 
 def assign_domains(
-    section: AnnData, arrays: dict[str, np.ndarray], options: DomainOptions, bins: Bins | None = None
+    section: AnnData,
+    arrays: dict[str, np.ndarray],
+    options: DomainOptions,
+    bins: Bins | None = None,
+    shared: Vocabulary | None = None,
+    fit: ReferenceFit | None = None,
 ) -> tuple[Assigned, dict]:
     """Domains of `section` and the record of domains.json; `arrays` are those of embedding.npz.
 
-    Each training's embedding is clustered and refined by itself, and so are the training-free views (candidates.py);
-    those of these partitions that hold against the best in held-out counts vote (evidence.py), and their consensus is
-    refined again.
-    The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
-    Where `bins` are given, `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of
-    the baselines are those of its unit, and labels are scored by bins.
+    The domains are the section's own, or those that it shares with others. A section that was not among these comes
+    with its `fit`: what is unlike all that they have is then no domain, but `NOVEL_DOMAIN`. The baselines get the same
+    number of domains and the same refinement; their domains are numbered to match EfNST's. Where `bins` are given,
+    `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of the baselines are those
+    of its unit, and labels are scored by bins.
     """
     embeddings = list(embeddings_of(arrays).values())
     positions = np.asarray(section.obsm[SPATIAL], float)
-    given = section.obs.get(LABEL) if bins is None else bins.labels
-    choice = _choice(embeddings, positions, options) if options.n_domains is None else {}
-    if choice:
-        options = replace(options, n_domains=choice["n_domains"])
-    if options.n_domains > section.n_obs:
-        raise EfnstError(
-            f"Expected n_domains to be at most the number of spots ({section.n_obs}), found {options.n_domains}."
-        )
     counts = sparse.csr_array(section.X)
+    given = section.obs.get(LABEL) if bins is None else bins.labels
     space = space_of(arrays, counts, positions, options)
-    beside = views(space, options.diffusion) if options.untrained_views else []
-    partitions, clustering = _partitions([*embeddings, *beside], positions, options)
-    gains = held_out_gains(counts, positions, partitions, options.seed)
-    voting = voters(gains)
-    labels, votes = consensus(partitions[voting])
-    trained = partitions[: len(embeddings)]
-    shown = embeddings[_closest(trained, labels)]
-    refined = refine(labels, positions, options.refinement_rounds)
-    shares = votes if len(partitions) > 1 else clustering.probabilities
-    confidence = _confidence(shares, refined)
-    domains = by_size(refined)
-    runs = {"leiden": (arrays["expression"], "leiden"), "diffused": (arrays["diffused"], "mixture")}
-    found = {
-        name: cluster(values, options.n_domains, how, options.seed, positions, options.spatial_prior)
-        for name, (values, how) in runs.items()
-    }
-    baselines = {
-        name: match_numbers(refine(found[name].labels, positions, options.refinement_rounds), domains)
-        for name in BASELINES
-    }
-    table = (
-        None if bins is None else _table_of_bins(bins, section, domains, _shares(shares, refined, domains), baselines)
-    )
-    spaces = {DOMAIN: (shown, clustering.how)} | {name: (runs[name][0], found[name].how) for name in BASELINES}
+    if shared is None:
+        own = _own(embeddings, space, counts, positions, options)
+    else:
+        own = _shared(embeddings, counts, positions, options, shared)
+    options, domains, novelty = own.options, own.domains, None
+    if fit is not None:
+        novelty = shared.p_values(embeddings, positions)
+        domains = np.where(novel_units(novelty, positions, options.refinement_rounds), NOVEL_DOMAIN, domains)
+    shown = embeddings[_closest(own.partitions, own.labels)]
+    baselines, spaces = _baselines(arrays, positions, options, own.domains, shared is None)
+    table = None if bins is None else _table_of_bins(bins, section, own, domains == NOVEL_DOMAIN, baselines)
+    spaces = {DOMAIN: (shown, own.how)} | spaces
     methods = {
         name: {"n_domains": len(np.unique(labels)), "how": spaces[name][1]}
         | {"silhouette": _silhouette(spaces[name][0], labels)}
@@ -110,12 +126,88 @@ def assign_domains(
         | _scores(labels if table is None else table[COLUMNS[name]].to_numpy(), given, options.ignored)
         for name, labels in {DOMAIN: domains, **baselines}.items()
     }
-    methods[DOMAIN] |= _stability(section, trained, options)
-    evidence = evidence_record(
-        *(space, counts, positions, {DOMAIN: domains, **baselines}, (gains, voting, len(embeddings)), options)
+    methods[DOMAIN] |= _stability(section, own.partitions, options)
+    compared = replace(options, n_domains=max(2, len(np.unique(own.domains))))
+    evidence = evidence_record(space, counts, positions, {DOMAIN: domains, **baselines}, own.members, compared)
+    record = _record(given, domains, methods, options) | {"evidence": evidence}
+    record |= {"choice": own.choice} if own.choice else {}
+    record |= {} if shared is None else {"common": True}
+    record |= {} if fit is None else {"fit": judged(fit, float((domains == NOVEL_DOMAIN).mean()))}
+    return Assigned(domains, _confidence(own.shares, own.refined), baselines, shown, table, novelty), record
+
+
+def _baselines(
+    arrays: dict[str, np.ndarray], positions: np.ndarray, options: DomainOptions, domains: np.ndarray, alone: bool
+) -> tuple[dict[str, np.ndarray], dict[str, tuple[np.ndarray, str]]]:
+    """The baselines' domains, and for each its space and how they were found.
+
+    Of a section with domains of its own as many are looked for as were asked for, else as many as were found.
+    """
+    runs = {"leiden": (arrays["expression"], "leiden"), "diffused": (arrays["diffused"], "mixture")}
+    number = options.n_domains if alone else max(2, len(np.unique(domains)))
+    found = {
+        name: cluster(values, number, how, options.seed, positions, options.spatial_prior)
+        for name, (values, how) in runs.items()
+    }
+    baselines = {
+        name: match_numbers(refine(found[name].labels, positions, options.refinement_rounds), domains)
+        for name in BASELINES
+    }
+    return baselines, {name: (runs[name][0], found[name].how) for name in BASELINES}
+
+
+def _own(
+    embeddings: list[np.ndarray],
+    space: Space,
+    counts: sparse.csr_array,
+    positions: np.ndarray,
+    options: DomainOptions,
+) -> Found:
+    """Domains of a section by itself.
+
+    Each training's embedding is clustered and refined by itself, and so are the training-free views (candidates.py);
+    those of these partitions that hold against the best in held-out counts vote (evidence.py), and their consensus is
+    refined again.
+    """
+    n_spots = len(positions)
+    choice = _choice(embeddings, positions, options) if options.n_domains is None else {}
+    if choice:
+        options = replace(options, n_domains=choice["n_domains"])
+    if options.n_domains > n_spots:
+        raise EfnstError(
+            f"Expected n_domains to be at most the number of spots ({n_spots}), found {options.n_domains}."
+        )
+    beside = views(space, options.diffusion) if options.untrained_views else []
+    partitions, clustering = _partitions([*embeddings, *beside], positions, options)
+    gains = held_out_gains(counts, positions, partitions, options.seed)
+    voting, n_trainings = voters(gains), len(embeddings)
+    labels, votes = consensus(partitions[voting])
+    refined = refine(labels, positions, options.refinement_rounds)
+    shares = votes if len(partitions) > 1 else clustering.probabilities
+    return Found(
+        *(partitions[:n_trainings], labels, shares, refined, by_size(refined), clustering.how, choice, options),
+        members=(gains, voting, n_trainings),
     )
-    record = _record(given, domains, methods, options) | {"evidence": evidence} | ({"choice": choice} if choice else {})
-    return Assigned(domains, confidence, baselines, shown, table), record
+
+
+def _shared(
+    embeddings: list[np.ndarray],
+    counts: sparse.csr_array,
+    positions: np.ndarray,
+    options: DomainOptions,
+    shared: Vocabulary,
+) -> Found:
+    """The domains that a section shares with others, of which it need not have all."""
+    partitions = shared.partitions(embeddings, positions, options.refinement_rounds)
+    shares = shared.votes(partitions)
+    labels = shares.argmax(1)
+    refined = refine(labels, positions, options.refinement_rounds)
+    options = replace(options, n_domains=shared.n_domains)
+    gains = held_out_gains(counts, positions, partitions, options.seed)
+    return Found(
+        *(partitions, labels, shares, refined, refined + 1, f"{shared.how}, of all sections together", {}, options),
+        members=(gains, np.ones(len(partitions), bool), len(partitions)),
+    )
 
 
 def _shares(shares: np.ndarray | None, found: np.ndarray, domains: np.ndarray) -> np.ndarray:
@@ -127,12 +219,14 @@ def _shares(shares: np.ndarray | None, found: np.ndarray, domains: np.ndarray) -
 
 
 def _table_of_bins(
-    bins: Bins, units: AnnData, domains: np.ndarray, shares: np.ndarray, baselines: dict[str, np.ndarray]
+    bins: Bins, units: AnnData, own: Found, novel: np.ndarray, baselines: dict[str, np.ndarray]
 ) -> pd.DataFrame:
-    """The table of domains.csv, a row for each bin."""
+    """The table of domains.csv, a row for each bin; those of `novel` units, bool [n_units], have no domain."""
+    shares = _shares(own.shares, own.refined, own.domains)
     found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, shares)
-    table = {"barcode": bins.barcodes, "domain": found, "confidence": probability.round(4)}
     rows = units_of(bins, units.obs)
+    domains = np.where(novel[rows], NOVEL_DOMAIN, np.unique(own.domains)[found - 1])
+    table = {"barcode": bins.barcodes, "domain": domains, "confidence": probability.round(4)}
     table |= {name: labels[rows] for name, labels in baselines.items()}
     return pd.DataFrame(table | {"unit": units.obs_names.to_numpy()[rows]})
 
@@ -186,7 +280,7 @@ def _record(given: pd.Series | None, domains: np.ndarray, methods: dict, options
     labels, sizes = np.unique(domains, return_counts=True)
     return {
         "n_domains_asked": options.n_domains,
-        "n_domains_found": len(labels),
+        "n_domains_found": int((labels != NOVEL_DOMAIN).sum()),
         "clustering": options.clustering,
         "spatial_prior": options.spatial_prior,
         "refinement_rounds": options.refinement_rounds,
@@ -241,9 +335,17 @@ def match_numbers(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
 def domain_table(barcodes: pd.Index, assigned: Assigned) -> pd.DataFrame:
     """The table of domains.csv, a row for each spot, or for each bin where the spots are units of them."""
     if assigned.bins is not None:
-        return assigned.bins
+        return assigned.bins.assign(**_of_shared(assigned, barcodes.get_indexer(assigned.bins["unit"])))
     table = {"barcode": barcodes, "domain": assigned.domains, "confidence": assigned.confidence.round(4)}
-    return pd.DataFrame(table | assigned.baselines)
+    return pd.DataFrame(table | assigned.baselines | _of_shared(assigned, slice(None)))
+
+
+def _of_shared(assigned: Assigned, rows: np.ndarray | slice) -> dict[str, np.ndarray]:
+    """Columns of domains.csv that there are with a reference or with names, at some of the spots."""
+    found = {} if assigned.novelty is None else {"novelty": (1 - assigned.novelty).round(4)[rows]}
+    if assigned.names is not None:
+        found |= {"name": assigned.names[rows], "name_probability": assigned.name_probability.round(4)[rows]}
+    return found
 
 
 def final_section(
@@ -252,6 +354,11 @@ def final_section(
     """`section` with domains, embeddings and how they were made."""
     section.obs[DOMAIN] = domain_categories(assigned.domains)
     section.obs[CONFIDENCE] = assigned.confidence
+    if assigned.novelty is not None:
+        section.obs[NOVELTY] = 1 - assigned.novelty
+    if assigned.names is not None:
+        section.obs[NAME] = pd.Categorical(assigned.names)
+        section.obs[NAME_PROBABILITY] = assigned.name_probability
     for name, labels in assigned.baselines.items():
         section.obs[name] = domain_categories(labels)
     for key in (DOMAIN, *BASELINES, LABEL):

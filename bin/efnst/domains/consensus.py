@@ -33,10 +33,15 @@ def agreement(partitions: np.ndarray) -> np.ndarray:
 
 def match(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Labels 0 … renumbered so that as many spots as possible carry the number they have in `reference`."""
+    return matching(labels, reference)[labels]
+
+
+def matching(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The number of each label in `match`, int [n_labels]."""
     overlap = np.zeros((labels.max() + 1, max(labels.max(), reference.max()) + 1), int)
     np.add.at(overlap, (labels, reference), 1)
     _, number = linear_sum_assignment(-overlap)
-    return number[labels]
+    return number
 
 
 def _medoid(partitions: np.ndarray) -> int:

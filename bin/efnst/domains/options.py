@@ -25,6 +25,13 @@ class DomainOptions:
 
 
 @options
+class NamingOptions:
+    """Whether labels teach names."""
+
+    learn_labels: bool
+
+
+@options
 class DescriptionOptions:
     """How domains are described."""
 

@@ -4,9 +4,11 @@ import ctypes
 import multiprocessing
 import signal
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +31,8 @@ from efnst.program.options import given_values
 
 BASELINE_DIFFUSION = 0.5
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-_SHARED: dict[str, tuple] = {}  # in a worker: the further arguments of `_run`
+_SHARED: dict[str, tuple] = {}  # in a worker: what it runs, and the arguments beside a training
+Result = TypeVar("Result")
 
 
 def learn_embeddings(
@@ -193,13 +196,24 @@ def _run_all(
     shared: Prepared, options: EmbeddingOptions, trainings: list[TrainingOptions], device: torch.device, threads: int
 ) -> list[tuple[np.ndarray, dict]]:
     """All trainings, several at once where there are cores; the result does not depend on how many."""
+    return run_at_once(_run, trainings, (shared, options, device), device, threads)
+
+
+def run_at_once(
+    run: Callable[..., Result],
+    trainings: list[TrainingOptions],
+    arguments: tuple,
+    device: torch.device,
+    threads: int,
+) -> list[Result]:
+    """`run` of each training and the `arguments` that all share, several at once on the CPU."""
     workers = min(threads, len(trainings)) if device.type == "cpu" else 1
     progress = {"desc": "training", "unit": "network", "total": len(trainings), "disable": None}
     if workers == 1:
-        return [_run(training, shared, options, device) for training in tqdm(trainings, **progress)]
+        return [run(training, *arguments) for training in tqdm(trainings, **progress)]
     context = multiprocessing.get_context(_start_method())
     try:
-        with ProcessPoolExecutor(workers, context, _share, (shared, options, device)) as pool:
+        with ProcessPoolExecutor(workers, context, _share, (run, *arguments)) as pool:
             return list(tqdm(pool.map(_run_in_worker, trainings), **progress))
     except BrokenProcessPool as error:
         raise MemoryError("A training was killed, as the system does where memory runs out.") from error
@@ -219,12 +233,13 @@ def _run(
 
 
 def _share(*arguments: object) -> None:
-    """Keep in a worker what `_run` is given beside a training; the worker ends with the program that started it."""
+    """Keep in a worker what runs, and what it is given beside a training; it ends with the program that started it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _SHARED["arguments"] = arguments
 
 
-def _run_in_worker(training: TrainingOptions) -> tuple[np.ndarray, dict]:
-    """`_run` with what the worker was started with."""
-    return _run(training, *_SHARED["arguments"])
+def _run_in_worker(training: TrainingOptions) -> object:
+    """One training with what the worker was started with."""
+    run, *arguments = _SHARED["arguments"]
+    return run(training, *arguments)

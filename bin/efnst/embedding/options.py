@@ -71,3 +71,15 @@ class DeviceOptions:
     """Where the networks run."""
 
     device: str
+
+
+@options
+class CohortOptions:
+    """What several sections have in common, and what differences between them are taken out."""
+
+    correct_by: str
+    shared_genes: float
+
+    def batch(self, sample: str, group: str) -> str:
+        """What a section is corrected as; a section without a group is one of its own."""
+        return {"none": "", "sample": sample, "group": group or sample}[self.correct_by]

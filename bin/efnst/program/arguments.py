@@ -26,6 +26,12 @@ TrainingFile = Annotated[Path, typer.Option("--training", help="training.json of
 ImageQcFile = Annotated[Path | None, typer.Option("--image_qc", help="image_qc.json of tile_image.")]
 FeaturesFile = Annotated[Path | None, typer.Option("--features_json", help="features.json of embed_patches.")]
 EncoderFile = Annotated[Path | None, typer.Option("--encoder_json", help="encoder.json of export_encoder.")]
+ReferenceFolder = Annotated[
+    Path | None, typer.Option("--reference", help="Folder of fit_domains: domains that sections share.")
+]
+ReferenceFitFile = Annotated[
+    Path | None, typer.Option("--reference_fit", help="reference_fit.json of apply_reference.")
+]
 StainReferenceFile = Annotated[
     Path | None, typer.Option("--stain_reference", help="stain_reference.json of fit_stain.")
 ]

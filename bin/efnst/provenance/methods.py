@@ -37,6 +37,10 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "were adjusted by the method of Benjamini and Hochberg. As the domains were found in the same counts, the p values "
     "of the markers only rank genes.",
 }
+COMMON_TEXT = (
+    "The domains are those of several sections: components of the genes that these share, corrected by Harmony for "
+    "differences between groups of sections, networks trained on a sample of all of them, and one mixture for each."
+)
 CITATIONS = {
     "EfNST": "Zhao Y, et al. A composite scaling network of EfficientNet for improving spatial domain identification "
     "performance. Communications Biology 2024; 7 (preprint: bioRxiv 2023.12.03.569798).",
@@ -44,6 +48,8 @@ CITATIONS = {
     "ICML 2019.",
     "Macenko": "Macenko M, et al. A method for normalizing histology slides for quantitative analysis. ISBI 2009.",
     "Reinhard": "Reinhard E, et al. Color transfer between images. IEEE Comput Graph Appl 2001; 21: 34.",
+    "Harmony": "Korsunsky I, et al. Fast, sensitive and accurate integration of single-cell data with Harmony. "
+    "Nature Methods 2019; 16: 1289.",
     "Leiden": "Traag VA, Waltman L, van Eck NJ. From Louvain to Leiden: guaranteeing well-connected communities. "
     "Scientific Reports 2019; 9: 5233.",
     "Spatial prior": "Zhang Y, Brady M, Smith S. Segmentation of brain MR images through a hidden Markov random field "
@@ -80,7 +86,8 @@ def methods_text(records: Records, parameters: dict, image_source: str) -> dict[
     if records.encoder:
         given |= {"encoder": _encoder_named(records.encoder), "encoder_device": _device_named(records.features)}
         given["precision"] = records.features.precision
-    sentences = METHODS_TEXT | ({"image": "No image was used."} if image_source == NO_IMAGE else {})
+    sentences = METHODS_TEXT | ({"cohort": COMMON_TEXT} if domains.common else {})
+    sentences |= {"image": "No image was used."} if image_source == NO_IMAGE else {}
     return {topic: text for topic, sentence in sentences.items() if (text := _filled(sentence, given))}
 
 
@@ -136,6 +143,7 @@ def citations(records: Records, has_layout: bool) -> dict[str, str]:
         "EfficientNet": not encoder.startswith("efficientnet"),
         "Macenko": stain != "macenko",
         "Reinhard": stain != "reinhard",
+        "Harmony": not records.domains.common,
         "Spatial prior": "spatial prior" not in records.domains.methods[DOMAIN].how,
         **dict.fromkeys(("UMAP", "scanpy"), not has_layout),
     }

@@ -16,6 +16,9 @@ from efnst.names import (
     LABEL,
     LATTICE,
     N_BINS,
+    NAME,
+    NAME_PROBABILITY,
+    NOVELTY,
     PROVENANCE,
     QC,
     SECTION,
@@ -179,9 +182,14 @@ EMBEDDING_NPZ = Arrays(
 FINAL_H5AD = Arrays(
     "section.h5ad with its domains and how they were made",
     (
-        Array(f"obs/{DOMAIN}", CATEGORY, "[n_spots]", "domain, `1` to `K` by falling size"),
+        Array(
+            f"obs/{DOMAIN}", CATEGORY, "[n_spots]", "domain, `1` to `K` by falling size; `0`: unlike all of a reference"
+        ),
         Array(f"obs/{CONFIDENCE}", "float", "[n_spots]", "share of the voting partitions that agree with the domain"),
         *(Array(f"obs/{name}", CATEGORY, "[n_spots]", "domain of a baseline") for name in BASELINES),
+        Array(f"obs/{NAME}", CATEGORY, "[n_spots]", "with --learn_labels: `name` of domains.csv", optional=True),
+        Array(f"obs/{NAME_PROBABILITY}", "float", "[n_spots]", "`name_probability` of domains.csv", optional=True),
+        Array(f"obs/{NOVELTY}", "float", "[n_spots]", "`novelty` of domains.csv", optional=True),
         Array(f"obsm/{EMBEDDING}", "float32", "[n_spots, ·]", "the embedding that agrees best with the domains"),
         Array(f"obsm/{DIFFUSED}", "float32", "[n_spots, ·]", "`diffused` of embedding.npz"),
         Array(f"obsm/{EXPRESSION_PCS}", "float32", "[n_spots, ·]", "`expression` of embedding.npz"),
@@ -201,9 +209,14 @@ DOMAINS_CSV = Arrays(
     "domains of each spot; of each bin or cell where these were analysed in units",
     (
         Array("barcode", TEXT, "[n_spots]", "the spot, bin or cell"),
-        Array("domain", "int", "[n_spots]", "domain, from 1 by falling size"),
+        Array("domain", "int", "[n_spots]", "domain, from 1 by falling size; 0: unlike all of a reference"),
         Array("confidence", "float", "[n_spots]", "share of the trainings that agree; empty where it is not known"),
         *(Array(name, "int", "[n_spots]", "domain of a baseline") for name in BASELINES),
+        Array(
+            "novelty", "float", "[n_spots]", "with --reference: 1 - how often known tissue is as unlike", optional=True
+        ),
+        Array("name", TEXT, "[n_spots]", "with --learn_labels: what labels of other sections call it", optional=True),
+        Array("name_probability", "float", "[n_spots]", "probability of that name", optional=True),
         Array("unit", TEXT, "[n_spots]", "of a bin or cell: the unit that it was analysed in", optional=True),
     ),
 )

@@ -1,7 +1,9 @@
 """Records of the learning step, of the domains and of how they were made."""
 
 from efnst.records.base import Number, Record, Value, Versions, about
+from efnst.records.naming import LeftOutScores
 from efnst.records.quality import UsedImage
+from efnst.records.reference import ReferenceFit
 
 
 class TrainingRun(Record):
@@ -158,6 +160,12 @@ class DomainsRecord(DomainFigures):
     methods: dict[str, MethodRecord] = about("by method: `efnst`, `leiden`, `diffused`")
     evidence: Evidence = about("held-out counts told by the domains, and what each ingredient adds to that")
     choice: Choice | None = about("where the number of domains was chosen", optional=True)
+    common: bool | None = about("true where the domains are those of several sections", optional=True)
+    names: dict[str, str] | None = about(
+        "by domain, the name that labels taught and most of its units have", optional=True
+    )
+    named: LeftOutScores | None = about("of a section whose labels taught: named from the others", optional=True)
+    fit: ReferenceFit | None = about("with --reference: how the section fits it", optional=True)
 
 
 class UsedEncoder(Record):

@@ -24,7 +24,10 @@ from efnst.records.base import Record
 from efnst.records.cohort import Failure, RunRecord, SectionSummary, SheetRow
 from efnst.records.domains import Description, DomainsRecord, Provenance, TrainingRecord
 from efnst.records.encoder import EncoderRecord, FeaturesRecord
+from efnst.records.naming import NamingRecord
 from efnst.records.quality import ImageQc, SectionFacts, SectionQc, StainReference
+from efnst.records.reference import ReferenceFit, ReferenceRecord
+from efnst.records.vocabulary import VocabularyRecord
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,24 @@ FILES = (
     File("encoder.json", "EXPORT_ENCODER, QUANTISE_ENCODER", EncoderRecord),
     File("features.npz", "EMBED_PATCHES", FEATURES_NPZ),
     File("features.json", "EMBED_PATCHES", FeaturesRecord),
-    File("embedding.npz", "LEARN_EMBEDDING", EMBEDDING_NPZ),
-    File("training.json", "LEARN_EMBEDDING", TrainingRecord),
+    File("embedding.npz", "LEARN_EMBEDDING, LEARN_COHORT, APPLY_REFERENCE", EMBEDDING_NPZ),
+    File("training.json", "LEARN_EMBEDDING, LEARN_COHORT, APPLY_REFERENCE", TrainingRecord),
     File(
         "model.pt",
         "LEARN_EMBEDDING",
         "with `--save_model`: `sample`, `parameters`, `versions`, `trainings` [{`seed`, `network`, `state`, `genes`, "
         "`augmentation`, maps to the inputs}]; see docs/output.md",
     ),
+    File("space.json", "LEARN_COHORT", "with `--scope cohort`: what the sections have in common; see docs/cohort.md"),
+    File("space.safetensors", "LEARN_COHORT", "the arrays of the same"),
+    File("reference.json", "FIT_DOMAINS", ReferenceRecord),
+    File("reference_fit.json", "APPLY_REFERENCE", ReferenceFit),
+    File("vocabulary.json", "FIT_DOMAINS", VocabularyRecord),
+    File(
+        "vocabulary.safetensors", "FIT_DOMAINS", "mixtures of the domains that the sections share; see docs/cohort.md"
+    ),
+    File("naming.json", "FIT_DOMAINS", NamingRecord),
+    File("naming.safetensors", "FIT_DOMAINS", "discriminant heads of these names; see docs/cohort.md"),
     File("<sample>.h5ad", "ASSIGN_DOMAINS", FINAL_H5AD),
     File(
         "<sample>_bins.h5ad", "ASSIGN_DOMAINS", "with `--keep_bins`: bins.h5ad with the columns of domains.csv in `obs`"

@@ -14,7 +14,18 @@ from efnst.geometry.outlines import grid_turn
 from efnst.geometry.raster import rasterise
 from efnst.image.picture import MAX_IMAGE_PX, plain, small_image
 from efnst.inputs.located import image_path
-from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, METHOD_TITLES, SECTION, SPATIAL
+from efnst.names import (
+    BASELINES,
+    CONFIDENCE,
+    DOMAIN,
+    LABEL,
+    METHOD_TITLES,
+    NAME,
+    NAME_PROBABILITY,
+    NOVELTY,
+    SECTION,
+    SPATIAL,
+)
 from efnst.palette import division_colours
 from efnst.records.domains import Description
 from efnst.reports.packing import packed, packed_indices, packed_levels, packed_text
@@ -28,6 +39,8 @@ QC_LAYERS = {
     "pct_counts_ribo": "% ribosomal",
     "pct_counts_hb": "% haemoglobin",
     CONFIDENCE: "Confidence of the domain",
+    NOVELTY: "Novelty beside the reference",
+    NAME_PROBABILITY: "Probability of the name",
 }
 
 
@@ -147,15 +160,16 @@ def layout_data(data: anndata.AnnData, layout: pd.DataFrame | None) -> dict | No
 
 
 def divisions(obs: pd.DataFrame) -> list[dict]:
-    """The divisions of the spots that can be compared: EfNST, the baselines, the given labels."""
+    """The divisions of the spots that can be compared: EfNST, the baselines, the given labels, names learned."""
     titles = METHOD_TITLES | {key: f"Baseline: {METHOD_TITLES[key]}" for key in BASELINES} | {LABEL: "Given labels"}
+    titles |= {NAME: "Names, from labels of other sections"}
     domains = obs[DOMAIN].astype("category").array
     layers = []
     for key, title in titles.items():
         if key not in obs or obs[key].isna().all():
             continue
         groups = obs[key].astype("category").array
-        colours = division_colours(groups, domains, is_numbered=key != LABEL)
+        colours = division_colours(groups, domains, is_numbered=key not in (LABEL, NAME))
         names = groups.categories.astype(str).tolist()
         codes = packed(groups.codes.astype(np.int32).astype(np.uint16))  # none: -1 becomes 65,535
         layers.append({"key": key, "title": title, "names": names, "colours": colours, "codes": codes})

@@ -11,7 +11,7 @@ from PIL import Image
 
 from efnst.image.picture import plain
 from efnst.names import CONFIDENCE, DOMAIN, METHOD_TITLES, PROVENANCE, SECTION
-from efnst.palette import MISSING, VALUE_COLOURS, domain_colours
+from efnst.palette import MISSING, VALUE_COLOURS, colours_of
 from efnst.provenance.methods import citations
 from efnst.quality.spots import LIMITED
 from efnst.records.domains import Description, DomainsRecord, TrainingRecord
@@ -176,7 +176,7 @@ def stain_table(image_qc: ImageQc | None) -> list[dict]:
 def domain_table(obs: pd.DataFrame, description: Description) -> list[dict]:
     """One row per domain: name, colour, spots, share, mean confidence, medians of quality, top markers."""
     domains = obs[DOMAIN].astype("category")
-    colours = domain_colours(len(domains.cat.categories))
+    colours = colours_of(domains.cat.categories)
     rows = []
     for name, colour in zip(domains.cat.categories, colours, strict=True):
         member = (domains == name).to_numpy()

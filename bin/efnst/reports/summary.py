@@ -7,7 +7,7 @@ from efnst.names import BASELINES, DOMAIN, SECTION
 from efnst.provenance.methods import methods_text
 from efnst.quality.rules import STATUSES
 from efnst.records.cohort import SectionSummary
-from efnst.records.domains import Choice, MethodFigures, MethodRecord
+from efnst.records.domains import DomainsRecord, MethodFigures, MethodRecord
 from efnst.records.section import Records
 
 FIGURES = set(MethodFigures.model_fields)
@@ -17,6 +17,7 @@ LOSS_POINTS = 100  # points of each training curve
 def section_status(records: Records, warnings: list[str]) -> str:
     """fail where a rule of quality control says so of the section or its image, else warn where there are warnings."""
     found = [record.qc_status for record in (records.qc, records.image_qc) if record]
+    found += [records.domains.fit.verdict] if records.domains.fit else []
     found.append("warn" if warnings else "pass")
     return max(found, key=STATUSES.index)
 
@@ -25,18 +26,25 @@ def section_warnings(records: Records) -> list[str]:
     """What the user should know before trusting this section."""
     found = [*records.qc.warnings, *(records.image_qc.warnings if records.image_qc else [])]
     domains = records.domains
-    if domains.n_domains_asked != domains.n_domains_found:
-        verb = "chosen" if domains.choice else "asked for"
-        found.append(f"{domains.n_domains_found} domains were found where {domains.n_domains_asked} were {verb}.")
-    found += _too_few_tried(domains.choice)
+    if not domains.common:  # a section need not have all domains of a cohort, whose number is no matter of its own
+        found += _unclear_number(domains)
+    found += [f"Beside the reference: {reason}." for reason in domains.fit.reasons] if domains.fit else []
     return list(dict.fromkeys(found))
 
 
-def _too_few_tried(choice: Choice | None) -> list[str]:
-    """A warning where more domains than were tried may be in the section; that none stands out is in the report."""
-    if not choice or not choice.supported or choice.n_domains < max(choice.curve.n_domains) or choice.runner_up is None:
-        return []
-    return [f"{choice.n_domains} domains, the most that were tried, were chosen: raise max_domains, or give n_domains."]
+def _unclear_number(domains: DomainsRecord) -> list[str]:
+    """Warnings where fewer domains were found than meant, or more than were tried may be there.
+
+    That no number stands out is in the report.
+    """
+    found, choice = [], domains.choice
+    if domains.n_domains_asked != domains.n_domains_found:
+        verb = "chosen" if choice else "asked for"
+        found.append(f"{domains.n_domains_found} domains were found where {domains.n_domains_asked} were {verb}.")
+    if choice and choice.supported and choice.runner_up is not None and choice.n_domains == max(choice.curve.n_domains):
+        text = f"{choice.n_domains} domains, the most that were tried, were chosen"
+        found.append(f"{text}: raise max_domains, or give n_domains.")
+    return found
 
 
 def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -> SectionSummary:

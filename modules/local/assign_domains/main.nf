@@ -8,7 +8,7 @@ process ASSIGN_DOMAINS {
 
     input:
     // bins: [] for spots of Visium; n_domains: [] where it is to be chosen; source and image: for the picture in the
-    // .h5ad; image_qc, features and encoder: [] for a section without an image
+    // .h5ad; image_qc, features and encoder: [] for a section without an image; reference_fit: [] but with --reference
     tuple val(meta),
         path(section),
         path(embedding),
@@ -19,7 +19,9 @@ process ASSIGN_DOMAINS {
         path(image, stageAs: 'given/image/*'),
         path(image_qc),
         path(features),
-        path(encoder)
+        path(encoder),
+        path(reference_fit)
+    path reference, stageAs: 'given/reference' // of FIT_DOMAINS, [] where each section has domains of its own
 
     output:
     tuple val(meta),
@@ -35,6 +37,7 @@ process ASSIGN_DOMAINS {
 
     script:
     def files = [section: section, embedding: embedding, training: training, bins: bins, source: source, image: image]
+    files += [reference: reference, reference_fit: reference_fit]
     def records = [image_qc: image_qc, features_json: features, encoder_json: encoder]
     """
     # code ${task.ext.code}

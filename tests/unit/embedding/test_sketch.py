@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from efnst.embedding.sketch import SKETCH_UNITS, TILE_UNITS, sketch
+from efnst.embedding.sketch import SKETCH_UNITS, TILE_UNITS, quota, side_by_side, sketch, some_of
 from efnst.geometry.neighbours import nearest_neighbours
 
 
@@ -31,3 +31,22 @@ def test_order_of_units_does_not_matter() -> None:
     order = np.random.default_rng(0).permutation(len(positions))
     shuffled = {tuple(place) for place in positions[order][sketch(positions[order])]}
     assert shuffled == {tuple(place) for place in positions[sketch(positions)]}
+
+
+def test_sections_give_as_many_units_as_there_is_room_for() -> None:
+    assert quota([100, 300, 5000], 1000) == 600  # 100 + 300 + 600
+    assert quota([100, 300, 500], 1000) == 500  # all of them
+
+
+def test_few_units_are_taken_from_all_over() -> None:
+    positions = places(40)
+    chosen = some_of(positions, 120)
+    assert 90 <= len(chosen) <= 150
+    assert len(np.unique((positions[chosen] // 20).astype(int) @ (2, 1))) == 4
+    assert len(some_of(positions, 5000)) == 1600
+
+
+def test_sections_side_by_side_lie_apart() -> None:
+    together = side_by_side([places(20) - 300, places(5)])
+    assert np.linalg.norm(together[:400, None] - together[None, 400:], axis=2).min() >= 10
+    assert np.allclose(np.diff(together[:400], axis=0), np.diff(places(20), axis=0))

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""How well each labelled section of a cohort is named from the others. Prints a Markdown table.
+
+    ./efnst python bench/cohort.py --sheet DATA/her2st/samplesheet.csv [--correct_by group sample none]
+
+The samplesheet is one of the pipeline. Sections are read without images; nothing is trained: names are learned from the
+components of the shared genes, corrected and diffused.
+"""
+
+import argparse
+import csv
+import sys
+import tempfile
+from pathlib import Path
+
+import anndata
+import numpy as np
+from programs import BIN, program
+from threadpoolctl import threadpool_limits
+
+sys.path.insert(0, str(BIN))
+
+from efnst.domains.naming import Taught, fit_naming, left_out_scores
+from efnst.domains.options import DomainOptions
+from efnst.domains.scores import scored_spots
+from efnst.embedding.cohort import LEARNED_UNITS, Member, survey
+from efnst.embedding.diffusion import diffuse
+from efnst.embedding.learn import BASELINE_DIFFUSION
+from efnst.embedding.options import CohortOptions, EmbeddingOptions
+from efnst.embedding.part import part_of, pooled
+from efnst.embedding.sketch import quota
+from efnst.embedding.space import fit_components
+from efnst.names import LABEL, SPATIAL
+
+IGNORED = ["undetermined"]  # labels
+
+
+def read(sheet: Path, work: Path) -> list[Member]:
+    """The sections of a samplesheet, each with its group as batch."""
+    members = []
+    for row in csv.DictReader(sheet.open(newline="")):
+        folder = work / row["sample"]
+        folder.mkdir()
+        labels = ["--labels", sheet.parent / row["labels"]] if row.get("labels") else []
+        files = ["--source", sheet.parent / row["section"], "--image", "none", "--outdir", folder, *labels]
+        program("read_section", "--sample", row["sample"], *files)
+        members.append(Member(row["sample"], row.get("group") or "", folder / "section.h5ad", None))
+    return members
+
+
+def scores(members: list[Member], correct_by: str) -> dict[str, dict[str, float]]:
+    """Scores of each labelled section, named from the others."""
+    options, cohort = EmbeddingOptions(), CohortOptions(correct_by=correct_by)
+    found, sizes, _ = survey(members, options)
+    genes, most = found.chosen(options.n_genes, cohort.shared_genes), quota(list(sizes.values()), LEARNED_UNITS)
+    parts, taught = {}, {}
+    for member in members:
+        section, _ = member.read()
+        parts[member.sample] = part_of(section, None, cohort.batch(member.sample, member.batch), genes, options, most)
+    components = fit_components(pooled(list(parts.values())), np.arange(len(genes.ids)), options.expression_pcs, 0)
+    for member in members:
+        section = anndata.read_h5ad(member.section)
+        if LABEL in section.obs:
+            labelled = scored_spots(section.obs[LABEL], IGNORED)
+            part = part_of(section, None, cohort.batch(member.sample, member.batch), genes, options)
+            values = diffuse(components.of(part), part.nearest_graph, BASELINE_DIFFUSION, part.precision)
+            labels = section.obs[LABEL][labelled].astype(str).to_numpy()
+            taught[member.sample] = Taught(values, labels, labelled, np.asarray(section.obsm[SPATIAL], float))
+    return left_out_scores(fit_naming(taught), taught, DomainOptions().refinement_rounds)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sheet", type=Path, required=True)
+    parser.add_argument("--correct_by", nargs="+", default=["group", "sample", "none"])
+    options = parser.parse_args()
+    print("| corrected by | section | macro F1 | ARI | has a name |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
+        members = read(options.sheet, Path(folder))
+        for correct_by in options.correct_by:
+            found = scores(members, correct_by)
+            found["mean"] = {
+                key: np.mean([each[key] for each in found.values()]) for key in ("macro_f1", "ari", "known")
+            }
+            for sample, each in found.items():
+                print(f"| {correct_by} | {sample} | {each['macro_f1']:.2f} | {each['ari']:.2f} | {each['known']:.0%} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Bring a section into the space of a reference."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from efnst.program.arguments import EncoderFile, Failure, Outdir, Sample, SectionFile
+from efnst.program.cli import run
+
+
+def main(
+    sample: Sample,
+    section: SectionFile,
+    reference: Annotated[Path, typer.Option(help="Folder `reference` of a cohort's run.")],
+    group: Annotated[str, typer.Option(help="The section's group, empty for none.")] = "",
+    features: Annotated[Path | None, typer.Option(help="features.npz of embed_patches.py; without: no image.")] = None,
+    encoder_json: EncoderFile = None,
+    outdir: Outdir = Path(),
+    failure: Failure = None,
+) -> None:
+    """Bring a section into the space of a reference; nothing is trained.
+
+    Writes embedding.npz and training.json, as the learning step does, and reference_fit.json.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from efnst.embedding.cohort import Member
+    from efnst.embedding.options import CohortOptions
+    from efnst.embedding.reference import TRAINING_JSON, fit_of, read_reference, require_fit
+    from efnst.embedding.saved_space import load_space
+    from efnst.inputs.hdf5 import read_own
+    from efnst.program.arrays import write_arrays
+    from efnst.program.cli import log
+    from efnst.records.arrays import EMBEDDING_NPZ
+    from efnst.records.base import read_record, write_record
+    from efnst.records.domains import TrainingRecord
+    from efnst.records.encoder import EncoderRecord
+
+    about, learned = read_reference(reference), load_space(reference)
+    spots = read_own(section)
+    encoder = read_record(encoder_json, EncoderRecord) if encoder_json else None
+    require_fit(reference, about, learned, spots, encoder)
+    batch = CohortOptions(correct_by=about.correct_by).batch(sample, group)
+    member = Member(sample, batch, section, features if about.image else None)
+    with threadpool_limits(1):
+        arrays = learned.arrays(learned.part(member))
+    write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
+    trained = read_record(reference / TRAINING_JSON, TrainingRecord)
+    image = about.image and features is not None
+    write_record(outdir / "training.json", trained.changed(sample=sample, seconds=0.0, image=image))
+    fit = fit_of(sample, batch, about, learned, spots)
+    write_record(outdir / "reference_fit.json", fit)
+    log.info(
+        "%s: %.0f %% of the reference's genes missing, depth %.2f of its", sample, 100 * fit.missing_genes, fit.depth
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,53 @@
+"""The domains of a reference in one of its sections, or in a new one, and the names that labels taught."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from efnst.domains.assign import Assigned, assign_domains
+from efnst.domains.bins import Bins
+from efnst.domains.naming import Naming
+from efnst.domains.options import DomainOptions
+from efnst.domains.saved_naming import load_naming
+from efnst.domains.saved_vocabulary import load_vocabulary
+from efnst.names import SPATIAL
+from efnst.records.base import read_record
+from efnst.records.reference import ReferenceFit
+
+
+def assign_shared(
+    reference: Path,
+    fit: Path | None,
+    sample: str,
+    section: AnnData,
+    arrays: dict[str, np.ndarray],
+    options: DomainOptions,
+    bins: Bins | None = None,
+) -> tuple[Assigned, dict]:
+    """What `assign_domains` gives, with domains and names of a `reference`; `fit` is that of a section new to it."""
+    shared, record = load_vocabulary(reference)
+    fits = read_record(fit, ReferenceFit) if fit else None
+    assigned, found = assign_domains(section, arrays, options, bins, shared, fits)
+    if record.choice:
+        found["choice"] = record.choice
+    taught = load_naming(reference)
+    if taught:
+        naming, about = taught
+        own = "" if fit else sample  # a new section that is called like one of the reference is not that one
+        where = arrays["diffused"], np.asarray(section.obsm[SPATIAL], float)
+        assigned, found["names"] = with_names(assigned, own, *where, naming, options.refinement_rounds)
+        found |= {"named": about.left_out[own]} if own in about.left_out else {}
+    return assigned, found
+
+
+def with_names(
+    assigned: Assigned, sample: str, values: np.ndarray, positions: np.ndarray, naming: Naming, rounds: int
+) -> tuple[Assigned, dict[str, str]]:
+    """The same with names, and by domain the name that most of its spots have."""
+    names, probability = naming.of(sample, values, positions, rounds)
+    commonest = pd.Series(names).groupby(assigned.domains).agg(lambda found: found.mode()[0])
+    of_domain = {str(domain): str(name) for domain, name in commonest.items()}
+    return replace(assigned, names=names, name_probability=probability), of_domain

@@ -1,0 +1,140 @@
+"""Names for units: a discriminant head that the labels of some sections teach, calibrated on sections left out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import adjusted_rand_score, f1_score
+
+from efnst.domains.refinement import refine
+from efnst.errors import EfnstError
+
+UNKNOWN = "unknown"
+LEAST_ODDS = 1.5  # of the best name, over what it has where all are as likely
+NEVER = -1e9  # score of a name that a head was not taught
+TEMPERATURES = np.geomspace(1, 32, 41)
+MOST_TAUGHT = 5_000  # labelled units of one section that teach
+
+
+@dataclass(frozen=True)
+class Taught:
+    """The labelled units of a section: `values` [n, n_dims], `labels` text [n], and the `positions` [n, 2] of all."""
+
+    values: np.ndarray
+    labels: np.ndarray
+    labelled: np.ndarray
+    positions: np.ndarray
+
+
+@dataclass(frozen=True)
+class Head:
+    """Scores of names: values @ `weights` [n_dims, n_names] + `offset` [n_names]."""
+
+    weights: np.ndarray
+    offset: np.ndarray
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """[n_units, n_names]"""
+        return np.asarray(values, np.float64) @ self.weights + self.offset
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Names by heads: that of all labelled sections under the name "", and those that leave one of them out.
+
+    Probabilities are softmax(scores / `temperature`); the temperature is the one with which the best name of units of
+    sections left out is, in the mean, as probable as it is often right.
+    """
+
+    names: list[str]
+    heads: dict[str, Head]
+    temperature: float
+
+    @property
+    def least_probability(self) -> float:
+        """Below it a unit is `UNKNOWN`."""
+        return LEAST_ODDS / len(self.names)
+
+    def of(self, sample: str, values: np.ndarray, positions: np.ndarray, rounds: int) -> tuple[np.ndarray, np.ndarray]:
+        """Names text [n_units] of a section and their probabilities; a labelled section is not named by its own labels.
+
+        Names are refined as domains are. A unit whose name is hardly likelier than the others is `UNKNOWN`.
+        """
+        scores = self.heads.get(sample, self.heads[""]).scores(values)
+        shares = softmax(scores / self.temperature, axis=1)
+        found = refine(shares.argmax(1), positions, rounds)
+        probability = shares[np.arange(len(found)), found]
+        named = np.where(probability < self.least_probability, UNKNOWN, np.array(self.names, object)[found])
+        return named.astype(str), probability
+
+
+def fit_naming(sections: Mapping[str, Taught]) -> Naming:
+    """Heads of all labelled sections, together and with each left out, and the temperature."""
+    if not sections:
+        raise EfnstError("Expected labels of at least one section with learn_labels, found none. Give labels.")
+    names = sorted({str(name) for taught in sections.values() for name in taught.labels})
+    if len(names) < 2:
+        raise EfnstError(f"Expected at least two different labels to learn from, found {names}.")
+    heads = {"": _head(list(sections.values()), names)}
+    for sample in sections if len(sections) > 1 else ():
+        others = [taught for name, taught in sections.items() if name != sample]
+        if len({name for taught in others for name in taught.labels}) > 1:
+            heads[sample] = _head(others, names)
+    return Naming(names, heads, _temperature(sections, heads, names))
+
+
+def left_out_scores(naming: Naming, sections: Mapping[str, Taught], rounds: int) -> dict[str, dict[str, float]]:
+    """Macro F1 over its labels, and ARI, of each labelled section as named from the others."""
+    found = {}
+    for sample, taught in sections.items():
+        if sample not in naming.heads:
+            continue
+        names, _ = naming.of(sample, taught.values, taught.positions, rounds)
+        truth, named = taught.labels, names[taught.labelled]
+        f1 = f1_score(truth, named, labels=np.unique(truth), average="macro", zero_division=0)
+        known = float((named != UNKNOWN).mean())
+        found[sample] = {"macro_f1": float(f1), "ari": float(adjusted_rand_score(truth, named)), "known": known}
+    return found
+
+
+def _head(sections: Sequence[Taught], names: list[str]) -> Head:
+    """Linear discriminant analysis with a shrunken covariance of the labelled units of some sections."""
+    chosen = [_some(taught) for taught in sections]
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    model.fit(np.concatenate([values for values, _ in chosen]), np.concatenate([labels for _, labels in chosen]))
+    weights, offset = np.zeros((model.coef_.shape[1], len(names))), np.full(len(names), NEVER)
+    places = np.searchsorted(names, model.classes_)
+    if len(model.classes_) == 2:  # scikit-learn keeps the difference of two
+        weights[:, places[1]], offset[places] = model.coef_[0], (0.0, model.intercept_[0])
+    else:
+        weights[:, places], offset[places] = model.coef_.T, model.intercept_
+    return Head(weights, offset)
+
+
+def _some(taught: Taught) -> tuple[np.ndarray, np.ndarray]:
+    """Values and labels of the labelled units, of many evenly some."""
+    step = max(1, len(taught.labels) // MOST_TAUGHT)
+    return np.asarray(taught.values, np.float64)[taught.labelled][::step], taught.labels[::step].astype(str)
+
+
+def _temperature(sections: Mapping[str, Taught], heads: dict[str, Head], names: list[str]) -> float:
+    """The temperature with which names of labelled sections left out are as probable as they are often right.
+
+    Not the one with the smallest log loss: where a whole region of one section is taken for another, that would make
+    every name unlikely. Units count whose labels the head was taught.
+    """
+    scores, truth = [], []
+    for sample in set(heads) - {""}:
+        values, labels = _some(sections[sample])
+        places = np.searchsorted(names, labels)
+        known = heads[sample].offset[places] > NEVER
+        scores.append(heads[sample].scores(values[known]))
+        truth.append(places[known])
+    if not scores:
+        return 1.0
+    scores, truth = np.concatenate(scores), np.concatenate(truth)
+    right = (scores.argmax(1) == truth).mean()
+    likely = [softmax(scores / value, axis=1).max(1).mean() for value in TEMPERATURES]
+    return float(TEMPERATURES[int(np.abs(np.array(likely) - right).argmin())])

@@ -1,0 +1,48 @@
+"""The domains of a cohort as a plain folder: vocabulary.json and vocabulary.safetensors."""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from efnst.domains.vocabulary import Mixture, Vocabulary
+from efnst.errors import EfnstError, reading
+from efnst.records.base import read_record, write_record
+from efnst.records.vocabulary import VocabularyRecord
+
+FORMAT = 1
+RECORD, ARRAYS = "vocabulary.json", "vocabulary.safetensors"
+PARTS = ("shares", "means", "root", "numbers")
+
+
+def save_vocabulary(folder: Path, vocabulary: Vocabulary, choice: dict) -> None:
+    """Write the record and the arrays `known` and, of each training from 0, `mixtures.0.shares` and so on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = VocabularyRecord(
+        format=FORMAT,
+        n_domains=vocabulary.n_domains,
+        n_trainings=len(vocabulary.mixtures),
+        spatial_prior=vocabulary.spatial_prior,
+        how=vocabulary.how,
+        **({"choice": choice} if choice else {}),
+    )
+    arrays = {
+        f"mixtures.{number}.{part}": np.ascontiguousarray(getattr(mixture, part))
+        for number, mixture in enumerate(vocabulary.mixtures)
+        for part in PARTS
+    }
+    save_file(arrays | {"known": vocabulary.known}, folder / ARRAYS)
+    write_record(folder / RECORD, record)
+
+
+def load_vocabulary(folder: Path) -> tuple[Vocabulary, VocabularyRecord]:
+    """What `save_vocabulary` wrote, and its record."""
+    record = read_record(folder / RECORD, VocabularyRecord)
+    if record.format != FORMAT:
+        raise EfnstError(f"Expected domains of format {FORMAT}, found {record.format} in `{folder.name}`.")
+    with reading(folder / ARRAYS):
+        arrays = load_file(folder / ARRAYS)
+    mixtures = [
+        Mixture(*(arrays[f"mixtures.{number}.{part}"] for part in PARTS)) for number in range(record.n_trainings)
+    ]
+    return Vocabulary(record.n_domains, mixtures, arrays["known"], record.spatial_prior, record.how), record

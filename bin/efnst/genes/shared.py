@@ -1,0 +1,97 @@
+"""Genes that several sections share: by identifier first, by symbol second, by the mean rank of their Moran's I."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from efnst.errors import EfnstError
+from efnst.genes.expression import gene_morans_i, log_normalise
+from efnst.geometry.neighbours import neighbour_graph
+from efnst.names import SPATIAL
+
+NEIGHBOURS = 6
+FEWEST_GENES = 50
+
+
+@dataclass(frozen=True)
+class SharedGenes:
+    """Genes by falling structure: `ids` and `symbols` text [n_genes], `profile` [n_genes] their share of all counts."""
+
+    ids: np.ndarray
+    symbols: np.ndarray
+    profile: np.ndarray
+
+    def columns(self, section: AnnData) -> np.ndarray:
+        """The column of each gene in `section`, int [n_genes]; -1 where it is not measured."""
+        by_id, by_symbol = (_first_places(names) for names in (section.var["gene_ids"], section.var_names))
+        found = (
+            by_id.get(gene, by_symbol.get(symbol, -1)) for gene, symbol in zip(self.ids, self.symbols, strict=True)
+        )
+        return np.fromiter(found, int, len(self.ids))
+
+
+@dataclass
+class Survey:
+    """The genes of all sections so far; `sums` [n_genes, 3]: how many measure each, and of these ranks and shares."""
+
+    ids: list[str] = field(default_factory=list)
+    symbols: list[str] = field(default_factory=list)
+    by_id: dict[str, int] = field(default_factory=dict)
+    by_symbol: dict[str, int] = field(default_factory=dict)
+    sums: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    n_sections: int = 0
+
+    def add(self, section: AnnData, min_spots: int) -> None:
+        """Look at one more section.
+
+        A gene's rank is 0 for the largest Moran's I, 1 for the smallest and for genes in fewer than `min_spots` spots.
+        """
+        counts = section.X.tocsr()
+        normalised = log_normalise(counts)
+        candidates = np.flatnonzero(np.bincount(normalised.indices, minlength=section.n_vars) >= min_spots)
+        graph = neighbour_graph(np.asarray(section.obsm[SPATIAL], float), NEIGHBOURS)
+        index = gene_morans_i(normalised.tocsc()[:, candidates], graph)
+        rank = np.ones(section.n_vars)
+        rank[candidates[np.argsort(-index, kind="stable")]] = np.arange(len(candidates)) / max(len(candidates), 1)
+        share = np.asarray(counts.sum(0)).ravel() / max(counts.sum(), 1)
+        numbers, first = np.unique(self._numbers(section), return_index=True)
+        grown = np.zeros((len(self.ids), 3))
+        grown[: len(self.sums)] = self.sums
+        grown[numbers] += np.column_stack([np.ones(len(first)), rank[first], share[first]])
+        self.sums, self.n_sections = grown, self.n_sections + 1
+
+    def chosen(self, n_genes: int, least_share: float) -> SharedGenes:
+        """The `n_genes` genes with the best mean rank, of those that `least_share` of the sections measure."""
+        measured = self.sums[:, 0]
+        rank, share = (self.sums[:, 1:] / measured[:, None]).T
+        kept = np.flatnonzero((measured >= least_share * self.n_sections - 1e-9) & (rank < 1))
+        if len(kept) < FEWEST_GENES:
+            raise EfnstError(
+                f"Expected at least {FEWEST_GENES} genes that {least_share:.0%} of the {self.n_sections} sections "
+                f"measure, found {len(kept)}. Are they of one species? Or lower --shared_genes."
+            )
+        best = kept[np.argsort(rank[kept], kind="stable")][:n_genes]
+        return SharedGenes(np.array(self.ids)[best], np.array(self.symbols)[best], share[best])
+
+    def _numbers(self, section: AnnData) -> list[int]:
+        """The number of each gene of `section`; genes that were not there before get one."""
+        return [
+            self._number(*names) for names in zip(section.var["gene_ids"].astype(str), section.var_names, strict=True)
+        ]
+
+    def _number(self, gene_id: str, symbol: str) -> int:
+        """The number of one gene."""
+        known = self.by_id.get(gene_id, self.by_symbol.get(symbol, len(self.ids)))
+        if known == len(self.ids):
+            self.ids.append(gene_id)
+            self.symbols.append(symbol)
+            self.by_symbol.setdefault(symbol, known)
+        self.by_id.setdefault(gene_id, known)
+        return known
+
+
+def _first_places(names: pd.Series | pd.Index) -> dict[str, int]:
+    """Where each name stands first."""
+    return {str(name): place for place, name in reversed(list(enumerate(names)))}

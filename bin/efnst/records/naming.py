@@ -1,0 +1,21 @@
+"""Records of names that labels taught."""
+
+from efnst.records.base import Record, about
+
+
+class LeftOutScores(Record):
+    """How well a labelled section is named from the others."""
+
+    macro_f1: float = about("F1, the mean over the section's labels")
+    ari: float = about("adjusted Rand index with the labels")
+    known: float = about("share of the labelled units that have a name")
+
+
+class NamingRecord(Record):
+    """Names that labels taught."""
+
+    names: list[str] = about("the names", shape="[n_names]")
+    heads: list[str] = about("labelled sections that have a head of the others' labels", shape="[n_heads]")
+    temperature: float = about("divides the scores before they become probabilities")
+    least_probability: float = about("below it a unit is `unknown`")
+    left_out: dict[str, LeftOutScores] = about("by labelled section, named from the others")

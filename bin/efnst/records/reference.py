@@ -1,0 +1,32 @@
+"""Records of a reference, and of how a section fits one."""
+
+from typing import Literal
+
+from efnst.records.base import Record, Versions, about
+from efnst.records.quality import Status
+
+CorrectBy = Literal["group", "sample", "none"]
+
+
+class ReferenceRecord(Record):
+    """What a reference was made of."""
+
+    format: int = about("version of the layout of the folder")
+    versions: Versions = about("of efnst and the libraries that made it")
+    samples: list[str] = about("sections that it was learned from", shape="[n_sections]")
+    correct_by: CorrectBy = about("what differences between sections were taken out by")
+    gene_prefix: str = about("letters that most gene identifiers begin with, such as ENSG: the species")
+    image: bool = about("whether image features were used")
+    median_counts: list[float] = about("median counts of a unit, of each section", "counts", "[n_sections]")
+
+
+class ReferenceFit(Record):
+    """How a section fits a reference."""
+
+    sample: str = about("name of the section")
+    missing_genes: float = about("share of the reference's genes that the section does not measure")
+    depth: float = about("median counts of the section's units, of those of the reference")
+    known_batch: bool = about("whether sections of the same group (or the same section) are in the reference")
+    novel: float | None = about("share of the units that are unlike all tissue of the reference", optional=True)
+    verdict: Status | None = about("pass, warn or fail by all of this", optional=True)
+    reasons: list[str] | None = about("why it is not pass", optional=True)

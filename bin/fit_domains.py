@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Find the domains that all sections of a cohort share."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from efnst.domains.options import DomainOptions, NamingOptions
+from efnst.embedding.options import CohortOptions
+from efnst.program.arguments import EncoderFile, Outdir
+from efnst.program.cli import run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SAME_ORDER = "one for each section, in the same order"
+
+
+def main(
+    sample: Annotated[list[str], typer.Option(help=f"Names of the sections, {SAME_ORDER}.")],
+    section: Annotated[list[Path], typer.Option(help=f"section.h5ad of read_section.py, {SAME_ORDER}.")],
+    embedding: Annotated[list[Path], typer.Option(help=f"embedding.npz of learn_cohort.py, {SAME_ORDER}.")],
+    space: Annotated[Path, typer.Option(help="Folder `space` of learn_cohort.py.")],
+    encoder_json: EncoderFile = None,
+    outdir: Outdir = Path(),
+    options: DomainOptions = DomainOptions(),
+    cohort: CohortOptions = CohortOptions(),
+    naming: NamingOptions = NamingOptions(),
+) -> None:
+    """Find the domains that all sections of a cohort share, and choose their number where none is given.
+
+    Looked at is a balanced sample of whole tiles of all sections. Writes OUTDIR/reference: the space, the domains, and
+    what else is needed to find them in further sections.
+    """
+    import shutil
+
+    from efnst.domains.saved_vocabulary import save_vocabulary
+    from efnst.domains.vocabulary import fit_vocabulary
+    from efnst.program.cli import log
+
+    order = sorted(range(len(sample)), key=lambda number: sample[number])
+    embeddings, positions = _sample([section[n] for n in order], [embedding[n] for n in order])
+    vocabulary, choice = fit_vocabulary(embeddings, positions, options)
+    reference = outdir / "reference"
+    shutil.copytree(space, reference, dirs_exist_ok=True)
+    save_vocabulary(reference, vocabulary, choice)
+    if naming.learn_labels:
+        _teach(reference, {sample[n]: (section[n], embedding[n]) for n in order}, options)
+    _describe(reference, {sample[n]: section[n] for n in order}, cohort, encoder_json)
+    if choice and choice["flat"]:
+        log.warning("no number of domains stands out; %d was chosen", vocabulary.n_domains)
+    log.info("%d sections, %d domains", len(sample), vocabulary.n_domains)
+
+
+def _sample(sections: list[Path], embeddings: list[Path]) -> tuple[list["np.ndarray"], "np.ndarray"]:
+    """The embeddings of a balanced sample of all sections, and places that keep the sections apart.
+
+    One section after the other is read, so that memory does not grow with their number.
+    """
+    import numpy as np
+
+    from efnst.domains.assign import embeddings_of
+    from efnst.domains.vocabulary import FITTED_UNITS
+    from efnst.embedding.sketch import quota, side_by_side, some_of
+    from efnst.inputs.hdf5 import read_own
+    from efnst.names import SECTION, SPATIAL
+    from efnst.program.arrays import read_arrays
+    from efnst.records.arrays import EMBEDDING_NPZ
+
+    most = quota([read_own(path, backed="r").n_obs for path in sections], FITTED_UNITS)
+    places, parts = [], []
+    for path, embedding in zip(sections, embeddings, strict=True):
+        spots = read_own(path, backed="r")
+        positions = np.asarray(spots.obsm[SPATIAL], float) / float(spots.uns[SECTION]["pitch_px"])
+        rows = some_of(positions, most)
+        arrays = embeddings_of(read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy()))
+        places.append(positions[rows])
+        parts.append([values[rows] for values in arrays.values()])
+    return [np.concatenate(values) for values in zip(*parts, strict=True)], side_by_side(places)
+
+
+def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: DomainOptions) -> None:
+    """Learn names from the sections with labels, given as section.h5ad and embedding.npz, and say how well it went."""
+    import numpy as np
+
+    from efnst.domains.naming import Taught, fit_naming, left_out_scores
+    from efnst.domains.saved_naming import save_naming
+    from efnst.domains.scores import scored_spots
+    from efnst.inputs.hdf5 import read_own
+    from efnst.names import LABEL, SPATIAL
+    from efnst.program.arrays import read_arrays
+    from efnst.program.cli import log
+    from efnst.records.arrays import EMBEDDING_NPZ
+
+    taught = {}
+    for name, (path, embedding) in sections.items():
+        spots = read_own(path, backed="r")
+        labels = spots.obs.get(LABEL)
+        labelled = np.zeros(spots.n_obs, bool) if labels is None else scored_spots(labels, options.ignored)
+        if labelled.any():
+            values = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())["diffused"]
+            positions = np.asarray(spots.obsm[SPATIAL], float)
+            taught[name] = Taught(values, labels[labelled].astype(str).to_numpy(), labelled, positions)
+        spots.file.close()
+    naming = fit_naming(taught)
+    scores = left_out_scores(naming, taught, options.refinement_rounds)
+    save_naming(folder, naming, scores)
+    for name, found in scores.items():
+        log.info("%s, named from the others: macro F1 %.3f, ARI %.3f", name, found["macro_f1"], found["ari"])
+
+
+def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, encoder: Path | None) -> None:
+    """What the reference was made of, in reference.json and README.md, and its encoder."""
+    import shutil
+
+    import numpy as np
+
+    from efnst.embedding.reference import ENCODER_JSON, FORMAT, README, REFERENCE_JSON, gene_prefix
+    from efnst.inputs.hdf5 import read_own
+    from efnst.program.cli import versions
+    from efnst.records.base import write_record
+    from efnst.records.reference import ReferenceRecord
+
+    medians, prefixes = [], []
+    for path in sections.values():
+        spots = read_own(path, backed="r")
+        medians.append(float(np.median(spots.obs["total_counts"])))
+        prefixes.append(gene_prefix(spots.var["gene_ids"]))
+        spots.file.close()
+    record = ReferenceRecord(
+        format=FORMAT,
+        versions=versions("torch", "scikit-learn", "harmonypy", "safetensors"),
+        samples=list(sections),
+        correct_by=cohort.correct_by,
+        gene_prefix=prefixes[0],
+        image=encoder is not None,
+        median_counts=medians,
+    )
+    write_record(folder / REFERENCE_JSON, record)
+    (folder / "README.md").write_text(README)
+    if encoder:
+        shutil.copyfile(encoder, folder / ENCODER_JSON)
+
+
+if __name__ == "__main__":
+    run(main)

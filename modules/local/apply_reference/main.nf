@@ -1,0 +1,32 @@
+include { codeDigest } from '../digests'
+include { options } from '../shell'
+
+process APPLY_REFERENCE {
+    tag "${meta.id}"
+    label 'process_single'
+    ext code: { codeDigest('apply_reference.py') }, bytes: { section.size() }
+
+    input:
+    // features, encoder: [] without an image; digest: of the files of the reference, so that a changed one is applied again
+    tuple val(meta), path(section), path(features), path(encoder), val(group), val(digest)
+    path reference, stageAs: 'given/reference'
+
+    output:
+    tuple val(meta), path('embedding.npz'), path('training.json'), optional: true, emit: embedding
+    tuple val(meta), path('reference_fit.json'), optional: true, emit: fit
+    path 'failure.json', optional: true, emit: failure
+    path 'versions.yml', emit: versions
+
+    script:
+    def given = [sample: meta.id, group: group, section: section, features: features, encoder_json: encoder]
+    """
+    # code ${task.ext.code} reference ${digest}
+    apply_reference.py ${options(given)} ${options([reference: reference])} --failure failure.json
+    write_versions.py '${task.process}' apply_reference.py > versions.yml
+    """
+
+    stub:
+    """
+    touch embedding.npz training.json reference_fit.json versions.yml
+    """
+}

@@ -1,0 +1,36 @@
+include { codeDigest } from '../digests'
+include { options } from '../shell'
+
+process FIT_DOMAINS {
+    label 'process_single'
+    ext code: { codeDigest('fit_domains.py') }, bytes: { [sections].flatten().collect { file -> file.size() }.max() }
+
+    input:
+    // one of each for each section, in the same order
+    tuple val(samples), path(sections, stageAs: 'sections/?/*'), path(embeddings, stageAs: 'embeddings/?/*')
+    val n_domains // [] where the number is to be chosen
+    path space
+    path encoder // encoder.json, [] where no section has an image
+
+    output:
+    path 'reference', emit: reference
+    path 'versions.yml', emit: versions
+
+    script:
+    def members = samples.withIndex(1).collect { sample, place ->
+        def given = [sample: sample, section: "sections/${place}/section.h5ad"]
+        options(given + [embedding: "embeddings/${place}/embedding.npz"])
+    }
+    """
+    # code ${task.ext.code}
+    fit_domains.py ${members.join(' ')} ${options([n_domains: n_domains, space: space, encoder_json: encoder])} \\
+        ${options(task.ext.parameters)}
+    write_versions.py '${task.process}' fit_domains.py > versions.yml
+    """
+
+    stub:
+    """
+    mkdir reference
+    touch versions.yml
+    """
+}

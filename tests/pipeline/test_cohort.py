@@ -1,0 +1,83 @@
+"""Scope cohort and a reference through Nextflow: one vocabulary in all files, sections that fail, names."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import anndata
+import pytest
+from tests.pipeline.conftest import QUICK, Efnst, Run, write_sheet
+
+pytestmark = pytest.mark.slow
+
+SAMPLES = ("sim_layers", "sim_nested")
+OPTIONS = (*QUICK, "--use_image", "false", "--exports", "none", "--n_domains", "4")
+
+
+@pytest.fixture(scope="module")
+def sheet(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both sections, the labels of both, and one whose counts are damaged."""
+    folder = tmp_path_factory.mktemp("together")
+    shutil.copytree(cohort / "sim_layers" / "outs", folder / "broken")
+    (folder / "broken" / "filtered_feature_bc_matrix.h5").write_bytes(b"no counts")
+    rows = [
+        {"sample": sample, "section": f"{cohort / sample / 'outs'}", "labels": f"{cohort / sample / 'labels.csv'}"}
+        for sample in SAMPLES
+    ]
+    return write_sheet(folder / "sheet.csv", *rows, {"sample": "broken", "section": f"{folder / 'broken'}"})
+
+
+@pytest.fixture(scope="module")
+def together(efnst: Efnst, sheet: Path) -> Run:
+    run = efnst(sheet.parent, *OPTIONS, "--scope", "cohort", "--learn_labels", "true", "--input", sheet)
+    assert run.status == 0, run.output
+    return run
+
+
+def rows(run: Run, sample: str) -> list[dict[str, str]]:
+    with (run.outdir / sample / "domains.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_broken_section_does_not_end_the_cohort(together: Run) -> None:
+    assert together.summary["broken"]["status"] == "error"
+    assert all((together.outdir / sample / "report.html").exists() for sample in SAMPLES)
+
+
+def test_domains_have_one_colour_everywhere(together: Run) -> None:
+    colours = {}
+    for sample in SAMPLES:
+        section = anndata.read_h5ad(together.outdir / sample / f"{sample}.h5ad")
+        for domain, colour in zip(section.obs["efnst"].cat.categories, section.uns["efnst_colors"], strict=True):
+            assert colours.setdefault(domain, colour) == colour
+    assert colours.keys() <= {"1", "2", "3", "4"}
+
+
+def test_names_are_those_of_the_other_section(together: Run) -> None:
+    for sample in SAMPLES:
+        assert {row["name"] for row in rows(together, sample)} <= {"unknown", *labels(together, sample)}
+
+
+def labels(run: Run, sample: str) -> set[str]:
+    """The labels of the other section."""
+    other = next(name for name in SAMPLES if name != sample)
+    return set(anndata.read_h5ad(run.outdir / other / f"{other}.h5ad").obs["label"].astype(str))
+
+
+def test_the_reference_finds_the_same_domains_again(efnst: Efnst, together: Run, sheet: Path) -> None:
+    reference = together.outdir / "reference"
+    about = json.loads((reference / "reference.json").read_text())
+    assert about["samples"] == list(SAMPLES)
+    run = efnst(sheet.parent, *OPTIONS, "--reference", reference, "--input", sheet, outdir="later")
+    assert run.status == 0, run.output
+    assert not {"LEARN_EMBEDDING", "LEARN_COHORT"} & {task["process"] for task in run.tasks}
+    for sample in SAMPLES:
+        pairs = zip(rows(together, sample), rows(run, sample), strict=True)
+        known = [first["domain"] == again["domain"] for first, again in pairs if again["domain"] != "0"]
+        assert len(known) > 0.9 * len(rows(run, sample)) and sum(known) > 0.98 * len(known)
+
+
+def test_a_reference_and_a_cohort_are_refused_together(efnst: Efnst, sheet: Path, tmp_path: Path) -> None:
+    run = efnst(tmp_path, *OPTIONS, "--scope", "cohort", "--reference", tmp_path, "--input", sheet)
+    assert run.status != 0 and "Expected --scope cohort or --reference, found both" in run.output

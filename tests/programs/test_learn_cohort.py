@@ -1,0 +1,189 @@
+"""learn_cohort.py, fit_domains.py and apply_reference.py: domains that sections share, and find again."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pytest
+from anndata import AnnData
+from sklearn.metrics import adjusted_rand_score
+from tests.support.options import chosen
+
+import apply_reference
+import assign_domains
+import fit_domains
+import learn_cohort
+from efnst.errors import EfnstError
+from efnst.program.arrays import read_arrays
+from efnst.records.arrays import EMBEDDING_NPZ
+
+SIZES = {"a": 300, "b": 300, "few": 8}
+QUICK = {"n_seeds": 2, "epochs": 30, "device": "cpu", "n_genes": 80}
+
+
+@pytest.fixture(scope="module")
+def sections(simulated_section: Callable[..., AnnData], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two sections of the same tissue, which share its spots, and one of too few spots."""
+    folder, paths, tissue = tmp_path_factory.mktemp("sections"), {}, simulated_section(600, 120)
+    tissue.var["gene_ids"] = tissue.var_names.to_numpy()
+    tissue.obs["total_counts"] = np.asarray(tissue.X.sum(1)).ravel()
+    for sample, rows in {"a": slice(0, None, 2), "b": slice(1, None, 2), "few": slice(0, 8)}.items():
+        paths[sample] = folder / f"{sample}.h5ad"
+        tissue[rows].copy().write_h5ad(paths[sample])
+    return paths
+
+
+def learn(sections: dict[str, Path], outdir: Path, **options: object) -> None:
+    samples = list(sections)
+    given = {"sample": samples, "group": [""] * len(samples), "section": list(sections.values())}
+    given |= {"features": [""] * len(samples), "outdir": outdir}
+    learn_cohort.main(**given, **chosen(learn_cohort.main, **QUICK | options))
+
+
+def embedding(sections: dict[str, Path], outdir: Path, sample: str) -> dict[str, np.ndarray]:
+    barcodes = anndata.read_h5ad(sections[sample]).obs_names.to_numpy()
+    return read_arrays(outdir / sample / "embedding.npz", EMBEDDING_NPZ, barcodes)
+
+
+@pytest.fixture(scope="module")
+def learned(sections: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    outdir = tmp_path_factory.mktemp("learned")
+    learn(sections, outdir)
+    return outdir
+
+
+def test_each_section_has_its_files(sections: dict[str, Path], learned: Path) -> None:
+    for sample in ("a", "b"):
+        arrays = embedding(sections, learned, sample)
+        assert arrays.keys() == {"embedding_0", "embedding_1", "diffused", "expression"}
+        assert all(len(values) == SIZES[sample] and np.isfinite(values).all() for values in arrays.values())
+        record = json.loads((learned / sample / "training.json").read_text())
+        assert record["sample"] == sample and len(record["runs"]) == 2 and not record["image"]
+
+
+def test_a_section_that_cannot_be_used_is_left_out(learned: Path) -> None:
+    record = json.loads((learned / "few" / "failure.json").read_text())
+    assert record["reason"] == "few: Expected at least 10 spots to learn from, found 8."
+    assert not (learned / "few" / "embedding.npz").exists()
+
+
+def test_the_order_of_the_sections_does_not_matter(sections: dict[str, Path], learned: Path, tmp_path: Path) -> None:
+    learn(dict(reversed(sections.items())), tmp_path)
+    first, second = (embedding(sections, outdir, "b") for outdir in (learned, tmp_path))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def reference(sections: dict[str, Path], learned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reference of both sections, three domains."""
+    outdir = tmp_path_factory.mktemp("domains")
+    used = [sample for sample in sections if sample != "few"]
+    given = {"sample": used, "section": [sections[sample] for sample in used], "space": learned / "space"}
+    given |= {"embedding": [learned / sample / "embedding.npz" for sample in used], "outdir": outdir}
+    fit_domains.main(**given, **chosen(fit_domains.main, n_domains=3))
+    return outdir / "reference"
+
+
+def assign(sample: str, section: Path, learned: Path, outdir: Path, **files: Path) -> tuple[AnnData, dict]:
+    """The section with its domains, and domains.json."""
+    outdir.mkdir(exist_ok=True)
+    files |= {"section": section, "embedding": learned / "embedding.npz", "training": learned / "training.json"}
+    assign_domains.main(sample=sample, **files, outdir=outdir, **chosen(assign_domains.main))
+    return anndata.read_h5ad(outdir / f"{sample}.h5ad"), json.loads((outdir / "domains.json").read_text())
+
+
+def apply(sample: str, section: Path, reference: Path, outdir: Path) -> tuple[AnnData, dict]:
+    """The same, with the domains of a reference."""
+    outdir.mkdir(exist_ok=True)
+    apply_reference.main(sample=sample, section=section, reference=reference, outdir=outdir)
+    files = {"reference": reference, "reference_fit": outdir / "reference_fit.json"}
+    return assign(sample, section, outdir, outdir / "domains", **files)
+
+
+def test_domains_mean_the_same_in_both_sections(
+    sections: dict[str, Path], learned: Path, reference: Path, tmp_path: Path
+) -> None:
+    regions = {}
+    for sample in ("a", "b"):
+        found, record = assign(sample, sections[sample], learned / sample, tmp_path, reference=reference)
+        assert record["n_domains_asked"] == 3 and record["common"]
+        large = found.obs[found.obs["label"].isin(found.obs["label"].value_counts().index[:2])]
+        regions[sample] = large.groupby("label", observed=True)["efnst"].agg(lambda column: column.mode()[0])
+    assert regions["a"].to_dict() == regions["b"].to_dict() and regions["a"].nunique() == 2
+
+
+def test_a_reference_gives_a_section_of_its_own_the_same_domains(
+    sections: dict[str, Path], learned: Path, reference: Path, tmp_path: Path
+) -> None:
+    own, _ = assign("b", sections["b"], learned / "b", tmp_path, reference=reference)
+    again, record = apply("b", sections["b"], reference, tmp_path / "again")
+    known = (again.obs["efnst"] != "0").to_numpy()
+    assert known.mean() > 0.95 and (own.obs["efnst"].astype(str) == again.obs["efnst"].astype(str))[known].all()
+    assert record["fit"]["known_batch"] and record["fit"]["missing_genes"] == 0
+    assert set(own.uns["efnst_colors"]) <= {"#0072b2", "#e69f00", "#009e73"}
+
+
+def test_new_tissue_is_no_domain(sections: dict[str, Path], reference: Path, tmp_path: Path) -> None:
+    """A fifth of a section in which half of the genes trade places with others."""
+    section = anndata.read_h5ad(sections["a"])
+    new = section.obsm["spatial"][:, 0] <= np.quantile(section.obsm["spatial"][:, 0], 0.2)
+    counts = section.X.toarray()
+    counts[new] = counts[new][:, np.random.default_rng(0).permutation(section.n_vars)]
+    section.X = type(section.X)(counts)
+    section.write_h5ad(tmp_path / "new.h5ad")
+    found, record = apply("new", tmp_path / "new.h5ad", reference, tmp_path)
+    novel = (found.obs["efnst"] == "0").to_numpy()
+    assert novel[new].mean() > 0.8 and novel[~new].mean() < 0.1
+    assert record["fit"]["verdict"] == "warn" and "unlike all tissue of the reference" in record["fit"]["reasons"][0]
+    assert not record["fit"]["known_batch"]
+
+
+def test_few_missing_genes_are_borne_many_refused(
+    sections: dict[str, Path], learned: Path, reference: Path, tmp_path: Path
+) -> None:
+    own, _ = assign("b", sections["b"], learned / "b", tmp_path, reference=reference)
+    section = anndata.read_h5ad(sections["b"])
+    section[:, ::5].copy().write_h5ad(tmp_path / "few.h5ad")
+    with pytest.raises(EfnstError, match="Expected at least 50% of the 80 genes of the reference, found"):
+        apply("b", tmp_path / "few.h5ad", reference, tmp_path / "few")
+    section[:, np.arange(section.n_vars) % 10 > 0].copy().write_h5ad(tmp_path / "most.h5ad")
+    found, _ = apply("b", tmp_path / "most.h5ad", reference, tmp_path / "most")
+    assert adjusted_rand_score(own.obs["efnst"], found.obs["efnst"]) > 0.8
+
+
+def test_what_is_no_reference_is_refused(sections: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(EfnstError, match="Expected --reference to name the folder `reference`"):
+        apply("a", sections["a"], tmp_path, tmp_path)
+
+
+def test_another_species_is_refused(reference: Path, sections: dict[str, Path], tmp_path: Path) -> None:
+    section = anndata.read_h5ad(sections["a"])
+    section.var["gene_ids"] = [f"ENSMUSG{number:011d}" for number in range(section.n_vars)]
+    section.write_h5ad(tmp_path / "mouse.h5ad")
+    human = tmp_path / "human"
+    shutil.copytree(reference, human)
+    about = json.loads((human / "reference.json").read_text())
+    (human / "reference.json").write_text(json.dumps(about | {"gene_prefix": "ENSG"}))
+    with pytest.raises(EfnstError, match="species \\(ENSG…\\), found those of another \\(ENSMUSG…\\)"):
+        apply("a", tmp_path / "mouse.h5ad", human, tmp_path)
+
+
+def test_labels_teach_names(sections: dict[str, Path], learned: Path, tmp_path: Path) -> None:
+    """Half of one section is labelled: the other gets the names of its regions."""
+    few = anndata.read_h5ad(sections["a"])
+    truth = anndata.read_h5ad(sections["b"]).obs["label"].to_numpy()
+    few.write_h5ad(tmp_path / "a.h5ad")
+    bare = anndata.read_h5ad(sections["b"])
+    del bare.obs["label"]
+    bare.write_h5ad(tmp_path / "b.h5ad")
+    files = {"section": [tmp_path / "a.h5ad", tmp_path / "b.h5ad"], "space": learned / "space", "outdir": tmp_path}
+    files["embedding"] = [learned / sample / "embedding.npz" for sample in "ab"]
+    fit_domains.main(sample=["a", "b"], **files, **chosen(fit_domains.main, n_domains=3, learn_labels=True))
+    found, record = assign("b", tmp_path / "b.h5ad", learned / "b", tmp_path / "of_b", reference=tmp_path / "reference")
+    assert (found.obs["efnst_name"].astype(str) == truth).mean() > 0.7
+    assert set(record["names"].values()) <= {*np.unique(truth), "unknown"} and len(set(record["names"].values())) > 1
+    table = (tmp_path / "of_b" / "domains.csv").read_text().splitlines()
+    assert table[0] == "barcode,domain,confidence,leiden,diffused,name,name_probability"

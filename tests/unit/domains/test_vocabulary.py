@@ -1,0 +1,85 @@
+"""Domains that several sections share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.grids import square
+
+from efnst.domains.options import DomainOptions
+from efnst.domains.saved_vocabulary import load_vocabulary, save_vocabulary
+from efnst.domains.vocabulary import Vocabulary, fit_vocabulary
+from efnst.embedding.sketch import side_by_side
+from efnst.errors import EfnstError
+
+CENTRES = np.array([[0.0, 0, 0], [6, 0, 0], [0, 6, 0]])
+TURN = np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]])  # a second training finds the same in other coordinates
+
+
+def tissue(kinds: list[int], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """20 × 20 units in bands of these kinds: their kind, places and values."""
+    positions = square(20, 20)
+    kind = np.array(kinds)[(positions[:, 0] * len(kinds) // 20).astype(int)]
+    return kind, positions, CENTRES[kind] + np.random.default_rng(seed).standard_normal((400, 3))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[Vocabulary, dict[int, int]]:
+    """Domains of two sections, of which the second lacks a kind, and the domain of each kind."""
+    kinds, places, values = zip(tissue([0, 0, 1, 2], 0), tissue([0, 1], 1), strict=True)
+    both = np.concatenate(values)
+    options = DomainOptions(n_domains=3)
+    vocabulary, choice = fit_vocabulary([both, both @ TURN], side_by_side(places), options)
+    assert not choice
+    found = domains(vocabulary, values[0], places[0])
+    return vocabulary, {kind: int(np.median(found[kinds[0] == kind])) for kind in range(3)}
+
+
+def domains(vocabulary: Vocabulary, values: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    return vocabulary.votes(vocabulary.partitions([values, values @ TURN], positions, 1)).argmax(1)
+
+
+def test_the_commonest_domain_comes_first(fitted: tuple[Vocabulary, dict[int, int]]) -> None:
+    vocabulary, of_kind = fitted
+    assert of_kind == {0: 0, 1: 1, 2: 2} and vocabulary.n_domains == 3
+
+
+def test_a_section_may_lack_a_domain(fitted: tuple[Vocabulary, dict[int, int]]) -> None:
+    vocabulary, of_kind = fitted
+    kind, positions, values = tissue([1, 2], 5)
+    found = domains(vocabulary, values, positions)
+    assert set(found) == {of_kind[1], of_kind[2]}
+    assert (found == np.vectorize(of_kind.get)(kind)).mean() > 0.98
+
+
+def test_tissue_that_was_not_there_lies_far_from_all_domains(fitted: tuple[Vocabulary, dict[int, int]]) -> None:
+    vocabulary, _ = fitted
+    _, positions, values = tissue([0, 1], 6)
+    new = positions[:, 0] >= 10
+    values[new] += (0, 0, 7)
+    p_values = vocabulary.p_values([values, values @ TURN], positions)
+    assert (p_values[~new & (positions[:, 0] < 9)] < 0.01).mean() < 0.05
+    assert (p_values[new] < 0.01).mean() > 0.95
+
+
+def test_the_number_is_chosen_where_none_is_given() -> None:
+    _, places, values = zip(tissue([0, 1, 2], 0), tissue([0, 1, 2], 1), strict=True)
+    both = np.concatenate(values)
+    vocabulary, choice = fit_vocabulary([both], side_by_side(places), DomainOptions(max_domains=5))
+    assert vocabulary.n_domains == choice["n_domains"] == 3
+
+
+def test_what_is_kept_does_the_same(fitted: tuple[Vocabulary, dict[int, int]], tmp_path: Path) -> None:
+    vocabulary, _ = fitted
+    save_vocabulary(tmp_path, vocabulary, {})
+    again, record = load_vocabulary(tmp_path)
+    _, positions, values = tissue([1, 2], 7)
+    assert record.n_domains == 3 and record.choice is None
+    assert np.array_equal(domains(vocabulary, values, positions), domains(again, values, positions))
+    embeddings = [values, values @ TURN]
+    assert np.array_equal(vocabulary.p_values(embeddings, positions), again.p_values(embeddings, positions))
+
+
+def test_other_ways_to_cluster_are_refused() -> None:
+    with pytest.raises(EfnstError, match="Expected clustering mixture with scope cohort, found leiden"):
+        fit_vocabulary([np.zeros((9, 2))], np.zeros((9, 2)), DomainOptions(clustering="leiden"))

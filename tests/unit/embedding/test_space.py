@@ -1,0 +1,107 @@
+"""A space that several sections share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from anndata import AnnData
+
+from efnst.embedding.cohort import Learned
+from efnst.embedding.image_features import ImageFeatures
+from efnst.embedding.options import EmbeddingOptions, TrainingOptions
+from efnst.embedding.part import Part, part_of, pooled
+from efnst.embedding.saved_space import load_space, save_space
+from efnst.embedding.space import fit_components, fit_space
+from efnst.genes.shared import SharedGenes, Survey
+
+OPTIONS, TRAINING = EmbeddingOptions(expression_pcs=8, n_genes=60), TrainingOptions(epochs=3)
+
+
+@pytest.fixture(scope="module")
+def sections(simulated_section: Callable[..., AnnData]) -> list[AnnData]:
+    made = [simulated_section(200, 120), simulated_section(150, 120)]
+    for section in made:
+        section.var["gene_ids"] = section.var_names.to_numpy()
+    return made
+
+
+@pytest.fixture(scope="module")
+def genes(sections: list[AnnData]) -> SharedGenes:
+    survey = Survey()
+    for section in sections:
+        survey.add(section, 10)
+    return survey.chosen(60, 1.0)
+
+
+def features_of(section: AnnData) -> ImageFeatures:
+    """Features that say the region, and noise."""
+    region = section.obs["label"].cat.codes.to_numpy()
+    noise = np.random.default_rng(0).standard_normal((section.n_obs, 12))
+    return ImageFeatures((noise + 3 * (region[:, None] == np.arange(12))).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def parts(sections: list[AnnData], genes: SharedGenes) -> list[Part]:
+    """The first section with an image, the second without."""
+    images = [features_of(sections[0]), None]
+    pairs = zip(sections, images, "ab", strict=True)
+    return [part_of(section, image, batch, genes, OPTIONS) for section, image, batch in pairs]
+
+
+def test_graphs_of_several_sections_join_nothing_of_two(parts: list[Part]) -> None:
+    both = pooled(parts)
+    assert both.graph[:200, 200:].nnz == 0 and both.graph[:200, :200].nnz == parts[0].graph.nnz
+    assert np.linalg.norm(both.positions[:200, None] - both.positions[None, 200:], axis=2).min() >= 10
+
+
+def test_counts_are_those_of_the_shared_genes_and_the_rest(
+    sections: list[AnnData], genes: SharedGenes, parts: list[Part]
+) -> None:
+    columns = genes.columns(sections[0])
+    assert np.array_equal(parts[0].counts[:, :60].toarray(), sections[0].X[:, columns].toarray())
+    assert np.allclose(parts[0].totals, np.asarray(sections[0].X.sum(1)).ravel())
+
+
+def test_components_are_those_of_genes_standardised_within_each_section(parts: list[Part]) -> None:
+    both = pooled(parts)
+    found = fit_components(both, np.arange(60), 8, 0).plain(both)
+    counts, scale = both.counts.toarray().astype(float), np.median(both.totals)
+    values = np.log1p(counts / counts.sum(1, keepdims=True) * scale)[:, :60]
+    for rows in (slice(0, 200), slice(200, 350)):
+        values[rows] = (values[rows] - values[rows].mean(0)) / np.maximum(values[rows].std(0), 0.05)
+    u, s, _ = np.linalg.svd(values, full_matrices=False)
+    assert np.allclose(np.abs(found), np.abs(u[:, :8] * s[:8]), atol=0.02)
+
+
+def test_a_gene_that_is_not_measured_is_as_in_the_mean_of_the_section(
+    sections: list[AnnData], genes: SharedGenes, parts: list[Part]
+) -> None:
+    """Without one gene of 60 the components stay nearly the same."""
+    components = fit_components(pooled(parts), np.arange(60), 8, 0)
+    lacking = sections[1][:, sections[1].var["gene_ids"] != genes.ids[5]].copy()
+    found = components.plain(part_of(lacking, None, "b", genes, OPTIONS))
+    whole = components.plain(parts[1])
+    assert np.corrcoef(found[:, 0], whole[:, 0])[0, 1] > 0.98 and not np.allclose(found, whole)
+
+
+def test_a_section_is_brought_into_the_space_as_its_part_of_the_sample_was(parts: list[Part]) -> None:
+    """A section of the sample by itself has the components that it has among the others."""
+    both = pooled(parts)
+    components = fit_components(both, np.arange(60), 8, 0)
+    assert np.allclose(components.of(both)[200:], components.of(parts[1]), atol=1e-4)
+
+
+def test_what_is_kept_does_the_same(parts: list[Part], genes: SharedGenes, tmp_path: Path) -> None:
+    both = pooled(parts)
+    space, record = fit_space(both, 60, OPTIONS, TRAINING, torch.device("cpu"))
+    assert record["epochs"] == 3 and space.image is not None
+    learned = Learned(genes, fit_components(both, np.arange(60), 8, 0), [space], OPTIONS, TRAINING)
+    save_space(tmp_path, learned)
+    again = load_space(tmp_path)
+    assert (again.genes.ids == genes.ids).all() and again.options == OPTIONS
+    for part in parts:
+        first, second = learned.arrays(part), again.arrays(part)
+        assert first.keys() == second.keys() == {"embedding_0", "expression", "diffused", "image_pcs"}
+        assert all(np.array_equal(first[name], second[name]) for name in first)

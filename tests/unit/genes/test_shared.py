@@ -1,0 +1,77 @@
+"""Genes that several sections share."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+from tests.support.grids import square
+
+from efnst.errors import EfnstError
+from efnst.genes.shared import Survey
+
+N_GENES = 60
+
+
+def section(ids: list[str], symbols: list[str], structured: int) -> AnnData:
+    """100 spots; the first `structured` genes fall off from left to right, the first one most, the others are noise."""
+    rng = np.random.default_rng(len(ids))
+    positions = square(10, 10)
+    means = np.full((100, len(ids)), 5.0)
+    for gene in range(structured):
+        means[:, gene] = np.where(positions[:, 0] < 5, 30 - gene, 1)
+    counts = sparse.csr_matrix(rng.poisson(means).astype(np.int32))
+    var = pd.DataFrame({"gene_ids": ids}, index=symbols)
+    return AnnData(counts, var=var, obsm={"spatial": positions})
+
+
+def names(start: int, stop: int) -> tuple[list[str], list[str]]:
+    return [f"E{n}" for n in range(start, stop)], [f"g{n}" for n in range(start, stop)]
+
+
+def test_genes_are_matched_by_identifier_first() -> None:
+    survey = Survey()
+    ids, symbols = names(0, N_GENES)
+    survey.add(section(ids, symbols, 3), 10)
+    renamed = section(ids[::-1], [f"new{n}" for n in range(N_GENES)], 0)
+    survey.add(renamed, 10)
+    chosen = survey.chosen(N_GENES, 1.0)
+    assert set(chosen.ids) == set(ids)
+    assert [renamed.var["gene_ids"].iloc[column] for column in chosen.columns(renamed)] == chosen.ids.tolist()
+
+
+def test_genes_are_matched_by_symbol_where_identifiers_differ() -> None:
+    survey = Survey()
+    _, symbols = names(0, N_GENES)
+    first, second = section(symbols, symbols, 3), section([f"M{n}" for n in range(N_GENES)], symbols, 3)
+    survey.add(first, 10)
+    survey.add(second, 10)
+    chosen = survey.chosen(N_GENES, 1.0)
+    assert len(chosen.ids) == N_GENES
+    assert np.array_equal(chosen.columns(first), chosen.columns(second))
+
+
+def test_structured_genes_come_first() -> None:
+    survey = Survey()
+    for _ in range(2):
+        survey.add(section(*names(0, N_GENES), 3), 10)
+    assert set(survey.chosen(3, 1.0).ids) == {"E0", "E1", "E2"}
+
+
+def test_genes_of_too_few_sections_are_left_out() -> None:
+    survey = Survey()
+    survey.add(section(*names(0, 80), 3), 10)
+    survey.add(section(*names(10, 80), 3), 10)
+    assert len(survey.chosen(100, 1.0).ids) == 70
+    chosen = survey.chosen(100, 0.5)
+    assert len(chosen.ids) == 80
+    lacking = chosen.columns(section(*names(10, 80), 3)) < 0
+    assert set(chosen.ids[lacking]) == {f"E{n}" for n in range(10)}
+
+
+def test_sections_without_common_genes_are_refused() -> None:
+    survey = Survey()
+    survey.add(section(*names(0, N_GENES), 3), 10)
+    survey.add(section(*names(100, 100 + N_GENES), 3), 10)
+    with pytest.raises(EfnstError, match="Expected at least 50 genes that 80% of the 2 sections measure, found 0"):
+        survey.chosen(100, 0.8)
