@@ -120,7 +120,8 @@ def table(name: str, run: Run) -> str:
     by_process = defaultdict(list)
     for task in run.tasks:
         by_process[task.process].append(task)
-    lines = [f"### {name}", "", "| step | tasks | s by the clock, mean | CPU s, all | largest GB |", "|---|---|---|---|---|"]
+    heads = ["step", "tasks", "s by the clock, mean", "CPU s, all", "largest GB"]
+    lines = [f"### {name}", "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for process, tasks in by_process.items():
         mean, cpu = sum(task.seconds for task in tasks) / len(tasks), sum(task.cpu for task in tasks)
         lines.append(f"| {process} | {len(tasks)} | {mean:.1f} | {cpu:.0f} | {max(task.peak for task in tasks):.2f} |")
@@ -130,8 +131,8 @@ def table(name: str, run: Run) -> str:
             *lines,
             f"| all | {len(run.tasks)} | {run.seconds:.0f} in all | {run.cpu:.0f} | |",
             "",
-            f"Nextflow and the starting of tasks: {max(run.cpu - of_tasks, 0) / run.cpu:.0%} of the CPU time; its memory "
-            f"{run.head:.2f} GB; work folder {run.work:.2f} GB.",
+            f"Nextflow and the starting of tasks: {max(run.cpu - of_tasks, 0) / run.cpu:.0%} of the CPU time; "
+            f"its memory {run.head:.2f} GB; work folder {run.work:.2f} GB.",
             "",
         ]
     )
@@ -151,7 +152,8 @@ def main() -> None:
         sheets = {path.stem: path.resolve() for path in given.input}
         if given.simulated:
             cohort = Path(scratch) / "cohort"
-            program("simulate_cohort", f"--outdir={cohort}", f"--sections={given.simulated}", f"--n_spots={given.spots}")
+            size = f"--sections={given.simulated}", f"--n_spots={given.spots}"
+            program("simulate_cohort", f"--outdir={cohort}", *size)
             sheets[f"{given.simulated} simulated sections"] = cohort / "samplesheet.csv"
         for number, (name, sheet) in enumerate(sheets.items()):
             folder = Path(scratch) / str(number)

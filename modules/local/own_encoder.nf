@@ -3,7 +3,8 @@
 
 include { isLocal } from './addresses'
 
-// The files beside an encoder that may hold its weights: those that the declaration names, else those usually called so.
+// The files beside an encoder that may hold its weights: those that the declaration names, else those with the usual
+// names.
 def weightsBeside(encoder, declaration) {
     def external = (textOf(declaration) =~ /"external"\s*:\s*\{([^}]*)\}/).collect { match -> match[1] }.join(',')
     def named = (external =~ /"([A-Za-z0-9][A-Za-z0-9._-]*)"\s*:/).collect { match -> match[1] }

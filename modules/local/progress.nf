@@ -2,7 +2,8 @@
 
 // What is counted: sections of the samplesheet, those done and those that failed; times in ms.
 def startedProgress() {
-    def counts = ['sections', 'done', 'failed'].collectEntries { name -> [name, new java.util.concurrent.atomic.AtomicInteger()] }
+    def counts = ['sections', 'done', 'failed']
+        .collectEntries { name -> [name, new java.util.concurrent.atomic.AtomicInteger()] }
     return counts + [started: System.currentTimeMillis(), said: new java.util.concurrent.atomic.AtomicLong()]
 }
 
@@ -21,7 +22,8 @@ def advance(progress, outcome) {
 def inWords(progress, elapsed) {
     def (sections, done, failed) = [progress.sections.get(), progress.done.get(), progress.failed.get()]
     def left = sections - done - failed
-    def said = ["${done} of ${sections} sections done"] + (failed ? ["${failed} failed"] : []) + (left > 0 ? ["${left} to go"] : [])
+    def others = (failed ? ["${failed} failed"] : []) + (left > 0 ? ["${left} to go"] : [])
+    def said = ["${done} of ${sections} sections done"] + others
     def minutes = done ? Math.ceil(elapsed * left / done / 60000) as int : 0
     return "efnst: ${said.join(', ')}" + (minutes ? "; some ${minutes} min left" : '')
 }

@@ -58,8 +58,8 @@ def read_summed(files: Files, with_counts: bool) -> tuple[Matrix, pd.DataFrame]:
 def in_words(files: Files) -> str:
     """What was done, for a warning."""
     return (
-        f"The {_n_rows(files.positions)} bins of {files.bin_um} µm were summed into bins of {DEFAULT_BIN_UM} µm as they "
-        "were read; domains are given for these."
+        f"The {_n_rows(files.positions)} bins of {files.bin_um} µm were summed into bins of {DEFAULT_BIN_UM} µm as "
+        "they were read; domains are given for these."
     )
 
 

@@ -46,7 +46,8 @@ def regions_of(slide: Slide) -> np.ndarray:
     rounds = -(-n_cells // slide.n_regions)
     labels = np.concatenate([rng.permutation(slide.n_regions) for _ in range(rounds)])[:n_cells]
     middles = (np.indices((slide.side, slide.side)) + 0.5) * slide.bin_um
-    noise = [gaussian_filter(rng.standard_normal(middles[0].shape), slide.width_um / slide.bin_um / 4) for _ in range(2)]
+    width = slide.width_um / slide.bin_um / 4
+    noise = [gaussian_filter(rng.standard_normal(middles[0].shape), width) for _ in range(2)]
     warped = [at + wave / wave.std() * slide.width_um / 10 for at, wave in zip(middles, noise, strict=True)]
     nearest = cKDTree(points).query(np.column_stack([at.ravel() for at in warped]))[1]
     return labels[nearest].reshape(slide.side, slide.side)
