@@ -6,12 +6,13 @@ import h5py
 import numpy as np
 import pytest
 from anndata import AnnData
+from scipy import sparse
+
 from efnst.errors import EfnstError
 from efnst.inputs import fine_bins
 from efnst.inputs.section import load_section
 from efnst.names import SECTION, SPATIAL
 from efnst.simulation.slide import Slide, write_slide
-from scipy import sparse
 
 SIDE, ACROSS = 58, 4  # bins, so that the last squares are half empty
 FINE = Slide(side=SIDE, counts=20, bin_um=2, width_um=60, n_regions=2, n_genes=30)
@@ -35,7 +36,7 @@ def test_sums_and_places_are_those_of_the_bins(outs: Path, monkeypatch: pytest.M
     columns = -(-SIDE // ACROSS)
     square = (bins.obs["array_row"] // ACROSS * columns + bins.obs["array_col"] // ACROSS).to_numpy()
     member = sparse.csr_array((np.ones(len(square), int), (square, np.arange(len(square)))))
-    assert (squares.X != member @ bins.X).nnz == 0
+    assert (member @ bins.X != squares.X).nnz == 0
     mean = member @ bins.obsm[SPATIAL] / member.sum(1)[:, None]
     assert np.allclose(squares.obsm[SPATIAL], mean)
     assert squares.obs_names[columns + 2] == "s_008um_00001_00002-1"
