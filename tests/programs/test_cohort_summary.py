@@ -223,5 +223,5 @@ def test_two_hundred_sections(tmp_path: Path) -> None:
     start = time.monotonic()
     assert len(summarise(tmp_path, options)) == 200
     multiqc(tmp_path)
-    assert time.monotonic() - start < 90  # a tenth of it on a machine that does nothing else
+    assert time.monotonic() - start < 180  # a fifth of it on a machine that does nothing else
     assert (tmp_path / "multiqc_report.html").stat().st_size < 10e6

@@ -7,7 +7,7 @@ from efnst.program.parameters import show, suggestion
 
 NEAR = 0.8  # likeness of two names from which one is taken for a slip of the other; `age` is 0.75 from `image`
 NAME = re.compile(r"[^\W\d_]\w{0,49}")  # what formulas of R and Python take without quotes
-OF_TABLES = ("n_spots", "share", "total_counts", "gene")  # columns of the cohort's tables, beside our own
+OF_TABLES = ("n_spots", "share", "total_counts")  # columns of the cohort's tables, beside our own
 LONGEST_VALUE = 200  # characters
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -61,6 +61,10 @@ CITATIONS = {
     "Nature Methods 2022; 19: 171.",
     "False discovery rate": "Benjamini Y, Hochberg Y. Controlling the false discovery rate. "
     "Journal of the Royal Statistical Society B 1995; 57: 289.",
+    "PAGA": "Wolf FA, et al. PAGA: graph abstraction reconciles clustering with trajectory inference through a "
+    "topology preserving map of single cells. Genome Biology 2019; 20: 59.",
+    "decoupler": "Badia-i-Mompel P, et al. decoupleR: ensemble of computational methods to infer biological activities "
+    "from omics data. Bioinformatics Advances 2022; 2: vbac016.",
     "UMAP": "McInnes L, Healy J, Melville J. UMAP: uniform manifold approximation and projection. arXiv 1802.03426.",
     "scanpy": "Wolf FA, Angerer P, Theis FJ. SCANPY: large-scale single-cell gene expression data analysis. "
     "Genome Biology 2018; 19: 15.",
@@ -138,6 +142,7 @@ def _filled(sentence: str, given: dict) -> str | None:
 def citations(records: Records, has_layout: bool) -> dict[str, str]:
     """What to cite for this section: the methods that had a part in it."""
     stain = records.features.stain_normalisation if records.features else "none"
+    has_graph = records.description.adjacency.connectivity is not None
     encoder = records.encoder.encoder if records.encoder else ""
     left_out = {
         "EfficientNet": not encoder.startswith("efficientnet"),
@@ -145,6 +150,9 @@ def citations(records: Records, has_layout: bool) -> dict[str, str]:
         "Reinhard": stain != "reinhard",
         "Harmony": not records.domains.common,
         "Spatial prior": "spatial prior" not in records.domains.methods[DOMAIN].how,
-        **dict.fromkeys(("UMAP", "scanpy"), not has_layout),
+        "decoupler": records.description.gene_sets is None,
+        "PAGA": not has_graph,
+        "UMAP": not has_layout,
+        "scanpy": not (has_layout or has_graph),
     }
     return {name: text for name, text in CITATIONS.items() if not left_out.get(name)}

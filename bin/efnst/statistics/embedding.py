@@ -10,7 +10,7 @@ from efnst.domains.layout import LEAST_SPOTS, sampled, umap_layout
 from efnst.program.arrays import stored_arrays
 from efnst.records.arrays import EMBEDDING_SAMPLE_NPZ
 
-POINTS = 10_000  # in all; of a section at most those of its file
+POINTS = 4000  # in all; of a section at most those of its file
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ process DESCRIBE_DOMAINS {
         emit: description
     path "${meta.id}/${meta.id}_pseudobulk.csv", optional: true, emit: pseudobulk
     path "${meta.id}/{domain_graph,gene_sets}.csv", optional: true, emit: tables
-    path "${meta.id}", type: 'dir', optional: true, emit: folder // all of these, for the cohort
+    // a copy of these for the cohort: what lies in a folder that is an output itself would not be published
+    path "cohort/${meta.id}", type: 'dir', optional: true, emit: folder
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions
 
@@ -29,6 +30,8 @@ process DESCRIBE_DOMAINS {
     # code ${task.ext.code}
     describe_domains.py ${options([sample: meta.id, domains: domains, gene_sets: gene_sets, outdir: meta.id])} \\
         --failure failure.json ${options(task.ext.parameters)}
+    mkdir cohort
+    cp -r ${quoted(meta.id)} cohort
     write_versions.py '${task.process}' describe_domains.py > versions.yml
     """
 

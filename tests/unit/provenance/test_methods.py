@@ -13,7 +13,11 @@ from efnst.records.section import Records
 
 def test_citations_are_of_what_was_done(records: Records) -> None:
     assert {"EfNST", "Leiden"} <= set(citations(records, False))
-    assert not {"UMAP", "Macenko", "Reinhard", "EfficientNet"} & set(citations(records, False))
+    assert not {"UMAP", "Macenko", "Reinhard", "EfficientNet", "PAGA", "decoupler"} & set(citations(records, False))
+    adjacency = records.description.adjacency.changed(connectivity=[[0.0, 0.5], [0.5, 0.0]]).plain()
+    sets = {"names": ["A"], "domains": ["1", "2"], "activity": [[1.0], [2.0]]}
+    described = records.description.changed(adjacency=adjacency, gene_sets=sets)
+    assert {"PAGA", "scanpy", "decoupler"} <= set(citations(replace(records, description=described), False))
     features = example(FeaturesRecord, stain_normalisation="macenko")
     ran = replace(records, features=features, encoder=example(EncoderRecord, encoder="efficientnet-b0"))
     assert {"UMAP", "Macenko", "EfficientNet"} <= set(citations(ran, True))

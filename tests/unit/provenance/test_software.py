@@ -9,7 +9,7 @@ from tests.support.places import BIN
 from efnst.program.imports import packages_of
 from efnst.provenance.methods import CITATIONS, METHODS_TEXT
 
-IMPLEMENTED_BY = {"Leiden": "leidenalg", "UMAP": "scanpy"}
+IMPLEMENTED_BY = {"Leiden": "leidenalg", "PAGA": "scanpy", "UMAP": "scanpy"}
 
 
 @cache
