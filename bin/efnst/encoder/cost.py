@@ -31,7 +31,7 @@ def multiply_adds(model: onnx.ModelProto) -> int | None:
     try:
         known = _shapes(onnx.shape_inference.infer_shapes(single, data_prop=True))
         return sum(_of_node(node, known) for node in single.graph.node) or None
-    except (KeyError, IndexError, onnx.shape_inference.InferenceError):
+    except (LookupError, RuntimeError, ValueError, onnx.shape_inference.InferenceError):
         return None
 
 

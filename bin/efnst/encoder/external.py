@@ -96,7 +96,8 @@ def _check_fill(tensors: list[TensorProto], size: int) -> None:
 
 def _place(tensor: TensorProto) -> tuple[int, int]:
     """Where a tensor starts in its file, and its bytes, as its shape and type have them."""
-    if not {entry.key for entry in tensor.external_data} <= KEYS:
+    keys = [entry.key for entry in tensor.external_data]
+    if not set(keys) <= KEYS or len(set(keys)) < len(keys):
         raise ElsewhereError("weights in another file in a form that is not known")
     try:
         info = ExternalDataInfo(tensor)
