@@ -18,6 +18,7 @@ from efnst.embedding.reproducible import reproducible_torch
 from efnst.embedding.saved_model import affine_map, fitted_network
 from efnst.embedding.training import train
 from efnst.embedding.views import View, view_of
+from efnst.errors import EfnstError
 from efnst.genes.components import dense_components, first_deviation
 
 LEAST_DEVIATION = 0.05  # of a gene within a section: those that hardly vary are not blown up
@@ -150,6 +151,11 @@ class ImageComponents:
         found = (np.column_stack([expression, np.ones(len(expression))]) @ self.from_expression).astype(np.float32)
         if part.image is None:
             return found
+        if part.image.shape[1] != len(self.weights):
+            raise EfnstError(
+                f"Expected {len(self.weights)} image features of each spot, found {part.image.shape[1]}: give patch_um "
+                "and the encoder as where the space was learned, or use_image false."
+            )
         for batch, rows in part.of_batches():
             seen = rows & part.seen
             if seen.any():

@@ -1,6 +1,7 @@
 """A space that several sections share."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of, pooled
 from efnst.embedding.saved_space import load_space, save_space
-from efnst.embedding.space import fit_components, fit_space
+from efnst.embedding.space import fit_components, fit_image, fit_space
+from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes, Survey
 
 OPTIONS, TRAINING = EmbeddingOptions(expression_pcs=8, n_genes=60), TrainingOptions(epochs=3)
@@ -91,6 +93,14 @@ def test_a_section_is_brought_into_the_space_as_its_part_of_the_sample_was(parts
     both = pooled(parts)
     components = fit_components(both, np.arange(60), 8, 0)
     assert np.allclose(components.of(both)[200:], components.of(parts[1]), atol=1e-4)
+
+
+def test_features_of_another_encoder_are_refused(parts: list[Part]) -> None:
+    both = pooled(parts)
+    image = fit_image(both, fit_components(both, np.arange(60), 8, 0).of(both), OPTIONS, 0)
+    other = replace(parts[0], image=parts[0].image[:, :5])
+    with pytest.raises(EfnstError, match="Expected 12 image features of each spot, found 5"):
+        image.of(other, np.zeros((200, 8)))
 
 
 def test_what_is_kept_does_the_same(parts: list[Part], genes: SharedGenes, tmp_path: Path) -> None:
