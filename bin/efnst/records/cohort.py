@@ -67,6 +67,8 @@ class SectionSummary(Record):
     ari_efnst: float | None = about("ARI of EfNST, where labels were given", optional=True)
     ari_leiden: float | None = about("ARI of the baseline, where labels were given", optional=True)
     ari_diffused: float | None = about("ARI of the baseline, where labels were given", optional=True)
+    novel_share: float | None = about("with --reference: `novel` of reference_fit.json", optional=True)
+    verdict: Status | None = about("with --reference: how the section fits it", optional=True)
     device: str = about("where the network was trained")
     seconds: float = about("time of all trainings", "s")
     methods: dict[str, MethodFigures] = about("rows of summary.csv, by method")

@@ -57,6 +57,7 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
         **records.domains.model_dump(include={"n_domains_asked", "n_domains_found"}),
         **records.training.model_dump(include={"device", "seconds"}),
         **_scores(records.domains.methods),
+        **_fit(records.domains),
         **_devices(records),
         status=section_status(records, warnings),
         warnings=warnings,
@@ -76,6 +77,11 @@ def _scores(methods: dict[str, MethodRecord]) -> dict:
     row |= {f"ari_{name}": methods[name].ari for name in names if methods[name].ari is not None}
     figures = {name: methods[name].model_dump(include=FIGURES, exclude_unset=True) for name in names}
     return row | {"methods": figures, "efnst_stability": methods[DOMAIN].stability}
+
+
+def _fit(domains: DomainsRecord) -> dict:
+    """How the section fits the reference that it was given, if any."""
+    return {"novel_share": domains.fit.novel, "verdict": domains.fit.verdict} if domains.fit else {}
 
 
 def _devices(records: Records) -> dict:
