@@ -10,11 +10,11 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from threadpoolctl import threadpool_limits
 
 from efnst.domains.bins import COLUMNS, Bins, bin_domains, domain_categories, units_of
-from efnst.domains.candidates import space_of, views
+from efnst.domains.candidates import Space, space_of, views
 from efnst.domains.clustering import Clustering, cluster, fitted
 from efnst.domains.consensus import agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
-from efnst.domains.evidence import held_out_gains, voters
+from efnst.domains.evidence import Gains, held_out_gains, voters
 from efnst.domains.ingredients import evidence_record
 from efnst.domains.number import choose_number, stability_curve
 from efnst.domains.options import DomainOptions
@@ -62,8 +62,7 @@ def assign_domains(
 
     Each training's embedding is clustered and refined by itself, and so are the training-free views (candidates.py);
     those of these partitions that hold against the best in held-out counts vote (evidence.py), and their consensus is
-    refined again.
-    The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
+    refined again. The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
     Where `bins` are given, `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of
     the baselines are those of its unit, and labels are scored by bins.
     """
@@ -73,22 +72,13 @@ def assign_domains(
     choice = _choice(embeddings, positions, options) if options.n_domains is None else {}
     if choice:
         options = replace(options, n_domains=choice["n_domains"])
-    if options.n_domains > section.n_obs:
-        raise EfnstError(
-            f"Expected n_domains to be at most the number of spots ({section.n_obs}), found {options.n_domains}."
-        )
+    _check_number(options.n_domains, section.n_obs)
     counts = sparse.csr_array(section.X)
     space = space_of(arrays, counts, positions, options)
-    beside = views(space, options.diffusion) if options.untrained_views else []
-    partitions, clustering = _partitions([*embeddings, *beside], positions, options)
-    gains = held_out_gains(counts, positions, partitions, options.seed)
-    voting = voters(gains)
-    labels, votes = consensus(partitions[voting])
-    trained = partitions[: len(embeddings)]
-    shown = embeddings[_closest(trained, labels)]
-    refined = refine(labels, positions, options.refinement_rounds)
-    shares = votes if len(partitions) > 1 else clustering.probabilities
-    confidence = _confidence(shares, refined)
+    voted = _voted(embeddings, space, counts, positions, options)
+    shown = embeddings[_closest(voted.trained, voted.labels)]
+    refined = refine(voted.labels, positions, options.refinement_rounds)
+    confidence = _confidence(voted.shares, refined)
     domains = by_size(refined)
     runs = {"leiden": (arrays["expression"], "leiden"), "diffused": (arrays["diffused"], "mixture")}
     found = {
@@ -100,9 +90,9 @@ def assign_domains(
         for name in BASELINES
     }
     table = (
-        None if bins is None else _table_of_bins(bins, section, domains, _shares(shares, refined, domains), baselines)
+        None if bins is None else _table_of_bins(bins, section, domains, _shares(voted.shares, refined, domains), baselines)
     )
-    spaces = {DOMAIN: (shown, clustering.how)} | {name: (runs[name][0], found[name].how) for name in BASELINES}
+    spaces = {DOMAIN: (shown, voted.how)} | {name: (runs[name][0], found[name].how) for name in BASELINES}
     methods = {
         name: {"n_domains": len(np.unique(labels)), "how": spaces[name][1]}
         | {"silhouette": _silhouette(spaces[name][0], labels)}
@@ -110,12 +100,50 @@ def assign_domains(
         | _scores(labels if table is None else table[COLUMNS[name]].to_numpy(), given, options.ignored)
         for name, labels in {DOMAIN: domains, **baselines}.items()
     }
-    methods[DOMAIN] |= _stability(section, trained, options)
-    evidence = evidence_record(
-        *(space, counts, positions, {DOMAIN: domains, **baselines}, (gains, voting, len(embeddings)), options)
-    )
+    methods[DOMAIN] |= _stability(section, voted.trained, options)
+    members = (voted.gains, voted.voting, len(embeddings))
+    evidence = evidence_record(space, counts, positions, {DOMAIN: domains, **baselines}, members, options)
     record = _record(given, domains, methods, options) | {"evidence": evidence} | ({"choice": choice} if choice else {})
     return Assigned(domains, confidence, baselines, shown, table), record
+
+
+def _check_number(n_domains: int, n_spots: int) -> None:
+    """Raise an EfnstError where there are more domains than spots."""
+    if n_domains > n_spots:
+        raise EfnstError(f"Expected n_domains to be at most the number of spots ({n_spots}), found {n_domains}.")
+
+
+@dataclass(frozen=True)
+class _Voted:
+    """The consensus int [n_spots], the shares of the votes [n_spots, n_labels], and what they came from.
+
+    `trained` [n_trainings, n_spots] are the trainings' partitions, `gains` the evidence for all, `voting` bool which
+    voted, `how` how each was found. `shares` of a single partition are its probabilities, None where it has none.
+    """
+
+    labels: np.ndarray
+    shares: np.ndarray | None
+    trained: np.ndarray
+    gains: Gains
+    voting: np.ndarray
+    how: str
+
+
+def _voted(
+    embeddings: list[np.ndarray],
+    space: Space,
+    counts: sparse.csr_array,
+    positions: np.ndarray,
+    options: DomainOptions,
+) -> _Voted:
+    """The consensus of those partitions of trainings and views that hold in held-out counts."""
+    beside = views(space, options.diffusion) if options.untrained_views else []
+    partitions, clustering = _partitions([*embeddings, *beside], positions, options)
+    gains = held_out_gains(counts, positions, partitions, options.seed)
+    voting = voters(gains)
+    labels, votes = consensus(partitions[voting])
+    shares = votes if len(partitions) > 1 else clustering.probabilities
+    return _Voted(labels, shares, partitions[: len(embeddings)], gains, voting, clustering.how)
 
 
 def _shares(shares: np.ndarray | None, found: np.ndarray, domains: np.ndarray) -> np.ndarray:
