@@ -176,7 +176,9 @@ def test_confidence_of_a_single_training_is_the_mixture_s(
     arrays.pop("embedding_1")
     write_arrays(tmp_path / "embedding.npz", EMBEDDING_NPZ, barcodes, **arrays)
     (tmp_path / "training.json").write_bytes(embedding_file.with_name("training.json").read_bytes())
-    final, record, table = assign(section_file, tmp_path / "embedding.npz", tmp_path, clustering=clustering, untrained_views=False)
+    final, record, table = assign(
+        section_file, tmp_path / "embedding.npz", tmp_path, clustering=clustering, untrained_views=False
+    )
     assert record["clustering"] == clustering and "stability" not in record["methods"]["efnst"]
     if clustering == "mixture":
         assert table["confidence"].between(0, 1).all() and table["confidence"].nunique() > 20
@@ -189,7 +191,7 @@ def test_confidence_is_the_share_of_votes_that_agree(
     section_file: Path, embedding_file: Path, tmp_path: Path, table: pd.DataFrame
 ) -> None:
     """Of those that voted of two trainings and six views."""
-    _, record, again = assign(section_file, embedding_file, tmp_path)
+    record = assign(section_file, embedding_file, tmp_path)[1]
     members = record["evidence"]["members"]
     assert [member["kind"] for member in members] == ["training"] * 2 + ["view"] * 6
     n_votes = sum(member["votes"] for member in members)

@@ -44,8 +44,8 @@ class Assigned:
     """Domains 1 … K by falling size int [n_spots], each spot's confidence, the baselines' domains, the embedding shown.
 
     `confidence` is the share of the voting partitions that agree with the domain (of a single one: the mixture's
-    probability, NaN without one); `embedding` is that of the training that agrees best with the consensus. `bins` is the table of
-    domains.csv where the spots are units of bins or cells.
+    probability, NaN without one); `embedding` is that of the training that agrees best with the consensus. `bins` is
+    the table of domains.csv where the spots are units of bins or cells.
     """
 
     domains: np.ndarray
@@ -62,8 +62,8 @@ def assign_domains(
 
     Each training's embedding is clustered and refined by itself, and so are the training-free views (candidates.py);
     those of these partitions that hold against the best in held-out counts vote (evidence.py), and their consensus is
-    refined again. The baselines get the same number of domains and the same refinement; their domains are numbered to match EfNST's.
-    Where `bins` are given, `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of
+    refined again. The baselines get the same number of domains and the same refinement; their domains are numbered to
+    match EfNST's. Where `bins` are given, `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of
     the baselines are those of its unit, and labels are scored by bins.
     """
     embeddings = list(embeddings_of(arrays).values())
@@ -90,7 +90,9 @@ def assign_domains(
         for name in BASELINES
     }
     table = (
-        None if bins is None else _table_of_bins(bins, section, domains, _shares(voted.shares, refined, domains), baselines)
+        None
+        if bins is None
+        else _table_of_bins(bins, section, domains, _shares(voted.shares, refined, domains), baselines)
     )
     spaces = {DOMAIN: (shown, voted.how)} | {name: (runs[name][0], found[name].how) for name in BASELINES}
     methods = {
