@@ -60,11 +60,10 @@ def assign_domains(
 ) -> tuple[Assigned, dict]:
     """Domains of `section` and the record of domains.json; `arrays` are those of embedding.npz.
 
-    Each training's embedding is clustered and refined by itself, and so are the training-free views (candidates.py);
-    those of these partitions that hold against the best in held-out counts vote (evidence.py), and their consensus is
-    refined again. The baselines get the same number of domains and the same refinement; their domains are numbered to
-    match EfNST's. Where `bins` are given, `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of
-    the baselines are those of its unit, and labels are scored by bins.
+    Each training's embedding and each training-free view (candidates.py) is clustered and refined by itself; those that
+    hold in held-out counts vote (evidence.py), and their consensus is refined again. The baselines get the same number
+    of domains and refinement, and numbers that match EfNST's. With `bins`, `section` holds their units: EfNST's domains
+    are told for each bin (bins.py), the baselines' are those of its unit, and labels are scored by bins.
     """
     embeddings = list(embeddings_of(arrays).values())
     positions = np.asarray(section.obsm[SPATIAL], float)
