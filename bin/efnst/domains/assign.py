@@ -77,7 +77,6 @@ def assign_domains(
     voted = _voted(embeddings, space, counts, positions, options)
     shown = embeddings[_closest(voted.trained, voted.labels)]
     refined = refine(voted.labels, positions, options.refinement_rounds)
-    confidence = _confidence(voted.shares, refined)
     domains = by_size(refined)
     runs = {"leiden": (arrays["expression"], "leiden"), "diffused": (arrays["diffused"], "mixture")}
     found = {
@@ -105,7 +104,7 @@ def assign_domains(
     members = (voted.gains, voted.voting, len(embeddings))
     evidence = evidence_record(space, counts, positions, {DOMAIN: domains, **baselines}, members, options)
     record = _record(given, domains, methods, options) | {"evidence": evidence} | ({"choice": choice} if choice else {})
-    return Assigned(domains, confidence, baselines, shown, table), record
+    return Assigned(domains, _confidence(voted.shares, refined), baselines, shown, table), record
 
 
 def _check_number(n_domains: int, n_spots: int) -> None:
