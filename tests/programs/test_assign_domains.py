@@ -176,7 +176,9 @@ def test_confidence_of_a_single_training_is_the_mixture_s(
     arrays.pop("embedding_1")
     write_arrays(tmp_path / "embedding.npz", EMBEDDING_NPZ, barcodes, **arrays)
     (tmp_path / "training.json").write_bytes(embedding_file.with_name("training.json").read_bytes())
-    final, record, table = assign(section_file, tmp_path / "embedding.npz", tmp_path, clustering=clustering)
+    final, record, table = assign(
+        section_file, tmp_path / "embedding.npz", tmp_path, clustering=clustering, untrained_views=False
+    )
     assert record["clustering"] == clustering and "stability" not in record["methods"]["efnst"]
     if clustering == "mixture":
         assert table["confidence"].between(0, 1).all() and table["confidence"].nunique() > 20
@@ -185,9 +187,16 @@ def test_confidence_of_a_single_training_is_the_mixture_s(
     assert table["domain"].nunique() == record["n_domains_found"] == N_DOMAINS
 
 
-def test_confidence_is_the_share_of_trainings_that_agree(table: pd.DataFrame) -> None:
-    """Of two; 0 where only the last refinement gave a spot its domain."""
-    assert {0.5, 1.0} <= set(table["confidence"]) <= {0.0, 0.5, 1.0}
+def test_confidence_is_the_share_of_votes_that_agree(
+    section_file: Path, embedding_file: Path, tmp_path: Path, table: pd.DataFrame
+) -> None:
+    """Of those that voted of two trainings and six views."""
+    record = assign(section_file, embedding_file, tmp_path)[1]
+    members = record["evidence"]["members"]
+    assert [member["kind"] for member in members] == ["training"] * 2 + ["view"] * 6
+    n_votes = sum(member["votes"] for member in members)
+    shares = {round(share / n_votes, 4) for share in range(n_votes + 1)}
+    assert n_votes >= 4 and set(table["confidence"]) <= shares and len(set(table["confidence"])) > 2
 
 
 def test_refinement_can_be_left_out(section_file: Path, embedding_file: Path, tmp_path: Path, record: dict) -> None:

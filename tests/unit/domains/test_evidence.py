@@ -92,5 +92,7 @@ def test_the_record_says_what_each_ingredient_adds(planted: tuple) -> None:
     assert record["ingredients"]["image"]["verdict"] == record["ingredients"]["network"]["verdict"] == "clear"
     assert record["ingredients"]["prior"]["verdict"] == "little"
     assert [(member["kind"], member["votes"]) for member in record["members"]] == [("training", True), ("view", False)]
-    kmeans = evidence_record(space, counts, positions, methods, members, DomainOptions(n_domains=2, clustering="leiden"))
+    kmeans = evidence_record(
+        space, counts, positions, methods, members, DomainOptions(n_domains=2, clustering="leiden")
+    )
     assert set(kmeans["ingredients"]) == {"image", "network"}
