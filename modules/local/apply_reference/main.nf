@@ -7,7 +7,8 @@ process APPLY_REFERENCE {
     ext code: { codeDigest('apply_reference.py') }, bytes: { section.size() }
 
     input:
-    // features, encoder: [] without an image; digest: of the files of the reference, so that a changed one is applied again
+    // features, encoder: [] without an image; digest: of the files of the reference, so that a changed one is applied
+    // again
     tuple val(meta), path(section), path(features), path(encoder), val(group), val(digest)
     path reference, stageAs: 'given/reference'
 

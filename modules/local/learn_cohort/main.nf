@@ -35,7 +35,9 @@ process LEARN_COHORT {
     """
 
     stub:
-    def made = samples.collect { sample -> "mkdir -p learned/${sample}; touch learned/${sample}/{embedding.npz,training.json}" }
+    def made = samples.collect { sample ->
+        "mkdir -p learned/${sample}; touch learned/${sample}/{embedding.npz,training.json}"
+    }
     """
     ${made.join('\n    ')}
     mkdir space

@@ -250,6 +250,7 @@ def test_more_components_asked_for_than_there_are_spots(section: AnnData) -> Non
         "diffused": 11,
         "expression": 11,
         "image_pcs": 11,
+        "fused": 2,
     }
     assert all(np.isfinite(values).all() for values in arrays.values())
 
