@@ -50,4 +50,4 @@ def test_the_memory_of_reading_grows_with_the_counts(efnst: Efnst, tmp_path: Pat
     run = efnst(tmp_path, "-c", "overlay.config", "-stub-run", "--use_image", "false", "--input", "sheet.csv")
     assert run.status == 0, run.output
     asked = {line.split()[0]: int(line.split()[1]) for line in (tmp_path / "table").read_text().splitlines()}
-    assert asked == {"small": 3092, "bins": 5120}
+    assert asked == {"small": 3087, "bins": 4608}
