@@ -159,6 +159,20 @@ def test_what_is_no_reference_is_refused(sections: dict[str, Path], tmp_path: Pa
         apply("a", sections["a"], tmp_path, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["space.json", "space.safetensors", "vocabulary.json", "vocabulary.safetensors"])
+@pytest.mark.parametrize("how", ["cut", "empty", "other"])
+def test_a_damaged_reference_is_refused(
+    name: str, how: str, reference: Path, sections: dict[str, Path], tmp_path: Path
+) -> None:
+    """`other` is a sound file, but of something else."""
+    shutil.copytree(reference, tmp_path / "damaged")
+    path, kind = tmp_path / "damaged" / name, Path(name).suffix
+    other = reference / f"{'vocabulary' if name.startswith('space') else 'space'}{kind}"
+    path.write_bytes({"cut": path.read_bytes()[:-9], "empty": b"", "other": other.read_bytes()}[how])
+    with pytest.raises(EfnstError):
+        apply("a", sections["a"], tmp_path / "damaged", tmp_path)
+
+
 def test_another_species_is_refused(reference: Path, sections: dict[str, Path], tmp_path: Path) -> None:
     section = anndata.read_h5ad(sections["a"])
     section.var["gene_ids"] = [f"ENSMUSG{number:011d}" for number in range(section.n_vars)]

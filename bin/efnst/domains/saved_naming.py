@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from efnst.domains.naming import Head, Naming
 from efnst.errors import reading
+from efnst.program.tensors import read_tensors
 from efnst.records.base import read_record, write_record
 from efnst.records.naming import NamingRecord
 
@@ -35,10 +36,10 @@ def load_naming(folder: Path) -> tuple[Naming, NamingRecord] | None:
     if not (folder / RECORD).exists():
         return None
     record = read_record(folder / RECORD, NamingRecord)
+    arrays = read_tensors(folder / ARRAYS)
     with reading(folder / ARRAYS):
-        arrays = load_file(folder / ARRAYS)
-    heads = {
-        sample: Head(arrays[f"heads.{sample}.weights"], arrays[f"heads.{sample}.offset"])
-        for sample in ("", *record.heads)
-    }
+        heads = {
+            sample: Head(arrays[f"heads.{sample}.weights"], arrays[f"heads.{sample}.offset"])
+            for sample in ("", *record.heads)
+        }
     return Naming(record.names, heads, record.temperature), record

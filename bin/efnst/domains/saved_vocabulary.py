@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from efnst.domains.vocabulary import Mixture, Vocabulary
 from efnst.errors import EfnstError, reading
+from efnst.program.tensors import read_tensors
 from efnst.records.base import read_record, write_record
 from efnst.records.vocabulary import VocabularyRecord
 
@@ -40,9 +41,10 @@ def load_vocabulary(folder: Path) -> tuple[Vocabulary, VocabularyRecord]:
     record = read_record(folder / RECORD, VocabularyRecord)
     if record.format != FORMAT:
         raise EfnstError(f"Expected domains of format {FORMAT}, found {record.format} in `{folder.name}`.")
+    arrays = read_tensors(folder / ARRAYS)
     with reading(folder / ARRAYS):
-        arrays = load_file(folder / ARRAYS)
-    mixtures = [
-        Mixture(*(arrays[f"mixtures.{number}.{part}"] for part in PARTS)) for number in range(record.n_trainings)
-    ]
-    return Vocabulary(record.n_domains, mixtures, arrays["known"], record.spatial_prior, record.how), record
+        mixtures = [
+            Mixture(*(arrays[f"mixtures.{number}.{part}"] for part in PARTS)) for number in range(record.n_trainings)
+        ]
+        known = arrays["known"]
+    return Vocabulary(record.n_domains, mixtures, known, record.spatial_prior, record.how), record

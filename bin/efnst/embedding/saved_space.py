@@ -7,7 +7,7 @@ from types import UnionType
 from typing import get_args, get_type_hints
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from efnst.embedding.cohort import Learned
 from efnst.embedding.correction import Correction
@@ -17,6 +17,7 @@ from efnst.embedding.space import Components, ImageComponents, Space
 from efnst.embedding.views import View
 from efnst.errors import EfnstError, reading
 from efnst.genes.shared import SharedGenes
+from efnst.program.tensors import read_tensors
 
 FORMAT = 1
 KINDS = (Components, Correction, Fusion, ImageComponents, SharedGenes, Space, View)
@@ -46,19 +47,20 @@ def load_space(folder: Path) -> Learned:
     """What `save_space` wrote; nothing of the files is run."""
     with reading(folder / SPACE_JSON):
         about = json.loads((folder / SPACE_JSON).read_text())
-    if about.get("format") != FORMAT:
-        raise EfnstError(f"Expected a space of format {FORMAT}, found {about.get('format')} in `{folder.name}`.")
-    with reading(folder / SPACE_ARRAYS):
-        arrays = load_file(folder / SPACE_ARRAYS)
-    genes = SharedGenes(*(np.array(about["genes"][name]) for name in ("ids", "symbols")), arrays["genes.profile"])
-    network = NetworkOptions(**about["network"])
-    return Learned(
-        genes,
-        _put_together(Components, about["components"], "components", arrays),
-        [_put_together(Space, each, f"trainings.{n}", arrays) for n, each in enumerate(about["trainings"])],
-        EmbeddingOptions(**about["options"]),
-        TrainingOptions(**about["training"], network=network),
-    )
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT:
+        raise EfnstError(f"Expected a space of format {FORMAT}, found {found} in `{folder.name}`.")
+    arrays = read_tensors(folder / SPACE_ARRAYS)
+    with reading(folder / SPACE_JSON, TypeError, AttributeError):
+        genes = SharedGenes(*(np.array(about["genes"][name]) for name in ("ids", "symbols")), arrays["genes.profile"])
+        network = NetworkOptions(**about["network"])
+        return Learned(
+            genes,
+            _put_together(Components, about["components"], "components", arrays),
+            [_put_together(Space, each, f"trainings.{n}", arrays) for n, each in enumerate(about["trainings"])],
+            EmbeddingOptions(**about["options"]),
+            TrainingOptions(**about["training"], network=network),
+        )
 
 
 def _taken_apart(value: object, name: str, arrays: dict[str, np.ndarray]) -> object:
