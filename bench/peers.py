@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,14 +142,14 @@ def run_all(options: argparse.Namespace, sections: list[Section], keep: Path) ->
             for method in options.methods:
                 for seed in range(options.seeds):
                     given = python, method, section, seed, work / "peers"
-                    runs.append(kept(keep, f"{name}_{method}_{seed}", lambda given=given: run_peer(*given)))
+                    runs.append(kept(keep, f"{name}_{method}_{seed}", partial(run_peer, *given)))
             if options.ours:
                 (work / "ours").mkdir()
                 program("export_encoder", "--outdir", work)
                 prepare(section.source, section.image, work / "ours", options.threads)
                 for seed in range(options.seeds):
                     given = options.threads, section, seed, work / "ours"
-                    runs.append(kept(keep, f"{name}_ours_{seed}", lambda given=given: run_ours(*given)))
+                    runs.append(kept(keep, f"{name}_ours_{seed}", partial(run_ours, *given)))
     return results
 
 
@@ -172,7 +173,8 @@ def main() -> None:
     shown = {method: PEERS[method] for method in options.methods}
     shown |= {method: method for method in METHODS} if options.ours else {}
     print(f"ARI, refined, K given, mean ± standard deviation over {options.seeds} seeds, {options.threads} thread(s)\n")
-    print(f"| method | {' | '.join(results)} | mean | K met | seconds | of CPU | GB |\n|---|{'---|' * (len(results) + 5)}")
+    columns = ["method", *results, "mean", "K met", "seconds", "of CPU", "GB"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for row in rows(results, [section.n_domains for section in sections], shown):
         print(row)
 

@@ -18,7 +18,7 @@ def locked(text: str) -> set[str]:
 
 
 def keys(path: str, name: str) -> set[str]:
-    """Keys, or values of a comprehension's tuple, of the dictionary `name` of a file."""
+    """Keys of the dictionary `name` of a file, or what it is made from: `{f.__name__: f for f in (…)}`."""
     tree = ast.parse((PROJECT / path).read_text())
     value = next(n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == name)
     if isinstance(value, ast.Dict):
