@@ -41,14 +41,19 @@ def program(name: str, *arguments: object) -> None:
 
 def measured(name: str, *arguments: object) -> Figures:
     """The same, and what it took."""
+    return measured_script(BIN / f"{name}.py", *arguments)
+
+
+def measured_script(script: Path, *arguments: object, python: str = sys.executable) -> Figures:
+    """Run any script, with the Python of any environment, and what it took."""
     with tempfile.TemporaryDirectory() as folder:
-        _run("-c", MEASURED, f"{folder}/figures", BIN / f"{name}.py", *arguments)
+        _run("-c", MEASURED, f"{folder}/figures", script, *arguments, python=python)
         return Figures(*json.loads(Path(folder, "figures").read_text()))
 
 
-def _run(*arguments: object) -> None:
+def _run(*arguments: object, python: str = sys.executable) -> None:
     """Run Python; of its messages the last one is told where it fails."""
-    command = [sys.executable, *map(str, arguments)]
+    command = [python, *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise ProgramError((done.stderr.strip().splitlines() or [f"{command} ended with {done.returncode}"])[-1])
