@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How well each labelled section of a cohort is named from the others, or what a simulated cohort is worth in each scope.
+"""How well labelled sections of a cohort are named from each other, or what a simulated cohort is worth in each scope.
 
     ./efnst python bench/cohort.py --sheet DATA/her2st/samplesheet.csv [--correct_by group sample none]
     ./efnst python bench/cohort.py --simulated 20 [--seed 0]

@@ -1,4 +1,4 @@
-"""What a cohort of simulated sections in batches is worth in each scope: sections that lack regions, one with an extra one.
+"""What a simulated cohort is worth in each scope: batches, sections that lack regions, one with an extra region.
 
 All steps are the programs of bin/, called in this process; what learning takes in memory is measured in processes of
 their own. Sections are read without images.
@@ -25,7 +25,6 @@ import learn_cohort
 import learn_embedding
 import read_section
 import simulate_cohort
-
 from efnst.domains.options import DomainOptions
 from efnst.embedding.options import CohortOptions
 from efnst.names import LABEL, NOVEL_DOMAIN
@@ -206,7 +205,7 @@ def scope_of_cohort(sections: list[Simulated], folder: Path) -> dict[str, float]
 
 
 def scope_of_reference(sections: list[Simulated], folder: Path) -> dict[str, float]:
-    """What a reference reaches that was made without the last two sections: one held out, and that of the extra region."""
+    """What a reference reaches that was made without the last two sections, one of them with the extra region."""
     *known, held_out, last = sections
     first = known[0]
     reference = learn(known, folder, REGIONS)

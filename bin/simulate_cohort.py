@@ -72,7 +72,7 @@ SeparatedBy = Annotated[
 ]
 Batches = Annotated[
     int | None,
-    typer.Option(min=1, help="A cohort in so many batches instead: one kind of tissue, of which sections lack regions."),
+    typer.Option(min=1, help="So many batches of one kind of tissue, of which sections lack regions."),
 ]
 Matrix = Annotated[MatrixKind, typer.Option(help="Counts as HDF5 file or as matrix.mtx.gz folder.")]
 Fullres = Annotated[FullresKind, typer.Option(help="Also write the full-resolution image (large, slow).")]
@@ -143,9 +143,7 @@ def _in_turn(sections: int, seed: int, recipe: "Recipe") -> "Cohort":
     """Sections of three kinds of tissue in turn, by name."""
     from efnst.simulation.space_ranger import section_name, simulate_section
 
-    return {
-        section_name(number): (partial(simulate_section, number, seed, recipe), None) for number in range(sections)
-    }
+    return {section_name(number): (partial(simulate_section, number, seed, recipe), None) for number in range(sections)}
 
 
 def _batched(sections: int, batches: int, seed: int, recipe: "Recipe") -> "Cohort":
