@@ -109,9 +109,8 @@ def main(
     one thing only: image (stain and nuclei), expression (the programme), or space (both are made of the same two kinds
     of spots, 75:25 and 25:75).
 
-    With --batches, all sections are layers of one kind of tissue and a region has one name in all of them. Some lack
-    regions, the last one alone has the region `extra`. Batches, the column `group` of the samplesheet, differ in how
-    well each gene is caught, in depth and in stain.
+    With --batches, all sections are layers of one tissue, regions have one name in all, some sections lack some, and the
+    last alone has `extra`. Batches (column `group`) differ in how genes are caught, depth and stain.
     """
     from efnst.simulation.damage import DAMAGES
     from efnst.simulation.damage import damage as break_section
@@ -120,23 +119,26 @@ def main(
     if damage == "list":
         print("\n".join(f"{kind}: {description}" for kind, description in DAMAGES.items()))
         return
-    _check_damage(damage, DAMAGES)
-    _check_batches(batches, separated_by)
+    _check(damage, DAMAGES, batches, separated_by)
     asked = {"n_spots": n_spots, "n_genes": n_genes, "n_regions": n_regions, "median_counts": median_counts}
     asked |= {"contrast": contrast, "um_per_px": um_per_px, "separated_by": separated_by and separated_by.value}
-    recipe = replace(SMALL if small else DEMO, **{name: value for name, value in asked.items() if value is not None})
+    recipe = _asked(SMALL if small else DEMO, asked)
     cohort = _batched(sections, batches, seed, recipe) if batches else _in_turn(sections, seed, recipe)
     _clear(outdir, list(cohort))
     options = {"matrix": matrix.value, "fullres": fullres.value, "damage": damage}
     made = {"sections": list(cohort), "seed": seed} | ({"batches": batches} if batches else {})
     write_json(outdir / RECORD, made | _recorded(recipe) | options)
-    rows = [_section(outdir, name, options, *each) for name, each in cohort.items()]
-    columns = ["sample", "section", "image", "labels", "n_domains"] + (["group"] if batches else [])
-    (outdir / SHEET).write_text("\n".join([",".join(columns), *rows]) + "\n")
+    _write(outdir, cohort, options, "group" if batches else None)
     if damage:
-        first = next(iter(cohort))
-        break_section(outdir / first / "outs", damage)
-        log.info("%s: damaged, %s", first, DAMAGES[damage])
+        break_section(outdir / next(iter(cohort)) / "outs", damage)
+        log.info("%s: damaged, %s", next(iter(cohort)), DAMAGES[damage])
+
+
+def _write(outdir: Path, cohort: "Cohort", options: dict[str, str], further: str | None) -> None:
+    """Simulate and write the sections and their samplesheet, with one `further` column where there are groups."""
+    rows = [_section(outdir, name, options, *each) for name, each in cohort.items()]
+    columns = ["sample", "section", "image", "labels", "n_domains"] + ([further] if further else [])
+    (outdir / SHEET).write_text("\n".join([",".join(columns), *rows]) + "\n")
 
 
 def _in_turn(sections: int, seed: int, recipe: "Recipe") -> "Cohort":
@@ -171,6 +173,11 @@ def _section(
     return ",".join(row + ([] if group is None else [group]))
 
 
+def _asked(recipe: "Recipe", values: dict[str, object]) -> "Recipe":
+    """The recipe with those values that were given."""
+    return replace(recipe, **{name: value for name, value in values.items() if value is not None})
+
+
 def _recorded(recipe: "Recipe") -> dict[str, int | float | str | None]:
     """The recipe's fields; `separated_by` only where it was asked for, so that the usual record stays as it was."""
     fields = asdict(recipe)
@@ -179,18 +186,12 @@ def _recorded(recipe: "Recipe") -> dict[str, int | float | str | None]:
     return fields
 
 
-def _check_damage(damage: str, known: dict[str, str]) -> None:
-    """Refuse an unknown damage before anything is written."""
+def _check(damage: str, known: dict[str, str], batches: int | None, separated_by: Source | None) -> None:
+    """Refuse, before anything is written, an unknown damage and what a cohort in batches cannot have as well."""
     from efnst.errors import EfnstError
 
     if damage and damage not in known:
         raise EfnstError(f"Expected a --damage out of {', '.join(known)}, found `{damage}`: `--damage list` explains.")
-
-
-def _check_batches(batches: int | None, separated_by: Source | None) -> None:
-    """Refuse what a cohort in batches cannot have as well."""
-    from efnst.errors import EfnstError
-
     if batches and separated_by:
         raise EfnstError("Expected --batches or --separated_by, found both: choose one.")
 
