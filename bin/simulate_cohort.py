@@ -109,8 +109,8 @@ def main(
     one thing only: image (stain and nuclei), expression (the programme), or space (both are made of the same two kinds
     of spots, 75:25 and 25:75).
 
-    With --batches, all sections are layers of one tissue, regions have one name in all, some sections lack some, and the
-    last alone has `extra`. Batches (column `group`) differ in how genes are caught, depth and stain.
+    With --batches, all sections are layers of one tissue, regions have one name, some sections lack some, and the last
+    alone has `extra`. Batches (column `group`) differ in how genes are caught, depth and stain.
     """
     from efnst.simulation.damage import DAMAGES
     from efnst.simulation.damage import damage as break_section
