@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""How well each labelled section of a cohort is named from the others. Prints a Markdown table.
+"""How well labelled sections of a cohort are named from each other, or what a simulated cohort is worth in each scope.
 
     ./efnst python bench/cohort.py --sheet DATA/her2st/samplesheet.csv [--correct_by group sample none]
+    ./efnst python bench/cohort.py --simulated 20 [--seed 0]
 
-The samplesheet is one of the pipeline. Sections are read without images; nothing is trained: names are learned from the
-components of the shared genes, corrected and diffused.
+Prints a Markdown table. The samplesheet is one of the pipeline. Sections are read without images; nothing is trained:
+names are learned from the components of the shared genes, corrected and diffused. For simulated sections see
+simulated_cohort.py.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from pathlib import Path
 import anndata
 import numpy as np
 from programs import BIN, program
+from simulated_cohort import results
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(BIN))
@@ -69,22 +72,33 @@ def scores(members: list[Member], correct_by: str) -> dict[str, dict[str, float]
     return left_out_scores(fit_naming(taught), taught, DomainOptions().refinement_rounds)
 
 
+def print_names(sheet: Path, folder: Path, ways: list[str]) -> None:
+    """The table of how well sections are named, for each way to correct."""
+    print("| corrected by | section | macro F1 | ARI | has a name |\n|---|---|---|---|---|")
+    members = read(sheet, folder)
+    for correct_by in ways:
+        found = scores(members, correct_by)
+        found["mean"] = {key: np.mean([each[key] for each in found.values()]) for key in ("macro_f1", "ari", "known")}
+        for sample, each in found.items():
+            print(f"| {correct_by} | {sample} | {each['macro_f1']:.2f} | {each['ari']:.2f} | {each['known']:.0%} |")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sheet", type=Path, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--sheet", type=Path)
+    what.add_argument("--simulated", type=int, metavar="SECTIONS")
     parser.add_argument("--correct_by", nargs="+", default=["group", "sample", "none"])
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    print("| corrected by | section | macro F1 | ARI | has a name |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
-        members = read(options.sheet, Path(folder))
-        for correct_by in options.correct_by:
-            found = scores(members, correct_by)
-            found["mean"] = {
-                key: np.mean([each[key] for each in found.values()]) for key in ("macro_f1", "ari", "known")
-            }
-            for sample, each in found.items():
-                print(f"| {correct_by} | {sample} | {each['macro_f1']:.2f} | {each['ari']:.2f} | {each['known']:.0%} |")
+        if options.sheet:
+            print_names(options.sheet, Path(folder), options.correct_by)
+        else:
+            print("| of the simulated cohort | |\n|---|---|")
+            for name, value in results(Path(folder) / "cohort", options.simulated, options.seed).items():
+                print(f"| {name} | {value:.3f} |")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import logging
 import shutil
 from dataclasses import asdict, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,12 @@ import typer
 from efnst.program.cli import read_json, run, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from efnst.simulation.space_ranger import SimulatedSection
     from efnst.simulation.specimen import Recipe
+
+    Cohort = dict[str, tuple[Callable[[], SimulatedSection], str | None]]  # how to simulate, and the group, by name
 
 log = logging.getLogger("efnst")
 RECORD = "simulation.json"  # how the cohort was made; marks a folder that may be written again
@@ -64,6 +70,10 @@ SeparatedBy = Annotated[
     Source | None,
     typer.Option("--separated_by", help="One pair of large regions differs in this alone; pair.json names them."),
 ]
+Batches = Annotated[
+    int | None,
+    typer.Option(min=1, help="So many batches of one kind of tissue, of which sections lack regions."),
+]
 Matrix = Annotated[MatrixKind, typer.Option(help="Counts as HDF5 file or as matrix.mtx.gz folder.")]
 Fullres = Annotated[FullresKind, typer.Option(help="Also write the full-resolution image (large, slow).")]
 UmPerPx = Annotated[
@@ -83,6 +93,7 @@ def main(
     median_counts: Counts = None,
     contrast: Contrast = None,
     separated_by: SeparatedBy = None,
+    batches: Batches = None,
     matrix: Matrix = MatrixKind.h5,
     fullres: Fullres = FullresKind.none,
     um_per_px: UmPerPx = 0.5,
@@ -97,38 +108,74 @@ def main(
     With --separated_by, two neighbouring large regions of every section, named in OUTDIR/SAMPLE/pair.json, differ in
     one thing only: image (stain and nuclei), expression (the programme), or space (both are made of the same two kinds
     of spots, 75:25 and 25:75).
+
+    With --batches, all sections are layers of one tissue, regions have one name, some sections lack some, and the last
+    alone has `extra`. Batches (column `group`) differ in how genes are caught, depth and stain.
     """
     from efnst.simulation.damage import DAMAGES
     from efnst.simulation.damage import damage as break_section
-    from efnst.simulation.space_ranger import DEMO, SMALL, section_name
+    from efnst.simulation.space_ranger import DEMO, SMALL
 
     if damage == "list":
         print("\n".join(f"{kind}: {description}" for kind, description in DAMAGES.items()))
         return
-    _check_damage(damage, DAMAGES)
+    _check(damage, DAMAGES, batches, separated_by)
     asked = {"n_spots": n_spots, "n_genes": n_genes, "n_regions": n_regions, "median_counts": median_counts}
     asked |= {"contrast": contrast, "um_per_px": um_per_px, "separated_by": separated_by and separated_by.value}
-    recipe = replace(SMALL if small else DEMO, **{name: value for name, value in asked.items() if value is not None})
-    names = [section_name(number) for number in range(sections)]
-    _clear(outdir, names)
+    recipe = _asked(SMALL if small else DEMO, asked)
+    cohort = _batched(sections, batches, seed, recipe) if batches else _in_turn(sections, seed, recipe)
+    _clear(outdir, list(cohort))
     options = {"matrix": matrix.value, "fullres": fullres.value, "damage": damage}
-    write_json(outdir / RECORD, {"sections": names, "seed": seed, **_recorded(recipe), **options})
-    rows = [_section(outdir, number, name, seed, recipe, options) for number, name in enumerate(names)]
-    (outdir / SHEET).write_text("\n".join(["sample,section,image,labels,n_domains", *rows]) + "\n")
+    made = {"sections": list(cohort), "seed": seed} | ({"batches": batches} if batches else {})
+    write_json(outdir / RECORD, made | _recorded(recipe) | options)
+    _write(outdir, cohort, options, "group" if batches else None)
     if damage:
-        break_section(outdir / names[0] / "outs", damage)
-        log.info("%s: damaged, %s", names[0], DAMAGES[damage])
+        break_section(outdir / next(iter(cohort)) / "outs", damage)
+        log.info("%s: damaged, %s", next(iter(cohort)), DAMAGES[damage])
 
 
-def _section(outdir: Path, number: int, name: str, seed: int, recipe: "Recipe", options: dict[str, str]) -> str:
+def _write(outdir: Path, cohort: "Cohort", options: dict[str, str], further: str | None) -> None:
+    """Simulate and write the sections and their samplesheet, with one `further` column where there are groups."""
+    rows = [_section(outdir, name, options, *each) for name, each in cohort.items()]
+    columns = ["sample", "section", "image", "labels", "n_domains"] + ([further] if further else [])
+    (outdir / SHEET).write_text("\n".join([",".join(columns), *rows]) + "\n")
+
+
+def _in_turn(sections: int, seed: int, recipe: "Recipe") -> "Cohort":
+    """Sections of three kinds of tissue in turn, by name."""
+    from efnst.simulation.space_ranger import section_name, simulate_section
+
+    return {section_name(number): (partial(simulate_section, number, seed, recipe), None) for number in range(sections)}
+
+
+def _batched(sections: int, batches: int, seed: int, recipe: "Recipe") -> "Cohort":
+    """Sections of one kind of tissue in batches, by name."""
+    from efnst.simulation.batches import Plan, simulate_batched_section
+
+    plan = Plan(sections, batches, seed)
+    return {
+        plan.name(number): (partial(simulate_batched_section, plan, number, recipe), plan.batch(number))
+        for number in range(sections)
+    }
+
+
+def _section(
+    outdir: Path, name: str, options: dict[str, str], simulate: "Callable[[], SimulatedSection]", group: str | None
+) -> str:
     """Simulate and write one section; its row of the samplesheet."""
-    from efnst.simulation.space_ranger import simulate_section, write_section
+    from efnst.simulation.space_ranger import write_section
 
-    section = simulate_section(number, seed, recipe)
+    section = simulate()
     image = write_section(section, outdir / name, options["matrix"], options["fullres"])
     n_domains = len(section.specimen.tissue.region_names)
     log.info("%s: %d spots, %d regions", name, section.matrix.counts.shape[1], n_domains)
-    return f"{name},{name}/outs,{image.relative_to(outdir) if image else ''},{name}/labels.csv,{n_domains}"
+    row = [name, f"{name}/outs", str(image.relative_to(outdir)) if image else "", f"{name}/labels.csv", str(n_domains)]
+    return ",".join(row + ([] if group is None else [group]))
+
+
+def _asked(recipe: "Recipe", values: dict[str, object]) -> "Recipe":
+    """The recipe with those values that were given."""
+    return replace(recipe, **{name: value for name, value in values.items() if value is not None})
 
 
 def _recorded(recipe: "Recipe") -> dict[str, int | float | str | None]:
@@ -139,12 +186,14 @@ def _recorded(recipe: "Recipe") -> dict[str, int | float | str | None]:
     return fields
 
 
-def _check_damage(damage: str, known: dict[str, str]) -> None:
-    """Refuse an unknown damage before anything is written."""
+def _check(damage: str, known: dict[str, str], batches: int | None, separated_by: Source | None) -> None:
+    """Refuse, before anything is written, an unknown damage and what a cohort in batches cannot have as well."""
     from efnst.errors import EfnstError
 
     if damage and damage not in known:
         raise EfnstError(f"Expected a --damage out of {', '.join(known)}, found `{damage}`: `--damage list` explains.")
+    if batches and separated_by:
+        raise EfnstError("Expected --batches or --separated_by, found both: choose one.")
 
 
 def _clear(outdir: Path, names: list[str]) -> None:

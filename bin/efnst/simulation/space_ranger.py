@@ -92,18 +92,30 @@ def simulate_section(number: int, seed: int, recipe: Recipe) -> SimulatedSection
     layout, kind = list(LAYOUTS)[turn], np.random.default_rng([seed, turn, 0])
     rng = np.random.default_rng([seed, number, 1])
     specimen = simulate_specimen(layout, recipe, kind, rng)
+    return measured(specimen, section_name(number), layout, recipe.um_per_px, rng, (seed, number, 2))
+
+
+def measured(
+    specimen: Specimen,
+    name: str,
+    layout: str,
+    um_per_px: float,
+    rng: np.random.Generator,
+    image_seed: tuple[int, int, int],
+) -> SimulatedSection:
+    """A specimen on its slide: barcodes, and places in the full-resolution image."""
     tissue = specimen.tissue
-    pixels = specimen.appearance.frame.to_image(tissue.grid.positions_um) / recipe.um_per_px
+    pixels = specimen.appearance.frame.to_image(tissue.grid.positions_um) / um_per_px
     barcodes = random_barcodes(len(pixels), rng)
     return SimulatedSection(
-        name=section_name(number),
+        name=name,
         specimen=specimen,
         barcodes=barcodes,
         pixels=pixels + rng.normal(0, JITTER_PX, pixels.shape),
         matrix=_sorted_matrix(specimen.counts, barcodes[tissue.in_tissue]),
-        um_per_px=recipe.um_per_px,
+        um_per_px=um_per_px,
         space_ranger=SPACE_RANGER[layout],
-        image_seed=(seed, number, 2),
+        image_seed=image_seed,
     )
 
 
