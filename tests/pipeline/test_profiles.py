@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.pipeline.conftest import Efnst, simulate
-from tests.pipeline.test_stub import PROCESSES
+from tests.pipeline.test_stub import ALONE
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +115,7 @@ def tables(efnst: Efnst, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 @pytest.mark.parametrize("profile", TABLE)
 def test_every_step_gets_what_its_profile_says(tables: dict[str, dict[str, list[str]]], profile: str) -> None:
     _, on_cpu, on_gpu, tries, limited = TABLE[profile]
-    assert set(tables[profile]) == PROCESSES - ({"QUANTISE_ENCODER"} if "gpu" in profile else set())
+    assert set(tables[profile]) == ALONE - ({"QUANTISE_ENCODER"} if "gpu" in profile else set())
     for process, found in tables[profile].items():
         expected = on_gpu if process in ON_GPU else ("", "", *on_cpu)
         if process == "MULTIQC":

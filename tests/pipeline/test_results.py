@@ -11,7 +11,7 @@ import anndata
 import numpy as np
 import pytest
 import yaml
-from tests.pipeline.conftest import Efnst, Run
+from tests.pipeline.conftest import GENE_SETS, Efnst, Run
 
 from efnst.records.base import read_record
 from efnst.records.cohort import RunRecord, SheetRow
@@ -147,6 +147,7 @@ def test_parameters_of_the_run_are_recorded_with_their_defaults(finished: Run, p
     groups = json.loads((project / "nextflow_schema.json").read_text())["$defs"].values()
     defaults = {name: about.get("default") for group in groups for name, about in group["properties"].items()}
     given = {"input": str(cohort / "samplesheet.csv"), "outdir": "results", "epochs": 20, "n_seeds": 2, "n_genes": 300}
+    given["gene_sets"] = str(GENE_SETS)
     images = {name: recorded[name] for name in ("image", "gpu_image", "multiqc_image")}  # of conf/images.config
     assert all(re.fullmatch(r"efnst[\w-]*:\w+", image) for image in images.values())
     assert {name: recorded.get(name) for name in defaults} == defaults | given | images

@@ -31,7 +31,7 @@ TEXTS = {
 }
 FREE = ("multiqc_title", "ignore_labels")  # any text is right
 FOLDERS = ("outdir", "encoder_cache")  # any text is a path
-FILES = ("input", "encoder_weights", "encoder_onnx", "gene_sets", "qc_rules")  # which have to be there
+FILES = ("input", "encoder_weights", "encoder_onnx", "gene_sets", "qc_rules", "reference")  # which have to be there
 RULED = [name for name, about in TEXTS.items() if "pattern" in about]
 IN_CONFIGURATION = properties(read_schema(PROJECT / "nextflow_schema.json")).keys() & {
     *("image_registry", "image_folder", "image", "gpu_image", "multiqc_image", "queue", "gpu_queue", "gpu_type"),
@@ -112,7 +112,7 @@ def test_texts_that_reach_the_configuration_are_refused_before_any_task(
         assert f"parameter --{name}: found" in run.output
 
 
-@pytest.mark.parametrize("name", ["encoder_weights", "encoder_onnx", "gene_sets", "qc_rules"])
+@pytest.mark.parametrize("name", FILES[1:])
 def test_files_that_no_task_can_get_are_refused(efnst: Efnst, tmp_path: Path, name: str) -> None:
     (tmp_path / "sheet.csv").write_text("sample,section\nA1,a1\n")
     for ending in ("", ".json"):

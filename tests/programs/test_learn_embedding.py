@@ -42,6 +42,7 @@ def test_the_files(embedding_file: Path, section_file: Path) -> None:
         "diffused": (section.n_obs, 30),
         "expression": (section.n_obs, 30),
         "image_pcs": (section.n_obs, 50),
+        "fused": (section.n_obs, 4),
     }
     assert all(values.dtype == np.float32 and np.isfinite(values).all() for values in arrays.values())
     record = json.loads(embedding_file.with_name("training.json").read_text())

@@ -84,15 +84,18 @@ def voters(gains: Gains) -> np.ndarray:
 def _commonest(counts: sparse.csr_array) -> sparse.csr_array:
     """`counts` of the genes with the most."""
     totals = np.asarray(counts.sum(0)).ravel()
-    return counts[:, np.sort(np.argsort(-totals, kind="stable")[:GENES])]
+    kept = counts[:, np.sort(np.argsort(-totals, kind="stable")[:GENES])]
+    kept.sum_duplicates()  # the order of counts decides which half each falls to
+    return kept
 
 
 def _halves(counts: sparse.csr_array, rng: np.random.Generator) -> tuple[sparse.csr_array, sparse.csr_array]:
     """Two matrices of counts that add up to `counts`."""
-    first, second = counts.astype(np.float32), counts.astype(np.float32)
-    first.data[:] = rng.binomial(counts.data.astype(np.int64), 0.5)
-    second.data -= first.data
-    return first, second
+    first = rng.binomial(counts.data.astype(np.int64), 0.5)
+    parts = first, counts.data - first
+    return tuple(
+        sparse.csr_array((part.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape) for part in parts
+    )
 
 
 def _gained(

@@ -1,5 +1,6 @@
 """Labels drawn as regions: QuPath annotations, GeoJSON polygons in pixels of the full-resolution image."""
 
+import codecs
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,13 @@ class Region:
 
 
 def is_annotations(path: Path) -> bool:
-    """Whether a file of labels is one of regions."""
-    return path.suffix.lower() in SUFFIXES
+    """Whether a file of labels is one of regions: GeoJSON by its name, or JSON that does not begin as a table does."""
+    ending = path.suffix.lower()
+    if ending != ".json" or not path.is_file():
+        return ending in SUFFIXES
+    with reading(path), path.open("rb") as file:
+        start = file.read(1000).removeprefix(codecs.BOM_UTF8).lstrip()
+    return start[:1] in (b"{", b"[")
 
 
 def read_annotations(path: Path) -> tuple[list[Region], list[str]]:

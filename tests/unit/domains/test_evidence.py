@@ -39,6 +39,20 @@ def test_domains_that_are_there_tell_counts_and_noise_does_not(planted: tuple) -
     assert voters(gains).tolist() == [True, False, True], "half of three, rounded up, whatever the test says"
 
 
+def test_the_order_in_which_counts_are_stored_does_not_matter(planted: tuple) -> None:
+    """Counts of units are products of matrices, whose columns are in no order."""
+    counts, positions, region = planted
+    turned = counts.copy()
+    for start, end in zip(turned.indptr, turned.indptr[1:], strict=False):
+        turned.indices[start:end], turned.data[start:end] = (
+            turned.indices[start:end][::-1],
+            turned.data[start:end][::-1],
+        )
+    turned.has_sorted_indices = turned.has_canonical_format = False
+    first, second = (held_out_gains(values, positions, region[None], 0) for values in (counts, turned))
+    assert first.means == pytest.approx(second.means)
+
+
 def test_a_partition_made_of_noise_in_the_counts_gains_nothing() -> None:
     """Labels that follow one gene's own noise would look good on counts that were seen twice."""
     counts = np.random.default_rng(2).poisson(1.0, (400, 30))
