@@ -17,6 +17,7 @@ import tempfile
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import anndata
 import numpy as np
@@ -76,6 +77,26 @@ VARIANTS = {  # name: what differs from the defaults
     "Leiden": {"clustering": "leiden"},
     "not refined": {"refinement_rounds": 0},
 }
+
+
+class Section(NamedTuple):
+    """A section to be scored: its folder, the number of domains asked for, its image ("": that of the folder)."""
+
+    source: Path
+    n_domains: int
+    image: str
+
+    @classmethod
+    def of(cls, entry: str, data: Path) -> "Section":
+        """From an entry such as `her2st_B1=4:none`."""
+        name, _, rest = entry.partition("=")
+        n_domains, _, image = rest.partition(":")
+        return cls(data / name, int(n_domains), image)
+
+    def found(self, work: Path) -> Path:
+        """Its folder; one whose name starts with sim_ is simulated first, within `work`."""
+        name = self.source.name
+        return simulate(name[4:], work) if name.startswith("sim_") else self.source
 
 
 def prepare(
@@ -143,17 +164,16 @@ def main() -> None:
         work = Path(folder)
         program("export_encoder", "--outdir", work)
         for entry in options.sections:
-            name, _, rest = entry.partition("=")
-            n_domains, _, image = rest.partition(":")
+            section = Section.of(entry, options.data)
+            name = section.source.name
             (work / name).mkdir()
-            source = simulate(name[4:], work) if name.startswith("sim_") else options.data / name
-            prepared = cache(partial(prepare, source, image, work / name, options.threads))
+            prepared = cache(partial(prepare, section.found(work), section.image, work / name, options.threads))
             used = prepared(PATCH_UM)[0].uns["section"]["image"]["source"]
             for variant, differs in variants.items():
                 if used == "none" and differs.keys() & OF_IMAGES:
                     continue
                 spots, arrays = prepared(differs.get("patch_um", PATCH_UM))
-                run = partial(domains_of, spots, arrays, int(n_domains), threads=options.threads)
+                run = partial(domains_of, spots, arrays, section.n_domains, threads=options.threads)
                 if options.ablation:
                     record = run(0, n_seeds=options.seeds, **differs)
                     values = np.array(record["methods"][DOMAIN]["ari_of_runs"])[:, None]
@@ -162,7 +182,7 @@ def main() -> None:
                     values = np.array([[record["methods"][method]["ari"] for method in METHODS] for record in records])
                 cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(0), values.std(0), strict=True)]
                 shown = [variant, *cells] if options.ablation else cells
-                print(f"| {name} | {n_domains} | {used} | {' | '.join(shown)} |", flush=True)
+                print(f"| {name} | {section.n_domains} | {used} | {' | '.join(shown)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-from accuracy import SECTIONS, prepare, simulate  # puts bin/ on the path
+from accuracy import SECTIONS, Section, prepare  # puts bin/ on the path
 from programs import program
 from sklearn.metrics import adjusted_rand_score
 
@@ -47,7 +47,7 @@ def environment(values: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def domains_with(values: dict[str, str], name: str, work: Path, n_domains: str) -> pd.DataFrame:
+def domains_with(values: dict[str, str], name: str, work: Path, n_domains: int) -> pd.DataFrame:
     """domains.csv of the section read in `work`, learned and assigned with `values` in the environment."""
     files = ["--sample", name, "--section", work / "section.h5ad", "--outdir", work]
     features = ["--features", work / "features.npz"] if (work / "features.npz").exists() else []
@@ -71,13 +71,14 @@ def main() -> None:
         work = Path(folder)
         program("export_encoder", "--outdir", work)
         for entry in options.sections:
-            name, _, rest = entry.partition("=")
-            n_domains, _, image = rest.partition(":")
+            section = Section.of(entry, options.data)
+            name = section.source.name
             (work / name).mkdir()
-            source = simulate(name[4:], work) if name.startswith("sim_") else options.data / name
-            prepare(source, image, work / name, options.threads)
-            found = domains_with({}, name, work / name, n_domains)["domain"]
-            others = [domains_with(values, name, work / name, n_domains)["domain"] for values in SETTINGS.values()]
+            prepare(section.found(work), section.image, work / name, options.threads)
+            found, *others = (
+                domains_with(values, name, work / name, section.n_domains)["domain"]
+                for values in ({}, *SETTINGS.values())
+            )
             cells = [f"{adjusted_rand_score(found, other):.3f}" for other in others]
             print(f"| {name} | {' | '.join(cells)} |", flush=True)
 

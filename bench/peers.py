@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import anndata
 import numpy as np
-from accuracy import IGNORED, METHODS, SECTIONS, prepare  # puts bin/ on the path
+from accuracy import IGNORED, METHODS, SECTIONS, Section, prepare  # puts bin/ on the path
 from programs import Figures, ProgramError, measured, measured_script, program
 
 from efnst.domains.options import DomainOptions
@@ -55,21 +55,6 @@ class Result(NamedTuple):
     seconds: float
     cpu: float
     peak: float
-
-
-class Section(NamedTuple):
-    """A section to be scored: its folder, the number of domains asked for, its image ("": that of the folder)."""
-
-    source: Path
-    n_domains: int
-    image: str
-
-    @classmethod
-    def of(cls, entry: str, data: Path) -> "Section":
-        """From an entry such as `her2st_B1=4:none`."""
-        name, _, rest = entry.partition("=")
-        n_domains, _, image = rest.partition(":")
-        return cls(data / name, int(n_domains), image)
 
 
 def peers_python() -> str:

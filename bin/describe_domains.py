@@ -50,10 +50,11 @@ def main(
 
     data = read_own(domains)
     labels = data.obs[DOMAIN].astype("category").cat.remove_unused_categories().array
-    of_genes, notes = _describe_genes(data, labels, gene_sets, outdir, options.n_markers)
+    graph = _touching(data)
+    of_genes, notes = _describe_genes(data, graph, labels, gene_sets, outdir, options.n_markers)
     _write_pseudobulk(data, labels, outdir / f"{sample}_pseudobulk.csv")
     _write_embedding(data, labels, outdir, options)
-    adjacency = _write_adjacency(data, labels, outdir, options.seed)
+    adjacency = _write_adjacency(data, graph, labels, outdir, options.seed)
     notes += [f"Domain {name} has too few spots to be tested for markers." for name in untestable_domains(labels)]
     record = Description(sample=sample, **of_genes, adjacency=adjacency, notes=notes)
     write_record(outdir / "description.json", record)
@@ -61,7 +62,7 @@ def main(
 
 
 def _describe_genes(
-    data: AnnData, labels: pd.Categorical, gene_sets: Path | None, outdir: Path, n_markers: int
+    data: AnnData, graph: sp.csr_matrix, labels: pd.Categorical, gene_sets: Path | None, outdir: Path, n_markers: int
 ) -> tuple[dict, list[str]]:
     """Write the tables of genes and gene sets; their fields of description.json, and notes."""
     import numpy as np
@@ -78,7 +79,7 @@ def _describe_genes(
     expression = sp.csc_matrix(log_normalise(counts)[:, np.flatnonzero(tested)], dtype=np.float64)
     genes = data.var_names.to_numpy(dtype=str)[tested]
     markers = rank_markers(expression, genes, labels, n_markers)
-    spatial_genes = rank_spatial_genes(expression, genes, _touching(data))
+    spatial_genes = rank_spatial_genes(expression, genes, graph)
     write_table(outdir / "markers.csv", MARKERS_CSV, markers, "%.6g")
     write_table(outdir / "spatial_genes.csv", SPATIAL_GENES_CSV, spatial_genes, "%.6g")
     fields = {
@@ -114,22 +115,21 @@ def _write_pseudobulk(data: AnnData, labels: pd.Categorical, path: Path) -> None
     harmless_table(table).to_csv(path)
 
 
-def _write_adjacency(data: AnnData, labels: pd.Categorical, outdir: Path, seed: int) -> Adjacency:
+def _write_adjacency(data: AnnData, graph: sp.csr_matrix, labels: pd.Categorical, outdir: Path, seed: int) -> Adjacency:
     """Write domain_graph.csv; its content as a field of description.json."""
     from efnst.program.arrays import write_table
     from efnst.records.arrays import DOMAIN_GRAPH_CSV
 
-    adjacency = _adjacency(data, labels, seed)
+    adjacency = _adjacency(data, graph, labels, seed)
     write_table(outdir / "domain_graph.csv", DOMAIN_GRAPH_CSV, _domain_graph(adjacency), "%.6g")
     return adjacency
 
 
-def _adjacency(data: AnnData, labels: pd.Categorical, seed: int) -> Adjacency:
+def _adjacency(data: AnnData, graph: sp.csr_matrix, labels: pd.Categorical, seed: int) -> Adjacency:
     """Which domains touch, beside what permutations of the domains give, and which go over into each other."""
     from efnst.domains.neighbourhoods import adjacency_z, domain_adjacency, permutations_of
     from efnst.records.domains import Adjacency
 
-    graph = _touching(data)
     pairs, enrichment = domain_adjacency(graph, labels)
     n_permutations = permutations_of(graph)
     return Adjacency(

@@ -56,8 +56,8 @@ def load_space(folder: Path) -> Learned:
         network = NetworkOptions(**about["network"])
         return Learned(
             genes,
-            _put_together(Components, about["components"], "components", arrays),
-            [_put_together(Space, each, f"trainings.{n}", arrays) for n, each in enumerate(about["trainings"])],
+            _put_together(Components, about["components"], arrays),
+            [_put_together(Space, each, arrays) for each in about["trainings"]],
             EmbeddingOptions(**about["options"]),
             TrainingOptions(**about["training"], network=network),
         )
@@ -76,7 +76,7 @@ def _taken_apart(value: object, name: str, arrays: dict[str, np.ndarray]) -> obj
     return list(value) if isinstance(value, tuple) else value
 
 
-def _put_together(kind: object, value: object, name: str, arrays: dict[str, np.ndarray]) -> object:
+def _put_together(kind: object, value: object, arrays: dict[str, np.ndarray]) -> object:
     """The inverse of `_taken_apart`."""
     if isinstance(kind, UnionType):
         kind = next(each for each in get_args(kind) if each is not type(None))
@@ -84,7 +84,7 @@ def _put_together(kind: object, value: object, name: str, arrays: dict[str, np.n
         return arrays[value["array"]]
     if kind in KINDS and value is not None:
         hints = get_type_hints(kind)
-        return kind(**{key: _put_together(hints[key], inner, f"{name}.{key}", arrays) for key, inner in value.items()})
+        return kind(**{key: _put_together(hints[key], inner, arrays) for key, inner in value.items()})
     if isinstance(value, dict):
-        return {key: _put_together(None, inner, f"{name}.{key}", arrays) for key, inner in value.items()}
+        return {key: _put_together(None, inner, arrays) for key, inner in value.items()}
     return tuple(value) if isinstance(value, list) else value

@@ -11,6 +11,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 from efnst.embedding.augmentation import neighbour_weights
 from efnst.embedding.correction import Correction, fit_correction
 from efnst.embedding.diffusion import diffuse
+from efnst.embedding.gated import edges_of
 from efnst.embedding.image_fusion import Fusion, structured_components
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import ROWS_AT_ONCE, Part
@@ -280,7 +281,6 @@ def _encoded(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the fitted network makes of a section: latent and decoded values."""
     network = fitted_network(state, inputs.shape[1], n_targets, training.network)
-    edges = torch.from_numpy(np.stack(part.graph.tocoo().coords).astype(np.int64))
     with torch.no_grad():
-        encoded = network(torch.from_numpy(inputs), edges)
+        encoded = network(torch.from_numpy(inputs), edges_of(part.graph))
     return encoded.latent.numpy(), encoded.decoded.numpy()
