@@ -238,17 +238,21 @@ workflow {
     progress = startedProgress()
     checked.found.mix(checked.unusable).subscribe { _section -> progress.sections.incrementAndGet() }
     FIND_DOMAINS.out.summaries.subscribe { _summary -> advance(progress, 'done') }
-    FIND_DOMAINS.out.failures.mix(checked.unusable).subscribe { _failure -> advance(progress, 'failed') }
-
     unusable = checked.unusable
         .collectFile { meta, files -> ["${meta.id}.json", failureRecord(meta.id, files.problem)] }
+    failures = FIND_DOMAINS.out.failures.mix(unusable)
+    failures.subscribe { failure ->
+        log.warn("efnst: ${reasonOf(failure)}")
+        advance(progress, 'failed')
+    }
+
     COHORT_SUMMARY(
         CHECK_INPUTS.out.sections,
         inOrder(FIND_DOMAINS.out.summaries),
         inOrder(FIND_DOMAINS.out.thumbnails),
         inOrder(FIND_DOMAINS.out.pseudobulk),
         inOrder(FIND_DOMAINS.out.described),
-        inOrder(FIND_DOMAINS.out.failures.mix(unusable).map { failure -> accepted(failure) }),
+        inOrder(failures.map { failure -> accepted(failure) }),
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
         params.scope == 'cohort' || params.reference ? true : false, // whether a domain is the same in all sections
@@ -383,7 +387,12 @@ def claim(outdir) {
 
 // A failed section's record; with --strict it ends the run.
 def accepted(failure) {
-    return isTrue(params.strict) ? error(new groovy.json.JsonSlurper().parse(failure).reason) : failure
+    return isTrue(params.strict) ? error(reasonOf(failure)) : failure
+}
+
+// Why a section failed, as its record says.
+def reasonOf(failure) {
+    return new groovy.json.JsonSlurper().parse(failure).reason
 }
 
 // [meta, file] of [meta, files], [] for no file.

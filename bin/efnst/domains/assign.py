@@ -1,6 +1,6 @@
 """From the embedding to the section's domains, the two baselines beside them, and the scores of all three."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,14 @@ from threadpoolctl import threadpool_limits
 
 from efnst.domains.bins import COLUMNS, Bins, bin_domains, domain_categories, units_of
 from efnst.domains.candidates import Space, space_of, views
-from efnst.domains.clustering import Clustering, cluster, fitted
+from efnst.domains.clustering import cluster
 from efnst.domains.consensus import agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
 from efnst.domains.evidence import Gains, held_out_gains, voters
 from efnst.domains.ingredients import evidence_record
 from efnst.domains.novelty import judged, novel_units
-from efnst.domains.number import choose_number, stability_curve
 from efnst.domains.options import DomainOptions
+from efnst.domains.partitions import choice_of_number, partitions_of
 from efnst.domains.refinement import refine
 from efnst.domains.scores import best_matches, confusion, label_scores, scored_spots
 from efnst.domains.vocabulary import Vocabulary
@@ -170,7 +170,7 @@ def _own(
     refined again.
     """
     n_spots = len(positions)
-    choice = _choice(embeddings, positions, options) if options.n_domains is None else {}
+    choice = choice_of_number(embeddings, positions, options) if options.n_domains is None else {}
     if choice:
         options = replace(options, n_domains=choice["n_domains"])
     if options.n_domains > n_spots:
@@ -178,14 +178,14 @@ def _own(
             f"Expected n_domains to be at most the number of spots ({n_spots}), found {options.n_domains}."
         )
     beside = views(space, options.diffusion) if options.untrained_views else []
-    partitions, clustering = _partitions([*embeddings, *beside], positions, options)
+    partitions, clusterings = partitions_of([*embeddings, *beside], positions, options)
     gains = held_out_gains(counts, positions, partitions, options.seed)
     voting, n_trainings = voters(gains), len(embeddings)
     labels, votes = consensus(partitions[voting])
     refined = refine(labels, positions, options.refinement_rounds)
-    shares = votes if len(partitions) > 1 else clustering.probabilities
+    shares = votes if len(partitions) > 1 else clusterings[0].probabilities
     return Found(
-        *(partitions[:n_trainings], labels, shares, refined, by_size(refined), clustering.how, choice, options),
+        *(partitions[:n_trainings], labels, shares, refined, by_size(refined), clusterings[0].how, choice, options),
         members=(gains, voting, n_trainings),
     )
 
@@ -235,28 +235,6 @@ def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The embeddings among `arrays`, one per training, in the order of the trainings."""
     names = sorted((name for name in arrays if name.startswith("embedding_")), key=lambda name: int(name[10:]))
     return {name: arrays[name] for name in names}
-
-
-def _choice(embeddings: list[np.ndarray], positions: np.ndarray, options: DomainOptions) -> dict:
-    """The number of domains chosen, the runner-up, whether none stands out, and the curve it was read from."""
-    seen = fitted(len(positions))
-    tried = range(2, options.max_domains + 1)
-    curve = stability_curve([values[seen] for values in embeddings], positions[seen], tried, options.seed)
-    return asdict(choose_number(curve)) | {"curve": curve.to_dict("list")}
-
-
-def _partitions(
-    embeddings: list[np.ndarray], positions: np.ndarray, options: DomainOptions
-) -> tuple[np.ndarray, Clustering]:
-    """The refined labels of each embedding or view, int [n, n_spots], and the first one's clustering."""
-    found = [
-        cluster(
-            *(embedding, options.n_domains, options.clustering, (options.seed + number) % 2**32),
-            *(positions, options.spatial_prior),
-        )
-        for number, embedding in enumerate(embeddings)
-    ]
-    return np.stack([refine(c.labels, positions, options.refinement_rounds) for c in found]), found[0]
 
 
 def _closest(partitions: np.ndarray, labels: np.ndarray) -> int:

@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 from scipy.special import softmax
 
-from efnst.domains.spatial_mixture import mean_field
+from efnst.domains.mean_field import mean_field
 from efnst.geometry.lattice import bilinear
 from efnst.geometry.neighbours import neighbour_graph
 from efnst.inputs.hdf5 import opened
@@ -75,7 +75,7 @@ def bin_domains(
         q_bk ∝ (u_bk + 0.05) · Π_g p_kg^c_bg · exp(Σ_j q_jk)
 
     until no probability changes by more than 0.001, at most 20 times: the mean field of a Potts model, as in
-    `spatial_mixture`. Time and memory are linear in the bins.
+    `mean_field`. Time and memory are linear in the bins.
     """
     profiles = np.log(domain_profiles(counts, shares)).T
     own = np.concatenate([np.asarray(block @ profiles) for block in bins.counts()])

@@ -8,10 +8,10 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from efnst.domains.spatial_mixture import spatial_probabilities
+from efnst.domains.tied_mixture import fit_gaussians
 from efnst.geometry.neighbours import neighbour_graph
 from efnst.geometry.units import MANY_UNITS
 
@@ -57,14 +57,10 @@ def cluster(
 
 def mixture(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
     """Gaussian mixture with one covariance for all components, best of `STARTS` k-means starts."""
-    model = tied_mixture(n_domains, STARTS, seed).fit(embedding[fitted(len(embedding))])
+    model = fit_gaussians(embedding[fitted(len(embedding))], n_domains, STARTS, seed)
+    probabilities = model.probabilities(embedding)
     how = f"Gaussian mixture, tied covariance, {STARTS} starts"
-    return Clustering(model.predict(embedding), how, model.predict_proba(embedding))
-
-
-def tied_mixture(n_domains: int, n_starts: int, seed: int) -> GaussianMixture:
-    """The mixture to be fitted: one covariance for all components (mclust's EEE), best of `n_starts` k-means starts."""
-    return GaussianMixture(n_domains, covariance_type="tied", n_init=n_starts, random_state=seed, reg_covar=1e-6)
+    return Clustering(probabilities.argmax(1), how, probabilities)
 
 
 def fitted(n_units: int) -> slice:

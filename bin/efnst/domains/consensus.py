@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score
 
 ROUNDS = 10
 
@@ -28,7 +27,22 @@ def consensus(partitions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def agreement(partitions: np.ndarray) -> np.ndarray:
     """ARI of each pair of runs, [n_runs · (n_runs - 1) / 2]."""
     first, second = np.triu_indices(len(partitions), 1)
-    return np.array([adjusted_rand_score(partitions[i], partitions[j]) for i, j in zip(first, second, strict=True)])
+    return np.array([adjusted_rand(partitions[i], partitions[j]) for i, j in zip(first, second, strict=True)])
+
+
+def adjusted_rand(first: np.ndarray, second: np.ndarray) -> float:
+    """The adjusted Rand index of two partitions int [n_spots] (Hubert and Arabie 1985); 1 of the same two.
+
+    scikit-learn's takes 2 ms longer to look at its input, a hundred times for each number of domains that is tried.
+    """
+    first, second = (labels.astype(np.int64) - labels.min() for labels in (first, second))
+    both = np.bincount(first * (second.max() + 1) + second)
+    pairs, of_first, of_second = (
+        float((sizes.astype(float) * (sizes - 1)).sum()) for sizes in (both, np.bincount(first), np.bincount(second))
+    )
+    n_pairs = len(first) * (len(first) - 1.0)
+    by_chance, largest = of_first * of_second / max(n_pairs, 1.0), (of_first + of_second) / 2
+    return 1.0 if largest == by_chance else (pairs - by_chance) / (largest - by_chance)
 
 
 def match(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from efnst.names import EMBEDDING
 
 N_NEIGHBOURS, MIN_DIST = 15, 0.3
+EPOCHS = 200  # more take longer, and move points within their groups
 LEAST_SPOTS = 5  # fewer have no shape
 
 
@@ -32,7 +33,7 @@ def umap_layout(embedding: np.ndarray, seed: int) -> np.ndarray:
     data = AnnData(obsm={EMBEDDING: space})
     n_neighbours = min(N_NEIGHBOURS, len(space) - 1)
     scanpy.pp.neighbors(data, n_neighbours, use_rep=EMBEDDING, transformer="sklearn", random_state=seed)
-    scanpy.tl.umap(data, min_dist=MIN_DIST, random_state=seed)
+    scanpy.tl.umap(data, min_dist=MIN_DIST, maxiter=EPOCHS, random_state=seed)
     return data.obsm["X_umap"].astype(np.float32)
 
 

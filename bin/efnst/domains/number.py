@@ -10,8 +10,8 @@ from scipy.spatial.distance import squareform
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from efnst.domains.clustering import tied_mixture
 from efnst.domains.consensus import agreement
+from efnst.domains.tied_mixture import fit_gaussians
 from efnst.errors import EfnstError
 from efnst.genes.components import dense_components
 
@@ -45,7 +45,7 @@ def stability_curve(
     """How well each number of domains is found again, one row per candidate of at most n_spots // 10.
 
     `embeddings` float [n_spots, ·], one per training; `positions` [n_spots, 2]. Each of the first `TRAININGS` is fitted
-    `FOLDS` times by `clustering.tied_mixture`, with a quarter of the section left out, and each fit assigns all spots;
+    `FOLDS` times by `tied_mixture.fit_gaussians`, with a quarter of the section left out, and each fit assigns all spots;
     its first `COLUMNS` principal components are fitted.
 
     - `n_domains`
@@ -127,9 +127,9 @@ def _fits(
             for fold in range(FOLDS):
                 kept = rng.permutation(np.flatnonzero(folds != fold))[:FIT_SPOTS]
                 for column, number in enumerate(numbers):
-                    model = tied_mixture(number, STARTS, rng.integers(2**31)).fit(values[kept])
-                    partitions[view * FOLDS + fold, column] = model.predict(values)
-                    likelihood[view * FOLDS + fold, column] = model.score(values[folds == fold])
+                    model = fit_gaussians(values[kept], number, STARTS, int(rng.integers(2**31)))
+                    partitions[view * FOLDS + fold, column] = model.log_odds(values).argmax(1)
+                    likelihood[view * FOLDS + fold, column] = model.mean_log_likelihood(values[folds == fold])
     return partitions, likelihood
 
 

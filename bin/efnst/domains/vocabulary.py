@@ -1,19 +1,19 @@
 """Domains that several sections share: one mixture for each training, whose components have the cohort's numbers."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import cholesky, solve_triangular
 from scipy.special import softmax
 
-from efnst.domains.clustering import cluster
 from efnst.domains.consensus import consensus, matching
-from efnst.domains.number import choose_number, stability_curve
+from efnst.domains.mean_field import mean_field
 from efnst.domains.options import DomainOptions
+from efnst.domains.partitions import choice_of_number, partitions_of
 from efnst.domains.refinement import refine
-from efnst.domains.spatial_mixture import ITERATIONS, RIDGE, mean_field
+from efnst.domains.spatial_mixture import ITERATIONS
+from efnst.domains.tied_mixture import TiedGaussians, gaussians_of
 from efnst.errors import EfnstError
 from efnst.geometry.neighbours import neighbour_graph
 
@@ -25,24 +25,15 @@ RUN_UNITS = 25
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """One training's mixture: `shares` [n], `means` [n, n_dims], `root` [n_dims, n_dims] of the covariance.
+class Mixture(TiedGaussians):
+    """One training's mixture.
 
     `numbers` int [n] are the domains of the cohort, from 0, that its components are; -1 for none.
     """
 
-    shares: np.ndarray
-    means: np.ndarray
-    root: np.ndarray
     numbers: np.ndarray
 
-    def squared_distances(self, values: np.ndarray) -> np.ndarray:
-        """Mahalanobis distance of each unit to each component, squared, [n_units, n]."""
-        white, centres = (solve_triangular(self.root, rows.T, lower=True).T for rows in (values, self.means))
-        squared = (white**2).sum(1)[:, None] - 2 * white @ centres.T + (centres**2).sum(1)
-        return np.maximum(squared, 0)
-
-    def probabilities(self, values: np.ndarray, graph: sparse.csr_array, strength: float) -> np.ndarray:
+    def in_section(self, values: np.ndarray, graph: sparse.csr_array, strength: float) -> np.ndarray:
         """Probability of each component, [n_units, n], with the Potts prior of `spatial_mixture`.
 
         Means and covariance are the cohort's, the shares of the components the section's own: a domain that it does
@@ -71,7 +62,7 @@ class Vocabulary:
         """The domain that each training gives a unit, refined, int [n_trainings, n_units] from 0; -1 for none."""
         graph = neighbour_graph(positions, PRIOR_NEIGHBOURS)
         found = [
-            mixture.numbers[mixture.probabilities(values, graph, self.spatial_prior).argmax(1)]
+            mixture.numbers[mixture.in_section(values, graph, self.spatial_prior).argmax(1)]
             for mixture, values in zip(self.mixtures, embeddings, strict=True)
         ]
         return np.stack([refine(labels, positions, rounds) for labels in found])
@@ -99,14 +90,9 @@ def fit_vocabulary(
         raise EfnstError(message)
     choice = {}
     if options.n_domains is None:
-        curve = stability_curve(embeddings, positions, range(2, options.max_domains + 1), options.seed)
-        choice = asdict(choose_number(curve)) | {"curve": curve.to_dict("list")}
+        choice = choice_of_number(embeddings, positions, options)
         options = replace(options, n_domains=choice["n_domains"])
-    found = [
-        cluster(values, options.n_domains, "mixture", (options.seed + n) % 2**32, positions, options.spatial_prior)
-        for n, values in enumerate(embeddings)
-    ]
-    partitions = np.stack([refine(each.labels, positions, options.refinement_rounds) for each in found])
+    partitions, found = partitions_of(embeddings, positions, options)
     labels, votes = consensus(partitions)
     order = np.argsort(-np.bincount(labels, minlength=votes.shape[1]), kind="stable")[: options.n_domains]
     place = np.full(options.n_domains + 1, -1)  # the last one for components that are no domain
@@ -121,11 +107,8 @@ def fit_vocabulary(
 
 def _mixture(values: np.ndarray, probabilities: np.ndarray, numbers: np.ndarray) -> Mixture:
     """The mixture that units have with these probabilities [n_units, n]."""
-    values = np.asarray(values, np.float64)
-    sizes = probabilities.sum(0) + 10 * np.finfo(float).eps
-    means = probabilities.T @ values / sizes[:, None]
-    covariance = (values.T @ values - (sizes * means.T) @ means) / len(values) + RIDGE * np.eye(values.shape[1])
-    return Mixture(sizes / sizes.sum(), means, cholesky(covariance, lower=True), numbers)
+    found = gaussians_of(np.asarray(values, np.float64), probabilities)
+    return Mixture(found.shares, found.means, found.root, numbers)
 
 
 def _numbers(partition: np.ndarray, labels: np.ndarray, n_components: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The gated graph convolution on a CPU, without a tensor of edges × width; neighbours are read where they stand."""
+"""The gated graph convolution, on a CPU without a tensor of edges × width; neighbours are read where they stand."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import sparse
-from torch import Tensor
-from torch_geometric.nn import ResGatedGraphConv
+from torch import Tensor, nn
 
 from efnst.embedding.compiled import compiled
 
+CPU = torch.device("cpu")
 LARGEST = 80.0  # of |k| and |q|, so that e^|k| is finite and not 0 in float32; those of fitted networks are below 10
 
 
@@ -26,23 +26,41 @@ def edges_of(graph: sparse.csr_array) -> Tensor:
     return torch.from_numpy(np.stack(graph.tocoo().coords).astype(np.int64))
 
 
-def joined(graph: sparse.csr_array, device: torch.device) -> Tensor | Neighbours:
-    """A symmetric 0/1 graph as a `GatedConvolution` on `device` takes it."""
+def graph_on(graph: sparse.csr_array, device: torch.device) -> Tensor | Neighbours:
+    """A symmetric 0/1 graph as a convolution on `device` takes it."""
     if device.type != "cpu":
         return edges_of(graph).to(device)
     return Neighbours(graph.indptr.astype(np.int64), graph.indices.astype(np.int64))
 
 
-class GatedConvolution(ResGatedGraphConv):
+def convolution(n_in: int, n_out: int, device: torch.device) -> nn.Module:
+    """A gated convolution for `device`: PyTorch Geometric's on a GPU, on a CPU the same in compiled code.
+
+    Weights and their names are the same in both. PyTorch Geometric is not imported for a CPU: that takes 2 s.
+    """
+    if device.type == "cpu":
+        return GatedConvolution(n_in, n_out)
+    from torch_geometric.nn import ResGatedGraphConv
+
+    return ResGatedGraphConv(n_in, n_out)
+
+
+class GatedConvolution(nn.Module):
     """ResGatedGraphConv (Bresson and Laurent 2017): y_i = W x_i + Σ_j sigmoid(k_i + q_j) ⊙ v_j over the neighbours j.
 
-    With `Neighbours` the sum is one pass over them in compiled code; with edges int [2, n_edges] PyTorch Geometric's.
+    The sum is one pass over the neighbours in compiled code.
     """
 
-    def forward(self, x: Tensor, edges: Tensor | Neighbours) -> Tensor:
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.lin_key, self.lin_query, self.lin_value = (nn.Linear(n_in, n_out) for _ in range(3))
+        self.lin_skip = nn.Linear(n_in, n_out, bias=False)
+        self.bias = nn.Parameter(torch.zeros(n_out))
+        for linear in (self.lin_key, self.lin_query, self.lin_value, self.lin_skip):
+            linear.reset_parameters()  # a second time, as PyTorch Geometric does: a seed gives the same network
+
+    def forward(self, x: Tensor, edges: Neighbours) -> Tensor:
         """`x` float32 [n_spots, n_in] to float32 [n_spots, n_out]."""
-        if not isinstance(edges, Neighbours):
-            return super().forward(x, edges)
         linear = self.lin_key, self.lin_query, self.lin_value, self.lin_skip
         bias = torch.cat([*(part.bias for part in linear[:3]), self.bias])
         return _GatedSum.apply(F.linear(x, torch.cat([part.weight for part in linear]), bias), edges)
@@ -67,7 +85,7 @@ class _GatedSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
         powers, linear = ctx.saved_tensors
-        found = torch.zeros_like(linear)
+        found = torch.empty_like(linear)
         arrays = (powers.numpy(), linear.numpy(), gradient.contiguous().numpy(), found.numpy())
         _gated_gradients(ctx.at.starts, ctx.at.indices, *arrays)
         return found, None
@@ -100,6 +118,7 @@ def _gated_gradients(
     """The gradient of [k, q, v, s] for that of the sum; each spot's is gathered from its own neighbours (symmetry)."""
     one, n = np.float32(1), gradient.shape[1]
     for i in range(len(starts) - 1):
+        out[i] = 0
         a, b, of_k, of_q, of_v = powers[i, :n], powers[i, n:], out[i, :n], out[i, n : 2 * n], out[i, 2 * n : 3 * n]
         for edge in range(starts[i], starts[i + 1]):
             j = indices[edge]

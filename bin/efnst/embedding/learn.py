@@ -187,7 +187,7 @@ def _of_whole(
     inputs = whole.augmented_components(weights, options.augmentation, scale, seen.genes, learned)
     smooth = diffuse(expression, whole.nearest_graph, view.diffusion, whole.precision)
     inputs, targets = _fused(whole, view, options, inputs, (smooth / seen.target_scale).astype(np.float32))
-    network = fitted_network(trained.state, inputs.shape[1], targets.shape[1], training.network)
+    network = fitted_network(trained.state, inputs.shape[1], targets.shape[1], training.network, device)
     encoded = whole.encoded(inputs, network, device)
     return targets, encoded.latent.cpu().numpy(), encoded.decoded.cpu().numpy(), weights
 

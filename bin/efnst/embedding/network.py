@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from efnst.embedding.gated import GatedConvolution, Neighbours
+from efnst.embedding.gated import CPU, Neighbours, convolution
 from efnst.embedding.options import NetworkOptions
 
 LARGEST_LOG_STD = 4.0
@@ -27,7 +27,7 @@ class EfnstNetwork(nn.Module):
     The heads of μ and log σ are one convolution with twice the width: the same function as two, in half the time.
     """
 
-    def __init__(self, n_inputs: int, n_targets: int, options: NetworkOptions) -> None:
+    def __init__(self, n_inputs: int, n_targets: int, options: NetworkOptions, device: torch.device = CPU) -> None:
         super().__init__()
         h, mu, momentum = options.encoded_dims, options.graph_dims, options.batch_norm_momentum
 
@@ -38,14 +38,15 @@ class EfnstNetwork(nn.Module):
         self.encoder = nn.Sequential(
             dense(n_inputs, options.hidden, options.dropout), dense(options.hidden, h, options.dropout)
         )
-        self.convolution = GatedConvolution(h, options.convolved)
+        self.convolution = convolution(h, options.convolved, device)
         self.norm = nn.BatchNorm1d(options.convolved, momentum=momentum)
-        self.heads = GatedConvolution(options.convolved, 2 * mu)
+        self.heads = convolution(options.convolved, 2 * mu, device)
         last = [nn.Sigmoid()] if options.decoder == "sigmoid" else []
         self.decoder = nn.Sequential(dense(h + mu, options.hidden, 0.0), nn.Linear(options.hidden, n_targets), *last)
+        self.to(device)
 
     def forward(self, inputs: Tensor, edges: Tensor | Neighbours) -> Encoded:
-        """Encode and decode `inputs` float32 [n_spots, n_inputs] over `edges` int [2, n_edges], or the neighbours."""
+        """Encode and decode `inputs` float32 [n_spots, n_inputs] over `edges`, as `gated.graph_on` gives them."""
         h = self.encoder(inputs)
         convolved = torch.relu(self.norm(self.convolution(h, edges)))
         mean, log_std = self.heads(convolved, edges).chunk(2, 1)

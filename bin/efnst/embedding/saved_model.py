@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from efnst.embedding.gated import CPU
 from efnst.embedding.network import EfnstNetwork
 from efnst.embedding.options import NetworkOptions
 
@@ -73,9 +74,11 @@ def network_of(training: dict) -> EfnstNetwork:
     return fitted_network(state, n_inputs, n_targets, NetworkOptions(**training["network"]))
 
 
-def fitted_network(state: dict, n_inputs: int, n_targets: int, options: NetworkOptions) -> EfnstNetwork:
+def fitted_network(
+    state: dict, n_inputs: int, n_targets: int, options: NetworkOptions, device: torch.device = CPU
+) -> EfnstNetwork:
     """The network with this state dictionary (tensors or arrays), ready to run."""
-    network = EfnstNetwork(n_inputs, n_targets, options)
+    network = EfnstNetwork(n_inputs, n_targets, options, device)
     network.load_state_dict({name: torch.as_tensor(values) for name, values in state.items()})
     return network.eval()
 

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 from efnst.embedding.augmentation import neighbour_weights
 from efnst.embedding.correction import Correction, fit_correction
 from efnst.embedding.diffusion import diffuse
-from efnst.embedding.gated import edges_of
+from efnst.embedding.gated import CPU, graph_on
 from efnst.embedding.image_fusion import Fusion, structured_components
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import ROWS_AT_ONCE, Part
@@ -282,5 +282,5 @@ def _encoded(
     """What the fitted network makes of a section: latent and decoded values."""
     network = fitted_network(state, inputs.shape[1], n_targets, training.network)
     with torch.no_grad():
-        encoded = network(torch.from_numpy(inputs), edges_of(part.graph))
+        encoded = network(torch.from_numpy(inputs), graph_on(part.graph, CPU))
     return encoded.latent.numpy(), encoded.decoded.numpy()

@@ -10,7 +10,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from efnst.embedding.convergence import converged
-from efnst.embedding.gated import edges_of, joined
+from efnst.embedding.gated import edges_of, graph_on
 from efnst.embedding.losses import graph_loss, published_graph_loss
 from efnst.embedding.network import EfnstNetwork, Encoded
 from efnst.embedding.options import TrainingOptions
@@ -77,9 +77,9 @@ class _Run:
     ) -> None:
         self.options = options
         self.edges = edges_of(graph).to(device)
-        self.graph = joined(graph, device)
+        self.graph = graph_on(graph, device)
         self.inputs, self.targets = (torch.from_numpy(values).to(device) for values in (inputs, targets))
-        self.network = EfnstNetwork(inputs.shape[1], targets.shape[1], options.network).to(device)
+        self.network = EfnstNetwork(inputs.shape[1], targets.shape[1], options.network, device)
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True
         )

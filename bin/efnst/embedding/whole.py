@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from efnst.embedding.gated import joined
+from efnst.embedding.gated import graph_on
 from efnst.embedding.network import EfnstNetwork, Encoded
 from efnst.embedding.saved_model import affine_map
 
@@ -50,9 +50,9 @@ class Whole:
         return self._mapped(genes, affine_map(*learned, self.given is None), scale, mixing)
 
     def encoded(self, inputs: np.ndarray, network: EfnstNetwork, device: torch.device) -> Encoded:
-        """What a fitted network makes of all units, in one pass."""
+        """What a fitted network on `device` makes of all units, in one pass."""
         with torch.no_grad():
-            return network.to(device).eval()(torch.from_numpy(inputs).to(device), joined(self.graph, device))
+            return network(torch.from_numpy(inputs).to(device), graph_on(self.graph, device))
 
     def _mapped(
         self, genes: np.ndarray, to_components: tuple, scale: float, mixing: sparse.csr_array | None = None

@@ -1,14 +1,20 @@
 """Principal components of dense features, and the ways they are scaled."""
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 
 def dense_components(values: np.ndarray, n_components: int) -> np.ndarray:
-    """Principal component scores of dense columns, float32 [n_spots, ≤ min(n_components, n_spots - 1, n_columns)]."""
+    """Principal component scores of dense columns, float32 [n_spots, ≤ min(n_components, n_spots - 1, n_columns)].
+
+    What scikit-learn's PCA gives, signs included (the largest weight of each component is positive); to import it takes
+    longer than to learn from a small section.
+    """
     n_components = min(n_components, values.shape[0] - 1, values.shape[1])
-    pca = PCA(n_components, svd_solver="covariance_eigh")
-    return pca.fit_transform(values.astype(np.float64)).astype(np.float32)
+    centred = values - values.mean(0, dtype=np.float64)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    weights = vectors[:, ::-1][:, :n_components]
+    signs = np.sign(weights[np.abs(weights).argmax(0), np.arange(n_components)])
+    return (centred @ (weights * signs)).astype(np.float32)
 
 
 def unit_scale(components: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 
 from efnst.geometry.neighbours import laplacian
 
+TOLERANCE = 1e-8  # of an eigenvalue, relative: components then differ by 1e-6 from the exact ones
 GENES_AT_ONCE = 200  # few, since each block is copied several times
 
 
@@ -91,7 +92,7 @@ def principal_components(values: sparse.csr_array, n_components: int, seed: int)
 
     operator = LinearOperator(values.shape, matvec=times, rmatvec=transposed_times, dtype=np.float64)
     start = np.random.default_rng(seed).standard_normal(min(values.shape))
-    u, s, _ = svds(operator, n_components, v0=start, solver="arpack")
+    u, s, _ = svds(operator, n_components, v0=start, tol=TOLERANCE, solver="arpack")
     order = np.argsort(-s)
     scores = u[:, order] * s[order]
     signs = np.sign(scores[np.abs(scores).argmax(0), np.arange(scores.shape[1])])

@@ -2,11 +2,13 @@
 
 import ast
 import sys
-from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 
 OURS = "efnst"
+OTHERWISE_CALLED = {"PIL": "pillow", "sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "PyYAML"}
 
 
 def packages_of(program: Path) -> list[str]:
@@ -15,9 +17,25 @@ def packages_of(program: Path) -> list[str]:
     Imports for types only do not count. A module that several installed distributions have stands for each of them,
     one that none has for itself.
     """
-    installed = packages_distributions()
     modules = {name.partition(".")[0] for name in _all_imports(program)} - {OURS, *sys.stdlib_module_names}
-    return sorted({distribution for name in modules for distribution in installed.get(name, [name])}, key=str.lower)
+    return sorted({distribution for name in modules for distribution in _distributions(name)}, key=str.lower)
+
+
+def _distributions(module: str) -> list[str]:
+    """The distributions that have a module.
+
+    To look through all that are installed takes longer than the rest of `write_versions.py`, which every task runs.
+    """
+    try:
+        return [metadata(OTHERWISE_CALLED.get(module, module))["Name"]]
+    except PackageNotFoundError:
+        return _all_distributions().get(module, [module])
+
+
+@cache
+def _all_distributions() -> Mapping[str, list[str]]:
+    """The distributions of all modules that are installed."""
+    return packages_distributions()
 
 
 def _all_imports(program: Path) -> set[str]:

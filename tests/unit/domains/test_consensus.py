@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
-from efnst.domains.consensus import agreement, consensus, match
+from efnst.domains.consensus import adjusted_rand, agreement, consensus, match
 
 
 def test_partitions_that_differ_in_names_only_agree_fully() -> None:
@@ -11,6 +12,15 @@ def test_partitions_that_differ_in_names_only_agree_fully() -> None:
     labels, votes = consensus(partitions)
     assert labels.tolist() == [0, 0, 1, 1, 2]
     assert np.array_equal(votes, np.eye(3)[labels])
+
+
+@pytest.mark.parametrize(("n_first", "n_second"), [(1, 1), (1, 4), (3, 3), (9, 2)])
+def test_the_rand_index_is_that_of_scikit_learn(n_first: int, n_second: int) -> None:
+    rng = np.random.default_rng(n_first)
+    first = rng.integers(n_first, size=200).astype(np.int8) - 1
+    second = np.where(rng.random(200) < 0.5, first % n_second, rng.integers(n_second, size=200))
+    assert adjusted_rand(first, second) == pytest.approx(adjusted_rand_score(first, second))
+    assert adjusted_rand(first, first) == 1
 
 
 def test_two_against_one() -> None:

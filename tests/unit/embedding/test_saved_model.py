@@ -13,6 +13,7 @@ from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.learn import learn_embeddings
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.prepare import prepare
+from efnst.embedding.gated import CPU, graph_on
 from efnst.embedding.saved_model import affine_map, inputs_of, network_of, save_models
 from efnst.embedding.views import view_of
 from efnst.genes.expression import log_normalise, principal_components
@@ -40,14 +41,14 @@ def test_the_embedding_follows_from_the_file(simulated_section: Callable[..., An
     assert (loaded["format"], loaded["sample"], len(loaded["trainings"])) == (1, "S1", 2)
 
     shared = prepare(section, ImageFeatures(features), options)
-    edges = torch.from_numpy(np.stack(shared.graph.tocoo().coords).astype(np.int64))
+    graph = graph_on(shared.graph, CPU)
     for number, kept in enumerate(loaded["trainings"]):
         view, genes = view_of(options, kept["seed"]), kept["gene_indices"].numpy()
         expression = principal_components(shared.normalised[:, genes], view.expression_pcs, kept["seed"])
         near = neighbour_weights(shared.positions, shared.pitch, expression, shared.image, options.n_neighbours)
         augmented = log_normalise(augment(shared.counts, near, kept["augmentation"]))[:, genes]
         with torch.no_grad():
-            latent = network_of(kept)(inputs_of(kept, augmented, features), edges).latent
+            latent = network_of(kept)(inputs_of(kept, augmented, features), graph).latent
         np.testing.assert_allclose(latent.numpy(), arrays[f"embedding_{number}"], rtol=1e-2, atol=1e-3)
 
 

@@ -1,6 +1,7 @@
 """Principal components and their scales."""
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 from efnst.genes.components import dense_components, unit_scale, widest_to_one
 
@@ -11,6 +12,14 @@ def test_dense_components_equal_the_svd() -> None:
     found = dense_components(values.astype(np.float32), 3)
     assert found.dtype == np.float32
     assert np.allclose(np.abs(found), np.abs(u[:, :3] * s[:3]), atol=1e-3)
+
+
+def test_dense_components_are_those_of_scikit_learn_with_their_signs() -> None:
+    rng = np.random.default_rng(1)
+    for shape in ((200, 40), (30, 40)):
+        values = rng.standard_normal(shape) @ rng.standard_normal((40, 40)) + 5
+        theirs = PCA(25, svd_solver="covariance_eigh").fit_transform(values)
+        np.testing.assert_allclose(dense_components(values, 25), theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_scales_by_hand() -> None:

@@ -1,13 +1,13 @@
 """versions.yml has the packages that a program imports, and each process asks for those of its own program."""
 
 import re
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
 from tests.support.places import BIN, PROJECT
 
-from efnst.program.imports import packages_of
+from efnst.program.imports import OTHERWISE_CALLED, packages_of
 
 PROCESSES = sorted(
     path for path in (PROJECT / "modules" / "local").glob("*/main.nf") if "write_versions.py" in path.read_text()
@@ -48,3 +48,10 @@ def test_each_process_tells_the_packages_of_the_program_it_runs(process: Path) -
     used = re.findall(r"write_versions\.py '\$\{task\.process\}' (\S+) > versions\.yml", script)
     assert len(used) == 1 and used[0] in ran
     assert used == ["multiqc"] or (BIN / used[0]).is_file()
+
+
+def test_modules_that_are_called_otherwise_than_their_distribution() -> None:
+    installed = packages_distributions()
+    assert {module: installed[module] for module in OTHERWISE_CALLED} == {
+        module: [name] for module, name in OTHERWISE_CALLED.items()
+    }

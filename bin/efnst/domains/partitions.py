@@ -1,0 +1,36 @@
+"""The partitions that embeddings give, and the number of domains where none is given."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from efnst.domains.clustering import Clustering, cluster, fitted
+from efnst.domains.number import choose_number, stability_curve
+from efnst.domains.options import DomainOptions
+from efnst.domains.refinement import refine
+
+
+def choice_of_number(embeddings: Sequence[np.ndarray], positions: np.ndarray, options: DomainOptions) -> dict:
+    """The number of domains chosen, the runner-up, whether none stands out, and the curve it was read from.
+
+    `embeddings` float [n_spots, ·], one per training; `positions` [n_spots, 2].
+    """
+    seen = fitted(len(positions))
+    tried = range(2, options.max_domains + 1)
+    curve = stability_curve([values[seen] for values in embeddings], positions[seen], tried, options.seed)
+    return asdict(choose_number(curve)) | {"curve": curve.to_dict("list")}
+
+
+def partitions_of(
+    embeddings: Sequence[np.ndarray], positions: np.ndarray, options: DomainOptions
+) -> tuple[np.ndarray, list[Clustering]]:
+    """The refined labels of each embedding or view, int [n, n_spots], and its clustering into `options.n_domains`."""
+    found = [
+        cluster(
+            *(embedding, options.n_domains, options.clustering, (options.seed + number) % 2**32),
+            *(positions, options.spatial_prior),
+        )
+        for number, embedding in enumerate(embeddings)
+    ]
+    return np.stack([refine(c.labels, positions, options.refinement_rounds) for c in found]), found
