@@ -19,11 +19,12 @@ include { TILE_IMAGE } from './modules/local/tile_image'
 include { folderDigest } from './modules/local/digests'
 include { fileProblem ; isLocal ; withoutSecrets } from './modules/local/addresses'
 include { scaled ; weightsBeside } from './modules/local/own_encoder'
+include { accepted ; failureRecord ; reasonOf } from './modules/local/failures'
 include { inputsOf ; overwritten } from './modules/local/outdir'
 include { pathProblems ; platformProblems ; secretProblems ; textProblems } from './modules/local/platform'
 include { advance ; startedProgress } from './modules/local/progress'
 include { countBytes } from './modules/local/sizes'
-include { isTrue } from './modules/local/values'
+include { inputParameters ; isTrue } from './modules/local/values'
 
 // From the images of sections to features: each channel element is [meta, files…], meta.id the sample's name.
 workflow DESCRIBE_PATCHES {
@@ -288,9 +289,7 @@ def refuse(settings, work, is_stub) {
 
 // The files that parameters name, with the parameter.
 def ownInputs(settings) {
-    def named = ['input', 'encoder_weights', 'encoder_onnx', 'gene_sets', 'qc_rules', 'reference']
-        .findAll { name -> settings[name] }
-    return named.collect { name -> ["parameter --${name}", settings[name]] }
+    return inputParameters(settings).collect { name -> ["parameter --${name}", settings[name]] }
 }
 
 // sections.json where no input lies where results go; else the run ends, before anything is written there.
@@ -365,12 +364,6 @@ def toRead(files) {
     return given + [folderDigest(files.source), countBytes(files.source, files.bin_um)]
 }
 
-// The record of a section that names files which no task can get.
-def failureRecord(sample, problem) {
-    def record = [sample: sample, step: 'check_inputs', reason: "${sample}: ${problem}".toString()]
-    return groovy.json.JsonOutput.toJson(record)
-}
-
 // The output folder for this run alone, held until it ends in whatever way; null where there is no such lock.
 def claim(outdir) {
     def folder = file("${outdir}/pipeline_info", glob: false)
@@ -383,16 +376,6 @@ def claim(outdir) {
         "Expected --outdir for this run alone, found that another run writes to ${outdir}. Wait for its end, or name " +
             'another folder.'
     )
-}
-
-// A failed section's record; with --strict it ends the run.
-def accepted(failure) {
-    return isTrue(params.strict) ? error(reasonOf(failure)) : failure
-}
-
-// Why a section failed, as its record says.
-def reasonOf(failure) {
-    return new groovy.json.JsonSlurper().parse(failure).reason
 }
 
 // [meta, file] of [meta, files], [] for no file.

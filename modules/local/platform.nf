@@ -1,7 +1,7 @@
 // What would stop a run only after minutes, or hours in a queue, found before anything starts.
 
 include { withoutSecrets } from './addresses'
-include { describedParameters ; isTrue } from './values'
+include { describedParameters ; inputParameters ; isTrue } from './values'
 
 // One line for each thing that `settings` (the parameters) and the work folder's address ask for and that is not there.
 def platformProblems(settings, work) {
@@ -34,8 +34,7 @@ def secretProblems(settings) {
 
 // What Nextflow cannot bring to a task: its own scripts would act on these characters, or lose them.
 def pathProblems(settings) {
-    def names = ['encoder_weights', 'encoder_onnx', 'gene_sets', 'qc_rules', 'reference']
-        .findAll { name -> settings[name] }
+    def names = inputParameters(settings) - 'input' // the samplesheet is copied
     def paths = names.collectEntries { name -> [name, file(settings[name], glob: false).toAbsolutePath().toString()] }
     def wrong = paths.findAll { _name, path -> path =~ /[*?\[\]{}\p{Cntrl}]|\$[\w$@#-]/ }
     return wrong.collect { name, path ->

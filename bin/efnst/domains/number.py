@@ -45,8 +45,8 @@ def stability_curve(
     """How well each number of domains is found again, one row per candidate of at most n_spots // 10.
 
     `embeddings` float [n_spots, ·], one per training; `positions` [n_spots, 2]. Each of the first `TRAININGS` is fitted
-    `FOLDS` times by `tied_mixture.fit_gaussians`, with a quarter of the section left out, and each fit assigns all spots;
-    its first `COLUMNS` principal components are fitted.
+    `FOLDS` times by `fit_gaussians`, with a quarter of the section left out, and each fit assigns all spots; its first
+    `COLUMNS` principal components are fitted.
 
     - `n_domains`
     - `stability`, `sd`: mean and standard deviation of the ARI over all pairs of fits (Ben-Hur, Elisseeff and Guyon

@@ -20,7 +20,7 @@ class TiedGaussians:
     root: np.ndarray
 
     def squared_distances(self, values: np.ndarray) -> np.ndarray:
-        """Mahalanobis distance of each of `values` float64 [n_units, n_dims] to each component, squared, [n_units, n]."""
+        """Mahalanobis distances of `values` float64 [n_units, n_dims] to the components, squared, [n_units, n]."""
         white, centres = (solve_triangular(self.root, rows.T, lower=True).T for rows in (values, self.means))
         squared = (white**2).sum(1)[:, None] - 2 * white @ centres.T + (centres**2).sum(1)
         return np.maximum(squared, 0)

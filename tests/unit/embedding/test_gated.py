@@ -16,7 +16,8 @@ def results(layer: nn.Module, x: Tensor, graph: Tensor | Neighbours) -> list[Ten
     """The output, and the gradients of the input and of all weights for a fixed gradient of the output."""
     out = layer(x, graph)
     wanted = torch.randn(out.shape, generator=torch.Generator().manual_seed(2))
-    return [out.detach(), *torch.autograd.grad((out * wanted).sum(), [x, *dict(sorted(layer.named_parameters())).values()])]
+    weights = [values for _, values in sorted(layer.named_parameters())]
+    return [out.detach(), *torch.autograd.grad((out * wanted).sum(), [x, *weights])]
 
 
 @pytest.mark.parametrize("steepness", [1, 10, 30])

@@ -9,11 +9,11 @@ from anndata import AnnData
 from scipy import sparse
 
 from efnst.embedding.augmentation import augment, neighbour_weights
+from efnst.embedding.gated import CPU, graph_on
 from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.learn import learn_embeddings
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.prepare import prepare
-from efnst.embedding.gated import CPU, graph_on
 from efnst.embedding.saved_model import affine_map, inputs_of, network_of, save_models
 from efnst.embedding.views import view_of
 from efnst.genes.expression import log_normalise, principal_components
