@@ -30,7 +30,6 @@ def main(
     from efnst.embedding.options import CohortOptions
     from efnst.embedding.reference import TRAINING_JSON, fit_of, read_reference, require_fit
     from efnst.embedding.saved_space import load_space
-    from efnst.inputs.hdf5 import read_own
     from efnst.program.arrays import write_arrays
     from efnst.program.cli import log
     from efnst.records.arrays import EMBEDDING_NPZ
@@ -39,13 +38,12 @@ def main(
     from efnst.records.encoder import EncoderRecord
 
     about, learned = read_reference(reference), load_space(reference)
-    spots = read_own(section)
+    batch = CohortOptions(correct_by=about.correct_by).batch(sample, group)
+    spots, described = Member(sample, batch, section, features if about.image else None).read()
     encoder = read_record(encoder_json, EncoderRecord) if encoder_json else None
     require_fit(reference, about, learned, spots, encoder)
-    batch = CohortOptions(correct_by=about.correct_by).batch(sample, group)
-    member = Member(sample, batch, section, features if about.image else None)
     with threadpool_limits(1):
-        arrays = learned.arrays(learned.part(member))
+        arrays = learned.arrays(learned.part(spots, described, batch))
     write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
     trained = read_record(reference / TRAINING_JSON, TrainingRecord)
     image = about.image and features is not None

@@ -12,7 +12,6 @@ from efnst.program.cli import run
 if TYPE_CHECKING:
     from efnst.encoder.conversion.network import Network
 
-RECIPES = Path(__file__).resolve().parent.parent / "assets" / "encoders"
 TIMM, TORCHSCRIPT = "timm:", "torchscript:"
 
 

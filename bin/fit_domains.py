@@ -56,27 +56,30 @@ def main(
 def _sample(sections: list[Path], embeddings: list[Path]) -> tuple[list["np.ndarray"], "np.ndarray"]:
     """The embeddings of a balanced sample of all sections, and places that keep the sections apart.
 
-    One section after the other is read, so that memory does not grow with their number.
+    Of all sections only the places and barcodes of their units are held at once.
     """
     import numpy as np
 
     from efnst.domains.assign import embeddings_of
     from efnst.domains.vocabulary import FITTED_UNITS
     from efnst.embedding.sketch import quota, side_by_side, some_of
-    from efnst.inputs.hdf5 import read_own
+    from efnst.inputs.hdf5 import opened_own
     from efnst.names import SECTION, SPATIAL
     from efnst.program.arrays import read_arrays
     from efnst.records.arrays import EMBEDDING_NPZ
 
-    most = quota([read_own(path, backed="r").n_obs for path in sections], FITTED_UNITS)
-    places, parts = [], []
-    for path, embedding in zip(sections, embeddings, strict=True):
-        spots = read_own(path, backed="r")
-        positions = np.asarray(spots.obsm[SPATIAL], float) / float(spots.uns[SECTION]["pitch_px"])
-        rows = some_of(positions, most)
-        arrays = embeddings_of(read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy()))
-        places.append(positions[rows])
-        parts.append([values[rows] for values in arrays.values()])
+    places, names = [], []
+    for path in sections:
+        with opened_own(path) as spots:
+            places.append(np.asarray(spots.obsm[SPATIAL], float) / float(spots.uns[SECTION]["pitch_px"]))
+            names.append(spots.obs_names.to_numpy())
+    most = quota([len(positions) for positions in places], FITTED_UNITS)
+    rows = [some_of(positions, most) for positions in places]
+    parts = [
+        [values[chosen] for values in embeddings_of(read_arrays(path, EMBEDDING_NPZ, barcodes)).values()]
+        for path, barcodes, chosen in zip(embeddings, names, rows, strict=True)
+    ]
+    places = [positions[chosen] for positions, chosen in zip(places, rows, strict=True)]
     return [np.concatenate(values) for values in zip(*parts, strict=True)], side_by_side(places)
 
 
@@ -87,7 +90,7 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     from efnst.domains.naming import Taught, fit_naming, left_out_scores
     from efnst.domains.saved_naming import save_naming
     from efnst.domains.scores import scored_spots
-    from efnst.inputs.hdf5 import read_own
+    from efnst.inputs.hdf5 import opened_own
     from efnst.names import LABEL, SPATIAL
     from efnst.program.arrays import read_arrays
     from efnst.program.cli import log
@@ -95,14 +98,13 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
 
     taught = {}
     for name, (path, embedding) in sections.items():
-        spots = read_own(path, backed="r")
-        labels = spots.obs.get(LABEL)
-        labelled = np.zeros(spots.n_obs, bool) if labels is None else scored_spots(labels, options.ignored)
+        with opened_own(path) as spots:
+            labels, barcodes, positions = spots.obs.get(LABEL), spots.obs_names.to_numpy(), spots.obsm[SPATIAL]
+        labelled = np.zeros(len(barcodes), bool) if labels is None else scored_spots(labels, options.ignored)
         if labelled.any():
-            values = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())["diffused"]
-            positions = np.asarray(spots.obsm[SPATIAL], float)
-            taught[name] = Taught(values, labels[labelled].astype(str).to_numpy(), labelled, positions)
-        spots.file.close()
+            values = read_arrays(embedding, EMBEDDING_NPZ, barcodes)["diffused"]
+            given = labels[labelled].astype(str).to_numpy()
+            taught[name] = Taught(values, given, labelled, np.asarray(positions, float))
     naming = fit_naming(taught)
     scores = left_out_scores(naming, taught, options.refinement_rounds)
     save_naming(folder, naming, scores)
@@ -117,17 +119,16 @@ def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, en
     import numpy as np
 
     from efnst.embedding.reference import ENCODER_JSON, FORMAT, README, REFERENCE_JSON, gene_prefix
-    from efnst.inputs.hdf5 import read_own
+    from efnst.inputs.hdf5 import opened_own
     from efnst.program.cli import versions
     from efnst.records.base import write_record
     from efnst.records.reference import ReferenceRecord
 
     medians, prefixes = [], []
     for path in sections.values():
-        spots = read_own(path, backed="r")
-        medians.append(float(np.median(spots.obs["total_counts"])))
-        prefixes.append(gene_prefix(spots.var["gene_ids"]))
-        spots.file.close()
+        with opened_own(path) as spots:
+            medians.append(float(np.median(spots.obs["total_counts"])))
+            prefixes.append(gene_prefix(spots.var["gene_ids"]))
     record = ReferenceRecord(
         format=FORMAT,
         versions=versions("torch", "scikit-learn", "harmonypy", "safetensors"),

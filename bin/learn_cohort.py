@@ -46,7 +46,9 @@ def main(
     from efnst.embedding.cohort import embedded, learn_cohort
     from efnst.embedding.saved_space import save_space
     from efnst.embedding.training import choose_device
+    from efnst.program.arrays import write_arrays
     from efnst.program.cli import log, versions
+    from efnst.records.arrays import EMBEDDING_NPZ
 
     members = _members(sample, group, section, features, cohort)
     chosen = choose_device(where.device)
@@ -61,8 +63,11 @@ def main(
             "device": str(chosen),
             "versions": versions("torch", "torch-geometric", "scipy", "harmonypy"),
         }
-        for member, part, arrays in embedded(learned, [each for each in members if each.sample not in problems]):
-            _write(outdir / member.sample, member, about | {"image": part.image is not None}, arrays)
+        used = [each for each in members if each.sample not in problems]
+        for member, barcodes, has_image, arrays in embedded(learned, used):
+            (outdir / member.sample).mkdir(parents=True, exist_ok=True)
+            write_arrays(outdir / member.sample / "embedding.npz", EMBEDDING_NPZ, barcodes, **arrays)
+            _write_record(outdir / member.sample, member.sample, about | {"image": has_image})
         _write_record(outdir / "space", "", about | {"image": learned.spaces[0].image is not None})
     log.info(
         "%d sections, %d genes, %d trainings", len(members) - len(problems), len(learned.genes.ids), len(learned.spaces)
@@ -80,17 +85,6 @@ def _members(
         for sample, group, section, given in zip(samples, groups, sections, features, strict=True)
     ]
     return sorted(found, key=lambda member: member.sample)
-
-
-def _write(folder: Path, member: "Member", about: dict, arrays: dict) -> None:
-    """The results of one section."""
-    from efnst.inputs.hdf5 import read_own
-    from efnst.program.arrays import write_arrays
-    from efnst.records.arrays import EMBEDDING_NPZ
-
-    folder.mkdir(parents=True, exist_ok=True)
-    write_arrays(folder / "embedding.npz", EMBEDDING_NPZ, read_own(member.section).obs_names.to_numpy(), **arrays)
-    _write_record(folder, member.sample, about)
 
 
 def _write_record(folder: Path, sample: str, about: dict) -> None:

@@ -10,9 +10,8 @@ from efnst.domains.options import DomainOptions
 from efnst.embedding.diffusion import count_precision, diffuse
 from efnst.embedding.views import DIFFUSION_FACTORS
 from efnst.genes.components import dense_components, unit_scale, widest_to_one
-from efnst.geometry.neighbours import neighbour_graph
+from efnst.geometry.neighbours import NEAREST, neighbour_graph
 
-NEIGHBOURS = 6
 COMPONENT_SHARES = (1 / 2, 1)  # of the components of the expression; each with each of `DIFFUSION_FACTORS`
 
 
@@ -39,7 +38,7 @@ def space_of(
     return Space(
         expression=arrays["expression"],
         image=arrays.get("fused"),
-        graph=neighbour_graph(positions, NEIGHBOURS),
+        graph=neighbour_graph(positions, NEAREST),
         precision=precision if options.weigh_by_counts else np.ones(len(positions)),
         width=arrays["embedding_0"].shape[1],
     )

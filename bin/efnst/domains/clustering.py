@@ -12,13 +12,12 @@ from threadpoolctl import threadpool_limits
 
 from efnst.domains.spatial_mixture import spatial_probabilities
 from efnst.domains.tied_mixture import fit_gaussians
-from efnst.geometry.neighbours import neighbour_graph
+from efnst.geometry.neighbours import NEAREST, neighbour_graph
 from efnst.geometry.units import MANY_UNITS
 
 STARTS = 10
 LEIDEN_NEIGHBOURS = 15
 LEIDEN_RUNS = 12
-PRIOR_NEIGHBOURS = 6
 FITTED = 8_000  # of sections of more than `units.MANY_UNITS`
 
 
@@ -50,7 +49,7 @@ def cluster(
         found = methods[method](values, n_domains, seed)
         if method != "mixture" or positions is None or not spatial_prior or len(values) < 2:
             return found
-        graph = neighbour_graph(positions, PRIOR_NEIGHBOURS)
+        graph = neighbour_graph(positions, NEAREST)
         probabilities = spatial_probabilities(values, found.probabilities, graph, spatial_prior)
     return Clustering(probabilities.argmax(1), f"{found.how}, spatial prior {spatial_prior:g}", probabilities)
 

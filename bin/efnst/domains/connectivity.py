@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from efnst.domains.layout import LEAST_SPOTS, N_NEIGHBOURS
 from efnst.names import DOMAIN
-
-N_NEIGHBOURS = 15
-LEAST_SPOTS = 5  # fewer have no neighbourhoods
 
 
 def paga_connectivity(embedding: np.ndarray, domains: pd.Categorical) -> np.ndarray | None:

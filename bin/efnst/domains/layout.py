@@ -8,7 +8,7 @@ from efnst.names import EMBEDDING
 
 N_NEIGHBOURS, MIN_DIST = 15, 0.3
 EPOCHS = 200  # more take longer, and move points within their groups
-LEAST_SPOTS = 5  # fewer have no shape
+LEAST_SPOTS = 5  # fewer have no shape and no neighbourhoods
 
 
 def sampled(n_spots: int, n_shown: int, seed: int) -> np.ndarray:

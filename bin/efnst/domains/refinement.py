@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from efnst.geometry.neighbours import nearest_neighbours
-
-REFINEMENT_NEIGHBOURS = 6
+from efnst.geometry.neighbours import NEAREST, nearest_neighbours
 
 
-def refine(domains: np.ndarray, positions: np.ndarray, rounds: int, k: int = REFINEMENT_NEIGHBOURS) -> np.ndarray:
+def refine(domains: np.ndarray, positions: np.ndarray, rounds: int, k: int = NEAREST) -> np.ndarray:
     """Domains int [n_spots] after `rounds` of majority vote.
 
     In a round, a spot whose label fewer than half of its `k` nearest spots share takes the commonest label among them

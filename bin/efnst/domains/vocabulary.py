@@ -15,10 +15,9 @@ from efnst.domains.refinement import refine
 from efnst.domains.spatial_mixture import ITERATIONS
 from efnst.domains.tied_mixture import TiedGaussians, gaussians_of
 from efnst.errors import EfnstError
-from efnst.geometry.neighbours import neighbour_graph
+from efnst.geometry.neighbours import NEAREST, neighbour_graph
 
 FITTED_UNITS = 12_000  # of all sections together
-PRIOR_NEIGHBOURS = 6
 RAREST = 1e-3  # share of a section that a domain is thought to have where none of it is found
 LEFT_OUT = 5  # every so many runs of neighbouring units are left out to see how far known tissue lies
 RUN_UNITS = 25
@@ -60,7 +59,7 @@ class Vocabulary:
 
     def partitions(self, embeddings: Sequence[np.ndarray], positions: np.ndarray, rounds: int) -> np.ndarray:
         """The domain that each training gives a unit, refined, int [n_trainings, n_units] from 0; -1 for none."""
-        graph = neighbour_graph(positions, PRIOR_NEIGHBOURS)
+        graph = neighbour_graph(positions, NEAREST)
         found = [
             mixture.numbers[mixture.in_section(values, graph, self.spatial_prior).argmax(1)]
             for mixture, values in zip(self.mixtures, embeddings, strict=True)
@@ -73,7 +72,7 @@ class Vocabulary:
 
     def p_values(self, embeddings: Sequence[np.ndarray], positions: np.ndarray) -> np.ndarray:
         """How often known tissue lies as far from all domains, [n_units]: 0 to 1, small where tissue is new."""
-        found = _distances(self.mixtures, embeddings, neighbour_graph(positions, PRIOR_NEIGHBOURS))
+        found = _distances(self.mixtures, embeddings, neighbour_graph(positions, NEAREST))
         farther = len(self.known) - np.searchsorted(self.known, found, side="left")
         return (farther + 1) / (len(self.known) + 1)
 
@@ -122,7 +121,7 @@ def _known(embeddings: Sequence[np.ndarray], probabilities: Sequence[np.ndarray]
 
     Runs of neighbouring units are left out by turns, a fifth at a time.
     """
-    graph = neighbour_graph(positions, PRIOR_NEIGHBOURS)
+    graph = neighbour_graph(positions, NEAREST)
     turn = np.arange(len(positions)) // RUN_UNITS % LEFT_OUT
     found = np.zeros(len(positions))
     for out in (turn == number for number in range(LEFT_OUT)):

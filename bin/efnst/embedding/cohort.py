@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from efnst.embedding.diffusion import diffuse
 from efnst.embedding.image_features import ImageFeatures, image_features
-from efnst.embedding.learn import BASELINE_DIFFUSION, run_at_once
+from efnst.embedding.learn import BASELINE_DIFFUSION, record_of, run_at_once
 from efnst.embedding.options import CohortOptions, EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of, pooled
 from efnst.embedding.prepare import FEWEST_SPOTS
@@ -20,7 +20,6 @@ from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes, Survey
 from efnst.inputs.hdf5 import read_own
 from efnst.program.arrays import read_arrays
-from efnst.program.options import given_values
 from efnst.records.arrays import FEATURES_NPZ
 
 LEARNED_UNITS = 15_000  # of all sections together
@@ -60,9 +59,9 @@ class Learned:
         image = self.spaces[0].image
         return 0 if image is None or image.fusion is None else len(image.fusion.columns)
 
-    def part(self, member: Member) -> Part:
+    def part(self, section: AnnData, features: ImageFeatures | None, batch: str) -> Part:
         """A section with all its units."""
-        return part_of(*member.read(), member.batch, self.genes, self.options)
+        return part_of(section, features, batch, self.genes, self.options)
 
     def arrays(self, part: Part) -> dict[str, np.ndarray]:
         """The arrays of embedding.npz of a section."""
@@ -118,7 +117,8 @@ def learn_cohort(
     trainings = [replace(training, seed=int(seed)) for seed in seeds]
     runs = run_at_once(fit_one, trainings, (pool, len(genes.ids), options, device), device, threads)
     spaces, records = [space for space, _ in runs], [record for _, record in runs]
-    return Learned(genes, components, spaces, options, training), _record(records, genes, options, training), problems
+    record = record_of(records, len(genes.ids), options, training)
+    return Learned(genes, components, spaces, options, training), record, problems
 
 
 def fit_one(
@@ -128,26 +128,11 @@ def fit_one(
     return fit_space(pool, n_genes, options, training, device)
 
 
-def embedded(learned: Learned, members: Sequence[Member]) -> Iterator[tuple[Member, Part, dict[str, np.ndarray]]]:
-    """Each section, one after the other, in the common space."""
+def embedded(
+    learned: Learned, members: Sequence[Member]
+) -> Iterator[tuple[Member, np.ndarray, bool, dict[str, np.ndarray]]]:
+    """Each section in the common space, one after the other: barcodes, whether it has an image, embedding.npz."""
     for member in members:
-        part = learned.part(member)
-        yield member, part, learned.arrays(part)
-
-
-def _record(
-    records: list[dict], genes: SharedGenes, options: EmbeddingOptions, training: TrainingOptions
-) -> dict[str, object]:
-    """What training.json says of all sections alike."""
-    parameters = given_values(options, training.network, training)
-    del parameters["network"]
-    return {
-        "seed": training.seed,
-        "epochs": max(record["epochs"] for record in records),
-        "seconds": round(sum(record["seconds"] for record in records), 3),
-        "n_genes_used": len(genes.ids),
-        "n_spots_without_neighbours": records[0]["n_spots_without_neighbours"],
-        "loss": records[0]["loss"],
-        "runs": [{key: value for key, value in record.items() if key != "loss"} for record in records],
-        "parameters": parameters,
-    }
+        section, features = member.read()
+        part = learned.part(section, features, member.batch)
+        yield member, section.obs_names.to_numpy(), part.image is not None, learned.arrays(part)

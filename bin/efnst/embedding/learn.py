@@ -56,17 +56,24 @@ def learn_embeddings(
     arrays |= _baselines(shared, options, training.seed)
     records = [record for _, record in runs]
     models = {"models": [record.pop("model") for record in records]} if options.save_model else {}
+    of_image = {
+        "image": shared.image is not None,
+        "n_image_components_fused": 0 if shared.structured is None else shared.structured.shape[1],
+    }
+    return arrays, models | record_of(records, len(shared.genes), options, training) | of_image
+
+
+def record_of(records: list[dict], n_genes: int, options: EmbeddingOptions, training: TrainingOptions) -> dict:
+    """What training.json says of trainings with these `records` on so many genes."""
     parameters = given_values(options, training.network, training)
     del parameters["network"]
-    return arrays, models | {
+    return {
         "seed": training.seed,
         "epochs": max(record["epochs"] for record in records),
         "seconds": round(sum(record["seconds"] for record in records), 3),
-        "n_genes_used": len(shared.genes),
+        "n_genes_used": n_genes,
         "n_spots_without_neighbours": records[0]["n_spots_without_neighbours"],
-        "image": shared.image is not None,
-        "n_image_components_fused": 0 if shared.structured is None else shared.structured.shape[1],
-        "loss": records[0].pop("loss"),
+        "loss": records[0]["loss"],
         "runs": [{key: value for key, value in record.items() if key != "loss"} for record in records],
         "parameters": parameters,
     }

@@ -14,11 +14,8 @@ from efnst.embedding.options import EmbeddingOptions
 from efnst.embedding.sketch import side_by_side, some_of
 from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes
-from efnst.geometry.neighbours import neighbour_graph
+from efnst.geometry.neighbours import NEAREST, neighbour_graph
 from efnst.names import SECTION, SPATIAL
-
-BASELINE_NEIGHBOURS = 6
-ROWS_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def part_of(
         pitch_um=float(facts["pitch_px"]) * float(facts["um_per_px"]),
         counts=counts,
         precision=precision,
-        nearest_graph=neighbour_graph(positions, BASELINE_NEIGHBOURS),
+        nearest_graph=neighbour_graph(positions, NEAREST),
         graph=neighbour_graph(positions, options.graph_neighbours),
         image=None if features is None else features.at(rows),
         seen=np.full(len(rows), features is not None),

@@ -16,11 +16,10 @@ from efnst.embedding.whole import Whole
 from efnst.errors import EfnstError
 from efnst.genes.components import dense_components
 from efnst.genes.expression import log_normalise, principal_components, spatially_variable_genes
-from efnst.geometry.neighbours import neighbour_graph
+from efnst.geometry.neighbours import NEAREST, neighbour_graph
 from efnst.geometry.units import MANY_UNITS
 from efnst.names import SECTION, SPATIAL
 
-BASELINE_NEIGHBOURS = 6
 FEWEST_SPOTS = 10
 
 
@@ -94,7 +93,7 @@ def _prepared(
     positions = np.asarray(section.obsm[SPATIAL], float)
     pitch = float(section.uns[SECTION]["pitch_px"])
     counts = sparse.csr_array(section.X)
-    nearest = neighbour_graph(positions, BASELINE_NEIGHBOURS)
+    nearest = neighbour_graph(positions, NEAREST)
     normalised = log_normalise(counts)
     genes = spatially_variable_genes(normalised, nearest, options.n_genes, options.min_spots_per_gene)
     if len(genes) < 2:
@@ -132,7 +131,7 @@ def _whole(section: AnnData, image: np.ndarray | None, sample: Prepared, options
         columns=columns,
         scale=float(np.median(sketched[sketched > 0])),
         precision=count_precision(totals) if options.weigh_by_counts else np.ones(section.n_obs),
-        nearest_graph=neighbour_graph(positions, BASELINE_NEIGHBOURS),
+        nearest_graph=neighbour_graph(positions, NEAREST),
         graph=neighbour_graph(positions, options.graph_neighbours),
         image=image,
         structured=None if sample.fusion is None else sample.fusion.of(image) * options.image_weight,

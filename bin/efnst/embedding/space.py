@@ -14,11 +14,12 @@ from efnst.embedding.diffusion import diffuse
 from efnst.embedding.gated import CPU, graph_on
 from efnst.embedding.image_fusion import Fusion, structured_components
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
-from efnst.embedding.part import ROWS_AT_ONCE, Part
+from efnst.embedding.part import Part
 from efnst.embedding.reproducible import reproducible_torch
 from efnst.embedding.saved_model import affine_map, fitted_network
 from efnst.embedding.training import train
 from efnst.embedding.views import View, view_of
+from efnst.embedding.whole import ROWS_AT_ONCE
 from efnst.errors import EfnstError
 from efnst.genes.components import dense_components, first_deviation
 

@@ -12,6 +12,8 @@ from efnst.program.documents import document_text, load_yaml
 from efnst.records.base import Record, about
 from efnst.records.encoder import Colours, Count, Deviations, InputPx, Line, Name, Scale
 
+RECIPES = Path(__file__).resolve().parents[3] / "assets" / "encoders"
+
 
 class Recipe(Record):
     """A published network."""

@@ -8,10 +8,9 @@ from anndata import AnnData
 
 from efnst.errors import EfnstError
 from efnst.genes.expression import gene_morans_i, log_normalise
-from efnst.geometry.neighbours import neighbour_graph
+from efnst.geometry.neighbours import NEAREST, neighbour_graph
 from efnst.names import SPATIAL
 
-NEIGHBOURS = 6
 FEWEST_GENES = 50
 
 
@@ -51,7 +50,7 @@ class Survey:
         counts = section.X.tocsr()
         normalised = log_normalise(counts)
         candidates = np.flatnonzero(np.bincount(normalised.indices, minlength=section.n_vars) >= min_spots)
-        graph = neighbour_graph(np.asarray(section.obsm[SPATIAL], float), NEIGHBOURS)
+        graph = neighbour_graph(np.asarray(section.obsm[SPATIAL], float), NEAREST)
         index = gene_morans_i(normalised.tocsc()[:, candidates], graph)
         rank = np.ones(section.n_vars)
         rank[candidates[np.argsort(-index, kind="stable")]] = np.arange(len(candidates)) / max(len(candidates), 1)

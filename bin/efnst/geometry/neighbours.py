@@ -9,6 +9,9 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 
+NEAREST = 6  # as many spots of Visium lie beside each
+
+
 def nearest_neighbours(positions: np.ndarray, k: int) -> np.ndarray:
     """Indices of the `k` nearest other spots of each spot, int [n_spots, min(k, n_spots - 1)], nearest first.
 

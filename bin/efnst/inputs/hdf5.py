@@ -42,6 +42,16 @@ def read_own(path: Path, backed: str | None = None) -> "AnnData":
         return anndata.read_h5ad(path, backed=backed)
 
 
+@contextmanager
+def opened_own(path: Path) -> Iterator["AnnData"]:
+    """The same without its counts, which stay in the file; it is closed afterwards."""
+    spots = read_own(path, backed="r")
+    try:
+        yield spots
+    finally:
+        spots.file.close()
+
+
 def reading_from(item: h5py.Group | h5py.Dataset) -> AbstractContextManager[None]:
     """`reading` for calls of h5py."""
     return reading(path_of(item), TypeError)  # TypeError: for types that NumPy does not have
