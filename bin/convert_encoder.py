@@ -66,7 +66,7 @@ def main(
 def _network(name: str, weights: Path | None, untrained: bool, pooling: str | None, input_px: int | None) -> "Network":
     """The network that a user names."""
     from efnst.encoder.conversion.network import of_recipe, of_timm, of_torchscript
-    from efnst.encoder.recipes import read_recipes, recipe_named
+    from efnst.encoder.recipes import RECIPES, read_recipes, recipe_named
 
     if name.startswith(TORCHSCRIPT):
         return of_torchscript(Path(name.removeprefix(TORCHSCRIPT)), pooling, input_px)

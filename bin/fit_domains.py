@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Find the domains that all sections of a cohort share."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,9 +11,6 @@ from efnst.domains.options import DomainOptions, NamingOptions
 from efnst.embedding.options import CohortOptions
 from efnst.program.arguments import EncoderFile, Outdir
 from efnst.program.cli import run
-
-if TYPE_CHECKING:
-    import numpy as np
 
 SAME_ORDER = "one for each section, in the same order"
 
@@ -40,8 +38,8 @@ def main(
     from efnst.program.cli import log
 
     order = sorted(range(len(sample)), key=lambda number: sample[number])
-    embeddings, positions = _sample([section[n] for n in order], [embedding[n] for n in order])
-    vocabulary, choice = fit_vocabulary(embeddings, positions, options)
+    sample_of_all = _sample([section[n] for n in order], [embedding[n] for n in order], options)
+    vocabulary, choice = fit_vocabulary(options=options, **sample_of_all)
     reference = outdir / "reference"
     shutil.copytree(space, reference, dirs_exist_ok=True)
     save_vocabulary(reference, vocabulary, choice)
@@ -53,34 +51,47 @@ def main(
     log.info("%d sections, %d domains", len(sample), vocabulary.n_domains)
 
 
-def _sample(sections: list[Path], embeddings: list[Path]) -> tuple[list["np.ndarray"], "np.ndarray"]:
-    """The embeddings of a balanced sample of all sections, and places that keep the sections apart.
+def _sample(sections: list[Path], embeddings: list[Path], options: DomainOptions) -> dict[str, object]:
+    """What `fit_vocabulary` takes of a balanced sample of all sections: embeddings, views, and places.
 
-    Of all sections only the places and barcodes of their units are held at once.
+    The arrays of one section after the other are read; of all sections only places, barcodes and totals are held.
     """
     import numpy as np
 
     from efnst.domains.assign import embeddings_of
+    from efnst.domains.candidates import CommonViews
     from efnst.domains.vocabulary import FITTED_UNITS
     from efnst.embedding.sketch import quota, side_by_side, some_of
+    from efnst.genes.components import first_deviation
     from efnst.inputs.hdf5 import opened_own
     from efnst.names import SECTION, SPATIAL
     from efnst.program.arrays import read_arrays
     from efnst.records.arrays import EMBEDDING_NPZ
 
-    places, names = [], []
+    places, totals, barcodes = [], [], []
     for path in sections:
         with opened_own(path) as spots:
             places.append(np.asarray(spots.obsm[SPATIAL], float) / float(spots.uns[SECTION]["pitch_px"]))
-            names.append(spots.obs_names.to_numpy())
-    most = quota([len(positions) for positions in places], FITTED_UNITS)
-    rows = [some_of(positions, most) for positions in places]
-    parts = [
-        [values[chosen] for values in embeddings_of(read_arrays(path, EMBEDDING_NPZ, barcodes)).values()]
-        for path, barcodes, chosen in zip(embeddings, names, rows, strict=True)
-    ]
-    places = [positions[chosen] for positions, chosen in zip(places, rows, strict=True)]
-    return [np.concatenate(values) for values in zip(*parts, strict=True)], side_by_side(places)
+            totals.append(spots.obs["total_counts"].to_numpy())
+            barcodes.append(spots.obs_names.to_numpy())
+    most = quota([len(each) for each in places], FITTED_UNITS)
+    rows = [some_of(each, most) for each in places]
+
+    def joined(parts_of: Callable[[dict, int], list[np.ndarray]]) -> list[np.ndarray]:
+        """Some arrays of each section at the units of the sample."""
+        found = []
+        for number, path in enumerate(embeddings):
+            arrays = read_arrays(path, EMBEDDING_NPZ, barcodes[number])
+            found.append([values[rows[number]] for values in parts_of(arrays, number)])
+        return [np.concatenate(values) for values in zip(*found, strict=True)]
+
+    smooth, *embedded = joined(lambda arrays, _: [arrays["diffused"], *embeddings_of(arrays).values()])
+    sample = {"embeddings": embedded, "positions": side_by_side([p[r] for p, r in zip(places, rows, strict=True)])}
+    if not options.untrained_views:
+        return sample
+    views = CommonViews(first_deviation(smooth), options.diffusion, options.weigh_by_counts)
+    beside = joined(lambda arrays, number: views.of(arrays, totals[number], places[number]))
+    return sample | {"views": views, "beside": beside}
 
 
 def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: DomainOptions) -> None:

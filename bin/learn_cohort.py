@@ -14,6 +14,8 @@ from efnst.program.arguments import Outdir, Threads
 from efnst.program.cli import run
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from efnst.embedding.cohort import Member
 
 SAME_ORDER = "one for each section, in the same order"
@@ -46,9 +48,7 @@ def main(
     from efnst.embedding.cohort import embedded, learn_cohort
     from efnst.embedding.saved_space import save_space
     from efnst.embedding.training import choose_device
-    from efnst.program.arrays import write_arrays
     from efnst.program.cli import log, versions
-    from efnst.records.arrays import EMBEDDING_NPZ
 
     members = _members(sample, group, section, features, cohort)
     chosen = choose_device(where.device)
@@ -65,8 +65,7 @@ def main(
         }
         used = [each for each in members if each.sample not in problems]
         for member, barcodes, has_image, arrays in embedded(learned, used):
-            (outdir / member.sample).mkdir(parents=True, exist_ok=True)
-            write_arrays(outdir / member.sample / "embedding.npz", EMBEDDING_NPZ, barcodes, **arrays)
+            _write_arrays(outdir / member.sample, barcodes, arrays)
             _write_record(outdir / member.sample, member.sample, about | {"image": has_image})
         _write_record(outdir / "space", "", about | {"image": learned.spaces[0].image is not None})
     log.info(
@@ -85,6 +84,15 @@ def _members(
         for sample, group, section, given in zip(samples, groups, sections, features, strict=True)
     ]
     return sorted(found, key=lambda member: member.sample)
+
+
+def _write_arrays(folder: Path, barcodes: "np.ndarray", arrays: dict[str, "np.ndarray"]) -> None:
+    """embedding.npz of one section."""
+    from efnst.program.arrays import write_arrays
+    from efnst.records.arrays import EMBEDDING_NPZ
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_arrays(folder / "embedding.npz", EMBEDDING_NPZ, barcodes, **arrays)
 
 
 def _write_record(folder: Path, sample: str, about: dict) -> None:

@@ -106,11 +106,13 @@ def assign_domains(
     positions = np.asarray(section.obsm[SPATIAL], float)
     counts = sparse.csr_array(section.X)
     given = section.obs.get(LABEL) if bins is None else bins.labels
-    space = space_of(arrays, counts, positions, options)
+    totals = np.asarray(counts.sum(1)).ravel()
+    space = space_of(arrays, totals, positions, options.weigh_by_counts)
     if shared is None:
         own = _own(embeddings, space, counts, positions, options)
     else:
-        own = _shared(embeddings, counts, positions, options, shared)
+        beside = [] if shared.views is None else shared.views.of(arrays, totals, positions)
+        own = _shared([*embeddings, *beside], counts, positions, options, shared)
     options, domains, novelty = own.options, own.domains, None
     if fit is not None:
         novelty = shared.p_values(embeddings, positions)
@@ -205,8 +207,9 @@ def _shared(
     options = replace(options, n_domains=shared.n_domains)
     gains = held_out_gains(counts, positions, partitions, options.seed)
     return Found(
-        *(partitions, labels, shares, refined, refined + 1, f"{shared.how}, of all sections together", {}, options),
-        members=(gains, np.ones(len(partitions), bool), len(partitions)),
+        partitions[: shared.n_trainings],
+        *(labels, shares, refined, refined + 1, f"{shared.how}, of all sections together", {}, options),
+        members=(gains, np.ones(len(partitions), bool), shared.n_trainings),
     )
 
 

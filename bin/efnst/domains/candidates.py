@@ -6,13 +6,13 @@ from itertools import product
 import numpy as np
 from scipy import sparse
 
-from efnst.domains.options import DomainOptions
 from efnst.embedding.diffusion import count_precision, diffuse
 from efnst.embedding.views import DIFFUSION_FACTORS
 from efnst.genes.components import dense_components, unit_scale, widest_to_one
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
 
 COMPONENT_SHARES = (1 / 2, 1)  # of the components of the expression; each with each of `DIFFUSION_FACTORS`
+DRAWN = tuple(product(COMPONENT_SHARES, DIFFUSION_FACTORS))
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,14 @@ class Space:
     width: int
 
 
-def space_of(
-    arrays: dict[str, np.ndarray], counts: sparse.csr_array, positions: np.ndarray, options: DomainOptions
-) -> Space:
-    """The space of the `arrays` of embedding.npz; `counts` [n_spots, n_genes], `positions` [n_spots, 2]."""
-    precision = count_precision(np.asarray(counts.sum(1)).ravel())
+def space_of(arrays: dict[str, np.ndarray], totals: np.ndarray, positions: np.ndarray, weigh_by_counts: bool) -> Space:
+    """The space of the `arrays` of embedding.npz; `totals` [n_spots] of counts, `positions` [n_spots, 2]."""
+    precision = count_precision(totals)
     return Space(
         expression=arrays["expression"],
         image=arrays.get("fused"),
         graph=neighbour_graph(positions, NEAREST),
-        precision=precision if options.weigh_by_counts else np.ones(len(positions)),
+        precision=precision if weigh_by_counts else np.ones(len(positions)),
         width=arrays["embedding_0"].shape[1],
     )
 
@@ -49,13 +47,32 @@ def views(space: Space, diffusion: float) -> list[np.ndarray]:
 
     The image, where it is fused, stands beside the expression in each of them.
     """
-    return [view(space, share, factor * diffusion) for share, factor in product(COMPONENT_SHARES, DIFFUSION_FACTORS)]
+    return [view(space, share, factor * diffusion) for share, factor in DRAWN]
 
 
 def view(space: Space, share: float, diffusion: float) -> np.ndarray:
     """One view, float32 [n_spots, ≤ width]: components diffused over the graph, as trainings are asked to decode."""
+    expression, image = _diffused(space, share, diffusion)
+    return dense_components(widest_to_one(np.hstack([unit_scale(expression), *image])), space.width)
+
+
+@dataclass(frozen=True)
+class CommonViews:
+    """The views of sections that share a space: the same columns in each, `scale` being what divides the expression."""
+
+    scale: float
+    diffusion: float
+    weigh_by_counts: bool
+
+    def of(self, arrays: dict[str, np.ndarray], totals: np.ndarray, positions: np.ndarray) -> list[np.ndarray]:
+        """The views of a section, float32 [n_spots, ·]; for the arguments see `space_of`."""
+        space = space_of(arrays, totals, positions, self.weigh_by_counts)
+        parts = [_diffused(space, share, factor * self.diffusion) for share, factor in DRAWN]
+        return [np.hstack([expression / np.float32(self.scale), *image]) for expression, image in parts]
+
+
+def _diffused(space: Space, share: float, diffusion: float) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Components of the expression and, where there are any, of the image, diffused over the graph."""
     n_components = max(1, round(share * space.expression.shape[1]))
-    parts = [unit_scale(diffuse(space.expression[:, :n_components], space.graph, diffusion, space.precision))]
-    if space.image is not None:
-        parts.append(diffuse(space.image, space.graph, diffusion))
-    return dense_components(widest_to_one(np.hstack(parts)), space.width)
+    expression = diffuse(space.expression[:, :n_components], space.graph, diffusion, space.precision)
+    return expression, [] if space.image is None else [diffuse(space.image, space.graph, diffusion)]

@@ -1,30 +1,34 @@
 """The domains of a cohort as a plain folder: vocabulary.json and vocabulary.safetensors."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save_file
 
+from efnst.domains.candidates import CommonViews
 from efnst.domains.vocabulary import Mixture, Vocabulary
 from efnst.errors import EfnstError, reading
 from efnst.program.tensors import read_tensors
 from efnst.records.base import read_record, write_record
 from efnst.records.vocabulary import VocabularyRecord
 
-FORMAT = 1
+FORMAT = 2
 RECORD, ARRAYS = "vocabulary.json", "vocabulary.safetensors"
 PARTS = ("shares", "means", "root", "numbers")
 
 
 def save_vocabulary(folder: Path, vocabulary: Vocabulary, choice: dict) -> None:
-    """Write the record and the arrays `known` and, of each training from 0, `mixtures.0.shares` and so on."""
+    """Write the record and the arrays `known` and, of each training and view from 0, `mixtures.0.shares` and so on."""
     folder.mkdir(parents=True, exist_ok=True)
     record = VocabularyRecord(
         format=FORMAT,
         n_domains=vocabulary.n_domains,
-        n_trainings=len(vocabulary.mixtures),
+        n_trainings=vocabulary.n_trainings,
+        n_views=len(vocabulary.mixtures) - vocabulary.n_trainings,
         spatial_prior=vocabulary.spatial_prior,
         how=vocabulary.how,
+        **({} if vocabulary.views is None else {"views": asdict(vocabulary.views)}),
         **({"choice": choice} if choice else {}),
     )
     arrays = {
@@ -44,7 +48,10 @@ def load_vocabulary(folder: Path) -> tuple[Vocabulary, VocabularyRecord]:
     arrays = read_tensors(folder / ARRAYS)
     with reading(folder / ARRAYS):
         mixtures = [
-            Mixture(*(arrays[f"mixtures.{number}.{part}"] for part in PARTS)) for number in range(record.n_trainings)
+            Mixture(*(arrays[f"mixtures.{number}.{part}"] for part in PARTS))
+            for number in range(record.n_trainings + record.n_views)
         ]
         known = arrays["known"]
-    return Vocabulary(record.n_domains, mixtures, known, record.spatial_prior, record.how), record
+    views = None if record.views is None else CommonViews(**record.views.plain())
+    facts = record.n_domains, record.n_trainings, mixtures, known, record.spatial_prior, record.how
+    return Vocabulary(*facts, views), record

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import softmax
 
+from efnst.domains.candidates import CommonViews
 from efnst.domains.consensus import consensus, matching
 from efnst.domains.mean_field import mean_field
 from efnst.domains.options import DomainOptions
@@ -49,16 +50,21 @@ class Mixture(TiedGaussians):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The domains of a cohort. `known` [n] are sorted distances of tissue that was left out (`distances`)."""
+    """The domains of a cohort: a mixture of each of `n_trainings` and, behind these, of each of `views`.
+
+    `known` [n] are sorted distances of tissue that was left out (`distances`).
+    """
 
     n_domains: int
+    n_trainings: int
     mixtures: list[Mixture]
     known: np.ndarray
     spatial_prior: float
     how: str
+    views: CommonViews | None = None
 
     def partitions(self, embeddings: Sequence[np.ndarray], positions: np.ndarray, rounds: int) -> np.ndarray:
-        """The domain that each training gives a unit, refined, int [n_trainings, n_units] from 0; -1 for none."""
+        """The domain that each embedding or view gives a unit, refined, int [n, n_units] from 0; -1 for none."""
         graph = neighbour_graph(positions, NEAREST)
         found = [
             mixture.numbers[mixture.in_section(values, graph, self.spatial_prior).argmax(1)]
@@ -67,22 +73,27 @@ class Vocabulary:
         return np.stack([refine(labels, positions, rounds) for labels in found])
 
     def votes(self, partitions: np.ndarray) -> np.ndarray:
-        """Share of the trainings that give a unit each domain, [n_units, n_domains]."""
+        """Share of the partitions that give a unit each domain, [n_units, n_domains]."""
         return (partitions[:, :, None] == np.arange(self.n_domains)).mean(0)
 
     def p_values(self, embeddings: Sequence[np.ndarray], positions: np.ndarray) -> np.ndarray:
         """How often known tissue lies as far from all domains, [n_units]: 0 to 1, small where tissue is new."""
-        found = _distances(self.mixtures, embeddings, neighbour_graph(positions, NEAREST))
+        found = _distances(self.mixtures[: self.n_trainings], embeddings, neighbour_graph(positions, NEAREST))
         farther = len(self.known) - np.searchsorted(self.known, found, side="left")
         return (farther + 1) / (len(self.known) + 1)
 
 
 def fit_vocabulary(
-    embeddings: Sequence[np.ndarray], positions: np.ndarray, options: DomainOptions
+    embeddings: Sequence[np.ndarray],
+    positions: np.ndarray,
+    options: DomainOptions,
+    views: CommonViews | None = None,
+    beside: Sequence[np.ndarray] = (),
 ) -> tuple[Vocabulary, dict]:
     """The domains of a balanced sample of all sections, and how their number was chosen where none is given.
 
-    `embeddings` [n_units, n_dims] one for each training; `positions` [n_units, 2] keep the sections apart.
+    `embeddings` [n_units, n_dims] one for each training, `beside` the `views` of the same units; `positions`
+    [n_units, 2] keep the sections apart.
     """
     if options.clustering != "mixture":
         message = f"Expected clustering mixture with scope cohort, found {options.clustering}."
@@ -91,17 +102,20 @@ def fit_vocabulary(
     if options.n_domains is None:
         choice = choice_of_number(embeddings, positions, options)
         options = replace(options, n_domains=choice["n_domains"])
-    partitions, found = partitions_of(embeddings, positions, options)
+    seen = [*embeddings, *beside]
+    partitions, found = partitions_of(seen, positions, options)
     labels, votes = consensus(partitions)
     order = np.argsort(-np.bincount(labels, minlength=votes.shape[1]), kind="stable")[: options.n_domains]
     place = np.full(options.n_domains + 1, -1)  # the last one for components that are no domain
     place[order] = np.arange(len(order))
     mixtures = [
         _mixture(values, each.probabilities, place[_numbers(partition, labels, options.n_domains)])
-        for values, each, partition in zip(embeddings, found, partitions, strict=True)
+        for values, each, partition in zip(seen, found, partitions, strict=True)
     ]
-    known = _known(embeddings, [each.probabilities for each in found], positions)
-    return Vocabulary(len(order), mixtures, known, options.spatial_prior, found[0].how), choice
+    n_trainings = len(embeddings)
+    known = _known(embeddings, [each.probabilities for each in found[:n_trainings]], positions)
+    found_how = found[0].how
+    return Vocabulary(len(order), n_trainings, mixtures, known, options.spatial_prior, found_how, views), choice
 
 
 def _mixture(values: np.ndarray, probabilities: np.ndarray, numbers: np.ndarray) -> Mixture:

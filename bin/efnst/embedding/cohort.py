@@ -70,7 +70,12 @@ class Learned:
         found = {f"embedding_{n}": space.of(part, self.options, self.training) for n, space in enumerate(self.spaces)}
         found |= {"expression": expression, "diffused": smooth}
         image = self.spaces[0].image
-        return found if image is None else found | {"image_pcs": image.of(part, self.spaces[0].expression.of(part))}
+        if image is None:
+            return found
+        found["image_pcs"] = image.of(part, self.spaces[0].expression.of(part))
+        if image.fusion is not None:
+            found["fused"] = image.fusion.of(found["image_pcs"]) * np.float32(self.options.image_weight)
+        return found
 
 
 def survey(members: Sequence[Member], options: EmbeddingOptions) -> tuple[Survey, dict[str, int], dict[str, str]]:

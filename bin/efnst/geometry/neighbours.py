@@ -10,7 +10,6 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-
 NEAREST = 6  # as many spots of Visium lie beside each
 
 

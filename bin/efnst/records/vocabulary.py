@@ -4,12 +4,22 @@ from efnst.records.base import Record, about
 from efnst.records.domains import Choice
 
 
+class ViewsRecord(Record):
+    """How views without a network are made of the components of a section."""
+
+    scale: float = about("what the components of the expression are divided by")
+    diffusion: float = about("the least strength of the diffusion")
+    weigh_by_counts: bool = about("whether spots with few counts follow their neighbours more")
+
+
 class VocabularyRecord(Record):
     """The domains of a cohort."""
 
     format: int = about("version of this layout")
     n_domains: int = about("domains of the cohort")
     n_trainings: int = about("trainings, each with a mixture")
+    n_views: int = about("views without a network, each with a mixture")
+    views: ViewsRecord | None = about("where there are any", optional=True)
     spatial_prior: float = about("how much the mixtures prefer the domains of neighbours")
     how: str = about("how the domains were found, in words")
     choice: Choice | None = about("where the number of domains was chosen", optional=True)

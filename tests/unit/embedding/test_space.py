@@ -113,5 +113,5 @@ def test_what_is_kept_does_the_same(parts: list[Part], genes: SharedGenes, tmp_p
     assert (again.genes.ids == genes.ids).all() and again.options == OPTIONS
     for part in parts:
         first, second = learned.arrays(part), again.arrays(part)
-        assert first.keys() == second.keys() == {"embedding_0", "expression", "diffused", "image_pcs"}
+        assert first.keys() == second.keys() == {"embedding_0", "expression", "diffused", "image_pcs", "fused"}
         assert all(np.array_equal(first[name], second[name]) for name in first)
