@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -42,18 +43,34 @@ def space_of(arrays: dict[str, np.ndarray], totals: np.ndarray, positions: np.nd
     )
 
 
+class Smooth(NamedTuple):
+    """Components of a section diffused over its graph: of the expression and, where it is fused, of the image."""
+
+    expression: np.ndarray
+    image: list[np.ndarray]
+
+    @classmethod
+    def of(cls, space: Space, diffusion: float) -> "Smooth":
+        """All components of a section."""
+        image = [] if space.image is None else [diffuse(space.image, space.graph, diffusion)]
+        return cls(diffuse(space.expression, space.graph, diffusion, space.precision), image)
+
+    def first(self, share: float) -> np.ndarray:
+        """As many of the components of the expression."""
+        return self.expression[:, : max(1, round(share * self.expression.shape[1]))]
+
+    def view(self, share: float, width: int) -> np.ndarray:
+        """One view, float32 [n_spots, ≤ width], as trainings are asked to decode."""
+        return dense_components(widest_to_one(np.hstack([unit_scale(self.first(share)), *self.image])), width)
+
+
 def views(space: Space, diffusion: float) -> list[np.ndarray]:
     """All training-free views, what trainings are asked for: half or all components, once to four times the diffusion.
 
     The image, where it is fused, stands beside the expression in each of them.
     """
-    return [view(space, share, factor * diffusion) for share, factor in DRAWN]
-
-
-def view(space: Space, share: float, diffusion: float) -> np.ndarray:
-    """One view, float32 [n_spots, ≤ width]: components diffused over the graph, as trainings are asked to decode."""
-    expression, image = _diffused(space, share, diffusion)
-    return dense_components(widest_to_one(np.hstack([unit_scale(expression), *image])), space.width)
+    smooth = {factor: Smooth.of(space, factor * diffusion) for factor in DIFFUSION_FACTORS}
+    return [smooth[factor].view(share, space.width) for share, factor in DRAWN]
 
 
 @dataclass(frozen=True)
@@ -66,13 +83,6 @@ class CommonViews:
 
     def of(self, arrays: dict[str, np.ndarray], totals: np.ndarray, positions: np.ndarray) -> list[np.ndarray]:
         """The views of a section, float32 [n_spots, ·]; for the arguments see `space_of`."""
-        space = space_of(arrays, totals, positions, self.weigh_by_counts)
-        parts = [_diffused(space, share, factor * self.diffusion) for share, factor in DRAWN]
-        return [np.hstack([expression / np.float32(self.scale), *image]) for expression, image in parts]
-
-
-def _diffused(space: Space, share: float, diffusion: float) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Components of the expression and, where there are any, of the image, diffused over the graph."""
-    n_components = max(1, round(share * space.expression.shape[1]))
-    expression = diffuse(space.expression[:, :n_components], space.graph, diffusion, space.precision)
-    return expression, [] if space.image is None else [diffuse(space.image, space.graph, diffusion)]
+        space, scale = space_of(arrays, totals, positions, self.weigh_by_counts), np.float32(self.scale)
+        smooth = {factor: Smooth.of(space, factor * self.diffusion) for factor in DIFFUSION_FACTORS}
+        return [np.hstack([smooth[factor].first(share) / scale, *smooth[factor].image]) for share, factor in DRAWN]

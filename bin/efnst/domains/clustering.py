@@ -6,8 +6,8 @@ import igraph
 import leidenalg
 import numpy as np
 from scipy import sparse
-from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
 from efnst.domains.spatial_mixture import spatial_probabilities
@@ -82,7 +82,7 @@ def leiden(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
     seen = embedding[fitted(len(embedding))]
     labels, how = _leiden_of(seen, n_domains, seed)
     if len(seen) < len(embedding):
-        labels = labels[cKDTree(seen).query(embedding)[1]]
+        labels = labels[pairwise_distances_argmin(embedding, seen)]
     return Clustering(labels, how)
 
 

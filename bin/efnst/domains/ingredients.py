@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from efnst.domains.candidates import COMPONENT_SHARES, Space, view
+from efnst.domains.candidates import COMPONENT_SHARES, Smooth, Space
 from efnst.domains.clustering import cluster
 from efnst.domains.evidence import Difference, Gains, held_out_gains
 from efnst.domains.options import DomainOptions
@@ -86,10 +86,11 @@ def _members(gains: Gains, votes: np.ndarray, n_trainings: int) -> list[dict]:
 def _variants(space: Space, positions: np.ndarray, options: DomainOptions) -> dict[str, np.ndarray]:
     """Refined labels int [n_spots] of a view, plain and with one ingredient left out each."""
     diffusion = FACTOR * options.diffusion
-    full = view(space, SHARE, diffusion)
+    full = Smooth.of(space, diffusion).view(SHARE, space.width)
     found = {PLAIN: _labels(full, positions, options)}
     if space.image is not None:
-        found[NO_IMAGE] = _labels(view(replace(space, image=None), SHARE, diffusion), positions, options)
+        without = Smooth.of(replace(space, image=None), diffusion).view(SHARE, space.width)
+        found[NO_IMAGE] = _labels(without, positions, options)
     if options.clustering == "mixture":
         unspatial = replace(options, spatial_prior=0.0)
         found[NO_PRIOR] = _labels(full, positions, unspatial) if options.spatial_prior else found[PLAIN]

@@ -17,8 +17,9 @@ def diffuse(
     follows its neighbours more. `precision` [n_spots] must be positive.
     """
     weight = sparse.diags_array(np.ones(graph.shape[0]) if precision is None else np.asarray(precision, np.float64))
-    system = weight + strength * laplacian(graph)
-    return splu(system.tocsc().astype(np.float64)).solve(weight @ np.asarray(values, np.float64)).astype(np.float32)
+    system = (weight + strength * laplacian(graph)).tocsc().astype(np.float64)  # symmetric and positive definite
+    factors = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0, options={"SymmetricMode": True})
+    return factors.solve(weight @ np.asarray(values, np.float64)).astype(np.float32)
 
 
 def count_precision(totals: np.ndarray) -> np.ndarray:

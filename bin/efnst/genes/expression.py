@@ -33,7 +33,7 @@ def gene_morans_i(values: sparse.csr_array | sparse.csc_array, graph: sparse.csr
     3e-13 and takes 108 s of CPU where this takes 27, on 50,000 spots × 18,000 genes (bench/scverse.py).
     """
     degree = np.asarray(graph.sum(1)).ravel().astype(float)
-    operator = laplacian(graph).astype(np.float64)
+    operator = laplacian(graph).tocsc().astype(np.float64)  # with columns of genes no product changes its format
     values = values.tocsc()
     if values.shape[1] == 0 or degree.sum() == 0:
         return np.zeros(values.shape[1])
@@ -45,7 +45,7 @@ def gene_morans_i(values: sparse.csr_array | sparse.csc_array, graph: sparse.csr
     )
 
 
-def _morans_i(x: sparse.csc_array, operator: sparse.csr_array, degree: np.ndarray) -> np.ndarray:
+def _morans_i(x: sparse.csc_array, operator: sparse.csc_array, degree: np.ndarray) -> np.ndarray:
     """Moran's I of the columns of `x`."""
     n_spots = x.shape[0]
     squared = x.multiply(x)
