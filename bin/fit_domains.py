@@ -98,6 +98,7 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     """Learn names from the sections with labels, given as section.h5ad and embedding.npz, and say how well it went."""
     import numpy as np
 
+    from efnst.domains.candidates import taught_values
     from efnst.domains.naming import Taught, fit_naming, left_out_scores
     from efnst.domains.saved_naming import save_naming
     from efnst.domains.scores import scored_spots
@@ -107,16 +108,18 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     from efnst.program.cli import log
     from efnst.records.arrays import EMBEDDING_NPZ
 
-    taught = {}
+    taught, widths = {}, None
     for name, (path, embedding) in sections.items():
         with opened_own(path) as spots:
-            labels, barcodes, positions = spots.obs.get(LABEL), spots.obs_names.to_numpy(), spots.obsm[SPATIAL]
+            labels, barcodes, totals = spots.obs.get(LABEL), spots.obs_names.to_numpy(), spots.obs["total_counts"]
+            positions = np.asarray(spots.obsm[SPATIAL], float)
         labelled = np.zeros(len(barcodes), bool) if labels is None else scored_spots(labels, options.ignored)
         if labelled.any():
-            values = read_arrays(embedding, EMBEDDING_NPZ, barcodes)["diffused"]
+            arrays = read_arrays(embedding, EMBEDDING_NPZ, barcodes)
+            values, widths = taught_values(arrays, totals.to_numpy(), positions, options.weigh_by_counts)
             given = labels[labelled].astype(str).to_numpy()
-            taught[name] = Taught(values, given, labelled, np.asarray(positions, float))
-    naming = fit_naming(taught)
+            taught[name] = Taught(values, given, labelled, positions)
+    naming = fit_naming(taught, widths)
     scores = left_out_scores(naming, taught, options.refinement_rounds)
     save_naming(folder, naming, scores)
     for name, found in scores.items():

@@ -96,6 +96,13 @@ def test_the_log_says_how_far_the_run_is(broken: Broken) -> None:
     assert f"efnst: {n_sections - failed} of {n_sections} sections done, {failed} failed\n" in broken.run.output
 
 
+def test_the_log_says_why_each_section_failed(broken: Broken) -> None:
+    reasons = {sample: row["reason"] for sample, row in broken.run.summary.items() if row["status"] == "error"}
+    assert len(reasons) > 5
+    for sample, reason in reasons.items():
+        assert f"WARN: efnst: {sample}: {reason.removeprefix(f'{sample}: ').splitlines()[0]}" in broken.run.output
+
+
 def test_a_section_without_number_of_domains_gets_one(broken: Broken) -> None:
     row = broken.run.summary["unasked"]
     assert row["status"] != "error" and 2 <= int(row["n_domains_found"]) <= int(row["n_domains_asked"]) <= 12

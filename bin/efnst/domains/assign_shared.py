@@ -9,6 +9,7 @@ from anndata import AnnData
 
 from efnst.domains.assign import Assigned, assign_domains
 from efnst.domains.bins import Bins
+from efnst.domains.candidates import taught_values
 from efnst.domains.naming import Naming
 from efnst.domains.options import DomainOptions
 from efnst.domains.saved_naming import load_naming
@@ -37,8 +38,9 @@ def assign_shared(
     if taught:
         naming, about = taught
         own = "" if fit else sample  # a new section that is called like one of the reference is not that one
-        where = arrays["diffused"], np.asarray(section.obsm[SPATIAL], float)
-        assigned, found["names"] = with_names(assigned, own, *where, naming, options.refinement_rounds)
+        positions = np.asarray(section.obsm[SPATIAL], float)
+        values, _ = taught_values(arrays, np.asarray(section.X.sum(1)).ravel(), positions, options.weigh_by_counts)
+        assigned, found["names"] = with_names(assigned, own, values, positions, naming, options.refinement_rounds)
         found |= {"named": about.left_out[own]} if own in about.left_out else {}
     return assigned, found
 

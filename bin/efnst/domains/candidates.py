@@ -13,6 +13,7 @@ from efnst.genes.components import dense_components, unit_scale, widest_to_one
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
 
 COMPONENT_SHARES = (1 / 2, 1)  # of the components of the expression; each with each of `DIFFUSION_FACTORS`
+FARTHER = 2.0  # diffusion, of which heads of names may read
 DRAWN = tuple(product(COMPONENT_SHARES, DIFFUSION_FACTORS))
 
 
@@ -86,3 +87,16 @@ class CommonViews:
         space, scale = space_of(arrays, totals, positions, self.weigh_by_counts), np.float32(self.scale)
         smooth = {factor: Smooth.of(space, factor * self.diffusion) for factor in DIFFUSION_FACTORS}
         return [np.hstack([smooth[factor].first(share) / scale, *smooth[factor].image]) for share, factor in DRAWN]
+
+
+def taught_values(
+    arrays: dict[str, np.ndarray], totals: np.ndarray, positions: np.ndarray, weigh_by_counts: bool
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """What heads of names read, float32 [n_spots, ·], and how many of its columns they may stop at.
+
+    First the components as the baseline diffuses them, then the same diffused farther: where sections are alike, as
+    those of one donor are, that names layers better; between patients it does not (docs/cohort.md).
+    """
+    near, graph = arrays["diffused"], neighbour_graph(positions, NEAREST)
+    far = diffuse(arrays["expression"], graph, FARTHER, count_precision(totals) if weigh_by_counts else None)
+    return np.hstack([near, far]), (near.shape[1], near.shape[1] + far.shape[1])

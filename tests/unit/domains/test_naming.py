@@ -82,3 +82,17 @@ def test_without_labels_there_is_nothing_to_learn() -> None:
         fit_naming({})
     with pytest.raises(EfnstError, match="Expected at least two different labels"):
         fit_naming({"a": taught(["rim"], 0)})
+
+
+@pytest.mark.parametrize(("told", "width"), [(True, 6), (False, 3)])
+def test_of_two_widths_the_one_that_names_sections_left_out_better(told: bool, width: int) -> None:
+    """Further columns that tell the names, or that tell other names in every section."""
+    found = {}
+    for number, name in enumerate("abc"):
+        one = taught(list(CENTRES), number)
+        further = 20 * np.array([CENTRES[label] for label in one.labels])
+        further = further if told else np.roll(further, number, axis=1) * (1, -1, 1)[number]
+        found[name] = Taught(np.hstack([one.values, further]), one.labels, one.labelled, one.positions)
+    naming = fit_naming(found, (3, 6))
+    assert {len(head.weights) for head in naming.heads.values()} == {width}
+    assert fit_naming({"a": found["a"]}, (3, 6)).heads[""].weights.shape[0] == 3, "nothing is left out to choose by"
