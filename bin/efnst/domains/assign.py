@@ -205,7 +205,8 @@ def _shared(
     labels = shares.argmax(1)
     refined = refine(labels, positions, options.refinement_rounds)
     options = replace(options, n_domains=shared.n_domains)
-    gains = held_out_gains(counts, positions, partitions, options.seed)
+    found = np.where(partitions < 0, shared.n_domains, partitions)  # a component that is no domain is one of its own
+    gains = held_out_gains(counts, positions, found, options.seed)
     return Found(
         partitions[: shared.n_trainings],
         *(labels, shares, refined, refined + 1, f"{shared.how}, of all sections together", {}, options),

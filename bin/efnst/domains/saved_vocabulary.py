@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from efnst.domains.candidates import CommonViews
+from efnst.domains.candidates import DRAWN, CommonViews
 from efnst.domains.vocabulary import Mixture, Vocabulary
 from efnst.errors import EfnstError, reading
 from efnst.program.tensors import read_tensors
@@ -45,13 +45,16 @@ def load_vocabulary(folder: Path) -> tuple[Vocabulary, VocabularyRecord]:
     record = read_record(folder / RECORD, VocabularyRecord)
     if record.format != FORMAT:
         raise EfnstError(f"Expected domains of format {FORMAT}, found {record.format} in `{folder.name}`.")
+    views = None if record.views is None else CommonViews(**record.views.plain())
+    n_views = 0 if views is None else len(DRAWN)
+    if record.n_views != n_views:
+        raise EfnstError(f"Expected {n_views} views in {RECORD} of `{folder.name}`, found {record.n_views}.")
     arrays = read_tensors(folder / ARRAYS)
     with reading(folder / ARRAYS):
         mixtures = [
             Mixture(*(arrays[f"mixtures.{number}.{part}"] for part in PARTS))
-            for number in range(record.n_trainings + record.n_views)
+            for number in range(record.n_trainings + n_views)
         ]
         known = arrays["known"]
-    views = None if record.views is None else CommonViews(**record.views.plain())
     facts = record.n_domains, record.n_trainings, mixtures, known, record.spatial_prior, record.how
     return Vocabulary(*facts, views), record

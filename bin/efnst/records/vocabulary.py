@@ -1,5 +1,9 @@
 """Records of what a cohort shares: the domains of its reference."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from efnst.records.base import Record, about
 from efnst.records.domains import Choice
 
@@ -7,8 +11,8 @@ from efnst.records.domains import Choice
 class ViewsRecord(Record):
     """How views without a network are made of the components of a section."""
 
-    scale: float = about("what the components of the expression are divided by")
-    diffusion: float = about("the least strength of the diffusion")
+    scale: Annotated[float, Field(gt=0)] = about("what the components of the expression are divided by")
+    diffusion: Annotated[float, Field(ge=0)] = about("the least strength of the diffusion")
     weigh_by_counts: bool = about("whether spots with few counts follow their neighbours more")
 
 

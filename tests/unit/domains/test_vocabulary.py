@@ -1,11 +1,13 @@
 """Domains that several sections share."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.support.grids import square
 
+from efnst.domains.candidates import CommonViews
 from efnst.domains.options import DomainOptions
 from efnst.domains.saved_vocabulary import load_vocabulary, save_vocabulary
 from efnst.domains.vocabulary import Vocabulary, fit_vocabulary
@@ -78,6 +80,34 @@ def test_what_is_kept_does_the_same(fitted: tuple[Vocabulary, dict[int, int]], t
     assert np.array_equal(domains(vocabulary, values, positions), domains(again, values, positions))
     embeddings = [values, values @ TURN]
     assert np.array_equal(vocabulary.p_values(embeddings, positions), again.p_values(embeddings, positions))
+
+
+def test_views_are_the_same_columns_in_every_section_and_kept(tmp_path: Path) -> None:
+    kinds, places, values = zip(tissue([0, 0, 1, 2], 0), tissue([2, 1], 1), strict=True)
+    how, totals = CommonViews(2.0, 0.5, weigh_by_counts=True), np.full(400, 100)
+    arrays = [
+        {"embedding_0": each, "expression": each.astype(np.float32), "fused": each[:, :1].astype(np.float32)}
+        for each in values
+    ]
+    seen = [how.of(each, totals, positions) for each, positions in zip(arrays, places, strict=True)]
+    assert [view.shape for view in seen[0]] == [(400, 3)] * 3 + [(400, 4)] * 3
+    beside = [np.concatenate(pair) for pair in zip(*seen, strict=True)]
+    options = DomainOptions(n_domains=3)
+    vocabulary, _ = fit_vocabulary([np.concatenate(values)], side_by_side(places), options, how, beside)
+    assert (vocabulary.n_trainings, len(vocabulary.mixtures)) == (1, 7)
+    found = [
+        vocabulary.votes(vocabulary.partitions([each, *views], positions, 1)).argmax(1)
+        for each, views, positions in zip(values, seen, places, strict=True)
+    ]
+    names = [np.median(found[0][kinds[0] == kind]) for kind in range(3)]
+    assert (found[1] == np.array(names)[kinds[1]]).mean() > 0.95
+    save_vocabulary(tmp_path, vocabulary, {})
+    assert load_vocabulary(tmp_path)[0].views == how
+    record = json.loads((tmp_path / "vocabulary.json").read_text())
+    for wrong, message in ({"n_views": 5}, "Expected 6 views"), ({"views": record["views"] | {"scale": 0.0}}, "scale"):
+        (tmp_path / "vocabulary.json").write_text(json.dumps(record | wrong))
+        with pytest.raises(EfnstError, match=message):
+            load_vocabulary(tmp_path)
 
 
 def test_other_ways_to_cluster_are_refused() -> None:
