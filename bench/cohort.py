@@ -57,7 +57,7 @@ def scores(members: list[Member], correct_by: str) -> dict[str, dict[str, float]
     options, cohort = EmbeddingOptions(), CohortOptions(correct_by=correct_by)
     found, sizes, _ = survey(members, options)
     genes, most = found.chosen(options.n_genes, cohort.shared_genes), quota(list(sizes.values()), LEARNED_UNITS)
-    parts, taught = {}, {}
+    parts, taught, widths = {}, {}, None
     for member in members:
         section, _ = member.read()
         parts[member.sample] = part_of(section, None, cohort.batch(member.sample, member.batch), genes, options, most)
