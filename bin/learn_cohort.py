@@ -106,13 +106,14 @@ def _write_record(folder: Path, sample: str, about: dict) -> None:
 def _write_failures(outdir: Path, problems: dict[str, str]) -> None:
     """The record of each section that cannot be used."""
     from efnst.program.cli import log
+    from efnst.program.terminal import printable
     from efnst.records.base import write_record
     from efnst.records.cohort import Failure
 
     for sample, problem in problems.items():
-        log.warning("%s: %s", sample, problem)
+        reason = printable(f"{sample}: {problem}")
+        log.warning("%s", reason)
         (outdir / sample).mkdir(parents=True, exist_ok=True)
-        reason = f"{sample}: {problem}"
         write_record(outdir / sample / "failure.json", Failure(sample=sample, step="learn_cohort", reason=reason))
 
 

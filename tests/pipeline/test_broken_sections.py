@@ -100,7 +100,8 @@ def test_the_log_says_why_each_section_failed(broken: Broken) -> None:
     reasons = {sample: row["reason"] for sample, row in broken.run.summary.items() if row["status"] == "error"}
     assert len(reasons) > 5
     for sample, reason in reasons.items():
-        assert f"WARN: efnst: {sample}: {reason.removeprefix(f'{sample}: ').splitlines()[0]}" in broken.run.output
+        why = reason.partition(f"{sample}: ")[2].splitlines()[0]
+        assert f"WARN: efnst: {sample}: {why}" in broken.run.output
 
 
 def test_a_section_without_number_of_domains_gets_one(broken: Broken) -> None:
