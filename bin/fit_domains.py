@@ -99,7 +99,7 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     import numpy as np
 
     from efnst.domains.candidates import taught_values
-    from efnst.domains.naming import Taught, fit_naming, left_out_scores
+    from efnst.domains.naming import UNKNOWN, Taught, fit_naming, left_out_scores
     from efnst.domains.saved_naming import save_naming
     from efnst.domains.scores import scored_spots
     from efnst.inputs.hdf5 import opened_own
@@ -108,12 +108,12 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     from efnst.program.cli import log
     from efnst.records.arrays import EMBEDDING_NPZ
 
-    taught, widths = {}, None
+    taught, widths, ignored = {}, None, [*options.ignored, UNKNOWN]
     for name, (path, embedding) in sections.items():
         with opened_own(path) as spots:
             labels, barcodes, totals = spots.obs.get(LABEL), spots.obs_names.to_numpy(), spots.obs["total_counts"]
             positions = np.asarray(spots.obsm[SPATIAL], float)
-        labelled = np.zeros(len(barcodes), bool) if labels is None else scored_spots(labels, options.ignored)
+        labelled = np.zeros(len(barcodes), bool) if labels is None else scored_spots(labels, ignored)
         if labelled.any():
             arrays = read_arrays(embedding, EMBEDDING_NPZ, barcodes)
             values, widths = taught_values(arrays, totals.to_numpy(), positions, options.weigh_by_counts)
