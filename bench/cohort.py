@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(BIN))
 
-from efnst.domains.candidates import taught_values
+from efnst.domains.candidates import TAUGHT_BLOCKS, taught_values
 from efnst.domains.naming import Taught, fit_naming, left_out_scores
 from efnst.domains.options import DomainOptions
 from efnst.domains.scores import scored_spots
@@ -57,7 +57,7 @@ def scores(members: list[Member], correct_by: str) -> dict[str, dict[str, float]
     options, cohort = EmbeddingOptions(), CohortOptions(correct_by=correct_by)
     found, sizes, _ = survey(members, options)
     genes, most = found.chosen(options.n_genes, cohort.shared_genes), quota(list(sizes.values()), LEARNED_UNITS)
-    parts, taught, widths = {}, {}, None
+    parts, taught = {}, {}
     for member in members:
         section, _ = member.read()
         parts[member.sample] = part_of(section, None, cohort.batch(member.sample, member.batch), genes, options, most)
@@ -70,10 +70,10 @@ def scores(members: list[Member], correct_by: str) -> dict[str, dict[str, float]
             expression = components.of(part)
             smooth = diffuse(expression, part.nearest_graph, BASELINE_DIFFUSION, part.precision)
             arrays = {"expression": expression, "diffused": smooth}
-            values, widths = taught_values(arrays, section.obs["total_counts"].to_numpy(), part.positions, True)
+            values = taught_values(arrays, section.obs["total_counts"].to_numpy(), part.positions, True)
             labels = section.obs[LABEL][labelled].astype(str).to_numpy()
             taught[member.sample] = Taught(values, labels, labelled, np.asarray(section.obsm[SPATIAL], float))
-    return left_out_scores(fit_naming(taught, widths), taught, DomainOptions().refinement_rounds)
+    return left_out_scores(fit_naming(taught, TAUGHT_BLOCKS), taught, DomainOptions().refinement_rounds)
 
 
 def print_names(sheet: Path, folder: Path, ways: list[str]) -> None:

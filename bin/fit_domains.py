@@ -38,8 +38,8 @@ def main(
     from efnst.program.cli import log
 
     order = sorted(range(len(sample)), key=lambda number: sample[number])
-    sample_of_all = _sample([section[n] for n in order], [embedding[n] for n in order], options)
-    vocabulary, choice = fit_vocabulary(options=options, **sample_of_all)
+    seen = _sample([section[n] for n in order], [embedding[n] for n in order], options)
+    vocabulary, choice = fit_vocabulary(options=options, **seen)
     reference = outdir / "reference"
     shutil.copytree(space, reference, dirs_exist_ok=True)
     save_vocabulary(reference, vocabulary, choice)
@@ -98,7 +98,7 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     """Learn names from the sections with labels, given as section.h5ad and embedding.npz, and say how well it went."""
     import numpy as np
 
-    from efnst.domains.candidates import taught_values
+    from efnst.domains.candidates import TAUGHT_BLOCKS, taught_values
     from efnst.domains.naming import UNKNOWN, Taught, fit_naming, left_out_scores
     from efnst.domains.saved_naming import save_naming
     from efnst.domains.scores import scored_spots
@@ -108,7 +108,7 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     from efnst.program.cli import log
     from efnst.records.arrays import EMBEDDING_NPZ
 
-    taught, widths, ignored = {}, None, [*options.ignored, UNKNOWN]
+    taught, ignored = {}, [*options.ignored, UNKNOWN]
     for name, (path, embedding) in sections.items():
         with opened_own(path) as spots:
             labels, barcodes, totals = spots.obs.get(LABEL), spots.obs_names.to_numpy(), spots.obs["total_counts"]
@@ -116,10 +116,10 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
         labelled = np.zeros(len(barcodes), bool) if labels is None else scored_spots(labels, ignored)
         if labelled.any():
             arrays = read_arrays(embedding, EMBEDDING_NPZ, barcodes)
-            values, widths = taught_values(arrays, totals.to_numpy(), positions, options.weigh_by_counts)
+            values = taught_values(arrays, totals.to_numpy(), positions, options.weigh_by_counts)
             given = labels[labelled].astype(str).to_numpy()
             taught[name] = Taught(values, given, labelled, positions)
-    naming = fit_naming(taught, widths)
+    naming = fit_naming(taught, TAUGHT_BLOCKS)
     scores = left_out_scores(naming, taught, options.refinement_rounds)
     save_naming(folder, naming, scores)
     for name, found in scores.items():

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from efnst.domains.bins import COLUMNS, Bins, bin_domains, domain_categories, units_of
 from efnst.domains.candidates import Space, space_of, views
 from efnst.domains.clustering import cluster
-from efnst.domains.consensus import agreement, consensus, match
+from efnst.domains.consensus import adjusted_rand, agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
 from efnst.domains.evidence import Gains, held_out_gains, voters
 from efnst.domains.ingredients import evidence_record
@@ -243,7 +243,7 @@ def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _closest(partitions: np.ndarray, labels: np.ndarray) -> int:
     """The partition that agrees best with `labels`."""
-    return int(np.argmax([adjusted_rand_score(labels, partition) for partition in partitions]))
+    return int(np.argmax([adjusted_rand(labels, partition) for partition in partitions]))
 
 
 def _stability(section: AnnData, partitions: np.ndarray, options: DomainOptions) -> dict:

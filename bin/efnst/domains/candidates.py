@@ -13,7 +13,7 @@ from efnst.genes.components import dense_components, unit_scale, widest_to_one
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
 
 COMPONENT_SHARES = (1 / 2, 1)  # of the components of the expression; each with each of `DIFFUSION_FACTORS`
-FARTHER = 2.0  # diffusion, of which heads of names may read
+FARTHER, TAUGHT_BLOCKS = 2.0, 2  # diffusion that heads of names may read beside the baseline's
 DRAWN = tuple(product(COMPONENT_SHARES, DIFFUSION_FACTORS))
 
 
@@ -34,12 +34,11 @@ class Space:
 
 def space_of(arrays: dict[str, np.ndarray], totals: np.ndarray, positions: np.ndarray, weigh_by_counts: bool) -> Space:
     """The space of the `arrays` of embedding.npz; `totals` [n_spots] of counts, `positions` [n_spots, 2]."""
-    precision = count_precision(totals)
     return Space(
         expression=arrays["expression"],
         image=arrays.get("fused"),
         graph=neighbour_graph(positions, NEAREST),
-        precision=precision if weigh_by_counts else np.ones(len(positions)),
+        precision=count_precision(totals, weigh_by_counts),
         width=arrays["embedding_0"].shape[1],
     )
 
@@ -70,8 +69,7 @@ def views(space: Space, diffusion: float) -> list[np.ndarray]:
 
     The image, where it is fused, stands beside the expression in each of them.
     """
-    smooth = {factor: Smooth.of(space, factor * diffusion) for factor in DIFFUSION_FACTORS}
-    return [smooth[factor].view(share, space.width) for share, factor in DRAWN]
+    return [smooth.view(share, space.width) for share, smooth in _drawn(space, diffusion)]
 
 
 @dataclass(frozen=True)
@@ -85,18 +83,23 @@ class CommonViews:
     def of(self, arrays: dict[str, np.ndarray], totals: np.ndarray, positions: np.ndarray) -> list[np.ndarray]:
         """The views of a section, float32 [n_spots, ·]; for the arguments see `space_of`."""
         space, scale = space_of(arrays, totals, positions, self.weigh_by_counts), np.float32(self.scale)
-        smooth = {factor: Smooth.of(space, factor * self.diffusion) for factor in DIFFUSION_FACTORS}
-        return [np.hstack([smooth[factor].first(share) / scale, *smooth[factor].image]) for share, factor in DRAWN]
+        drawn = _drawn(space, self.diffusion)
+        return [np.hstack([smooth.first(share) / scale, *smooth.image]) for share, smooth in drawn]
+
+
+def _drawn(space: Space, diffusion: float) -> list[tuple[float, Smooth]]:
+    """What each view is made of: the share of the components, and all of them diffused."""
+    smooth = {factor: Smooth.of(space, factor * diffusion) for factor in DIFFUSION_FACTORS}
+    return [(share, smooth[factor]) for share, factor in DRAWN]
 
 
 def taught_values(
     arrays: dict[str, np.ndarray], totals: np.ndarray, positions: np.ndarray, weigh_by_counts: bool
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """What heads of names read, float32 [n_spots, ·], and how many of its columns they may stop at.
+) -> np.ndarray:
+    """What heads of names read, float32 [n_spots, ·], in `TAUGHT_BLOCKS` as wide as each other.
 
     First the components as the baseline diffuses them, then the same diffused farther: where sections are alike, as
     those of one donor are, that names layers better; between patients it does not (docs/cohort.md).
     """
-    near, graph = arrays["diffused"], neighbour_graph(positions, NEAREST)
-    far = diffuse(arrays["expression"], graph, FARTHER, count_precision(totals) if weigh_by_counts else None)
-    return np.hstack([near, far]), (near.shape[1], near.shape[1] + far.shape[1])
+    graph, precision = neighbour_graph(positions, NEAREST), count_precision(totals, weigh_by_counts)
+    return np.hstack([arrays["diffused"], diffuse(arrays["expression"], graph, FARTHER, precision)])

@@ -70,26 +70,27 @@ class Naming:
         return named.astype(str), probability
 
 
-def fit_naming(sections: Mapping[str, Taught], widths: Sequence[int] | None = None) -> Naming:
+def fit_naming(sections: Mapping[str, Taught], n_blocks: int = 1) -> Naming:
     """Heads of all labelled sections, together and with each left out, and the temperature.
 
-    Of several `widths`, heads that read so many of the first columns of the values, the one is taken that names
-    sections left out best (macro F1, before refinement); the first where there is no section to leave out.
+    Where the values are `n_blocks` blocks of as many columns, heads read as many of the first ones as name sections
+    left out best (macro F1, before refinement); the first alone where there is no section to leave out.
     """
     if not sections:
         raise EfnstError("Expected labels of at least one section with learn_labels, found none. Give labels.")
     names = sorted({str(name) for taught in sections.values() for name in taught.labels})
     if len(names) < 2:
         raise EfnstError(f"Expected at least two different labels to learn from, found {names}.")
-    found = [_fitted(sections, names, width) for width in widths or (None,)]
-    if len(found) == 1 or len(found[0].heads) == 1:
+    width = next(iter(sections.values())).values.shape[1] // n_blocks
+    found = [_fitted(sections, names, width * number) for number in range(1, n_blocks + 1)]
+    if n_blocks == 1 or len(found[0].heads) == 1:
         return found[0]
     scores = [[each["macro_f1"] for each in left_out_scores(naming, sections, 0).values()] for naming in found]
     return found[int(np.argmax(np.mean(scores, axis=1)))]
 
 
-def _fitted(sections: Mapping[str, Taught], names: list[str], width: int | None) -> Naming:
-    """`fit_naming` with heads that read `width` columns."""
+def _fitted(sections: Mapping[str, Taught], names: list[str], width: int) -> Naming:
+    """`fit_naming` with heads that read the first `width` columns."""
     heads = {"": _head(list(sections.values()), names, width)}
     for sample in sections if len(sections) > 1 else ():
         others = [taught for name, taught in sections.items() if name != sample]
@@ -112,7 +113,7 @@ def left_out_scores(naming: Naming, sections: Mapping[str, Taught], rounds: int)
     return found
 
 
-def _head(sections: Sequence[Taught], names: list[str], width: int | None) -> Head:
+def _head(sections: Sequence[Taught], names: list[str], width: int) -> Head:
     """Linear discriminant analysis with a shrunken covariance of the labelled units of some sections."""
     chosen = [_some(taught) for taught in sections]
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")

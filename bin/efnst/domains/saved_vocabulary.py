@@ -56,5 +56,13 @@ def load_vocabulary(folder: Path) -> tuple[Vocabulary, VocabularyRecord]:
             for number in range(record.n_trainings + n_views)
         ]
         known = arrays["known"]
-    facts = record.n_domains, record.n_trainings, mixtures, known, record.spatial_prior, record.how
-    return Vocabulary(*facts, views), record
+    vocabulary = Vocabulary(
+        n_domains=record.n_domains,
+        n_trainings=record.n_trainings,
+        mixtures=mixtures,
+        known=known,
+        spatial_prior=record.spatial_prior,
+        how=record.how,
+        views=views,
+    )
+    return vocabulary, record

@@ -20,8 +20,9 @@ def spatial_probabilities(
     q_ik ∝ π_k N(x_i; μ_k, Σ) exp(strength · Σ_j q_jk) over the neighbours j of i, then π, μ and Σ from q, until no
     probability changes by more than 0.001, at most 100 times.
     """
+    moments = values.T @ values / len(values)
 
     def evidence(found: np.ndarray) -> np.ndarray:
-        return gaussians_of(values, found).log_odds(values)
+        return gaussians_of(values, found, moments).log_odds(values)
 
     return mean_field(evidence, probabilities, graph, strength, ITERATIONS)

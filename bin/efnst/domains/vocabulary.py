@@ -1,4 +1,4 @@
-"""Domains that several sections share: one mixture for each training, whose components have the cohort's numbers."""
+"""Domains that several sections share: a mixture for each training and view, with the cohort's numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ RUN_UNITS = 25
 
 @dataclass(frozen=True)
 class Mixture(TiedGaussians):
-    """One training's mixture.
+    """The mixture of one training or view.
 
     `numbers` int [n] are the domains of the cohort, from 0, that its components are; -1 for none.
     """
@@ -112,10 +112,16 @@ def fit_vocabulary(
         _mixture(values, each.probabilities, place[_numbers(partition, labels, options.n_domains)])
         for values, each, partition in zip(seen, found, partitions, strict=True)
     ]
-    n_trainings = len(embeddings)
-    known = _known(embeddings, [each.probabilities for each in found[:n_trainings]], positions)
-    found_how = found[0].how
-    return Vocabulary(len(order), n_trainings, mixtures, known, options.spatial_prior, found_how, views), choice
+    vocabulary = Vocabulary(
+        n_domains=len(order),
+        n_trainings=len(embeddings),
+        mixtures=mixtures,
+        known=_known(embeddings, [each.probabilities for each in found[: len(embeddings)]], positions),
+        spatial_prior=options.spatial_prior,
+        how=found[0].how,
+        views=views,
+    )
+    return vocabulary, choice
 
 
 def _mixture(values: np.ndarray, probabilities: np.ndarray, numbers: np.ndarray) -> Mixture:

@@ -22,10 +22,13 @@ def diffuse(
     return factors.solve(weight @ np.asarray(values, np.float64)).astype(np.float32)
 
 
-def count_precision(totals: np.ndarray) -> np.ndarray:
+def count_precision(totals: np.ndarray, weigh_by_counts: bool = True) -> np.ndarray:
     """How well each spot's expression is known, relative to a spot with the median `totals` [n_spots] of counts, ≤ 1.
 
-    The variance of a spot's log-normalised counts falls with its depth, so that its precision rises with it.
+    The variance of a spot's log-normalised counts falls with its depth, so that its precision rises with it. 1 for all
+    spots without `weigh_by_counts`.
     """
     totals = np.asarray(totals, float)
+    if not weigh_by_counts:
+        return np.ones(len(totals))
     return np.clip(totals / max(np.median(totals), 1), 1e-3, 1)

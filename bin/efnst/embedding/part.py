@@ -66,7 +66,7 @@ def part_of(
     rows = some_of(positions, section.n_obs if n_units is None else n_units)
     positions = positions[rows]
     counts = _shared_counts(sparse.csr_array(section.X)[rows], genes, genes.columns(section))
-    precision = count_precision(counts.sum(1)) if options.weigh_by_counts else np.ones(len(rows))
+    precision = count_precision(counts.sum(1), options.weigh_by_counts)
     patch_um = 0.0 if features is None else max(features.patch_um)
     return Part(
         samples=np.zeros(len(rows), int),

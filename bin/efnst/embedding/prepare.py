@@ -107,7 +107,7 @@ def _prepared(
         patch = max(features.patch_um) / float(section.uns[SECTION]["um_per_px"])
         fusion = structured_components(image, positions, pitch, patch)
     structured = None if fusion is None else fusion.of(image) * options.image_weight
-    precision = count_precision(counts.sum(1)) if options.weigh_by_counts else np.ones(section.n_obs)
+    precision = count_precision(counts.sum(1), options.weigh_by_counts)
     given = _given_features(section, options.expression_rep) if options.expression_rep else None
     seen = features.at(rows) if features and options.save_model else None
     return Prepared(
@@ -130,7 +130,7 @@ def _whole(section: AnnData, image: np.ndarray | None, sample: Prepared, options
         totals=totals,
         columns=columns,
         scale=float(np.median(sketched[sketched > 0])),
-        precision=count_precision(totals) if options.weigh_by_counts else np.ones(section.n_obs),
+        precision=count_precision(totals, options.weigh_by_counts),
         nearest_graph=neighbour_graph(positions, NEAREST),
         graph=neighbour_graph(positions, options.graph_neighbours),
         image=image,

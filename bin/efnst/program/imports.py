@@ -2,27 +2,28 @@
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 
 OURS = "efnst"
 OTHERWISE_CALLED = {"PIL": "pillow", "sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "PyYAML"}
+_all_distributions = cache(packages_distributions)
 
 
 def packages_of(program: Path) -> list[str]:
     """Distributions, as the package index names them, of all that a program in bin/ and its library modules import.
 
-    Imports for types only do not count. A module that several installed distributions have stands for each of them,
-    one that none has for itself.
+    Imports for types only do not count. A module that no distribution is called like, and several have, stands for each
+    of them, one that none has for itself.
     """
     modules = {name.partition(".")[0] for name in _all_imports(program)} - {OURS, *sys.stdlib_module_names}
     return sorted({distribution for name in modules for distribution in _distributions(name)}, key=str.lower)
 
 
 def _distributions(module: str) -> list[str]:
-    """The distributions that have a module.
+    """The distributions that have a module: the one that is called like it, else all.
 
     To look through all that are installed takes longer than the rest of `write_versions.py`, which every task runs.
     """
@@ -30,12 +31,6 @@ def _distributions(module: str) -> list[str]:
         return [metadata(OTHERWISE_CALLED.get(module, module))["Name"]]
     except PackageNotFoundError:
         return _all_distributions().get(module, [module])
-
-
-@cache
-def _all_distributions() -> Mapping[str, list[str]]:
-    """The distributions of all modules that are installed."""
-    return packages_distributions()
 
 
 def _all_imports(program: Path) -> set[str]:

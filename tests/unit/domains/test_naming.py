@@ -93,6 +93,6 @@ def test_of_two_widths_the_one_that_names_sections_left_out_better(told: bool, w
         further = 20 * np.array([CENTRES[label] for label in one.labels])
         further = further if told else np.roll(further, number, axis=1) * (1, -1, 1)[number]
         found[name] = Taught(np.hstack([one.values, further]), one.labels, one.labelled, one.positions)
-    naming = fit_naming(found, (3, 6))
+    naming = fit_naming(found, 2)
     assert {len(head.weights) for head in naming.heads.values()} == {width}
-    assert fit_naming({"a": found["a"]}, (3, 6)).heads[""].weights.shape[0] == 3, "nothing is left out to choose by"
+    assert fit_naming({"a": found["a"]}, 2).heads[""].weights.shape[0] == 3, "nothing is left out to choose by"
