@@ -1,8 +1,9 @@
 """What several tests share: a small simulated section taken through the steps, and runs whose memory is measured."""
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,15 @@ def section_of(positions_um: np.ndarray, counts: sparse.csr_matrix, labels: np.n
     section.uns["qc"] = {"sample": "S1", "n_spots_kept": len(obs)}
     section.uns["section"]["image"] = {"source": "fullres", "file": "", "scale": 1.0, "width": 0, "height": 0}
     return section
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_scratch_left() -> Iterator[None]:
+    """A program removes its scratch folder when it ends; the workers of pytest-xdist end without that."""
+    from efnst.program.scratch import scratch_folder
+
+    yield
+    shutil.rmtree(scratch_folder())
 
 
 @pytest.fixture(scope="session")

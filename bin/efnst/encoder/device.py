@@ -1,8 +1,6 @@
 """Opening an exported encoder with onnxruntime on the requested device, and recording what runs where."""
 
 import json
-import shutil
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import onnxruntime
 
 from efnst.errors import EfnstError
 from efnst.names import MULTIPLY_ADDS, PRECISION
+from efnst.program.scratch import new_folder
 
 CPU, CUDA = "cpu", "cuda"
 PROVIDERS = {
@@ -106,7 +105,6 @@ def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSess
             str(path), options, providers=_with_options(device, threads), enable_fallback=False
         )
     except Exception as error:  # each provider raises types of its own
-        shutil.rmtree(Path(options.profile_file_prefix).parent)
         text = " ".join(str(error).split())
         problem = text[max(text.find("CUDA failure"), 0) :][:300]  # before it stands the C++ it happened in
         if device == CPU:
@@ -123,7 +121,7 @@ def _profiled(device: str, threads: int) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads
     options.log_severity_level = 4 if device in ON_GPU else 3
     options.enable_profiling = True
-    options.profile_file_prefix = str(Path(tempfile.mkdtemp(prefix="efnst-")) / "profile")
+    options.profile_file_prefix = str(new_folder() / "profile")
     return options
 
 
@@ -157,10 +155,7 @@ def _placement(session: onnxruntime.InferenceSession, provider: str) -> tuple[di
     """Run one patch under the profiler, then end it: operators by provider, and those left to the CPU by kind."""
     name = session.get_inputs()[0].name
     session.run(None, {name: np.zeros((1, PROFILED_PX, PROFILED_PX, 3), np.uint8)})
-    profile = Path(session.end_profiling())
-    events = json.loads(profile.read_text())
-    profile.unlink()
-    profile.parent.rmdir()
+    events = json.loads(Path(session.end_profiling()).read_text())
     ran = [event["args"] for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
     operators = Counter(args["provider"] for args in ran)
     cpu = PROVIDERS[CPU]

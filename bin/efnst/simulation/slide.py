@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from efnst.simulation.feature_matrix import write_blocks
+from efnst.simulation.visium_hd import outlines
 
 UM_PER_PX = 0.5
 ROWS_AT_ONCE = 20  # rows of the array
@@ -25,7 +26,7 @@ class Slide:
     """What to simulate: a square of `side` × `side` bins `bin_um` wide with `counts` each on average, in `n_regions`.
 
     A region is made of patches of tissue `width_um` wide on average, with curved borders; 150 genes are expressed
-    three times as much in it as elsewhere.
+    three times as much in it as elsewhere. With `cells`, each bin holds one cell, somewhere in it, instead.
     """
 
     side: int
@@ -35,6 +36,7 @@ class Slide:
     n_genes: int = 18_000
     seed: int = 0
     bin_um: int = 8
+    cells: bool = False
 
 
 def regions_of(slide: Slide) -> np.ndarray:
@@ -54,25 +56,49 @@ def regions_of(slide: Slide) -> np.ndarray:
 
 
 def write_slide(slide: Slide, folder: Path) -> None:
-    """Write `folder`/outs as Space Ranger writes bins, and `folder`/labels.csv, in blocks."""
-    part = folder / "outs" / "binned_outputs" / f"square_{slide.bin_um:03d}um"
-    (part / "spatial").mkdir(parents=True)
+    """Write `folder`/outs as Space Ranger writes bins or cells, and `folder`/labels.csv, in blocks."""
     regions = regions_of(slide)
-    row, column = np.indices(regions.shape).reshape(2, -1)
+    barcodes, matrix = (_write_cells if slide.cells else _write_bins)(slide, folder / "outs")
+    labels = pd.DataFrame({"barcode": barcodes, "label": [f"region_{region}" for region in regions.ravel()]})
+    labels.to_csv(folder / "labels.csv", index=False)
+    genes = np.array([f"GENE{number}" for number in range(slide.n_genes)])
+    write_blocks(matrix, barcodes, genes, _blocks(slide, regions))
+
+
+def _write_bins(slide: Slide, outs: Path) -> tuple[np.ndarray, Path]:
+    """The places of the bins; their barcodes and the path of their counts."""
+    part = outs / "binned_outputs" / f"square_{slide.bin_um:03d}um"
+    (part / "spatial").mkdir(parents=True)
+    row, column = np.indices((slide.side, slide.side)).reshape(2, -1)
     places = zip(row.tolist(), column.tolist(), strict=True)
     barcodes = np.array([f"s_{slide.bin_um:03d}um_{a:05d}_{b:05d}-1" for a, b in places])
     step = slide.bin_um / UM_PER_PX
     positions = {"barcode": barcodes, "in_tissue": 1, "array_row": row, "array_col": column}
     positions |= {"pxl_row_in_fullres": (row + 0.5) * step, "pxl_col_in_fullres": (column + 0.5) * step}
     pd.DataFrame(positions).to_parquet(part / "spatial" / "tissue_positions.parquet", index=False)
+    _write_scales(slide, part, {"bin_size_um": slide.bin_um, "spot_diameter_fullres": step})
+    return barcodes, part / "filtered_feature_bc_matrix.h5"
+
+
+def _write_cells(slide: Slide, outs: Path) -> tuple[np.ndarray, Path]:
+    """The outlines of the cells; their barcodes and the path of their counts."""
+    part = outs / "segmented_outputs"
+    (part / "spatial").mkdir(parents=True)
+    places = np.indices((slide.side, slide.side)).reshape(2, -1)[::-1].T  # column before row
+    within = np.random.default_rng([slide.seed, 2]).uniform(0, 1, places.shape)
+    step = slide.bin_um / UM_PER_PX
+    (part / "cell_segmentations.geojson").write_text(json.dumps(outlines((places + within) * step, step / 3)))
+    _write_scales(slide, part, {})
+    barcodes = np.array([f"cellid_{number:09d}-1" for number in range(1, len(places) + 1)])
+    return barcodes, part / "filtered_feature_cell_matrix.h5"
+
+
+def _write_scales(slide: Slide, part: Path, more: dict[str, float]) -> None:
+    """scalefactors_json.json, with `more` for bins."""
+    width_px = slide.side * slide.bin_um / UM_PER_PX
     scales = {"tissue_hires_scalef": HIRES_PX, "tissue_lowres_scalef": LOWRES_PX}
-    factors = {name: px / (slide.side * step) for name, px in scales.items()}
-    factors |= {"bin_size_um": slide.bin_um, "microns_per_pixel": UM_PER_PX, "spot_diameter_fullres": step}
+    factors = {name: px / width_px for name, px in scales.items()} | {"microns_per_pixel": UM_PER_PX} | more
     (part / "spatial" / "scalefactors_json.json").write_text(json.dumps(factors))
-    labels = pd.DataFrame({"barcode": barcodes, "label": [f"region_{region}" for region in regions.ravel()]})
-    labels.to_csv(folder / "labels.csv", index=False)
-    genes = np.array([f"GENE{number}" for number in range(slide.n_genes)])
-    write_blocks(part / "filtered_feature_bc_matrix.h5", barcodes, genes, _blocks(slide, regions))
 
 
 def _blocks(slide: Slide, regions: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

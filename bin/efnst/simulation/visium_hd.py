@@ -165,13 +165,13 @@ def _write_cells(
     barcodes = np.array([f"cellid_{number:09d}-1" for number in range(1, n_cells + 1)])
     write_matrix(replace(section.matrix, counts=sparse.csc_matrix(counts.T), barcodes=barcodes), part, "h5")
     (part / "filtered_feature_bc_matrix.h5").rename(part / "filtered_feature_cell_matrix.h5")
-    (part / "cell_segmentations.geojson").write_text(json.dumps(_outlines(centres, step)))
+    (part / "cell_segmentations.geojson").write_text(json.dumps(outlines(centres, step)))
     for name in IMAGES:
         shutil.copy2(outs / "spatial" / name, part / "spatial")
 
 
-def _outlines(centres: np.ndarray, radius: float) -> dict:
-    """GeoJSON of hexagons around the centres [n, 2] of cells."""
+def outlines(centres: np.ndarray, radius: float) -> dict:
+    """GeoJSON of hexagons around the centres [n, 2] of cells, as in cell_segmentations.geojson."""
     angle = np.linspace(0, 2 * np.pi, 7)
     ring = radius * np.column_stack([np.cos(angle), np.sin(angle)])
     features = [
