@@ -2,7 +2,7 @@
 """How well labelled sections of a cohort are named from each other, or what a simulated cohort is worth in each scope.
 
     ./efnst python bench/cohort.py --sheet DATA/her2st/samplesheet.csv [--correct_by group sample none]
-    ./efnst python bench/cohort.py --simulated 20 [--seed 0]
+    ./efnst python bench/cohort.py --simulated 20 [--seed 0] [--folder /tmp/cohort]
 
 Prints a Markdown table. The samplesheet is one of the pipeline. Sections are read without images; nothing is trained:
 names are learned from the components of the shared genes, corrected and diffused. For simulated sections see
@@ -95,13 +95,15 @@ def main() -> None:
     what.add_argument("--simulated", type=int, metavar="SECTIONS")
     parser.add_argument("--correct_by", nargs="+", default=["group", "sample", "none"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="keep all files in this empty folder")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
+    with tempfile.TemporaryDirectory() as made, threadpool_limits(1):
+        folder = options.folder or Path(made)
         if options.sheet:
-            print_names(options.sheet, Path(folder), options.correct_by)
+            print_names(options.sheet, folder, options.correct_by)
         else:
             print("| of the simulated cohort | |\n|---|---|")
-            for name, value in results(Path(folder) / "cohort", options.simulated, options.seed).items():
+            for name, value in results(folder / "cohort", options.simulated, options.seed).items():
                 print(f"| {name} | {value:.3f} |")
 
 

@@ -33,7 +33,7 @@ from efnst.statistics.matching import match_domains
 
 SPOTS, GENES, REGIONS, COUNTS, CONTRAST, BATCHES = 400, 500, 6, 2500.0, 2.0, 3
 GROUPED = CohortOptions(correct_by="group")
-SMALLER = 5  # sections whose memory is held against that of all
+MANY = (10, 50, 200)  # sections whose memory of learning is held against each other
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,13 @@ def apply(each: Simulated, run: str, reference: Path, n_domains: int) -> None:
     assign(each, run, outdir, n_domains, reference=reference, reference_fit=outdir / "reference_fit.json")
 
 
-def alone(each: Simulated, run: str) -> None:
-    """The domains that a section has by itself, as many as it has regions."""
-    outdir, n_domains = each.folder / run, len(np.unique(each.truth))
-    outdir.mkdir(exist_ok=True)
-    learn_embedding.main(each.sample, each.section, outdir=outdir)
-    assign(each, run, outdir, n_domains)
+def alone(each: Simulated) -> None:
+    """The domains that a section has by itself: run `told`, as many as it has regions; run `alone`, as the cohort."""
+    learned = each.folder / "learned"
+    learned.mkdir(exist_ok=True)
+    learn_embedding.main(each.sample, each.section, outdir=learned)
+    assign(each, "told", learned, len(np.unique(each.truth)))
+    assign(each, "alone", learned, REGIONS + 1)
 
 
 def joined(sections: list[Simulated], run: str) -> pd.DataFrame:
@@ -125,6 +126,11 @@ def joined(sections: list[Simulated], run: str) -> pd.DataFrame:
 def ari(spots: pd.DataFrame) -> float:
     """ARI of domains with the truth, over all spots at once."""
     return float(adjusted_rand_score(spots["truth"], spots["domain"]))
+
+
+def mean_ari(spots: pd.DataFrame) -> float:
+    """The mean over the sections of their ARI."""
+    return float(np.mean([ari(part) for _, part in spots.groupby("sample")]))
 
 
 def named(spots: pd.DataFrame) -> pd.Series:
@@ -187,21 +193,23 @@ def scope_of_cohort(sections: list[Simulated], folder: Path) -> dict[str, float]
     """What the cohort scope reaches, and the sections by themselves."""
     together(sections, folder, "cohort", REGIONS + 1)
     spots = joined(sections, "cohort")
-    for each in sections:
-        alone(each, "alone")
-    single = joined(sections, "alone")
-    by_section = [np.mean([ari(part) for _, part in found.groupby("sample")]) for found in (spots, single)]
-    return {
+    found = {
         "joint ARI": ari(spots),
-        "joint ARI, sections by themselves, matched by profiles": ari(
-            matched_by_profiles(sections, "alone", REGIONS + 1)
-        ),
-        "joint ARI, sections by themselves, matched by the truth": ari(matched_by_labels(single)),
-        "mean ARI of a section": float(by_section[0]),
-        "mean ARI of a section by itself": float(by_section[1]),
+        "mean ARI of a section": mean_ari(spots),
         "spots called a region that the section lacks": invented(spots),
         "F1 of the extra region": extra_f1(spots),
     }
+    for each in sections:
+        alone(each)
+    for run, told in {"alone": "the cohort's number", "told": "their own numbers"}.items():
+        single, about = joined(sections, run), f"sections by themselves, {told}"
+        profiles = matched_by_profiles(sections, run, REGIONS + 1)
+        found |= {
+            f"joint ARI, {about}, matched by profiles": ari(profiles),
+            f"joint ARI, {about}, matched by the truth": ari(matched_by_labels(single)),
+            f"mean ARI of a section, {about}": mean_ari(single),
+        }
+    return found
 
 
 def scope_of_reference(sections: list[Simulated], folder: Path) -> dict[str, float]:
@@ -227,11 +235,13 @@ def scope_of_reference(sections: list[Simulated], folder: Path) -> dict[str, flo
 
 
 def memory(sections: list[Simulated], folder: Path) -> dict[str, float]:
-    """GB that learning takes, by number of sections."""
+    """GB that learning takes, by number of sections; these are repeated under other names until there are enough."""
     found = {}
-    for number in (SMALLER, len(sections)):
-        given = [("--sample", each.sample, "--group", each.group, "--section", each.section) for each in sections]
-        each = [value for values in given[:number] for value in (*values, "--features", "")]
+    for number in MANY:
+        each = []
+        for place in range(number):
+            of = sections[place % len(sections)]
+            each += ["--sample", f"{of.sample}_{place}", "--group", of.group, "--section", of.section, "--features", ""]
         taken = measured("learn_cohort", *each, "--correct_by", "group", "--outdir", folder / str(number))
         found[f"GB of learning, {number} sections"] = taken.peak
     return found
