@@ -19,7 +19,7 @@ SOURCES = {"dlpfc_151673": "lowres", "her2st_A1": "hires", "her2st_C2": "fullres
 
 @pytest.fixture(scope="module")
 def real(efnst: Efnst, real_sections: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The run on the four sections, with all genes' default and few epochs."""
+    """The run on the four sections, with all genes' default and few epochs; of its work folder only patches go."""
     rows = []
     for sample, cells in SECTIONS.items():
         folder = real_sections / sample
@@ -27,9 +27,17 @@ def real(efnst: Efnst, real_sections: Path, tmp_path_factory: pytest.TempPathFac
         rows.append({"sample": sample, "section": str(folder)} | cells | paths)
     folder = tmp_path_factory.mktemp("real")
     sheet = write_sheet(folder / "sheet.csv", *rows)
-    run = efnst(folder, *QUICK, "--input", sheet, "--ignore_labels", "undetermined")
+    (folder / "kept.config").write_text("cleanup = false")
+    kept = ("-c", "kept.config", "--cleanup")
+    run = efnst(folder, *kept, *QUICK, "--input", sheet, "--ignore_labels", "undetermined")
     assert run.status == 0, run.output
     return run
+
+
+def test_patches_are_removed_once_they_are_embedded(real: Run) -> None:
+    work = real.outdir.parent / "work"
+    assert len(list(work.glob("*/*/features.npz"))) >= 3
+    assert not [path for path in work.glob("*/*/patches.h5") if path.exists()]
 
 
 def test_every_section_is_finished(real: Run) -> None:

@@ -20,11 +20,14 @@ process EMBED_PATCHES {
 
     script:
     def files = [patches: patches, encoder: 'encoder.onnx', stain: image_qc, stain_reference: stain_reference]
+    // No later step reads them, and they are most of what a section with a large image leaves in the work folder.
+    def spent = task.ext.cleanup ? 'rm -f "$(readlink -f patches.h5)"' : ''
     """
     # code ${task.ext.code}
     embed_patches.py ${options([sample: meta.id])} ${options(files)} --threads ${task.cpus} --failure failure.json \\
         ${options(task.ext.parameters)}
     write_versions.py '${task.process}' embed_patches.py > versions.yml
+    ${spent}
     """
 
     stub:
