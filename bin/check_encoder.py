@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from efnst.program.arguments import Threads
+from efnst.program.arguments import THREADS_OF_A_STEP, Threads
 from efnst.program.cli import run
 
 
 def main(
     encoder: Annotated[Path, typer.Argument(help="The encoder, ONNX, with its declaration beside it.")],
     n_spots: Annotated[int, typer.Option("--n_spots", help="Spots that the cost is told for.", min=1)] = 5000,
-    threads: Threads = 1,
+    threads: Threads = THREADS_OF_A_STEP,
 ) -> None:
     """Put resize and normalisation before an encoder, run it on some patches, and tell what it takes and costs."""
     import tempfile

@@ -12,7 +12,6 @@ from efnst.inputs.options import SourceOptions
 from efnst.program.cli import run
 
 log = logging.getLogger("efnst")
-THREADS = 2  # of the step that encodes patches (conf/base.config)
 SCHEMA = Path(__file__).resolve().parent.parent / "assets" / "samplesheet_schema.json"
 
 
@@ -49,18 +48,16 @@ def main(
 
 def _tell_cost(encoder: Path, n_places: int, patches: PatchOptions) -> None:
     """Say what an encoder costs for patches at so many places, as EMBED_PATCHES would run it here."""
-    import os
-
     from efnst.encoder.cost import cost_of_run
     from efnst.encoder.declaration import read_declaration, refuse_windows
     from efnst.image.patches import patch_sizes
+    from efnst.program.arguments import THREADS_OF_A_STEP
 
     declared = read_declaration(encoder.with_suffix(".json"), encoder)
     widths = patch_sizes(patches.patch_um) if patches.patch_um else []
     refuse_windows(declared, widths)
     n_patches = n_places * patches.patches_per_spot * max(1, len(widths))
-    threads = min(THREADS, os.cpu_count() or 1)
-    log.info("%s: %s", declared.name, cost_of_run(encoder, declared, n_patches, threads))
+    log.info("%s: %s", declared.name, cost_of_run(encoder, declared, n_patches, THREADS_OF_A_STEP))
 
 
 if __name__ == "__main__":

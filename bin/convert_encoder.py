@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from efnst.program.arguments import Threads
+from efnst.program.arguments import THREADS_OF_A_STEP, Threads
 from efnst.program.cli import run
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main(
         bool | None, typer.Option("--commercial/--not_commercial", help="Whether it allows commercial use.")
     ] = None,
     untrained: Annotated[bool, typer.Option("--untrained", help="Random weights, to try out size and speed.")] = False,
-    threads: Threads = 1,
+    threads: Threads = THREADS_OF_A_STEP,
 ) -> None:
     """Export a network to ONNX with its declaration, and check its features against PyTorch's.
 

@@ -90,8 +90,13 @@ def cost_of_run(encoder: Path, declared: EncoderDeclaration, n_patches: int, thr
     gpu = "CUDAExecutionProvider"
     on_gpu = gpu in onnxruntime.get_available_providers()
     speed = measured_speed(gpu if on_gpu else "CPUExecutionProvider", threads)
-    place = "a GPU" if on_gpu else f"{threads} CPU threads"
+    place = "a GPU" if on_gpu else cpu_threads(threads)
     return f"at least, {cost_in_words(n_patches, per_patch, n_patches * per_patch / speed, place)}"
+
+
+def cpu_threads(number: int) -> str:
+    """So many threads, in words."""
+    return f"{number} CPU thread{'s' if number > 1 else ''}"
 
 
 def in_words(seconds: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from efnst.encoder.cost import cpu_threads
 from efnst.errors import EfnstError
 from efnst.names import MULTIPLY_ADDS, PRECISION
 from efnst.program.scratch import new_folder
@@ -47,7 +48,7 @@ class OpenEncoder:
     def place(self) -> str:
         """Where it runs, in words."""
         threads = self.session.get_session_options().intra_op_num_threads
-        return f"{threads} CPU threads" if self.device == CPU else self.device
+        return cpu_threads(threads) if self.device == CPU else self.device
 
     @property
     def multiply_adds(self) -> int | None:

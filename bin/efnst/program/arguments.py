@@ -1,5 +1,6 @@
 """Arguments that several programs take, each with one wording. An option is written as the argument, `--image_qc`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,7 @@ StainReferenceFile = Annotated[
 ]
 QcRules = Annotated[Path, typer.Option("--qc_rules", help="Rules for pass, warn and fail.", show_default=False)]
 GeneSets = Annotated[Path | None, typer.Option("--gene_sets", help="Gene sets (GMT), where there are any.")]
+THREADS_OF_A_STEP = min(2, os.cpu_count() or 1)  # of one with two cores (conf/base.config), started by a user
 Threads = Annotated[int, typer.Option("--threads", help="CPU threads.", min=1)]
 Outdir = Annotated[Path, typer.Option("--outdir", callback=_made, help="Folder for the results; it is made.")]
 Failure = Annotated[

@@ -4,7 +4,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from efnst.encoder.cost import cost_in_words, in_words, measured_speed, multiply_adds
+from efnst.encoder.cost import cost_in_words, cpu_threads, in_words, measured_speed, multiply_adds
 
 
 def model(nodes: list, **weights: list[int]) -> onnx.ModelProto:
@@ -66,6 +66,10 @@ def test_times_in_words(seconds: float, words: str) -> None:
 def test_the_cost_as_one_line() -> None:
     told = cost_in_words(5000, 4_600_000_000, 240, "2 CPU threads")
     assert told == "5,000 patches × 4.6 G multiply-adds: some 4 minutes on 2 CPU threads"
+
+
+def test_threads_in_words() -> None:
+    assert [cpu_threads(number) for number in (1, 2)] == ["1 CPU thread", "2 CPU threads"]
 
 
 def test_the_speed_of_this_device() -> None:
