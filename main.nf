@@ -38,6 +38,7 @@ workflow DESCRIBE_PATCHES {
 
     main:
     EXPORT_ENCODER(sections.first().map { _first -> true }, encoder_weights, own_encoder)
+    EXPORT_ENCODER.out.cost.subscribe { cost -> log.info("efnst: encoder ${cost.text.trim()}") }
     TILE_IMAGE(sections, qc_rules, own_encoder ? scaled(own_encoder[1]) : [])
     if (normalise_stain) {
         FIT_STAIN(inOrder(TILE_IMAGE.out.qc.map { _meta, qc -> qc }).filter { all -> all.size() > 0 })

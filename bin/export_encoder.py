@@ -9,9 +9,10 @@ import typer
 
 from efnst.encoder.options import EncoderOptions, WindowOptions
 from efnst.errors import EfnstError
-from efnst.program.arguments import Outdir, Threads
+from efnst.program.arguments import THREADS_OF_A_STEP, Outdir, Threads
 from efnst.program.cli import run
 
+MANY_PATCHES = 5000  # of a large section, for which the cost is told
 Write = Callable[[Path], dict]  # writes a graph to a file and returns the figures of its record
 
 
@@ -57,6 +58,8 @@ def main(
         export(outdir)
     elif cached(Path(options.encoder_cache), identity, export, outdir):
         log.info("%s taken from %s", identity["encoder"], options.encoder_cache)
+    if encoder_onnx:
+        _tell_cost(encoder_onnx, declaration, outdir)
 
 
 def _own_encoder(
@@ -86,6 +89,17 @@ def _own_encoder(
     if declared.precision == "fp16":
         return known | {"precision": "fp16"}, write
     return known, _halved(write) if precision == "fp16" else write
+
+
+def _tell_cost(encoder_onnx: Path, declaration: Path, outdir: Path) -> None:
+    """cost.txt: what an encoder of the user's own takes for a large section on this machine."""
+    from efnst.encoder.cost import cost_of_run
+    from efnst.encoder.declaration import read_declaration
+    from efnst.program.terminal import printable
+
+    declared = read_declaration(declaration, encoder_onnx)
+    cost = cost_of_run(encoder_onnx, declared, MANY_PATCHES, THREADS_OF_A_STEP)
+    (outdir / "cost.txt").write_text(printable(f"{declared.name}: {cost}") + "\n")
 
 
 def _known_encoder(options: EncoderOptions, weights: Path | None) -> tuple[dict, Write]:

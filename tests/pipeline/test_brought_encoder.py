@@ -57,6 +57,11 @@ def test_its_scale_decides_the_window_and_what_was_read_stays(run: Run) -> None:
     assert provenance["parameters"]["patch_um"] == "179.2" and provenance["parameters"]["patches_per_spot"] == 1
 
 
+def test_the_log_tells_what_it_costs_before_it_is_run(run: Run) -> None:
+    said = "efnst: encoder vit-s: at least, 5,000 patches × 4.6 G multiply-adds: some "
+    assert 0 < run.output.find(said) < run.output.find("EMBED_PATCHES (sim_layers)")
+
+
 def test_its_licence_stands_in_what_the_run_leaves(run: Run) -> None:
     report = (run.outdir / "sim_layers" / "report.html").read_text()
     assert report.count("nobody&#39;s weights, no commercial use") == 2, "methods and quality"

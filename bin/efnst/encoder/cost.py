@@ -14,6 +14,7 @@ from efnst.errors import reading
 from efnst.program.memory import bounded_memory
 from efnst.records.encoder import EncoderDeclaration
 
+CPU_PROVIDER, GPU_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
 SIDE = 1024  # of the square matrices whose product measures a device
 ROUNDS = 5
 UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
@@ -54,15 +55,23 @@ def _of_node(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> int:
     return n_results * shapes[node.input[0]][0 if is_transposed else -1]
 
 
-def measured_speed(provider: str, threads: int) -> float:
-    """Multiply-adds per second of this device: the fastest of some products of large matrices by onnxruntime."""
+def measured_speed(provider: str, threads: int) -> float | None:
+    """Multiply-adds per second of a device: the fastest of some products of large matrices by onnxruntime.
+
+    None where the device that `provider` stands for is not there.
+    """
     matrix = helper.make_tensor_value_info("a", TensorProto.FLOAT, [SIDE, SIDE])
     result = helper.make_tensor_value_info("product", TensorProto.FLOAT, [SIDE, SIDE])
     graph = helper.make_graph([helper.make_node("MatMul", ["a", "a"], ["product"])], "speed", [matrix], [result])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[provider])
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=list(dict.fromkeys((provider, CPU_PROVIDER)))
+    )
+    if session.get_providers()[0] != provider:
+        return None
     given = {"a": np.ones((SIDE, SIDE), np.float32)}
     return SIDE**3 / min(_seconds(session, given) for _ in range(ROUNDS))
 
@@ -87,11 +96,15 @@ def cost_of_run(encoder: Path, declared: EncoderDeclaration, n_patches: int, thr
         per_patch = multiply_adds(model)
     if per_patch is None:
         return f"{n_patches:,} patches; what {declared.name} computes for one is not known"
-    gpu = "CUDAExecutionProvider"
-    on_gpu = gpu in onnxruntime.get_available_providers()
-    speed = measured_speed(gpu if on_gpu else "CPUExecutionProvider", threads)
-    place = "a GPU" if on_gpu else cpu_threads(threads)
+    provider, speed = _fastest(threads)
+    place = cpu_threads(threads) if provider == CPU_PROVIDER else "a GPU"
     return f"at least, {cost_in_words(n_patches, per_patch, n_patches * per_patch / speed, place)}"
+
+
+def _fastest(threads: int) -> tuple[str, float]:
+    """The provider of this machine's fastest device, and its speed; where there is a GPU's library, a GPU may lack."""
+    speed = measured_speed(GPU_PROVIDER, threads) if GPU_PROVIDER in onnxruntime.get_available_providers() else None
+    return (GPU_PROVIDER, speed) if speed else (CPU_PROVIDER, measured_speed(CPU_PROVIDER, threads))
 
 
 def cpu_threads(number: int) -> str:

@@ -59,6 +59,7 @@ FILES = (
     File("encoder.onnx", "EXPORT_ENCODER, QUANTISE_ENCODER", ENCODER_ONNX),
     File("encoder.onnx.data", "EXPORT_ENCODER", "weights of encoder.onnx, where it is too large to hold them"),
     File("encoder.json", "EXPORT_ENCODER, QUANTISE_ENCODER", EncoderRecord),
+    File("cost.txt", "EXPORT_ENCODER", "what an encoder of the user's own takes at least, in words, for the log"),
     File("features.npz", "EMBED_PATCHES", FEATURES_NPZ),
     File("features.json", "EMBED_PATCHES", FeaturesRecord),
     File("embedding.npz", "LEARN_EMBEDDING, LEARN_COHORT, APPLY_REFERENCE", EMBEDDING_NPZ),

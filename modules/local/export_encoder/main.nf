@@ -13,6 +13,7 @@ process EXPORT_ENCODER {
 
     output:
     tuple path('encoder.onnx{,.data}'), path('encoder.json'), emit: encoder
+    path 'cost.txt', emit: cost, optional: true // of an encoder of one's own
     path 'versions.yml', emit: versions
 
     script:
