@@ -27,6 +27,20 @@ finally:
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever starts the launcher, a program or Nextflow counts as slow: `./efnst test quick` is for the kernels.
+
+    Runs of the pipeline start first, as they take longest. Each file stays in one worker of pytest-xdist, and all files
+    that look at the run `finished` in the same one.
+    """
+    items.sort(key=lambda item: item.path.parent.name != "pipeline")
+    sharing = {item.path for item in items if "finished" in item.fixturenames}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("finished" if item.path in sharing else item.location[0]))
+        if item.path.parent.name in ("launcher", "programs", "pipeline", "browser"):
+            item.add_marker(pytest.mark.slow)
+
+
 def section_of(positions_um: np.ndarray, counts: sparse.csr_matrix, labels: np.ndarray | None = None) -> AnnData:
     """A section as read_section.py would write it, without an image."""
     obs = pd.DataFrame(index=[f"SPOT{number:06d}-1" for number in range(len(positions_um))])
@@ -220,10 +234,3 @@ def embedding_file(section_file: Path, features_file: Path, tmp_path_factory: py
     options = {"training": TrainingOptions(n_seeds=2, epochs=30), "where": DeviceOptions(device="cpu")}
     learn_embedding.main(sample="S1", section=section_file, features=features_file, outdir=outdir, **options)
     return outdir / "embedding.npz"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever starts the launcher, a program or Nextflow counts as slow: `./efnst test quick` is for the kernels."""
-    for item in items:
-        if item.path.parent.name in ("launcher", "programs", "pipeline", "browser"):
-            item.add_marker(pytest.mark.slow)
