@@ -28,7 +28,7 @@ def main(
 
     from efnst.embedding.cohort import Member
     from efnst.embedding.options import CohortOptions
-    from efnst.embedding.reference import TRAINING_JSON, fit_of, read_reference, require_fit
+    from efnst.embedding.reference import TRAINING_JSON, fit_of, read_reference, require_fit, require_same_image
     from efnst.embedding.saved_space import load_space
     from efnst.program.arrays import write_arrays
     from efnst.program.cli import log
@@ -40,8 +40,9 @@ def main(
     about, learned = read_reference(reference), load_space(reference)
     batch = CohortOptions(correct_by=about.correct_by).batch(sample, group)
     spots, described = Member(sample, batch, section, features if about.image else None).read()
-    encoder = read_record(encoder_json, EncoderRecord) if encoder_json else None
-    require_fit(reference, about, learned, spots, encoder)
+    require_fit(reference, about, learned, spots)
+    if described is not None and encoder_json:
+        require_same_image(reference, learned, described, read_record(encoder_json, EncoderRecord))
     with threadpool_limits(1):
         arrays = learned.arrays(learned.part(spots, described, batch))
     write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)

@@ -132,7 +132,7 @@ def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, en
 
     import numpy as np
 
-    from efnst.embedding.reference import ENCODER_JSON, FORMAT, README, REFERENCE_JSON, gene_prefix
+    from efnst.embedding.reference import ENCODER_JSON, FORMAT, README, REFERENCE_JSON, digests, gene_prefix
     from efnst.inputs.hdf5 import opened_own
     from efnst.program.cli import versions
     from efnst.records.base import write_record
@@ -143,6 +143,9 @@ def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, en
         with opened_own(path) as spots:
             medians.append(float(np.median(spots.obs["total_counts"])))
             prefixes.append(gene_prefix(spots.var["gene_ids"]))
+    (folder / "README.md").write_text(README)
+    if encoder:
+        shutil.copyfile(encoder, folder / ENCODER_JSON)
     record = ReferenceRecord(
         format=FORMAT,
         versions=versions("torch", "scikit-learn", "harmonypy", "safetensors"),
@@ -151,11 +154,9 @@ def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, en
         gene_prefix=prefixes[0],
         image=encoder is not None,
         median_counts=medians,
+        files=digests(folder),
     )
     write_record(folder / REFERENCE_JSON, record)
-    (folder / "README.md").write_text(README)
-    if encoder:
-        shutil.copyfile(encoder, folder / ENCODER_JSON)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import anndata
 import numpy as np
 import pytest
 from anndata import AnnData
+from safetensors.numpy import load_file, save_file
 from sklearn.metrics import adjusted_rand_score
 from tests.support.options import chosen
 
@@ -16,8 +17,10 @@ import apply_reference
 import assign_domains
 import fit_domains
 import learn_cohort
+from efnst.embedding.reference import digests
 from efnst.errors import EfnstError
 from efnst.program.arrays import read_arrays
+from efnst.program.tensors import read_tensors
 from efnst.records.arrays import EMBEDDING_NPZ
 
 SIZES = {"a": 300, "b": 300, "few": 8}
@@ -169,8 +172,46 @@ def test_a_damaged_reference_is_refused(
     path, kind = tmp_path / "damaged" / name, Path(name).suffix
     other = reference / f"{'vocabulary' if name.startswith('space') else 'space'}{kind}"
     path.write_bytes({"cut": path.read_bytes()[:-9], "empty": b"", "other": other.read_bytes()}[how])
-    with pytest.raises(EfnstError):
+    remade(tmp_path / "damaged")
+    with pytest.raises(EfnstError) as raised:
         apply("a", sections["a"], tmp_path / "damaged", tmp_path)
+    assert "as they were made" not in str(raised.value)
+
+
+def remade(folder: Path, **about: object) -> None:
+    """As if a reference had been made as it is now, with other facts in reference.json."""
+    known = json.loads((folder / "reference.json").read_text())
+    (folder / "reference.json").write_text(json.dumps(known | {"files": digests(folder)} | about))
+
+
+def edited(folder: Path) -> None:
+    arrays = load_file(folder / "vocabulary.safetensors")
+    save_file(arrays | {"known": arrays["known"] + 1}, folder / "vocabulary.safetensors")
+
+
+def with_names_of_another(folder: Path) -> None:
+    (folder / "naming.json").write_text("{}")
+
+
+def without_training(folder: Path) -> None:
+    (folder / "training.json").unlink()
+
+
+@pytest.mark.parametrize("change", [edited, with_names_of_another, without_training])
+def test_an_edited_or_mixed_reference_is_refused(
+    change: Callable[[Path], None], reference: Path, sections: dict[str, Path], tmp_path: Path
+) -> None:
+    """Each of its files is sound by itself."""
+    shutil.copytree(reference, tmp_path / "changed")
+    change(tmp_path / "changed")
+    with pytest.raises(EfnstError, match="Expected the files of the reference `changed` as they were made"):
+        apply("a", sections["a"], tmp_path / "changed", tmp_path)
+
+
+def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
+    save_file({"weights": np.array([1, np.nan])}, tmp_path / "some.safetensors")
+    with pytest.raises(EfnstError, match="weights holds what is no finite number"):
+        read_tensors(tmp_path / "some.safetensors")
 
 
 def test_another_species_is_refused(reference: Path, sections: dict[str, Path], tmp_path: Path) -> None:
@@ -179,8 +220,7 @@ def test_another_species_is_refused(reference: Path, sections: dict[str, Path], 
     section.write_h5ad(tmp_path / "mouse.h5ad")
     human = tmp_path / "human"
     shutil.copytree(reference, human)
-    about = json.loads((human / "reference.json").read_text())
-    (human / "reference.json").write_text(json.dumps(about | {"gene_prefix": "ENSG"}))
+    remade(human, gene_prefix="ENSG")
     with pytest.raises(EfnstError, match="species \\(ENSG…\\), found those of another \\(ENSMUSG…\\)"):
         apply("a", tmp_path / "mouse.h5ad", human, tmp_path)
 

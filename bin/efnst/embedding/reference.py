@@ -9,13 +9,17 @@ import numpy as np
 from anndata import AnnData
 
 from efnst.embedding.cohort import Learned
-from efnst.errors import EfnstError
+from efnst.embedding.image_features import ImageFeatures
+from efnst.encoder.cache import sha256
+from efnst.errors import EfnstError, require_ordinary
 from efnst.records.base import read_record
 from efnst.records.encoder import EncoderRecord
 from efnst.records.reference import ReferenceFit, ReferenceRecord
 
-FORMAT = 1
+FORMAT = 2
 REFERENCE_JSON, ENCODER_JSON, TRAINING_JSON = "reference.json", "encoder.json", "training.json"
+READ = (".json", ".safetensors")  # how the names of files that are read end
+PATCH_TOLERANCE = 0.25  # patches are whole pixels wide, and those of coarse images few
 MOST_MISSING = 0.5  # share of the genes that a section may lack
 README = """# Reference of efnst
 
@@ -40,22 +44,34 @@ def gene_prefix(ids: Sequence[str]) -> str:
 
 
 def read_reference(folder: Path) -> ReferenceRecord:
-    """reference.json of a folder; refuses what is no reference, or one of another version."""
+    """reference.json of a folder; refuses what is no reference, one of another version, or one that was changed."""
     if not (folder / REFERENCE_JSON).exists():
         raise EfnstError(f"Expected --reference to name the folder `reference` of a cohort's run, found `{folder}`.")
     record = read_record(folder / REFERENCE_JSON, ReferenceRecord)
     if record.format != FORMAT:
         raise EfnstError(
             f"Expected a reference of format {FORMAT}, found format {record.format}, made by efnst "
-            f"{record.versions['efnst']}. Use that version, or make the reference again."
+            f"{record.versions.get('efnst', 'nobody knows which')}. Use that version, or make the reference again."
+        )
+    changed = sorted(name for name, _ in record.files.items() ^ digests(folder).items())
+    if changed:
+        raise EfnstError(
+            f"Expected the files of the reference `{folder.name}` as they were made, found that {changed[0]} is "
+            "missing or is another. Copy the whole folder again, or make the reference again."
         )
     return record
 
 
-def require_fit(
-    folder: Path, record: ReferenceRecord, learned: Learned, section: AnnData, encoder: EncoderRecord | None
-) -> None:
-    """Refuse a section of another species, with too few of the reference's genes, or described by another encoder."""
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files of a reference that are read, by name, but of reference.json, which holds them."""
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in READ and path.name != REFERENCE_JSON]
+    for path in paths:
+        require_ordinary(path)
+    return {path.name: sha256(path) for path in paths}
+
+
+def require_fit(folder: Path, record: ReferenceRecord, learned: Learned, section: AnnData) -> None:
+    """Refuse a section of another species, or with too few of the reference's genes."""
     prefix = gene_prefix(section.var["gene_ids"])
     if prefix and record.gene_prefix and prefix != record.gene_prefix:
         raise EfnstError(
@@ -67,14 +83,22 @@ def require_fit(
             f"Expected at least {1 - MOST_MISSING:.0%} of the {len(learned.genes.ids)} genes of the reference, found "
             f"{1 - missing:.0%}. Was another panel measured, or are genes named in another way?"
         )
-    if encoder is None or not record.image:
-        return
+
+
+def require_same_image(folder: Path, learned: Learned, features: ImageFeatures, encoder: EncoderRecord) -> None:
+    """Refuse a section that was described by another encoder, or by patches of another width."""
     own = read_record(folder / ENCODER_JSON, EncoderRecord)
     used = [(each.encoder, each.weights.sha256, each.output) for each in (own, encoder)]
     if used[0] != used[1]:
         raise EfnstError(
             f"Expected the encoder of the reference, {own.encoder} ({own.weights.sha256[:12]}), found "
             f"{encoder.encoder} ({encoder.weights.sha256[:12]}). Give the reference's own, or --use_image false."
+        )
+    image, width = learned.spaces[0].image, max(features.patch_um)
+    if image is not None and abs(width / image.patch_um - 1) > PATCH_TOLERANCE:
+        raise EfnstError(
+            f"Expected image patches of {image.patch_um:.0f} µm, as those of the reference, found {width:.0f} µm. Give "
+            "the reference's --patch_um, or --use_image false."
         )
 
 

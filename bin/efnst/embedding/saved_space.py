@@ -17,9 +17,10 @@ from efnst.embedding.space import Components, ImageComponents, Space
 from efnst.embedding.views import View
 from efnst.errors import EfnstError, reading
 from efnst.genes.shared import SharedGenes
+from efnst.program.documents import load_json
 from efnst.program.tensors import read_tensors
 
-FORMAT = 1
+FORMAT = 2
 KINDS = (Components, Correction, Fusion, ImageComponents, SharedGenes, Space, View)
 SPACE_JSON, SPACE_ARRAYS = "space.json", "space.safetensors"
 
@@ -46,7 +47,7 @@ def save_space(folder: Path, learned: Learned) -> None:
 def load_space(folder: Path) -> Learned:
     """What `save_space` wrote; nothing of the files is run."""
     with reading(folder / SPACE_JSON):
-        about = json.loads((folder / SPACE_JSON).read_text())
+        about = load_json((folder / SPACE_JSON).read_text())
     found = about.get("format") if isinstance(about, dict) else None
     if found != FORMAT:
         raise EfnstError(f"Expected a space of format {FORMAT}, found {found} in `{folder.name}`.")

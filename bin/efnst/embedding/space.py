@@ -139,9 +139,10 @@ class ImageComponents:
     """How the image components that are fused follow from image features and, where there is no image, from expression.
 
     components = (features @ `weights` + `offset`), corrected; `fusion` chooses and weighs them, `from_expression`
-    [n_expression + 1, n_components] tells them where nothing is seen.
+    [n_expression + 1, n_components] tells them where nothing is seen. The patches were `patch_um` wide.
     """
 
+    patch_um: float
     weights: np.ndarray
     offset: np.ndarray
     correction: Correction | None
@@ -174,7 +175,8 @@ def fit_image(part: Part, expression: np.ndarray, options: EmbeddingOptions, see
     weights, offset = affine_map(features, dense_components(features, options.image_pcs), is_standardised=False)
     values = (features @ weights + offset).astype(np.float32)
     correction = fit_correction(values, part.batches[part.seen], seed)
-    image = ImageComponents(weights, offset, correction, np.zeros((expression.shape[1] + 1, len(offset))), None)
+    untold = np.zeros((expression.shape[1] + 1, len(offset)))
+    image = ImageComponents(part.patch_um, weights, offset, correction, untold, None)
     known = image.of(part, expression)[part.seen]
     told = np.column_stack([expression[part.seen], np.ones(part.seen.sum())])
     image = replace(image, from_expression=np.linalg.lstsq(told, known, rcond=None)[0])

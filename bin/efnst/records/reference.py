@@ -18,6 +18,7 @@ class ReferenceRecord(Record):
     gene_prefix: str = about("letters that most gene identifiers begin with, such as ENSG: the species")
     image: bool = about("whether image features were used")
     median_counts: list[float] = about("median counts of a unit, of each section", "counts", "[n_sections]")
+    files: dict[str, str] = about("SHA-256 of every other file of the folder that is read")
 
 
 class ReferenceFit(Record):

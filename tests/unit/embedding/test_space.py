@@ -13,10 +13,13 @@ from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of, pooled
+from efnst.embedding.reference import require_same_image
 from efnst.embedding.saved_space import load_space, save_space
 from efnst.embedding.space import fit_components, fit_image, fit_space
 from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes, Survey
+from efnst.records.base import write_record
+from efnst.records.encoder import EncoderRecord
 
 OPTIONS, TRAINING = EmbeddingOptions(expression_pcs=8, n_genes=60), TrainingOptions(epochs=3)
 
@@ -101,6 +104,24 @@ def test_features_of_another_encoder_are_refused(parts: list[Part]) -> None:
     other = replace(parts[0], image=parts[0].image[:, :5])
     with pytest.raises(EfnstError, match="Expected 12 image features of each spot, found 5"):
         image.of(other, np.zeros((200, 8)))
+
+
+def test_a_reference_takes_its_own_encoder_and_patches_alone(
+    parts: list[Part], genes: SharedGenes, sections: list[AnnData], tmp_path: Path
+) -> None:
+    both = pooled(parts)
+    space, _ = fit_space(both, 60, OPTIONS, TRAINING, torch.device("cpu"))
+    learned = Learned(genes, fit_components(both, np.arange(60), 8, 0), [space], OPTIONS, TRAINING)
+    facts = {"precision": "fp32", "versions": {}, "input_px": 224, "n_features": 12}
+    own, other = (EncoderRecord(encoder="own", weights={"sha256": sha, "file": "w"}, **facts) for sha in ("ab", "cd"))
+    write_record(tmp_path / "encoder.json", own)
+    features = features_of(sections[0])
+    require_same_image(tmp_path, learned, features, own)
+    require_same_image(tmp_path, learned, replace(features, patch_um=(200.0,)), own)
+    with pytest.raises(EfnstError, match=r"Expected the encoder of the reference, own \(ab\), found own \(cd\)"):
+        require_same_image(tmp_path, learned, features, other)
+    with pytest.raises(EfnstError, match="Expected image patches of 190 µm, as those of the reference, found 450 µm"):
+        require_same_image(tmp_path, learned, replace(features, patch_um=(450.0,)), own)
 
 
 def test_what_is_kept_does_the_same(parts: list[Part], genes: SharedGenes, tmp_path: Path) -> None:
