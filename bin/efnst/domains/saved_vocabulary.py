@@ -13,7 +13,7 @@ from efnst.program.tensors import read_tensors
 from efnst.records.base import read_record, write_record
 from efnst.records.vocabulary import VocabularyRecord
 
-FORMAT = 2
+FORMAT = 3
 RECORD, ARRAYS = "vocabulary.json", "vocabulary.safetensors"
 PARTS = ("shares", "means", "root", "numbers")
 

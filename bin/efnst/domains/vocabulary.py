@@ -22,6 +22,7 @@ FITTED_UNITS = 12_000  # of all sections together
 RAREST = 1e-3  # share of a section that a domain is thought to have where none of it is found
 LEFT_OUT = 5  # every so many runs of neighbouring units are left out to see how far known tissue lies
 RUN_UNITS = 25
+RINGS = 2  # of neighbours that distances are averaged over, as tissue that is new is contiguous
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,14 @@ def _known(embeddings: Sequence[np.ndarray], probabilities: Sequence[np.ndarray]
 
 
 def _distances(mixtures: Sequence[Mixture], embeddings: Sequence[np.ndarray], graph: sparse.csr_array) -> np.ndarray:
-    """Mean squared Mahalanobis distance to the nearest component over the trainings, the mean with the neighbours."""
+    """Logarithm of the mean squared Mahalanobis distance to the nearest component over the trainings, smoothed.
+
+    With the logarithm tissue that is far out makes its neighbours less new.
+    """
     pairs = zip(mixtures, embeddings, strict=True)
     nearest = np.mean([mixture.squared_distances(np.asarray(v, np.float64)).min(1) for mixture, v in pairs], axis=0)
-    return (nearest + graph @ nearest) / (1 + np.asarray(graph.sum(1)).ravel())
+    nearest = np.log(nearest)
+    size = 1 + np.asarray(graph.sum(1)).ravel()
+    for _ in range(RINGS):
+        nearest = (nearest + graph @ nearest) / size
+    return nearest
