@@ -148,7 +148,7 @@ def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, en
         versions=versions("torch", "scikit-learn", "harmonypy", "safetensors"),
         samples=list(sections),
         correct_by=cohort.correct_by,
-        gene_prefix=prefixes[0],
+        gene_prefix=max(filter(None, prefixes), key=prefixes.count, default=""),
         image=encoder is not None,
         median_counts=medians,
     )

@@ -185,6 +185,19 @@ def test_another_species_is_refused(reference: Path, sections: dict[str, Path], 
         apply("a", tmp_path / "mouse.h5ad", human, tmp_path)
 
 
+def test_the_species_of_a_reference_is_that_of_most_sections(
+    sections: dict[str, Path], learned: Path, tmp_path: Path
+) -> None:
+    """Whatever names the genes of the first section by name have."""
+    files = {"section": [sections["a"], tmp_path / "b.h5ad"], "space": learned / "space", "outdir": tmp_path}
+    files["embedding"] = [learned / sample / "embedding.npz" for sample in "ab"]
+    section = anndata.read_h5ad(sections["b"])
+    section.var["gene_ids"] = [f"ENSG{number:011d}" for number in range(section.n_vars)]
+    section.write_h5ad(tmp_path / "b.h5ad")
+    fit_domains.main(sample=["a", "b"], **files, **chosen(fit_domains.main, n_domains=3))
+    assert json.loads((tmp_path / "reference" / "reference.json").read_text())["gene_prefix"] == "ENSG"
+
+
 def test_labels_teach_names(sections: dict[str, Path], learned: Path, tmp_path: Path) -> None:
     """Half of one section is labelled: the other gets the names of its regions."""
     few = anndata.read_h5ad(sections["a"])
