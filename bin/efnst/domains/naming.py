@@ -96,7 +96,8 @@ def fit_naming(sections: Mapping[str, Taught], n_blocks: int = 1) -> Naming:
     if "" in found[0].unnamed:
         counts = ", ".join(f"{len(taught.labels)} in {sample}" for sample, taught in sections.items())
         raise EfnstError(
-            f"Expected more labelled units than labels to learn names from, found one for each label ({counts}). Give labels of regions, or leave learn_labels out."
+            f"Expected more labelled units than labels to learn names from, found one for each label "
+            f"({counts}). Give labels of regions, or leave learn_labels out."
         )
     if n_blocks == 1 or len(found[0].unnamed) == len(sections):
         return found[0]
