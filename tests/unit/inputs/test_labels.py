@@ -17,6 +17,8 @@ BARCODES = pd.Index(["S0", "S1", "S2"])
         "barcode,label\nS2,a\nS0,b\nS1,\n",
         "\ufeffBarcode;Layer\r\nS1;NA\r\nS2;a\r\nS0; b \r\n",
         "x,label,barcode\n1,a,S2\n2,b,S0\n3,,S1\n",
+        "barcode,label\nS2,a\nS0,b\nS1,n/a\n",
+        "barcode,label\nS2,a\nS0,b\nS1,null\n",
     ],
 )
 def test_labels_are_joined_on_the_barcode(tmp_path: Path, content: str) -> None:
