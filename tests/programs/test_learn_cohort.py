@@ -116,10 +116,11 @@ def test_domains_mean_the_same_in_both_sections(
 
 
 def test_a_reference_gives_a_section_of_its_own_the_same_domains(
-    sections: dict[str, Path], learned: Path, reference: Path, tmp_path: Path
+    sections: dict[str, Path], learned: Path, reference: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     own, _ = assign("b", sections["b"], learned / "b", tmp_path, reference=reference)
     again, record = apply("b", sections["b"], reference, tmp_path / "again")
+    assert "b: corrected as b of the reference; rename it, or give its group, if it is another" in caplog.text
     known = (again.obs["efnst"] != "0").to_numpy()
     assert known.mean() > 0.95 and (own.obs["efnst"].astype(str) == again.obs["efnst"].astype(str))[known].all()
     assert record["fit"]["known_batch"] and record["fit"]["missing_genes"] == 0
