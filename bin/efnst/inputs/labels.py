@@ -136,4 +136,9 @@ def _columns(names: list[str], path: Path) -> tuple[int, int]:
             f"Expected the columns barcode and label in {path.name}, found {', '.join(filter(None, names))}: "
             "name them in the first line."
         )
+    repeated = [name for name in (barcode, label) if name and names.count(name) > 1]
+    if repeated:
+        raise EfnstError(
+            f"Expected one column {repeated[0]} in {path.name}, found {names.count(repeated[0])}: remove one."
+        )
     return names.index(barcode), names.index(label)

@@ -49,6 +49,8 @@ def test_labels_that_match_in_part_are_a_warning(tmp_path: Path) -> None:
         ("S0,a\nS1,b\n", "columns barcode and label in l.csv, found s0, a"),
         ("barcode,x,y\nS0,a,b\n", "found barcode, x, y"),
         ("barcode,label\nS0,a\nS0,b\n", "every barcode once in l.csv, found S0 more than once"),
+        ("barcode,label,Label\nS0,a,b\n", "one column label in l.csv, found 2: remove one"),
+        ("barcode,Barcode,label\nS0,S1,b\n", "one column barcode in l.csv, found 2"),
         ("", "complete l.csv"),
     ],
 )
