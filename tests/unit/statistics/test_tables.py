@@ -107,6 +107,15 @@ def test_pseudobulk_of_all_samples(tmp_path: Path) -> None:
     assert pseudobulk_samples(few, proportions, covariate_table([])) is None
 
 
+def test_genes_that_are_numbers_in_one_sample(tmp_path: Path) -> None:
+    for sample, more in {"s0": [], "s1": ["ONLY"]}.items():
+        genes = pd.Index([*map(str, range(100, 160)), *more], name="gene")
+        pd.DataFrame({"1": 5}, genes).to_csv(tmp_path / f"{sample}.csv")
+    sums = read_sums({sample: tmp_path / f"{sample}.csv" for sample in ("s0", "s1")})
+    proportions = proportion_table({"s0": {"1": 7}, "s1": {"1": 4}}, common=True)
+    assert list(pseudobulk_samples(sums, proportions, covariate_table([])).var_names) == [*map(str, range(100, 160))]
+
+
 def test_pydeseq2_takes_the_pseudobulk_as_it_is(tmp_path: Path) -> None:
     """The planted genes, and no others to speak of, differ between treated samples and others."""
     from pydeseq2.dds import DeseqDataSet  # takes seconds
