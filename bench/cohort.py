@@ -27,9 +27,10 @@ from efnst.domains.candidates import TAUGHT_BLOCKS, taught_values
 from efnst.domains.naming import Taught, fit_naming, left_out_scores
 from efnst.domains.options import DomainOptions
 from efnst.domains.scores import scored_spots
-from efnst.embedding.cohort import LEARNED_UNITS, Member, survey
+from efnst.embedding.cohort import Member
 from efnst.embedding.diffusion import diffuse
 from efnst.embedding.learn import BASELINE_DIFFUSION
+from efnst.embedding.learn_cohort import LEARNED_UNITS, together
 from efnst.embedding.options import CohortOptions, EmbeddingOptions
 from efnst.embedding.part import part_of, pooled
 from efnst.embedding.sketch import quota
@@ -55,9 +56,9 @@ def read(sheet: Path, work: Path) -> list[Member]:
 def scores(members: list[Member], correct_by: str) -> dict[str, dict[str, float]]:
     """Scores of each labelled section, named from the others."""
     options, cohort = EmbeddingOptions(), CohortOptions(correct_by=correct_by)
-    found, sizes, _ = survey(members, options)
-    genes, most = found.chosen(options.n_genes, cohort.shared_genes), quota(list(sizes.values()), LEARNED_UNITS)
-    parts, taught = {}, {}
+    found = together(members, options, cohort)
+    genes, most = found.genes, quota(list(found.sizes.values()), LEARNED_UNITS)
+    members, parts, taught = [member for member in members if member.sample in found.sizes], {}, {}
     for member in members:
         section, _ = member.read()
         parts[member.sample] = part_of(section, None, cohort.batch(member.sample, member.batch), genes, options, most)

@@ -50,6 +50,9 @@ def main(
     image = about.image and features is not None
     write_record(outdir / "training.json", trained.changed(sample=sample, seconds=0.0, image=image))
     fit = fit_of(sample, batch, about, learned, spots)
+    if fit.known_batch and learned.components.correction and sample == batch != group:
+        text = "%s: corrected as %s of the reference; rename it, or give its group, if it is another"
+        log.warning(text, sample, sample)
     write_record(outdir / "reference_fit.json", fit)
     log.info(
         "%s: %.0f %% of the reference's genes missing, depth %.2f of its", sample, 100 * fit.missing_genes, fit.depth

@@ -39,6 +39,7 @@ def main(
     sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and
     default).
     """
+    from efnst.inputs.covariates import mixed_covariates
     from efnst.program.parameters import check_parameters, problem_list, read_parameters, read_schema
     from efnst.program.terminal import printable
     from efnst.records.base import write_record
@@ -54,6 +55,8 @@ def main(
         raise EfnstError(message)
     if problems is not None:
         problems.write_text(message, encoding="utf-8")
+    for line in mixed_covariates([section["covariates"] for section in listed]):
+        log.warning("%s", printable(line))
     write_record(outdir / "sections.json", [] if message else [SheetRow(**section) for section in listed])
     write_json(outdir / "parameters.json", parameters)
     log.info("%d sections, %d problems", len(listed), len(found))

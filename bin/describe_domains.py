@@ -205,7 +205,7 @@ def _gene_sets(
         return {}, []
     table, notes = gene_set_table(expression, genes, labels, read_gene_sets(path))
     write_table(outdir / "gene_sets.csv", GENE_SETS_CSV, table, "%.6g")
-    wide = table.pivot(index="domain", columns="gene_set", values="activity").reindex(labels.categories.astype(str))
+    wide = table.pivot(index="domain", columns="gene_set", values="activity").reindex(table["domain"].unique())
     best = dict.fromkeys(table.groupby("domain", sort=False).head(SETS)["gene_set"])
     record = GeneSets(names=list(best), domains=list(wide.index), activity=_rounded(wide[list(best)].to_numpy()))
     return ({"gene_sets": record} if best else {}), notes

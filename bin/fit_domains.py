@@ -122,6 +122,10 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     naming = fit_naming(taught, TAUGHT_BLOCKS)
     scores = left_out_scores(naming, taught, options.refinement_rounds)
     save_naming(folder, naming, scores)
+    for name in naming.unnamed:
+        log.warning(
+            "%s is unknown throughout: the labels of the other sections, which name it, are too few to teach", name
+        )
     for name, found in scores.items():
         log.info("%s, named from the others: macro F1 %.3f, ARI %.3f", name, found["macro_f1"], found["ari"])
 
@@ -151,7 +155,7 @@ def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, en
         versions=versions("torch", "scikit-learn", "harmonypy", "safetensors"),
         samples=list(sections),
         correct_by=cohort.correct_by,
-        gene_prefix=prefixes[0],
+        gene_prefix=max(filter(None, prefixes), key=prefixes.count, default=""),
         image=encoder is not None,
         median_counts=medians,
         files=digests(folder),

@@ -45,7 +45,8 @@ def main(
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")  # PyG still scripts its operators
     from threadpoolctl import threadpool_limits
 
-    from efnst.embedding.cohort import embedded, learn_cohort
+    from efnst.embedding.cohort import embedded
+    from efnst.embedding.learn_cohort import learn_cohort
     from efnst.embedding.saved_space import save_space
     from efnst.embedding.training import choose_device
     from efnst.program.cli import log, versions
@@ -53,24 +54,23 @@ def main(
     members = _members(sample, group, section, features, cohort)
     chosen = choose_device(where.device)
     with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
-        learned, record, problems = learn_cohort(
+        learned, record, found = learn_cohort(
             members, options, replace(training, network=network), cohort, chosen, threads
         )
         save_space(outdir / "space", learned)
-        _write_failures(outdir, problems)
+        _write_failures(outdir, found.problems)
         about = record | {
             "n_image_components_fused": learned.n_fused,
             "device": str(chosen),
             "versions": versions("torch", "torch-geometric", "scipy", "harmonypy"),
         }
-        used = [each for each in members if each.sample not in problems]
+        used = [each for each in members if each.sample in found.sizes]
         for member, barcodes, has_image, arrays in embedded(learned, used):
             _write_arrays(outdir / member.sample, barcodes, arrays)
-            _write_record(outdir / member.sample, member.sample, about | {"image": has_image})
+            of_section = {"image": has_image, "warnings": found.warnings[member.sample]}
+            _write_record(outdir / member.sample, member.sample, about | of_section)
         _write_record(outdir / "space", "", about | {"image": learned.spaces[0].image is not None})
-    log.info(
-        "%d sections, %d genes, %d trainings", len(members) - len(problems), len(learned.genes.ids), len(learned.spaces)
-    )
+    log.info("%d sections, %d genes, %d trainings", len(used), len(learned.genes.ids), len(learned.spaces))
 
 
 def _members(

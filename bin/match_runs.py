@@ -31,7 +31,9 @@ def main(
     from efnst.inputs.runs import has_common_domains, shared_spots
     from efnst.statistics.matching import match_domains
 
-    pairs = shared_spots(first, second)
+    pairs, dropped = shared_spots(first, second)
+    if dropped:
+        log.warning("no barcode has a domain in both runs: %s left out", ", ".join(dropped))
     common = has_common_domains(first) and has_common_domains(second)
     domains, samples = match_domains(pairs, common)
     for table in (domains, samples):

@@ -119,10 +119,11 @@ def test_domains_mean_the_same_in_both_sections(
 
 
 def test_a_reference_gives_a_section_of_its_own_the_same_domains(
-    sections: dict[str, Path], learned: Path, reference: Path, tmp_path: Path
+    sections: dict[str, Path], learned: Path, reference: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     own, _ = assign("b", sections["b"], learned / "b", tmp_path, reference=reference)
     again, record = apply("b", sections["b"], reference, tmp_path / "again")
+    assert "b: corrected as b of the reference; rename it, or give its group, if it is another" in caplog.text
     known = (again.obs["efnst"] != "0").to_numpy()
     assert known.mean() > 0.95 and (own.obs["efnst"].astype(str) == again.obs["efnst"].astype(str))[known].all()
     assert record["fit"]["known_batch"] and record["fit"]["missing_genes"] == 0
@@ -223,6 +224,19 @@ def test_another_species_is_refused(reference: Path, sections: dict[str, Path], 
     remade(human, gene_prefix="ENSG")
     with pytest.raises(EfnstError, match="species \\(ENSG…\\), found those of another \\(ENSMUSG…\\)"):
         apply("a", tmp_path / "mouse.h5ad", human, tmp_path)
+
+
+def test_the_species_of_a_reference_is_that_of_most_sections(
+    sections: dict[str, Path], learned: Path, tmp_path: Path
+) -> None:
+    """Whatever names the genes of the first section by name have."""
+    files = {"section": [sections["a"], tmp_path / "b.h5ad"], "space": learned / "space", "outdir": tmp_path}
+    files["embedding"] = [learned / sample / "embedding.npz" for sample in "ab"]
+    section = anndata.read_h5ad(sections["b"])
+    section.var["gene_ids"] = [f"ENSG{number:011d}" for number in range(section.n_vars)]
+    section.write_h5ad(tmp_path / "b.h5ad")
+    fit_domains.main(sample=["a", "b"], **files, **chosen(fit_domains.main, n_domains=3))
+    assert json.loads((tmp_path / "reference" / "reference.json").read_text())["gene_prefix"] == "ENSG"
 
 
 def test_labels_teach_names(sections: dict[str, Path], learned: Path, tmp_path: Path) -> None:

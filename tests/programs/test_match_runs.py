@@ -44,6 +44,16 @@ def test_samples_and_barcodes_of_both_runs(tmp_path: Path) -> None:
     assert "domain_1" in done.stdout and "ari" in done.stdout
 
 
+def test_what_is_unlike_the_reference_is_no_domain(tmp_path: Path) -> None:
+    """Domain 0 has no partner; a sample without barcodes that both have, or with domain 0 alone, is named."""
+    first = write_run(tmp_path / "1", s="001122", none="11", new="00")
+    second = write_run(tmp_path / "2", s="222211", none="--", new="11")
+    done = match(first, second, "--outdir", tmp_path / "out")
+    assert done.returncode == 0 and "no barcode has a domain in both runs: new, none left out" in done.stderr
+    domains = pd.read_csv(tmp_path / "out" / "match_domains.csv")
+    assert domains[["domain_1", "domain_2", "agreement"]].to_numpy().tolist() == [[1, 2, 1], [2, 1, 1]]
+
+
 def test_runs_whose_domains_are_common_have_one_assignment(tmp_path: Path) -> None:
     first = write_run(tmp_path / "1", "cohort", s="112233-", t="112")
     second = write_run(tmp_path / "2", "cohort", s="2233111", t="221")

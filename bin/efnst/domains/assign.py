@@ -22,7 +22,6 @@ from efnst.domains.partitions import choice_of_number, partitions_of
 from efnst.domains.refinement import refine
 from efnst.domains.scores import best_matches, confusion, label_scores, scored_spots
 from efnst.domains.vocabulary import Vocabulary
-from efnst.errors import EfnstError
 from efnst.names import (
     BASELINES,
     CONFIDENCE,
@@ -171,14 +170,9 @@ def _own(
     those of these partitions that hold against the best in held-out counts vote (evidence.py), and their consensus is
     refined again.
     """
-    n_spots = len(positions)
     choice = choice_of_number(embeddings, positions, options) if options.n_domains is None else {}
     if choice:
         options = replace(options, n_domains=choice["n_domains"])
-    if options.n_domains > n_spots:
-        raise EfnstError(
-            f"Expected n_domains to be at most the number of spots ({n_spots}), found {options.n_domains}."
-        )
     beside = views(space, options.diffusion) if options.untrained_views else []
     partitions, clusterings = partitions_of([*embeddings, *beside], positions, options)
     gains = held_out_gains(counts, positions, partitions, options.seed)

@@ -35,6 +35,11 @@ class Head:
     weights: np.ndarray
     offset: np.ndarray
 
+    @property
+    def silent(self) -> bool:
+        """Whether no labels taught it: all names are as likely, so that every unit is `UNKNOWN`."""
+        return not self.weights.any()
+
     def scores(self, values: np.ndarray) -> np.ndarray:
         """[n_units, n_names]"""
         return np.asarray(values, np.float64)[:, : len(self.weights)] @ self.weights + self.offset
@@ -51,6 +56,11 @@ class Naming:
     names: list[str]
     heads: dict[str, Head]
     temperature: float
+
+    @property
+    def unnamed(self) -> list[str]:
+        """Labelled sections that the labels of the others tell nothing about."""
+        return [sample for sample, head in self.heads.items() if head.silent]
 
     @property
     def least_probability(self) -> float:
@@ -83,7 +93,13 @@ def fit_naming(sections: Mapping[str, Taught], n_blocks: int = 1) -> Naming:
         raise EfnstError(f"Expected at least two different labels to learn from, found {names}.")
     width = next(iter(sections.values())).values.shape[1] // n_blocks
     found = [_fitted(sections, names, width * number) for number in range(1, n_blocks + 1)]
-    if n_blocks == 1 or len(found[0].heads) == 1:
+    if "" in found[0].unnamed:
+        counts = ", ".join(f"{len(taught.labels)} in {sample}" for sample, taught in sections.items())
+        raise EfnstError(
+            f"Expected more labelled units than labels to learn names from, found one for each label "
+            f"({counts}). Give labels of regions, or leave learn_labels out."
+        )
+    if n_blocks == 1 or len(found[0].unnamed) == len(sections):
         return found[0]
     scores = [[each["macro_f1"] for each in left_out_scores(naming, sections, 0).values()] for naming in found]
     return found[int(np.argmax(np.mean(scores, axis=1)))]
@@ -91,11 +107,10 @@ def fit_naming(sections: Mapping[str, Taught], n_blocks: int = 1) -> Naming:
 
 def _fitted(sections: Mapping[str, Taught], names: list[str], width: int) -> Naming:
     """`fit_naming` with heads that read the first `width` columns."""
-    heads = {"": _head(list(sections.values()), names, width)}
-    for sample in sections if len(sections) > 1 else ():
-        others = [taught for name, taught in sections.items() if name != sample]
-        if len({name for taught in others for name in taught.labels}) > 1:
-            heads[sample] = _head(others, names, width)
+    taught = {sample: _some(each) for sample, each in sections.items()}
+    heads = {"": _head(list(taught.values()), names, width)}
+    for sample in taught:
+        heads[sample] = _head([each for name, each in taught.items() if name != sample], names, width)
     return Naming(names, heads, _temperature(sections, heads, names))
 
 
@@ -103,7 +118,7 @@ def left_out_scores(naming: Naming, sections: Mapping[str, Taught], rounds: int)
     """Macro F1 over its labels, and ARI, of each labelled section as named from the others."""
     found = {}
     for sample, taught in sections.items():
-        if sample not in naming.heads:
+        if sample in naming.unnamed:
             continue
         names, _ = naming.of(sample, taught.values, taught.positions, rounds)
         truth, named = taught.labels, names[taught.labelled]
@@ -113,13 +128,14 @@ def left_out_scores(naming: Naming, sections: Mapping[str, Taught], rounds: int)
     return found
 
 
-def _head(sections: Sequence[Taught], names: list[str], width: int) -> Head:
-    """Linear discriminant analysis with a shrunken covariance of the labelled units of some sections."""
-    chosen = [_some(taught) for taught in sections]
+def _head(taught: Sequence[tuple[np.ndarray, np.ndarray]], names: list[str], width: int) -> Head:
+    """Linear discriminant analysis with a shrunken covariance of labelled units; silent where these cannot teach."""
+    labels = np.concatenate([labels for _, labels in taught] or [np.zeros(0, str)])
+    if not 1 < len(np.unique(labels)) < len(labels):
+        return Head(np.zeros((width, len(names))), np.zeros(len(names)))
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    values = np.concatenate([values[:, :width] for values, _ in chosen])
-    model.fit(values, np.concatenate([labels for _, labels in chosen]))
-    weights, offset = np.zeros((model.coef_.shape[1], len(names))), np.full(len(names), NEVER)
+    model.fit(np.concatenate([values[:, :width] for values, _ in taught]), labels)
+    weights, offset = np.zeros((width, len(names))), np.full(len(names), NEVER)
     places = np.searchsorted(names, model.classes_)
     if len(model.classes_) == 2:  # scikit-learn keeps the difference of two
         weights[:, places[1]], offset[places] = model.coef_[0], (0.0, model.intercept_[0])
@@ -141,15 +157,17 @@ def _temperature(sections: Mapping[str, Taught], heads: dict[str, Head], names: 
     every name unlikely. Units count whose labels the head was taught.
     """
     scores, truth = [], []
-    for sample in set(heads) - {""}:
+    for sample in sections:
+        if heads[sample].silent:
+            continue
         values, labels = _some(sections[sample])
         places = np.searchsorted(names, labels)
         known = heads[sample].offset[places] > NEVER
         scores.append(heads[sample].scores(values[known]))
         truth.append(places[known])
-    if not scores:
+    scores, truth = np.concatenate([np.zeros((0, len(names))), *scores]), np.concatenate([[], *truth])
+    if not len(truth):
         return 1.0
-    scores, truth = np.concatenate(scores), np.concatenate(truth)
     right = (scores.argmax(1) == truth).mean()
     likely = [softmax(scores / value, axis=1).max(1).mean() for value in TEMPERATURES]
     return float(TEMPERATURES[int(np.abs(np.array(likely) - right).argmin())])

@@ -9,6 +9,7 @@ from efnst.domains.clustering import Clustering, cluster, fitted
 from efnst.domains.number import choose_number, stability_curve
 from efnst.domains.options import DomainOptions
 from efnst.domains.refinement import refine
+from efnst.errors import EfnstError
 
 
 def choice_of_number(embeddings: Sequence[np.ndarray], positions: np.ndarray, options: DomainOptions) -> dict:
@@ -25,7 +26,14 @@ def choice_of_number(embeddings: Sequence[np.ndarray], positions: np.ndarray, op
 def partitions_of(
     embeddings: Sequence[np.ndarray], positions: np.ndarray, options: DomainOptions
 ) -> tuple[np.ndarray, list[Clustering]]:
-    """The refined labels of each embedding or view, int [n, n_spots], and its clustering into `options.n_domains`."""
+    """The refined labels of each embedding or view, int [n, n_spots], and its clustering into `options.n_domains`.
+
+    Raises EfnstError where there are fewer spots than that.
+    """
+    if options.n_domains > len(positions):
+        raise EfnstError(
+            f"Expected n_domains to be at most the number of spots ({len(positions)}), found {options.n_domains}."
+        )
     found = [
         cluster(
             *(embedding, options.n_domains, options.clustering, (options.seed + number) % 2**32),

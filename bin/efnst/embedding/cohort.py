@@ -1,28 +1,22 @@
-"""The learning step for several sections: one space, fitted to a balanced sample, that each section is brought into."""
+"""A cohort that was learned: its sections, what they have in common, and each of them in the common space."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from anndata import AnnData
 
 from efnst.embedding.diffusion import diffuse
 from efnst.embedding.image_features import ImageFeatures, image_features
-from efnst.embedding.learn import BASELINE_DIFFUSION, record_of, run_at_once
-from efnst.embedding.options import CohortOptions, EmbeddingOptions, TrainingOptions
-from efnst.embedding.part import Part, part_of, pooled
-from efnst.embedding.prepare import FEWEST_SPOTS
-from efnst.embedding.sketch import quota
-from efnst.embedding.space import Components, Space, fit_components, fit_space
-from efnst.errors import EfnstError
-from efnst.genes.shared import SharedGenes, Survey
+from efnst.embedding.learn import BASELINE_DIFFUSION
+from efnst.embedding.options import EmbeddingOptions, TrainingOptions
+from efnst.embedding.part import Part, part_of
+from efnst.embedding.space import Components, Space
+from efnst.genes.shared import SharedGenes
 from efnst.inputs.hdf5 import read_own
 from efnst.program.arrays import read_arrays
 from efnst.records.arrays import FEATURES_NPZ
-
-LEARNED_UNITS = 15_000  # of all sections together
 
 
 @dataclass(frozen=True)
@@ -76,61 +70,6 @@ class Learned:
         if image.fusion is not None:
             found["fused"] = image.fusion.of(found["image_pcs"]) * np.float32(self.options.image_weight)
         return found
-
-
-def survey(members: Sequence[Member], options: EmbeddingOptions) -> tuple[Survey, dict[str, int], dict[str, str]]:
-    """The genes of all sections, their numbers of units, and what is wrong with those that cannot be learned from."""
-    found, sizes, problems = Survey(), {}, {}
-    for member in members:
-        try:
-            section, _ = member.read()
-            if section.n_obs < FEWEST_SPOTS:
-                raise EfnstError(f"Expected at least {FEWEST_SPOTS} spots to learn from, found {section.n_obs}.")
-            found.add(section, options.min_spots_per_gene)
-            sizes[member.sample] = section.n_obs
-        except EfnstError as error:
-            problems[member.sample] = str(error)
-    if not sizes:
-        raise EfnstError(
-            f"Expected sections to learn from, found that none can be used. {'; '.join(problems.values())}"
-        )
-    return found, sizes, problems
-
-
-def learn_cohort(
-    members: Sequence[Member],
-    options: EmbeddingOptions,
-    training: TrainingOptions,
-    cohort: CohortOptions,
-    device: torch.device,
-    threads: int = 1,
-) -> tuple[Learned, dict, dict[str, str]]:
-    """What the sections have in common, the record of training.json, and why some sections cannot be used.
-
-    Sections are read one after the other, and learned from is a balanced sample of whole tiles with at most
-    `LEARNED_UNITS` units, so that memory does not grow with their number.
-    """
-    if options.expression_rep:
-        raise EfnstError("Expected scope section or no expression_rep, found both scope cohort and expression_rep.")
-    found, sizes, problems = survey(members, options)
-    genes = found.chosen(options.n_genes, cohort.shared_genes)
-    most = max(quota(list(sizes.values()), LEARNED_UNITS), FEWEST_SPOTS)
-    used = [member for member in members if member.sample in sizes]
-    pool = pooled([part_of(*member.read(), member.batch, genes, options, most) for member in used])
-    components = fit_components(pool, np.arange(len(genes.ids)), options.expression_pcs, training.seed)
-    seeds = np.random.SeedSequence(training.seed).generate_state(training.n_seeds)
-    trainings = [replace(training, seed=int(seed)) for seed in seeds]
-    runs = run_at_once(fit_one, trainings, (pool, len(genes.ids), options, device), device, threads)
-    spaces, records = [space for space, _ in runs], [record for _, record in runs]
-    record = record_of(records, len(genes.ids), options, training)
-    return Learned(genes, components, spaces, options, training), record, problems
-
-
-def fit_one(
-    training: TrainingOptions, pool: Part, n_genes: int, options: EmbeddingOptions, device: torch.device
-) -> tuple[Space, dict]:
-    """One training."""
-    return fit_space(pool, n_genes, options, training, device)
 
 
 def embedded(

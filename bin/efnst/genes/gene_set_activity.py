@@ -10,6 +10,7 @@ from efnst.genes.markers import domain_profile
 from efnst.inputs.gene_kinds import plain_name
 
 LEAST_GENES = 5  # of a set, and beside it, among the genes tested
+LEAST_SPREAD = 1e-9  # of z scores; less is rounding
 SHOWN_LEFT_OUT = 5  # sets that are named as left out
 COLUMNS = ["domain", "gene_set", "n_genes", "activity", "p_adjusted"]
 
@@ -21,26 +22,31 @@ def gene_set_table(
 
     expression: log1p-normalised [n_spots, n_genes]; genes: symbols [n_genes], matched in any case of letters. Activity:
     the t value of the set's genes against all others in the domain's mean z scores over all spots; p values are
-    two-sided, adjusted per domain (Benjamini-Hochberg).
+    two-sided, adjusted per domain (Benjamini-Hochberg). A domain without spots, or like the section in every gene, has
+    no rows; with fewer than two others none has.
     """
     members = _members(genes, sets)
     used = {name: found for name, found in members.items() if LEAST_GENES <= len(found) <= len(genes) - LEAST_GENES}
     notes = _left_out([name for name in sets if name not in used])
     scores = domain_z_scores(expression, domains)
-    if not used or not len(scores):
+    n_spots = np.bincount(domains.codes[domains.codes >= 0], minlength=len(scores))
+    told = np.flatnonzero((n_spots > 0) & (np.ptp(scores, axis=1) > LEAST_SPREAD))
+    if used and len(told) < 2:
+        notes, used = [*notes, "Activity of gene sets compares domains, of which fewer than two differ here."], {}
+    if not used:
         return pd.DataFrame(columns=COLUMNS), notes
-    activity, p_adjusted = _univariate_models(scores, used)
+    activity, p_adjusted = _univariate_models(scores[told], used)
     tables = [
         pd.DataFrame(
             {
-                "domain": str(domain),
+                "domain": str(domains.categories[domain]),
                 "gene_set": list(used),
                 "n_genes": [len(found) for found in used.values()],
                 "activity": activity[row],
                 "p_adjusted": p_adjusted[row],
             }
         ).sort_values("activity", ascending=False, kind="stable")
-        for row, domain in enumerate(domains.categories)
+        for row, domain in enumerate(told)
     ]
     return pd.concat(tables, ignore_index=True), notes
 
@@ -54,7 +60,7 @@ def domain_z_scores(expression: sp.csc_matrix, domains: pd.Categorical) -> np.nd
     squares = np.asarray(expression.multiply(expression).mean(axis=0)).ravel()
     spread = np.sqrt(np.maximum(squares - mean**2, 0))
     deviation = domain_profile(expression, domains)[0] - mean
-    return np.divide(deviation, spread, out=np.zeros_like(deviation), where=spread > 1e-9)
+    return np.divide(deviation, spread, out=np.zeros_like(deviation), where=spread > LEAST_SPREAD)
 
 
 def _members(genes: np.ndarray, sets: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:

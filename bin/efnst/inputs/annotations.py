@@ -74,7 +74,7 @@ def labels_of_places(places: np.ndarray, regions: list[Region]) -> tuple[pd.Cate
     labels = sorted({region.label for region in regions})
     numbers = {label: number for number, label in enumerate(labels)}
     codes, overlap = np.full(len(places), -1), np.zeros(len(places), dtype=bool)
-    for region in sorted(regions, key=lambda region: -region.outline.area):
+    for region in sorted(regions, key=lambda region: -shapely.make_valid(region.outline).area):
         inside, number = _inside(places, region.outline), numbers[region.label]
         overlap[inside] |= (codes[inside] >= 0) & (codes[inside] != number)
         codes[inside] = number

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from efnst.errors import said_of
 from efnst.image.places import places_about
+from efnst.inputs.covariates import mixed_covariates
 from efnst.inputs.samplesheet import URI, Samplesheet, sections
 from efnst.inputs.section import load_section
 from efnst.names import NO_IMAGE, SECTION
@@ -25,8 +26,8 @@ class Checked:
 
 def check_rows(sheet: Samplesheet, schema: dict, base: str, expression_rep: str = "") -> Checked:
     """Check the form of a samplesheet, and open the files of every row that is sound by itself; see `sections`."""
-    _, problems = sections(sheet, schema, {}, base)
-    checked = Checked(problems=problems)
+    listed, problems = sections(sheet, schema, {}, base)
+    checked = Checked(problems=problems, warnings=mixed_covariates([section["covariates"] for section in listed]))
     for row in sheet.rows:
         alone, wrong = sections(replace(sheet, rows=[row], problems=[]), schema, {}, base)
         if wrong:

@@ -1,13 +1,17 @@
 """Columns of the samplesheet that are not ours: covariates of the sections, unless they look like a column misspelt."""
 
+import math
 import re
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+from efnst.inputs.missing import is_missing
 from efnst.program.parameters import show, suggestion
 
 NEAR = 0.8  # likeness of two names from which one is taken for a slip of the other; `age` is 0.75 from `image`
 NAME = re.compile(r"[^\W\d_]\w{0,49}")  # what formulas of R and Python take without quotes
 OF_TABLES = ("n_spots", "share", "total_counts")  # columns of the cohort's tables, beside our own
+SHOWN = 3  # values that a warning names
 LONGEST_VALUE = 200  # characters
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -31,6 +35,29 @@ def covariate_problems(where: str, cells: dict[str, str], known: list[str]) -> l
         for name, value in cells.items()
         if name not in known and (len(value) > LONGEST_VALUE or UNPRINTABLE.search(value))
     ]
+
+
+def mixed_covariates(rows: Sequence[dict[str, str]]) -> list[str]:
+    """A warning for each covariate that is a number in most rows, and in a few a text that makes levels of them all."""
+    found = []
+    for name in rows[0] if rows else ():
+        values = [row[name] for row in rows if not is_missing(row[name])]
+        texts = [value for value in values if not _is_number(value)]
+        if 0 < len(texts) < len(values) / 2:
+            shown = ", ".join(show(value) for value in dict.fromkeys(texts[:SHOWN]))
+            found.append(
+                f"column {name}: found {shown} where most values are numbers, which makes all of them levels; expected "
+                "numbers such as 1.5, or nothing; correct them"
+            )
+    return found
+
+
+def _is_number(value: str) -> bool:
+    """Whether a text is a finite number."""
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _name_problem(name: str, known: list[str]) -> str:

@@ -1,5 +1,6 @@
 """Gene sets as MSigDB, Enrichr and decoupler write them: GMT, one set in each line."""
 
+import io
 from pathlib import Path
 
 from efnst.errors import EfnstError
@@ -16,7 +17,7 @@ def read_gene_sets(path: Path) -> dict[str, list[str]]:
     Raises EfnstError where a line holds no set, or two sets have one name.
     """
     sets = {}
-    for number, line in enumerate(document_text(path, MAX_BYTES).splitlines(), start=1):
+    for number, line in enumerate(io.StringIO(document_text(path, MAX_BYTES), newline=None), start=1):
         if not line.strip():
             continue
         name, *rest = (cell.strip() for cell in line.split("\t"))
@@ -24,7 +25,7 @@ def read_gene_sets(path: Path) -> dict[str, list[str]]:
         if not name or len(name) > LONGEST_NAME or not genes or not name.isprintable():
             raise EfnstError(
                 f"Expected a name, a description and genes, separated by tabs, in each line of {path.name}, found "
-                f"{line[:60]!r} in line {number}: give gene sets as GMT."
+                f"{line.strip()[:60]!r} in line {number}: give gene sets as GMT."
             )
         if name in sets:
             raise EfnstError(

@@ -9,16 +9,16 @@ import pandas as pd
 
 from efnst.errors import EfnstError, damaged, reading
 from efnst.inputs.affixes import SEQUENCE, with_names_of
+from efnst.inputs.missing import is_missing
 
 LONGEST_HEADER = 100_000  # characters; metadata of a section have a few dozen columns
-MISSING_LABELS = ("", "NA", "NaN", "nan", "None")
 ROW_NAMES = ""  # a column without a name, as R and pandas write the names of rows
 BARCODE = re.compile(rf"({SEQUENCE})(-\d+)?|\d+x\d+")  # the last of legacy arrays
 TOO_MANY = 0.5  # labels for each labelled spot above which they are names or measurements
 
 
 def read_labels(path: Path) -> pd.Series:
-    """Labels by barcode from a table with the columns barcode and label; an empty label or NA is missing (None).
+    """Labels by barcode from a table with the columns barcode and label; what `is_missing` is None.
 
     As R and pandas write it: also with names of rows, for which the first line may lack a name, and without any first
     line of names where the first cell is a barcode.
@@ -29,7 +29,7 @@ def read_labels(path: Path) -> pd.Series:
     barcode, label = _columns(names, path)
     values = [(line[barcode], line[label]) for line in lines]
     labels = pd.Series(
-        [None if value in MISSING_LABELS else value for _, value in values],
+        [None if is_missing(value) else value for _, value in values],
         [spot for spot, _ in values],
         dtype=object,
     )
@@ -135,5 +135,10 @@ def _columns(names: list[str], path: Path) -> tuple[int, int]:
         raise EfnstError(
             f"Expected the columns barcode and label in {path.name}, found {', '.join(filter(None, names))}: "
             "name them in the first line."
+        )
+    repeated = [name for name in (barcode, label) if name and names.count(name) > 1]
+    if repeated:
+        raise EfnstError(
+            f"Expected one column {repeated[0]} in {path.name}, found {names.count(repeated[0])}: remove one."
         )
     return names.index(barcode), names.index(label)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from efnst.errors import EfnstError, damaged, reading
+from efnst.names import NOVEL_DOMAIN
 from efnst.program.documents import document_text, load_json
 from efnst.program.spreadsheets import read_table
 
@@ -23,10 +24,11 @@ def sample_tables(folder: Path) -> dict[str, Path]:
     return found
 
 
-def shared_spots(first: Path, second: Path) -> dict[str, pd.DataFrame]:
-    """Domains of the barcodes that both runs have, by sample: text, columns `first` and `second`.
+def shared_spots(first: Path, second: Path) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Domains of the barcodes that both runs have, by sample: text, columns `first` and `second`; samples without any.
 
-    Spots without a domain in one of the runs are left out. Raises EfnstError where nothing is shared.
+    Spots without a domain in one of the runs, or unlike all of a reference, are left out. Raises EfnstError where
+    nothing is shared.
     """
     tables = sample_tables(first), sample_tables(second)
     samples = [sample for sample in tables[0] if sample in tables[1]]
@@ -44,7 +46,7 @@ def shared_spots(first: Path, second: Path) -> dict[str, pd.DataFrame]:
             f"Expected barcodes that both runs have, found none in {', '.join(samples[:5])}: match runs of the same "
             "sections and the same --bin_um."
         )
-    return found
+    return found, [sample for sample in samples if sample not in found]
 
 
 def has_common_domains(folder: Path) -> bool:
@@ -60,10 +62,10 @@ def has_common_domains(folder: Path) -> bool:
 
 
 def _joined(first: Path, second: Path) -> pd.DataFrame:
-    """The domains of the barcodes of both tables."""
+    """The domains of the barcodes that have one in both tables."""
     columns = [_domains(path) for path in (first, second)]
     joined = pd.concat(columns, axis=1, join="inner", keys=["first", "second"])
-    return joined[(joined != "").all(axis=1)]
+    return joined[~joined.isin(["", str(NOVEL_DOMAIN)]).any(axis=1)]
 
 
 def _domains(path: Path) -> pd.Series:

@@ -64,7 +64,7 @@ def sections(sheet: Samplesheet, schema: dict, parameters: dict, base: str) -> t
     rows = [Row(row.place, coerce(row.cells, about)) for row in sheet.rows]
     absent = {name for name in schema["items"]["required"] if name not in sheet.columns}
     problems += [line for row in rows for line in _row_problems(row, schema["items"], absent)]
-    problems += _repeated_samples(rows)
+    problems += _repeated_samples(rows) + _groups_like_samples(rows, parameters)
     further = covariate_columns(sheet.columns, list(about))
     return [_section(row.cells, about, parameters, base, further) for row in rows] if not problems else [], problems
 
@@ -207,6 +207,19 @@ def _repeated_samples(rows: list[Row]) -> list[str]:
         "expected a name of its own for every section (upper and lower case count as the same); rename them"
         for same in places.values()
         if len(same) > 1
+    ]
+
+
+def _groups_like_samples(rows: list[Row], parameters: dict) -> list[str]:
+    """Groups of a cohort that are named like a sample without one, which is corrected as a group of its name."""
+    if (parameters.get("scope"), parameters.get("correct_by")) != ("cohort", "group"):
+        return []
+    alone = {row.cells["sample"]: row.place for row in rows if "sample" in row.cells and "group" not in row.cells}
+    return [
+        f"{row.place} ({row.cells.get('sample', '')}), column group: found {show(group)}, which is the sample without "
+        f"one in {alone[group]}, expected a name of its own, as both would be corrected as one; rename one of them"
+        for row in rows
+        if (group := row.cells.get("group")) in alone
     ]
 
 

@@ -40,6 +40,7 @@ def read_table(path: Path, **how: object) -> "pd.DataFrame":
 
 def _changed(table: "pd.DataFrame", change: Callable[[object], object]) -> "pd.DataFrame":
     """A table with every text changed."""
-    texts = table.select_dtypes(exclude="number").columns
-    changed = table.assign(**{name: table[name].map(change, na_action="ignore") for name in texts})
+    changed = table.copy()
+    for name in table.select_dtypes(exclude="number").columns:
+        changed[name] = table[name].map(change, na_action="ignore")
     return changed if changed.index.dtype.kind in "iu" else changed.rename(index=change)

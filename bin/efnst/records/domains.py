@@ -34,6 +34,7 @@ class TrainingRecord(Record):
     runs: list[TrainingRun] = about("one for each training")
     parameters: dict[str, Value] = about("that really ran")
     versions: Versions = about("of the libraries that trained it")
+    warnings: list[str] = about("scope cohort: what the user should know", optional=True)
 
 
 class Match(Record):

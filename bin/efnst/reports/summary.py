@@ -25,6 +25,7 @@ def section_status(records: Records, warnings: list[str]) -> str:
 def section_warnings(records: Records) -> list[str]:
     """What the user should know before trusting this section."""
     found = [*records.qc.warnings, *(records.image_qc.warnings if records.image_qc else [])]
+    found += records.training.warnings or []
     domains = records.domains
     if not domains.common:  # a section need not have all domains of a cohort, whose number is no matter of its own
         found += _unclear_number(domains)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from efnst.inputs.missing import is_missing
 from efnst.records.cohort import SheetRow
 
-UNKNOWN = ("", "NA", "NaN", "nan", "None", "null")
 GROUP = "group"
 
 
@@ -18,7 +18,7 @@ def covariate_table(rows: Sequence[SheetRow]) -> pd.DataFrame:
     """
     values = {row.id: {GROUP: row.group} | row.covariates for row in rows}
     table = pd.DataFrame.from_dict(values, orient="index", dtype=object).rename_axis("sample")
-    table = table.mask(table.isin(UNKNOWN), None).dropna(axis=1, how="all")
+    table = table.mask(table.fillna("").map(is_missing), None).dropna(axis=1, how="all")
     return table.apply(_typed)
 
 

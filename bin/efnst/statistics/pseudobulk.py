@@ -15,7 +15,7 @@ MIN_GENES = 50  # that all sections have; with fewer the sections are of differe
 
 def read_sums(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
     """<sample>_pseudobulk.csv by sample: counts [n_genes, n_domains] with genes and domains as labels."""
-    return {sample: read_table(path, index_col="gene") for sample, path in paths.items()}
+    return {sample: read_table(path, index_col="gene", dtype={"gene": str}) for sample, path in paths.items()}
 
 
 def joined_genes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:

@@ -84,6 +84,27 @@ def test_without_labels_there_is_nothing_to_learn() -> None:
         fit_naming({"a": taught(["rim"], 0)})
 
 
+@pytest.mark.parametrize("others", [{}, {"b": ["rim"]}, {"b": ["rim"], "c": ["cortex"]}])
+def test_a_section_that_the_others_cannot_name_is_unknown(sections: dict[str, Taught], others: dict) -> None:
+    """The others have no label, one, or as many as labelled units."""
+    few = {sample: taught(names, 5, 400) for sample, names in others.items()}
+    naming = fit_naming({"a": sections["a"]} | few)
+    names, probability = naming.of("a", sections["a"].values, sections["a"].positions, 1)
+    assert set(names) == {UNKNOWN} and probability.max() < naming.least_probability
+    assert naming.unnamed == ["a"] and left_out_scores(naming, {"a": sections["a"]} | few, 1).keys() == set(others)
+
+
+def test_as_many_labels_as_units_teach_nothing() -> None:
+    one = {name: taught([name], 0, 400) for name in CENTRES}
+    with pytest.raises(EfnstError, match=r"found one for each label \(1 in cortex, 1 in medulla, 1 in rim\)"):
+        fit_naming(one)
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_no_label_is_in_two_sections_there_is_nothing_to_calibrate_on() -> None:
+    assert fit_naming({"a": taught(["rim", "cortex"], 0), "b": taught(["medulla"], 1)}).temperature == 1
+
+
 @pytest.mark.parametrize(("told", "width"), [(True, 6), (False, 3)])
 def test_of_two_widths_the_one_that_names_sections_left_out_better(told: bool, width: int) -> None:
     """Further columns that tell the names, or that tell other names in every section."""

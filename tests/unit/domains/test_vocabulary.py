@@ -71,6 +71,12 @@ def test_the_number_is_chosen_where_none_is_given() -> None:
     assert vocabulary.n_domains == choice["n_domains"] == 3
 
 
+def test_more_domains_than_units_are_refused() -> None:
+    _, positions, values = tissue([0], 0)
+    with pytest.raises(EfnstError, match=r"n_domains to be at most the number of spots \(9\), found 10"):
+        fit_vocabulary([values[:9]], positions[:9], DomainOptions(n_domains=10))
+
+
 def test_what_is_kept_does_the_same(fitted: tuple[Vocabulary, dict[int, int]], tmp_path: Path) -> None:
     vocabulary, _ = fitted
     save_vocabulary(tmp_path, vocabulary, {})

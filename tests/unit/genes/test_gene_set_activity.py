@@ -59,6 +59,18 @@ def test_activity_is_the_t_value_of_the_genes_of_a_set(expression: sp.csc_matrix
     ]
 
 
+@pytest.mark.parametrize("names", [["1"] * 60, ["1"] * 60 + ["2"]])
+def test_a_single_domain_has_no_activity(expression: sp.csc_matrix, names: list[str]) -> None:
+    """Its mean z scores are rounding."""
+    table, notes = gene_set_table(expression, GENES, pd.Categorical(names)[:60], SETS)
+    assert table.empty and "of which fewer than two differ" in notes[-1]
+
+
+def test_a_domain_without_spots_has_no_rows(expression: sp.csc_matrix) -> None:
+    table, _ = gene_set_table(expression, GENES, DOMAINS.add_categories(["3"]), SETS)
+    pd.testing.assert_frame_equal(table, gene_set_table(expression, GENES, DOMAINS, SETS)[0])
+
+
 def test_no_set_of_which_enough_genes_were_tested(expression: sp.csc_matrix) -> None:
     table, notes = gene_set_table(expression, GENES, DOMAINS, {f"S{number}": ["A", "B"] for number in range(7)})
     assert table.empty and list(table.columns) == ["domain", "gene_set", "n_genes", "activity", "p_adjusted"]

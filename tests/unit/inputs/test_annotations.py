@@ -80,6 +80,13 @@ def test_an_outline_that_crosses_itself(tmp_path: Path) -> None:
     assert labels[3] == labels[5] == "Tumor" and labels[1] is None and labels[7] is None
 
 
+def test_an_outline_that_crosses_itself_is_as_large_as_what_it_encloses(tmp_path: Path) -> None:
+    """Its halves, run around either way, do not cancel each other."""
+    hourglass = feature(polygon([[0, 0], [30, 0], [0, 30], [30, 30], [0, 0]]))
+    inner = feature(polygon(square(12, 2, 18, 8)), "Inner")
+    assert labels_of(tmp_path, [inner, hourglass])[0][1] == "Inner"
+
+
 def test_what_is_left_out_is_named(tmp_path: Path) -> None:
     features = [feature(ALL), feature(ALL, None), feature({"type": "Point", "coordinates": [5, 5]}), feature(None)]
     features += [feature(polygon(square(0, 0, 9, 9)), "Cell", objectType=kind) for kind in ("cell", "detection")]

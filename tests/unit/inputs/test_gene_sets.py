@@ -17,6 +17,7 @@ def read(folder: Path, content: str | bytes) -> dict[str, list[str]]:
 def test_sets_and_their_genes(tmp_path: Path) -> None:
     content = "\ufeffA b\thttp://x\tMBP\tPLP1\tMBP\t\r\n\r\nB\t\tGFAP,1.0\tAQP4,0.5\r\n"
     assert read(tmp_path, content) == {"A b": ["MBP", "PLP1"], "B": ["GFAP", "AQP4"]}
+    assert read(tmp_path, "A\tone\u2028two\x85\tMBP\rB\t\tGFAP") == {"A": ["MBP"], "B": ["GFAP"]}
 
 
 @pytest.mark.parametrize(

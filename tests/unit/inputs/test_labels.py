@@ -17,6 +17,8 @@ BARCODES = pd.Index(["S0", "S1", "S2"])
         "barcode,label\nS2,a\nS0,b\nS1,\n",
         "\ufeffBarcode;Layer\r\nS1;NA\r\nS2;a\r\nS0; b \r\n",
         "x,label,barcode\n1,a,S2\n2,b,S0\n3,,S1\n",
+        "barcode,label\nS2,a\nS0,b\nS1,n/a\n",
+        "barcode,label\nS2,a\nS0,b\nS1,null\n",
     ],
 )
 def test_labels_are_joined_on_the_barcode(tmp_path: Path, content: str) -> None:
@@ -47,6 +49,8 @@ def test_labels_that_match_in_part_are_a_warning(tmp_path: Path) -> None:
         ("S0,a\nS1,b\n", "columns barcode and label in l.csv, found s0, a"),
         ("barcode,x,y\nS0,a,b\n", "found barcode, x, y"),
         ("barcode,label\nS0,a\nS0,b\n", "every barcode once in l.csv, found S0 more than once"),
+        ("barcode,label,Label\nS0,a,b\n", "one column label in l.csv, found 2: remove one"),
+        ("barcode,Barcode,label\nS0,S1,b\n", "one column barcode in l.csv, found 2"),
         ("", "complete l.csv"),
     ],
 )

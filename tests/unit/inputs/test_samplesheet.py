@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from tests.support.places import PROJECT
 
 from efnst.errors import EfnstError
+from efnst.inputs.covariates import mixed_covariates
 from efnst.inputs.samplesheet import join, read_samplesheet, sections
 from efnst.program.parameters import read_schema, show
 
@@ -60,6 +61,13 @@ def test_further_columns_are_covariates(tmp_path: Path) -> None:
         {"age": "61", "sex_group": "f", "stage": ""},
         {"age": "NA", "sex_group": "m", "stage": "II b"},
     ]
+
+
+def test_texts_among_numbers_are_warned() -> None:
+    ages = [{"age": value, "sex": "f"} for value in ("61", "NA", "1,5", "7e1", "10%", "3", "4", "inf")]
+    (warning,) = mixed_covariates(ages)
+    assert warning.startswith('column age: found "1,5", "10%", "inf" where most values are numbers')
+    assert not mixed_covariates(ages[:2]) and not mixed_covariates([])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +157,7 @@ def test_without_images_every_section_runs_without(tmp_path: Path) -> None:
     assert [row["image"] for row in found] == ["none", "none"]
 
 
-HOSTILE_NAMES = ("..", "$(x)", "`x`", "a\tb", "a" * 101, "Pipeline_info", "multiqc_report_data")
+HOSTILE_NAMES = ("..", "$(x)", "`x`", "a\tb", "a" * 101, "Pipeline_info", "multiqc_report_data", "Space")
 
 
 @pytest.mark.parametrize("sample", ["a b", ".hidden", "-option", "a/b", "a'b", "ä", "a;b", *HOSTILE_NAMES])
@@ -163,6 +171,16 @@ def test_a_repeated_sample_names_both_rows(tmp_path: Path) -> None:
     _, problems = check(tmp_path, "sample,section\nA1,a\nB1,b\n\na1,c\n", n_domains=2)
     assert len(problems) == 1
     assert problems[0].startswith('row 2 and row 5, column sample: found "A1" and "a1" in 2 rows')
+
+
+@pytest.mark.parametrize(("correct_by", "refused"), [("group", True), ("sample", False)])
+def test_a_group_that_is_the_name_of_a_sample_without_one(tmp_path: Path, correct_by: str, refused: bool) -> None:
+    """Both would be corrected as one; sample C1 has a group."""
+    content = "sample,section,group\nA1,a,\nB1,b,A1\nC1,c,x\nD1,d,C1\n"
+    _, problems = check(tmp_path, content, scope="cohort", correct_by=correct_by)
+    assert len(problems) == refused
+    if refused:
+        assert problems[0].startswith('row 3 (B1), column group: found "A1", which is the sample without one in row 2')
 
 
 def test_every_problem_of_every_row_at_once(tmp_path: Path) -> None:

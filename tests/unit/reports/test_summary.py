@@ -30,10 +30,11 @@ def test_thinned_keeps_the_ends() -> None:
 
 def test_warnings_join_all_steps_once(records: Records) -> None:
     changed = {"qc": records.qc.changed(warnings=["lowres"]), "domains": records.domains.changed(n_domains_found=1)}
+    changed["training"] = records.training.changed(warnings=["few genes"])
     found = section_warnings(replace(records, **changed, image_qc=example(ImageQc, warnings=["border", "lowres"])))
-    assert found[:2] == ["lowres", "border"]
-    assert len(found) == 3
-    assert "1 domains were found where 2 were asked" in found[2]
+    assert found[:3] == ["lowres", "border", "few genes"]
+    assert len(found) == 4
+    assert "1 domains were found where 2 were asked" in found[3]
 
 
 def test_summary_row(data: anndata.AnnData, records: Records) -> None:

@@ -27,6 +27,8 @@ def test_numbers_and_levels_of_the_samplesheet() -> None:
     assert table["age"].dtype == float and table["age"].isna().tolist() == [False, True]
     assert table["sex"].tolist() == ["f", None] and table["group"].tolist() == ["1", "2"]
     assert table["dose"].tolist() == ["inf", "1"]
+    for missing in ("N/A", "n/a", "<NA>", "#N/A", "NULL", "none", "nan"):
+        assert covariate_table([row("a", age="61"), row("b", age=missing)])["age"].dtype == float, missing
     joined = with_covariates(pd.DataFrame({"sample": ["b", "a"], "n": [1, 2]}), table)
     assert list(joined) == ["sample", "n", "group", "age", "sex", "dose"] and joined["group"].tolist() == ["2", "1"]
 
@@ -103,6 +105,15 @@ def test_pseudobulk_of_all_samples(tmp_path: Path) -> None:
     data.write_h5ad(tmp_path / "written.h5ad")
     few = {name: table.iloc[: MIN_GENES - 1] for name, table in sums.items()}
     assert pseudobulk_samples(few, proportions, covariate_table([])) is None
+
+
+def test_genes_that_are_numbers_in_one_sample(tmp_path: Path) -> None:
+    for sample, more in {"s0": [], "s1": ["ONLY"]}.items():
+        genes = pd.Index([*map(str, range(100, 160)), *more], name="gene")
+        pd.DataFrame({"1": 5}, genes).to_csv(tmp_path / f"{sample}.csv")
+    sums = read_sums({sample: tmp_path / f"{sample}.csv" for sample in ("s0", "s1")})
+    proportions = proportion_table({"s0": {"1": 7}, "s1": {"1": 4}}, common=True)
+    assert list(pseudobulk_samples(sums, proportions, covariate_table([])).var_names) == [*map(str, range(100, 160))]
 
 
 def test_pydeseq2_takes_the_pseudobulk_as_it_is(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""Which sections of a cohort go together."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from anndata import AnnData
+
+from efnst.embedding.cohort import Member
+from efnst.embedding.learn_cohort import together
+from efnst.embedding.options import CohortOptions, EmbeddingOptions
+from efnst.errors import EfnstError
+
+OPTIONS, COHORT = EmbeddingOptions(n_genes=100), CohortOptions()
+
+
+@pytest.fixture(scope="module")
+def member(
+    simulated_section: Callable[..., AnnData], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Member]:
+    """A section of some of 120 genes, of a species."""
+    folder = tmp_path_factory.mktemp("members")
+
+    def made(sample: str, genes: slice = slice(None), species: str = "ENSG") -> Member:
+        section = simulated_section(150, 120, seed=ord(sample[0]))
+        section.var["gene_ids"] = [f"{species}{number:011d}" for number in range(120)]
+        if species != "ENSG":
+            section.var_names = section.var_names.str.lower()
+        section[:, genes].copy().write_h5ad(folder / f"{sample}.h5ad")
+        return Member(sample, sample, folder / f"{sample}.h5ad", None)
+
+    return made
+
+
+@pytest.mark.parametrize("n_sound", [3, 5])  # of which all, or nearly all, must measure a gene
+@pytest.mark.parametrize(
+    ("outlier", "reason"),
+    [
+        ({"species": "ENSMUSG"}, r"species of most sections \(ENSG…\), found those of another \(ENSMUSG…\)"),
+        (
+            {"genes": slice(0, 20)},
+            r"at least 50% of the 100 genes that the sections share, found [12]\d%\. Was another",
+        ),
+    ],
+)
+def test_a_section_of_other_genes_is_as_not_given(
+    n_sound: int, outlier: dict, reason: str, member: Callable[..., Member]
+) -> None:
+    sound = [member(name) for name in "bcdef"[:n_sound]]
+    alone, found = (together(given, OPTIONS, COHORT) for given in (sound, [member("a", **outlier), *sound]))
+    assert np.array_equal(found.genes.ids, alone.genes.ids) and found.sizes == alone.sizes and not alone.problems
+    assert found.problems.keys() == {"a"}
+    with pytest.raises(EfnstError, match=reason):
+        raise EfnstError(found.problems["a"])
+
+
+def test_a_section_that_lacks_some_genes_is_warned(member: Callable[..., Member]) -> None:
+    sections = [member("a", slice(0, 90)), *(member(name) for name in "bcdef")]
+    found = together(sections, OPTIONS, COHORT)
+    assert not found.problems and 0.1 < found.missing["a"] < 0.5 and not found.warnings["b"]
+    assert found.warnings["a"] == [
+        f"{found.missing['a']:.0%} of the 100 genes that the sections of the cohort share are not measured here."
+    ]
+
+
+def test_two_species_of_as_many_sections_are_refused(member: Callable[..., Member]) -> None:
+    with pytest.raises(EfnstError, match=r"one species, found genes ENSG… in a; ENSMUSG… in b\. Run each species"):
+        together([member("a"), member("b", species="ENSMUSG")], OPTIONS, COHORT)
+
+
+def test_genes_of_which_no_section_stands_out_are_refused(member: Callable[..., Member]) -> None:
+    halves = [member("a", slice(0, 80)), member("b", slice(40, 120))]
+    with pytest.raises(EfnstError, match="Expected at least 50 genes that 80% of the 2 sections measure, found 40"):
+        together(halves, OPTIONS, COHORT)
