@@ -14,7 +14,7 @@ from anndata import AnnData
 from PIL import Image
 from scipy.sparse import hstack
 from tests.support.places import PROJECT
-from tests.support.space_ranger import HIRES, MATRIX
+from tests.support.space_ranger import HIRES, MATRIX, SCALE
 
 from efnst.errors import EfnstError
 from efnst.inputs.check import check_rows
@@ -208,6 +208,22 @@ def test_samples_of_a_deposit_side_by_side(both: dict[str, Path], deposit: Path)
         assert image.read_bytes() == (outs / HIRES).read_bytes()
         checksums = input_checksums(deposit, "", "", library=f"GSM_{name}")
         assert checksums["checksum"][1:] == input_checksums(outs, "", "")["checksum"][1:]
+
+
+def test_files_without_a_name_in_front_are_those_of_no_other_sample(
+    both: dict[str, Path], deposit: Path, simulated_folder: Callable[[int], Path]
+) -> None:
+    """A stray matrix is left, what all samples share is taken, and a section without a name is one by itself."""
+    other = simulated_folder(3) / "outs"
+    shutil.copy(other / MATRIX, deposit / MATRIX)
+    for name in both:
+        (deposit / f"GSM_{name}_{SCALE.name}.gz").unlink()
+    shutil.copy(both["B1"] / SCALE, deposit / SCALE.name)
+    assert same(read(deposit, library="GSM_B1")[0], read(both["B1"])[0])
+    for path in (other / "spatial").iterdir():
+        shutil.copy(path, deposit)
+    assert same(read(deposit)[0], read(other)[0])
+    assert same(read(deposit, "none", "GSM_B1")[0], read(both["B1"])[0])
 
 
 def test_every_section_is_found_and_its_row_is_sound(both: dict[str, Path], deposit: Path, tmp_path: Path) -> None:
