@@ -226,6 +226,25 @@ def test_files_without_a_name_in_front_are_those_of_no_other_sample(
     assert same(read(deposit, "none", "GSM_B1")[0], read(both["B1"])[0])
 
 
+def test_an_image_is_that_of_the_section_with_the_longest_name(both: dict[str, Path], tmp_path: Path) -> None:
+    for name, outs in {"P1": both["A1"], "P10": both["B1"], "P1_A": both["B1"]}.items():
+        for path in (outs / MATRIX, *(outs / "spatial").iterdir()):
+            shutil.copy(path, tmp_path / f"{name}_{path.name}")
+    for name in ("P10_HE.jpg", "P1_A.tif"):
+        (tmp_path / name).touch()
+    images = {each.library: each.image and each.image.name for each in find_sections(tmp_path)[0]}
+    assert images == {"P1": "", "P10": "P10_HE.jpg", "P1_A": "P1_A.tif"}
+
+
+def test_sections_that_links_lead_to_are_found_once(both: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(both["A1"], tmp_path / "runs" / "run3" / "outs")
+    for name, target in (("runs/latest", "run3"), ("runs/run3/up", ".."), ("elsewhere", both["B1"].parent)):
+        (tmp_path / name).symlink_to(target)
+    found, notes = find_sections(tmp_path)
+    sections = [row[:2] for row in rows(found, tmp_path)[1:]]
+    assert sections == [["run3", "runs/run3/outs"], ["elsewhere", "elsewhere/outs"]] and notes == []
+
+
 def test_every_section_is_found_and_its_row_is_sound(both: dict[str, Path], deposit: Path, tmp_path: Path) -> None:
     concatenated(both, uns_merge="unique").write_h5ad(tmp_path / "two.h5ad")
     aggregate(both, tmp_path / "both" / "outs", "aggr_tissue_positions.csv")
