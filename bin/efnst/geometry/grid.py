@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from efnst.errors import EfnstError
-from efnst.geometry.array_fit import HEXAGONAL, SQUARE, ArrayFit
+from efnst.geometry.array_fit import HEXAGONAL, SQUARE, ArrayFit, fit_array
 
 IRREGULAR = "irregular"
 PITCH_UM = {HEXAGONAL: 100.0, SQUARE: 200.0}  # Visium; legacy Spatial Transcriptomics
@@ -101,6 +101,13 @@ def compare_with_array(grid: Grid, fit: ArrayFit) -> list[str]:
             f"{grid.pitch_px:.1f} px apart: the latter is taken."
         ]
     return []
+
+
+def believed_array(xy: np.ndarray, array: np.ndarray, pitch_px: float) -> ArrayFit | None:
+    """Where row and column, int [n, 2], put bins; None where that is not at their places float64 [n, 2] and pitch."""
+    fit = fit_array(xy, array, is_square=True)
+    is_believed = fit is not None and fit.stray <= BELIEVED_STRAY and _agree(fit.pitch_px, pitch_px, PITCH_TOLERANCE)
+    return fit if is_believed else None
 
 
 def check_order(grid: Grid, xy: np.ndarray) -> list[str]:
