@@ -216,24 +216,26 @@ def test_files_without_a_name_in_front_are_those_of_no_other_sample(
     """A stray matrix is left, what all samples share is taken, and a section without a name is one by itself."""
     other = simulated_folder(3) / "outs"
     shutil.copy(other / MATRIX, deposit / MATRIX)
-    for name in both:
-        (deposit / f"GSM_{name}_{SCALE.name}.gz").unlink()
+    for path in deposit.glob("GSM_B1_*"):
+        path.rename(deposit / path.name.replace("GSM_B1", "tumor"))  # behind those without in the order of names
+    for path in deposit.glob(f"*{SCALE.name}.gz"):
+        path.unlink()
     shutil.copy(both["B1"] / SCALE, deposit / SCALE.name)
-    assert same(read(deposit, library="GSM_B1")[0], read(both["B1"])[0])
+    assert same(read(deposit, library="tumor")[0], read(both["B1"])[0])
     for path in (other / "spatial").iterdir():
         shutil.copy(path, deposit)
     assert same(read(deposit)[0], read(other)[0])
-    assert same(read(deposit, "none", "GSM_B1")[0], read(both["B1"])[0])
+    assert same(read(deposit, "none", "tumor")[0], read(both["B1"])[0])
 
 
 def test_an_image_is_that_of_the_section_with_the_longest_name(both: dict[str, Path], tmp_path: Path) -> None:
     for name, outs in {"P1": both["A1"], "P10": both["B1"], "P1_A": both["B1"]}.items():
         for path in (outs / MATRIX, *(outs / "spatial").iterdir()):
             shutil.copy(path, tmp_path / f"{name}_{path.name}")
-    for name in ("P10_HE.jpg", "P1_A.tif"):
+    for name in ("P1.tif", "P10_HE.jpg", "P1_A.tif"):
         (tmp_path / name).touch()
     images = {each.library: each.image and each.image.name for each in find_sections(tmp_path)[0]}
-    assert images == {"P1": "", "P10": "P10_HE.jpg", "P1_A": "P1_A.tif"}
+    assert images == {"P1": "P1.tif", "P10": "P10_HE.jpg", "P1_A": "P1_A.tif"}
 
 
 def test_sections_that_links_lead_to_are_found_once(both: dict[str, Path], tmp_path: Path) -> None:
