@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from efnst.errors import EfnstError
-from efnst.program.arguments import GeneSets
+from efnst.program.arguments import GeneSets, Outdir
 from efnst.program.cli import run, write_json
 
 log = logging.getLogger("efnst")
@@ -27,7 +27,7 @@ def main(
         str, typer.Option("--base", help="Folder or URI that relative paths in the samplesheet start from.")
     ] = "",
     gene_sets: GeneSets = None,
-    outdir: Annotated[Path, typer.Option("--outdir", help="Folder for sections.json and parameters.json.")] = Path(),
+    outdir: Outdir = Path(),
     problems: Annotated[
         Path | None,
         typer.Option("--problems", help="Write problems to this file and exit 0, instead of printing them and exit 2."),

@@ -34,9 +34,9 @@ def test_a_good_samplesheet_is_listed(tmp_path: Path) -> None:
 
 
 def test_paths_start_from_the_samplesheet_unless_told_otherwise(tmp_path: Path) -> None:
-    done = check(tmp_path, sheet="sample,section,n_domains\nA1,a1,3\n")
+    done = check(tmp_path, "--outdir", "a/new", sheet="sample,section,n_domains\nA1,a1,3\n")
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "sections.json").read_text())[0]["section"] == str(tmp_path / "a1")
+    assert json.loads((tmp_path / "a/new/sections.json").read_text())[0]["section"] == str(tmp_path / "a1")
 
 
 def test_problems_of_parameters_and_rows_are_printed_together(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def section_outlines(section: AnnData) -> dict[str, np.ndarray]:
     facts = plain(section.uns[SECTION])
     positions = np.asarray(section.obsm[SPATIAL], float)
     if "unit_um" in facts and facts["grid"] == SQUARE:
-        cells = array_cells(positions, section.obs[["array_row", "array_col"]].to_numpy())
+        array = section.obs[["array_row", "array_col"]].to_numpy()
+        cells = array_cells(positions, array, facts["pitch_px"])
     else:
         cells = spot_cells(positions, facts["pitch_px"], facts["grid"])
     found = {}

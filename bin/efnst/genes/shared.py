@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 
 from efnst.errors import EfnstError
@@ -23,10 +22,13 @@ class SharedGenes:
     profile: np.ndarray
 
     def columns(self, section: AnnData) -> np.ndarray:
-        """The column of each gene in `section`, int [n_genes]; -1 where it is not measured."""
-        by_id, by_symbol = (_first_places(names) for names in (section.var["gene_ids"], section.var_names))
+        """The column of each gene in `section`, int [n_genes], no column twice; -1 where it is not measured."""
+        wanted, ids = set(self.ids), unambiguous_ids(section)
+        by_id = {gene: place for place, gene in enumerate(ids)}
+        by_symbol = {name: place for place, name in enumerate(section.var_names) if ids[place] not in wanted}
         found = (
-            by_id.get(gene, by_symbol.get(symbol, -1)) for gene, symbol in zip(self.ids, self.symbols, strict=True)
+            by_id.pop(gene) if gene in by_id else by_symbol.pop(symbol, -1)
+            for gene, symbol in zip(self.ids, self.symbols, strict=True)
         )
         return np.fromiter(found, int, len(self.ids))
 
@@ -76,21 +78,25 @@ class Survey:
 
     def _numbers(self, section: AnnData) -> list[int]:
         """The number of each gene of `section`; genes that were not there before get one."""
-        return [
-            self._number(*names) for names in zip(section.var["gene_ids"].astype(str), section.var_names, strict=True)
-        ]
+        ids = unambiguous_ids(section)
+        own = set(ids)
+        return [self._number(gene, symbol, own) for gene, symbol in zip(ids, section.var_names, strict=True)]
 
-    def _number(self, gene_id: str, symbol: str) -> int:
-        """The number of one gene."""
-        known = self.by_id.get(gene_id, self.by_symbol.get(symbol, len(self.ids)))
-        if known == len(self.ids):
+    def _number(self, gene_id: str, symbol: str, own: set[str]) -> int:
+        """The number of one gene of a section with the identifiers `own`."""
+        if gene_id in self.by_id:
+            return self.by_id[gene_id]
+        known = self.by_symbol.get(symbol, len(self.ids))
+        if known == len(self.ids) or self.ids[known] in own:  # in the latter case the section has that gene, too
+            known = len(self.ids)
             self.ids.append(gene_id)
             self.symbols.append(symbol)
             self.by_symbol.setdefault(symbol, known)
-        self.by_id.setdefault(gene_id, known)
+        self.by_id[gene_id] = known
         return known
 
 
-def _first_places(names: pd.Series | pd.Index) -> dict[str, int]:
-    """Where each name stands first."""
-    return {str(name): place for place, name in reversed(list(enumerate(names)))}
+def unambiguous_ids(section: AnnData) -> np.ndarray:
+    """The identifier of each gene, text [n_genes]; its symbol where the identifier is that of several."""
+    ids = section.var["gene_ids"].astype(str)
+    return np.where(ids.duplicated(keep=False), section.var_names, ids)

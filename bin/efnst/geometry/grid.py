@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from efnst.errors import EfnstError
-from efnst.geometry.array_fit import HEXAGONAL, SQUARE, ArrayFit
+from efnst.geometry.array_fit import HEXAGONAL, SQUARE, ArrayFit, fit_array
 
 IRREGULAR = "irregular"
 PITCH_UM = {HEXAGONAL: 100.0, SQUARE: 200.0}  # Visium; legacy Spatial Transcriptomics
@@ -14,6 +14,10 @@ SPOT_UM = {HEXAGONAL: 55.0, SQUARE: 100.0}
 # What spot_diameter_fullres stands for. On Visium that is a theoretical spot of 65 µm around the one of 55 µm: as the
 # diameter of a 55 µm spot it would give a scale about a fifth off that of the pitch.
 DECLARED_SPOT_UM = {HEXAGONAL: 65.0, SQUARE: 100.0}
+# What the diameter of a spot may be in pitches, as declared and as it is, and how near that has to be.
+DIAMETERS = [(kind, spot_um[kind] / PITCH_UM[kind]) for spot_um in (DECLARED_SPOT_UM, SPOT_UM) for kind in PITCH_UM]
+NEAR_DIAMETER = 0.1
+IN_LINE = 0.25  # pitches that the spots of one row lie off it at most
 SCALE_TOLERANCE = 0.2
 PITCH_TOLERANCE = 0.05
 SAME_PITCH = 0.01  # so near the neighbours' pitch is taken, which needs no array
@@ -35,7 +39,9 @@ class Grid:
     spot_diameter_px: float
 
 
-def measure_grid(xy: np.ndarray, bin_um: float = 0, fit: ArrayFit | None = None, um_per_px: float = 0) -> Grid:
+def measure_grid(
+    xy: np.ndarray, bin_um: float = 0, fit: ArrayFit | None = None, um_per_px: float = 0, kind: str = ""
+) -> Grid:
     """Grid and scale from positions float64 [n_spots, 2] in px; `bin_um`: pitch of square bins that fill the plane.
 
     `fit`: the grid that array_row and array_col declare (`fit_array`); `um_per_px`: the scale that the files declare.
@@ -43,16 +49,40 @@ def measure_grid(xy: np.ndarray, bin_um: float = 0, fit: ArrayFit | None = None,
     nearest one, which would be too small where spots are not placed exactly. Otherwise the array is believed, as long
     as it puts the spots where they lie: neighbours are missing where only a part of the spots is given. The directions
     of neighbours, six or four at equal angles, tell the grid: the mean of exp(i·k·angle) has length 1 if they repeat
-    every 360/k degrees and is near 0 otherwise.
+    every 360/k degrees and is near 0 otherwise. `kind`: the grid of spots in one line (`kind_of_line`), which repeat
+    every 180 degrees.
     """
     pitch_px, six, four = _neighbourhood(xy)
-    measured = _scaled(HEXAGONAL if six >= four and not bin_um else SQUARE, pitch_px, bin_um)
+    measured = _scaled(SQUARE if bin_um else kind or (HEXAGONAL if six >= four else SQUARE), pitch_px, bin_um)
     if fit is not None and fit.stray <= BELIEVED_STRAY:
         by_array = _scaled(fit.grid, fit.pitch_px, bin_um)
         return by_array if _goes_before(by_array, measured, um_per_px) else measured
     if bin_um and um_per_px and measured.um_per_px < um_per_px / (1 + PITCH_TOLERANCE):
         return _scaled(SQUARE, bin_um / um_per_px, bin_um)  # the bins lie further apart than they are wide
     return measured
+
+
+def kind_of_line(xy: np.ndarray, array: np.ndarray | None, spot_px: float) -> tuple[str, list[str]]:
+    """The grid of spots float64 [n_spots, 2] in one line, empty where they are not, and a warning where it is a guess.
+
+    `array` int [n_spots, 2] is row and column where known: those of a hexagonal row lie two columns apart; `spot_px`
+    the declared diameter of a spot, or 0.
+    """
+    pitch_px, six, four = _neighbourhood(xy)
+    centred = xy - xy.mean(axis=0)
+    across = np.linalg.svd(centred, full_matrices=False)[2][1]
+    if np.abs(centred @ across).max() > IN_LINE * pitch_px:
+        return "", []
+    if array is not None and np.ptp(array[:, 0]) == 0 < np.ptp(array[:, 1]):
+        return SQUARE if (np.diff(array[:, 1]) % 2).any() else HEXAGONAL, []
+    kind, off = min(((kind, abs(spot_px / pitch_px - size)) for kind, size in DIAMETERS), key=lambda each: each[1])
+    if off <= NEAR_DIAMETER:
+        return kind, []
+    kind = HEXAGONAL if six >= four else SQUARE
+    return kind, [
+        f"The spots lie in one line, which does not tell a hexagonal grid from a square one: a {kind} one was taken. "
+        "array_row and array_col, or spot_diameter_fullres, would tell."
+    ]
 
 
 def _scaled(grid: str, pitch_px: float, bin_um: float) -> Grid:
@@ -101,6 +131,13 @@ def compare_with_array(grid: Grid, fit: ArrayFit) -> list[str]:
             f"{grid.pitch_px:.1f} px apart: the latter is taken."
         ]
     return []
+
+
+def believed_array(xy: np.ndarray, array: np.ndarray, pitch_px: float) -> ArrayFit | None:
+    """Where row and column, int [n, 2], put bins; None where that is not at their places float64 [n, 2] and pitch."""
+    fit = fit_array(xy, array, is_square=True)
+    is_believed = fit is not None and fit.stray <= BELIEVED_STRAY and _agree(fit.pitch_px, pitch_px, PITCH_TOLERANCE)
+    return fit if is_believed else None
 
 
 def check_order(grid: Grid, xy: np.ndarray) -> list[str]:

@@ -6,7 +6,8 @@ import numpy as np
 import shapely
 from scipy.spatial import Voronoi, cKDTree
 
-from efnst.geometry.array_fit import fit_array
+from efnst.geometry.array_fit import SQUARE
+from efnst.geometry.grid import believed_array
 
 PRESENT = 0.5  # pitches: a spot so near to a place of the grid stands on it
 FINEST = 1000  # corners are rounded to a pitch over this, so that those of neighbouring cells are the same number
@@ -46,12 +47,14 @@ def spot_cells(positions: np.ndarray, pitch: float, grid: str) -> np.ndarray:
     return shapely.polygons(shapely.linearrings(corners[closed], indices=rings))
 
 
-def array_cells(positions: np.ndarray, array: np.ndarray) -> np.ndarray:
+def array_cells(positions: np.ndarray, array: np.ndarray, pitch: float) -> np.ndarray:
     """The square cell of each bin or unit, shapely polygons [n]; cells share their corners.
 
-    `positions` float64 [n, 2], not all in one line, `array` int [n, 2] row and column.
+    `positions` float64 [n, 2], `array` int [n, 2] row and column; without an array at these places as `spot_cells`.
     """
-    fit = fit_array(positions, array, is_square=True)
+    fit = believed_array(positions, array, pitch)
+    if fit is None:
+        return spot_cells(positions, pitch, SQUARE)
     row, column = np.asarray(array, float).T
     boxes = shapely.box(row - 0.5, column - 0.5, row + 0.5, column + 0.5)
     return shapely.transform(boxes, lambda corners: corners @ fit.steps + fit.origin)

@@ -11,7 +11,15 @@ import pyvips
 import tifffile
 
 from efnst.errors import EfnstError, require_ordinary
-from efnst.image.tiff_blocks import JPEG_2000, BlockTiff, DamagedBlockError, block_size, is_readable, needs_blocks
+from efnst.image.tiff_blocks import (
+    JPEG_2000,
+    BlockTiff,
+    DamagedBlockError,
+    block_size,
+    is_readable,
+    needs_blocks,
+    shown_bands,
+)
 from efnst.image.tiff_plain import PlainTiff, is_plain
 from efnst.machine import require_readable
 
@@ -143,13 +151,16 @@ def _open_tiff(path: Path) -> pyvips.Image | ReadInPieces:
                 raise _unreadable(path, f"an image of {n_channels} separate channels, which is no H&E image")
             if needs_blocks(page):
                 return BlockTiff(path, [file.pages[number] for number in range(n_channels)])
+            n_shown, n_bands = shown_bands(page), page.samplesperpixel
     except (EfnstError, DamagedBlockError):
         raise
     except Exception as error:  # whatever tifffile stumbles on in a damaged header
         raise _unreadable(path, f"a damaged TIFF header ({type(error).__name__}: {error})"[:300]) from error
     # With fail_on truncated, missing tiles would become black with no more than a warning.
     planes = [_open(path, "warning", page) for page in range(n_channels)]
-    return planes[0].bandjoin(planes[1:]).copy(interpretation="srgb") if len(planes) > 1 else planes[0]
+    if len(planes) > 1:
+        return planes[0].bandjoin(planes[1:]).copy(interpretation="srgb")
+    return planes[0].extract_band(0, n=n_shown) if n_shown < n_bands == planes[0].bands else planes[0]
 
 
 def _check_page(path: Path, page: tifffile.TiffPage) -> None:

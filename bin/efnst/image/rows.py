@@ -129,7 +129,12 @@ def _bit_depths(image: pyvips.Image | ReadInPieces) -> list[int]:
     """Bit depths of the colours and, where there is one, of the transparency of a 16-bit image, from its values."""
     largest, n_colours = _largest(image), _n_colours(image)
     parts = [part.max() for part in (largest[:n_colours], largest[n_colours:]) if len(part)]
-    return [next(depth for depth in BIT_DEPTHS if value < 2**depth) for value in parts]
+    return [bit_depth(value) for value in parts]
+
+
+def bit_depth(largest: float) -> int:
+    """The bit depth of an image by its largest value, below 2^16."""
+    return next(depth for depth in BIT_DEPTHS if largest < 2**depth)
 
 
 def _largest(image: pyvips.Image | ReadInPieces) -> np.ndarray:

@@ -23,6 +23,8 @@ JPEG_2000 = (APERIO_YCBCR, 33004, 33005, 34712)  # values of the TIFF tag Compre
 PACKED = (1, 5, 8, 32946)  # none, LZW and both kinds of deflate
 YCBCR = 6
 COLOURS = {1: "b-w", 2: "srgb", 5: "cmyk", YCBCR: "srgb"}  # interpretation by the TIFF tag PhotometricInterpretation
+N_COLOURS = {0: 1, 1: 1, 2: 3, 5: 4, YCBCR: 3}  # bands that are colours by the same tag
+TRANSPARENCY = {1, 2}  # values of the TIFF tag ExtraSamples
 CODESTREAM = b"\xff\x4f\xff\x51"  # the markers SOC and SIZ, with which a JPEG 2000 codestream begins
 SIZE_BYTES = 40  # of a codestream up to its number of components
 HEADER_BYTES = 2**16  # of a compressed block, at most
@@ -44,6 +46,13 @@ def is_readable(page: tifffile.TiffPage) -> bool:
     compression, has_luma = int(page.compression), page.photometric == YCBCR
     is_known = page.jpegheader is not None or compression in JPEG_2000 or (compression in PACKED and not has_luma)
     return is_known and page.bitspersample in FORMATS and page.photometric in COLOURS
+
+
+def shown_bands(page: tifffile.TiffPage) -> int:
+    """Bands of a page that are colours or transparency, without a further one of which the page does not say what."""
+    n_colours = N_COLOURS.get(int(page.photometric))
+    is_other = page.samplesperpixel - 1 == n_colours and TRANSPARENCY.isdisjoint(page.extrasamples)
+    return n_colours if is_other else page.samplesperpixel
 
 
 def block_size(page: tifffile.TiffPage) -> tuple[int, int]:
@@ -76,16 +85,17 @@ class BlockTiff:
         tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
         self._decode_block, self._per_page = partial(page.decode, **tables), len(page.dataoffsets)
         self.width, self.height = page.imagewidth, page.imagelength
-        self.bands = page.samplesperpixel if len(pages) == 1 else len(pages)
+        self._n_bands = page.samplesperpixel if len(pages) == 1 else len(pages)
+        self.bands = shown_bands(page) if len(pages) == 1 else len(pages)
         self.format = FORMATS[page.bitspersample]
         self.interpretation = COLOURS[page.photometric] if len(pages) == 1 else "srgb"
-        self._n_planes = self.bands if len(pages) > 1 or page.planarconfig == SEPARATE else 1
+        self._n_planes = self._n_bands if len(pages) > 1 or page.planarconfig == SEPARATE else 1
         self._block_height, self._block_width = block_size(page)
         self._n_across = -(-self.width // self._block_width)
         self._n_down = -(-self.height // self._block_height)
         self._places = _places(pages, self._n_planes * self._n_down * self._n_across)
         self._dtype = np.dtype(f"u{page.bitspersample // 8}")
-        block_values = self._block_height * self._block_width * (self.bands // self._n_planes)
+        block_values = self._block_height * self._block_width * (self._n_bands // self._n_planes)
         self._most_bytes = 2 * block_values * self._dtype.itemsize + HEADER_BYTES  # nothing is compressed to more
         self._held, self._band = -1, np.empty(0)
 
@@ -96,14 +106,14 @@ class BlockTiff:
         for row in range(first // height, -(-last // height)):
             if row != self._held:
                 self._held, self._band = row, self._decode(row)
-            pieces.append(self._band[max(first - row * height, 0) : last - row * height])
+            pieces.append(self._band[max(first - row * height, 0) : last - row * height, :, : self.bands])
         return np.concatenate(pieces)
 
     def _decode(self, row: int) -> np.ndarray:
         """A row of blocks, [height of a block or what is left, width, bands]."""
         height = min(self._block_height, self.height - row * self._block_height)
-        per_plane = self.bands // self._n_planes
-        band = np.empty((height, self.width, self.bands), self._dtype)
+        per_plane = self._n_bands // self._n_planes
+        band = np.empty((height, self.width, self._n_bands), self._dtype)
         with self.path.open("rb") as file:
             for plane, column in np.ndindex(self._n_planes, self._n_across):
                 number = (plane * self._n_down + row) * self._n_across + column
@@ -136,7 +146,7 @@ class BlockTiff:
     def _jpeg_2000(self, data: bytes) -> np.ndarray:
         """A block in JPEG 2000, whose own header must not promise more than the page does."""
         width, height, bands = codestream_size(data)
-        if width > self._block_width or height > self._block_height or bands * self._n_planes != self.bands:
+        if width > self._block_width or height > self._block_height or bands * self._n_planes != self._n_bands:
             raise DamagedBlockError(f"a codestream of {width} × {height} px in {bands} bands")
         block = imagecodecs.jpeg2k_decode(data)
         if self._compression == APERIO_YCBCR and bands == 3 and not _is_subsampled(data):

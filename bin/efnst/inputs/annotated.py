@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix, issparse
 
 from efnst.errors import EfnstError
-from efnst.inputs.feature_matrix import EXPRESSION, Matrix, as_counts, require_unique
+from efnst.inputs.feature_matrix import EXPRESSION, Matrix, as_counts, filled, require_unique
 from efnst.inputs.one_section import require_one_section
-from efnst.inputs.positions import NO_ARRAY, POSITION_COLUMNS
-from efnst.inputs.source import CELLS
+from efnst.inputs.positions import NO_ARRAY, OTHER_NAMES, POSITION_COLUMNS, TRUTH, require_span
+from efnst.inputs.source import CELLS, PIXELS
 
 LAYERS = ("counts", "raw_counts", "raw", "umi")  # names that raw counts are given, in the order they are looked for
 SYMBOLS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "symbol", "SYMBOL")
@@ -19,7 +20,8 @@ IDS = ("gene_ids", "gene_id", "ensembl_id", "feature_id")
 TYPES = ("feature_types", "feature_type")
 FEATURE_TYPES = (EXPRESSION, "Antibody Capture", "CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Peaks")
 ARRAY_COLUMNS = ("array_row", "array_col")
-BIN_NAME = re.compile(r"(?:^s|square)_([0-9]{3})um")  # in barcodes and folders of Visium HD
+BIN_NAME = re.compile(r"(?:^s|^unit|square)_([0-9]{3})um")  # in barcodes and folders of Visium HD, and in our own
+BIN_PLACE = r"^(?:s|unit)_[0-9]{3}um_([0-9]{5})_([0-9]{5})(?![0-9])"  # row and column in a barcode
 
 
 def choose_counts(samples: Mapping[str, Callable[[], np.ndarray]], name: str) -> str:
@@ -87,12 +89,23 @@ def matrix_of(counts: csr_matrix, obs: pd.DataFrame, var: pd.DataFrame, name: st
     index = var.index.to_numpy(str).astype(object)
     symbols, ids = _column(var, SYMBOLS), _column(var, IDS)
     symbols, ids = (index if column is None else column for column in (symbols, ids))
+    ids, symbols = filled(ids, symbols, index), filled(symbols, ids, index)
     return Matrix(barcodes, ids[is_gene], symbols[is_gene], as_counts(counts[:, is_gene], name))
 
 
-def positions_of(obs: pd.DataFrame, xy: np.ndarray, name: str) -> pd.DataFrame:
+def with_array(obs: pd.DataFrame) -> pd.DataFrame:
+    """`obs` with the rows and columns that the barcodes of bins say, where it has none of its own."""
+    if is_on_array(obs) or not re.match(BIN_PLACE, str(next(iter(obs.index), ""))):
+        return obs
+    places = obs.index.astype(str).str.extract(BIN_PLACE)
+    if places.isna().any(axis=None):
+        return obs
+    return obs.assign(**dict(zip(ARRAY_COLUMNS, places.to_numpy(int).T, strict=True)))
+
+
+def positions_of(obs: pd.DataFrame, xy: np.ndarray | pd.DataFrame, name: str) -> pd.DataFrame:
     """Positions by barcode from float [n, 2] x and y; array and tissue as `obs` has them, else none, in tissue."""
-    xy = np.asarray(xy)
+    xy = np.asarray(_x_first(xy) if isinstance(xy, pd.DataFrame) else xy)
     if xy.ndim != 2 or xy.shape[1] < 2 or xy.dtype.kind not in "fiu" or len(xy) != len(obs):
         raise EfnstError(
             f"Expected x and y of {len(obs)} spots in {name}, obsm['spatial'], found an array of {xy.shape} {xy.dtype}."
@@ -103,11 +116,25 @@ def positions_of(obs: pd.DataFrame, xy: np.ndarray, name: str) -> pd.DataFrame:
         raise EfnstError(f"Expected numbers in {name}, obsm['spatial'], found {wrong} spots without: leave them out.")
     table = pd.DataFrame(index=pd.Index(obs.index.to_numpy(str), name="barcode"))
     table["in_tissue"] = _whole(obs, "in_tissue", 1)
+    other = table.loc[~table["in_tissue"].isin((0, 1)), "in_tissue"]
+    if len(other):
+        raise EfnstError(
+            f"Expected 0 or 1 in the column in_tissue of obs in {name}, found {other.iloc[0]} ({len(other)} such "
+            "spots): correct or remove it."
+        )
     for column in ARRAY_COLUMNS:
         table[column] = _whole(obs, column, NO_ARRAY) if is_on_array(obs) else NO_ARRAY
     require_one_section(obs if is_on_array(obs) else obs.drop(columns=list(ARRAY_COLUMNS), errors="ignore"), name)
+    require_span(table, f"obs of {name}")
     table["pxl_row_in_fullres"], table["pxl_col_in_fullres"] = xy[:, 1], xy[:, 0]
     return table[POSITION_COLUMNS[1:]]
+
+
+def _x_first(xy: pd.DataFrame) -> pd.DataFrame:
+    """Positions with x before y, by the names of their columns as far as these say it."""
+    names = [OTHER_NAMES.get(lower := str(name).lower(), lower) for name in xy.columns]
+    named = next((pair for pair in (PIXELS, ["x", "y"]) if all(names.count(name) == 1 for name in pair)), names)
+    return xy.iloc[:, [names.index(name) for name in named]] if named is not names else xy
 
 
 def is_on_array(obs: pd.DataFrame) -> bool:
@@ -121,12 +148,18 @@ def _is_of_cells(obs: pd.DataFrame) -> bool:
     return bool(np.isfinite(values).all() and ((values != np.rint(values)).any() or (values == NO_ARRAY).all()))
 
 
-def bin_size(bin_um: str, names: Iterable[str]) -> int:
-    """The size of the bins asked for, or the one that barcodes or names of tables say; 0 for spots and cells."""
+def bin_size(bin_um: str, names: Iterable[str], path: Path) -> int:
+    """The size of the bins asked for, or the one that a barcode or names of tables say; 0 for spots and cells."""
     if bin_um == CELLS:
         return 0
-    said = next((BIN_NAME.search(str(name)) for name in names), None)
-    return int(bin_um or (said[1] if said else 0))
+    said = next(filter(None, (BIN_NAME.search(str(name)) for name in names)), None)
+    own = int(said[1]) if said else 0
+    if bin_um and own not in (0, int(bin_um)):
+        raise EfnstError(
+            f"Expected bins of {bin_um} µm, found bins of {own} µm in {path.name} ({said.string}): correct bin_um or "
+            "leave it empty."
+        )
+    return int(bin_um or own)
 
 
 def features_of(obsm: Mapping[str, object], name: str, n_spots: int) -> np.ndarray:
@@ -158,7 +191,8 @@ def _whole(obs: pd.DataFrame, name: str, absent: int) -> np.ndarray:
     """A column of whole numbers, `absent` everywhere where there is none."""
     if name not in obs:
         return np.full(len(obs), absent)
-    values = pd.to_numeric(obs[name].astype(str).replace({"True": "1", "False": "0"}), errors="coerce").to_numpy(float)
-    if not np.isfinite(values).all() or (np.abs(values) > np.iinfo(np.int32).max).any():
+    values = pd.to_numeric(obs[name].astype(str).str.lower().replace(TRUTH), errors="coerce").to_numpy(float)
+    is_whole = np.isfinite(values) & (np.abs(values) <= np.iinfo(np.int32).max) & (values == np.rint(values))
+    if not is_whole.all():
         raise EfnstError(f"Expected whole numbers in the column {name} of obs, found others: correct or remove it.")
     return values.astype(np.int64)

@@ -9,14 +9,16 @@ from efnst.errors import EfnstError, damaged, reading
 from efnst.inputs.links import require_inside
 from efnst.program.scratch import new_folder
 
-# What each file is, by the end of its name, and where Space Ranger has it.
+# What each file is, by the end of its name, where Space Ranger has it, and what it says of a section.
 MATRIX_FOLDER = "filtered_feature_bc_matrix"
 PLACES = {
-    r"tissue_positions(_list)?\.(csv|parquet)": "spatial",
-    r"scalefactors_json\.json": "spatial",
-    r"tissue_(hires|lowres)_image\.(png|jpg|jpeg)": "spatial",
-    r"(filtered|raw)_feature_bc_matrix\.h5": ".",
-    r"(matrix\.mtx|barcodes\.tsv|(features|genes)\.tsv)": MATRIX_FOLDER,
+    r"tissue_positions(_list)?\.(csv|parquet)": ("spatial", {"positions"}),
+    r"scalefactors_json\.json": ("spatial", {"scales"}),
+    r"tissue_(hires|lowres)_image\.(png|jpg|jpeg)": ("spatial", {"images"}),
+    r"(filtered|raw)_feature_bc_matrix\.h5": (".", {"counts", "barcodes", "features"}),
+    r"matrix\.mtx": (MATRIX_FOLDER, {"counts"}),
+    r"barcodes\.tsv": (MATRIX_FOLDER, {"barcodes"}),
+    r"(features|genes)\.tsv": (MATRIX_FOLDER, {"features"}),
 }
 NAME = re.compile(rf"(?P<prefix>(.*[._-])?)(?P<name>{'|'.join(PLACES)})(?P<gz>\.gz)?")
 POSITIONS = re.compile(next(iter(PLACES)))
@@ -36,7 +38,7 @@ def is_deposit(folder: Path) -> bool:
 
 def samples(folder: Path) -> list[str]:
     """The names in front of the files of each sample in a deposit, without what parts them from the rest."""
-    return sorted({match["prefix"].rstrip(SEPARATORS) for _, match in _positions(folder)})
+    return sorted({_sample(match) for _, match in _positions(folder)})
 
 
 @cache
@@ -54,10 +56,21 @@ def arranged(folder: Path, library: str = "") -> Path:
         )
     outs = new_folder()
     (outs / "spatial").mkdir()
-    for path, match in _known(folder):
-        if match["prefix"].rstrip(SEPARATORS) in (wanted or held[0], ""):
-            _put(require_inside(path, folder), match, outs)
+    for path, match in _of_sample(_known(folder), wanted or held[0], held):
+        _put(require_inside(path, folder), match, outs)
     return outs
+
+
+def _of_sample(known: list[tuple[Path, re.Match]], sample: str, held: list[str]) -> list[tuple[Path, re.Match]]:
+    """The files of one of the samples `held`, and those without a name in front that say what none of them says.
+
+    The latter belong to no other sample where they are a section of their own.
+    """
+    own = [(path, match) for path, match in known if _sample(match) == sample]
+    if "" in held:
+        return own
+    said = set().union(*(_place(match)[1] for _, match in known if _sample(match) in held))
+    return own + [(path, match) for path, match in known if not (_sample(match) or said & _place(match)[1])]
 
 
 def _positions(folder: Path) -> list[tuple[Path, re.Match]]:
@@ -73,9 +86,19 @@ def _known(folder: Path) -> list[tuple[Path, re.Match]]:
     return [(path, match) for path, match in known if not match["prefix"].endswith(AGGREGATED)]
 
 
+def _sample(match: re.Match) -> str:
+    """The name in front of a file."""
+    return match["prefix"].rstrip(SEPARATORS)
+
+
+def _place(match: re.Match) -> tuple[str, set[str]]:
+    """Where Space Ranger has a file, and what it says."""
+    return next(what for pattern, what in PLACES.items() if re.fullmatch(pattern, match["name"]))
+
+
 def _put(path: Path, match: re.Match, outs: Path) -> None:
     """A link to a file at its place in `outs`; what is packed is unpacked there, but for what is read packed."""
-    place = next(place for pattern, place in PLACES.items() if re.fullmatch(pattern, match["name"]))
+    place, _ = _place(match)
     (outs / place).mkdir(exist_ok=True)
     target = outs / place / match["name"]
     if place == MATRIX_FOLDER and match["gz"]:

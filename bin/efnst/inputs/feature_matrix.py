@@ -24,6 +24,7 @@ LEAST_LINE = 6  # bytes of a line of matrix.mtx: row, column and value of one di
 MAX_SPOTS = 12_000_000  # a slide of Visium HD has 11 million bins of 2 µm
 MAX_FEATURES = 2_000_000  # genes, probes and peaks of chromatin together
 LONGEST_NAME = 1000  # characters of a barcode, an identifier or a symbol
+MISSING = ("", "nan", "NaN", "NA", "None", "<NA>")  # as tools write that a gene has no name
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_LINE = 100_000  # bytes
 MAX_CHARACTERS = 1_000_000_000  # of barcodes.tsv and features.tsv, unpacked
@@ -82,8 +83,15 @@ def named_matrix(
             f"Expected counts in {path.name}, found an empty matrix ({len(barcodes)} barcodes × "
             f"{counts.shape[1]} genes, no count above 0): take the matrix from the Space Ranger run again."
         )
-    names = genes["name"].where(genes["name"] != "", genes["id"])
-    return Matrix(barcodes, genes["id"].to_numpy(object), names.to_numpy(object), counts)
+    ids, names = genes["id"].to_numpy(object), genes["name"].to_numpy(object)
+    return Matrix(barcodes, filled(ids, names), filled(names, ids), counts)
+
+
+def filled(names: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """Names of genes, text [n_genes], each that is missing replaced by the first of `others` that is not."""
+    for other in others:
+        names = np.where(np.isin(names, MISSING), other, names)
+    return names
 
 
 def as_counts(values: csr_matrix, name: str) -> csr_matrix:

@@ -50,7 +50,7 @@ def find_sections(folder: Path) -> tuple[list[Found], list[str]]:
     if not folder.is_dir():
         raise EfnstError(f"Expected a folder to look for sections in, found none at {folder}: check the path.")
     found, notes, described = [], [], {}
-    for path, reason in _candidates(folder, MAX_DEPTH):
+    for path, reason in _candidates(folder, MAX_DEPTH, set()):
         try:
             if reason:
                 raise EfnstError(reason)
@@ -70,32 +70,35 @@ def rows(found: list[Found], base: Path) -> list[list[str]]:
     return [used, *([_cell(getattr(section, name), base) for name in used] for section in found)]
 
 
-def _candidates(folder: Path, depth: int) -> Iterator[tuple[Path, str]]:
+def _candidates(folder: Path, depth: int, seen: set[Path]) -> Iterator[tuple[Path, str]]:
     """What looks like a section, in the order of names, and what was not looked into, with the reason.
 
-    Sections are looked into for others, but not what Space Ranger writes within one.
+    Sections are looked into for others, but not what Space Ranger writes within one, and nothing twice: `seen` are
+    the places that links led to, too.
     """
+    seen.add(folder.resolve())
     children, is_section, reason = _looked_into(folder)
     if is_section or reason:
         yield folder, reason
     if depth == 0 and any(path.is_dir() for path in children):
         yield folder, f"Its folders lie more than {MAX_DEPTH} deep: give one nearer to them."
     for path in children if depth else ():
-        if path.name.startswith(".") or (path.is_symlink() and not path.exists()):
+        if path.name.startswith(".") or (path.is_symlink() and not path.exists()) or path.resolve() in seen:
             continue
         if path.is_dir() and not path.name.lower().endswith(".zarr"):
             if path.name in PASSED_OVER:
                 yield path, f"Folders called {path.name} are not looked into."
             elif not (is_section and _is_part(path)):
-                yield from _candidates(path, depth - 1)
+                yield from _candidates(path, depth - 1, seen)
         elif is_archive(path) or path.suffix in (".h5ad", ".zarr"):
+            seen.add(path.resolve())
             yield path, _why_none(path)
 
 
 def _looked_into(folder: Path) -> tuple[list[Path], bool, str]:
-    """What a folder holds, by name, whether it is a section, and why it cannot be looked into."""
+    """What a folder holds, by name, links last, whether it is a section, and why it cannot be looked into."""
     try:
-        children = sorted(folder.iterdir())
+        children = sorted(folder.iterdir(), key=lambda path: (path.is_symlink(), path))
         for child in children[:1]:
             child.lstat()  # a folder may be listed, and its content out of reach
         return children, bool(children) and _is_section(folder), ""
@@ -156,7 +159,8 @@ def _described(path: Path) -> list[dict[str, Path | str]]:
         return [{"library": _plain(library)} for library in sections_of(path)] or [{}]
     if not path.is_dir() or path.suffix == ".zarr":
         return [{}]
-    return [_columns(path, _plain(library)) for library in _libraries(path)]
+    held = [_plain(library) for library in _libraries(path)]
+    return [_columns(path, library, held) for library in held]
 
 
 def _plain(library: str) -> str:
@@ -176,8 +180,8 @@ def _libraries(folder: Path) -> list[str]:
     return libraries(folder) or [""]
 
 
-def _columns(path: Path, library: str) -> dict[str, Path | str]:
-    """The further columns of one section of a folder."""
+def _columns(path: Path, library: str, held: list[str]) -> dict[str, Path | str]:
+    """The further columns of one section of a folder with the sections `held`."""
     sizes = sorted(bin_folders(path))
     bin_um = str(DEFAULT_BIN_UM if DEFAULT_BIN_UM in sizes else sizes[-1]) if sizes else ""
     files = find_files(path, bin_um, library)
@@ -187,7 +191,7 @@ def _columns(path: Path, library: str) -> dict[str, Path | str]:
         for name in IMAGE_FOLDERS
         if (home / name).is_dir()
         for image in sorted((home / name).iterdir())
-        if image.suffix.lower() in IMAGE_SUFFIXES and image.name.startswith(library) and not known_picture(image)
+        if image.suffix.lower() in IMAGE_SUFFIXES and _owner(image, held) == library and not known_picture(image)
     ]
     image = images[0] if len(images) == 1 else "" if files.images and files.scale_factors else NO_IMAGE
     note = f"{len(images)} images, none of them was taken" if len(images) > 1 else ""
@@ -195,6 +199,13 @@ def _columns(path: Path, library: str) -> dict[str, Path | str]:
         note = f"without {SCALE_FACTORS} its image was not taken"
     labels = home / LABELS if (home / LABELS).is_file() and not library else ""
     return {"image": image, "labels": labels, "bin_um": bin_um, "library": library, "note": note}
+
+
+def _owner(image: Path, held: list[str]) -> str:
+    """The section with the longest name that that of an image starts with; empty where there is none."""
+    return max(
+        (name for name in held if name and re.match(rf"{re.escape(name)}[._-]", image.name)), key=len, default=""
+    )
 
 
 def _of_several(name: str, about: dict[str, Path | str]) -> str:
@@ -218,7 +229,7 @@ def _names(paths: list[Path], top: Path) -> dict[Path, str]:
 
 def _telling(path: Path, top: Path) -> list[str]:
     """The folders down to a section without those that say nothing, letters and digits as a sample may have."""
-    parts = [part for part in path.resolve().relative_to(top.resolve()).parts if part.lower() not in SAY_NOTHING]
+    parts = [part for part in path.relative_to(top).parts if part.lower() not in SAY_NOTHING]
     base = [
         re.sub(r"\.(tar\.gz|tgz|tar|h5ad|zarr)$", "", part, flags=re.IGNORECASE)
         for part in parts or [top.resolve().name]

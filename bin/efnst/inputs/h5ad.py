@@ -20,6 +20,7 @@ from efnst.inputs.annotated import (
     matrix_of,
     positions_of,
     taken,
+    with_array,
 )
 from efnst.inputs.hdf5 import member, names_in, opened, path_of, reading_from
 from efnst.inputs.one_section import rows_of_section, sections_in
@@ -38,7 +39,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
     if not path.is_file():
         raise EfnstError(f"Expected an .h5ad file, found none at {path}: check the column section.")
     with _opened_in_current_form(path) as file:
-        every = _frame(file, "obs", path)
+        every = with_array(_frame(file, "obs", path))
         rows = rows_of_section(every, library, path.name) if library else None
         obs = every if rows is None else every[rows]
         places = _places(file)
@@ -47,7 +48,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         empty = csr_matrix((len(obs), len(var)), dtype=np.int32)
         counts = taken(_sparse(places[place]), rows, path.name) if with_counts else empty
         obsm = member(file, "obsm")
-        positions = positions_of(obs, taken(np.asarray(_spatial(obsm, path)), rows, path.name), path.name)
+        positions = positions_of(obs, taken(_spatial(obsm, path), rows, path.name), path.name)
         own = {library} | (_only_values(obs) - _only_values(every)) if library else None
         pictures = _library(file, obs, path, own)
         of_others = bool(own) and pictures is None and bool(names_in(member(file, f"uns/{SPATIAL}")))
@@ -66,7 +67,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         factors=factors,
         images=images,
         layout=", ".join(filter(None, [path.name, f"counts in {place.replace('/', '.')}", library])),
-        bin_um=bin_size(bin_um, obs.index[:1]),
+        bin_um=bin_size(bin_um, obs.index[:1], path),
         is_on_array=is_on_array(obs) and bin_um != CELLS,
         is_cells=bin_um == CELLS,
         representations={name: taken(values, rows, path.name) for name, values in features.items()},
@@ -74,14 +75,15 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
     )
 
 
-def _spatial(obsm: h5py.Group | None, path: Path) -> object:
+def _spatial(obsm: h5py.Group | None, path: Path) -> np.ndarray | pd.DataFrame:
     """The positions as they stand in the file."""
     held = names_in(obsm)
     spatial = member(obsm, next((name for name in PLACES_OF_SPOTS if name in held), SPATIAL))
     if spatial is None:
         found = ", ".join(held[:8]) or "nothing"
         raise EfnstError(f"Expected positions in obsm['spatial'] of {path.name}, found {found}: add them.")
-    return _element(spatial)
+    values = _element(spatial)
+    return values if isinstance(values, pd.DataFrame) else np.asarray(values)
 
 
 def _features(obsm: h5py.Group, name: str, n_spots: int) -> dict[str, np.ndarray]:
@@ -94,7 +96,7 @@ def _features(obsm: h5py.Group, name: str, n_spots: int) -> dict[str, np.ndarray
 def sections_of(path: Path) -> list[str]:
     """The sections of a file of several by name, as the column library takes them; none where it holds one."""
     with _opened_in_current_form(path) as file:
-        return sections_in(_frame(file, "obs", path))[1]
+        return sections_in(with_array(_frame(file, "obs", path)))[1]
 
 
 @contextmanager

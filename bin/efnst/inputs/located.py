@@ -67,7 +67,7 @@ def _unpacked(archive: Path, name: str) -> Path:
 
 
 def as_uint8(pixels: np.ndarray, name: str) -> np.ndarray:
-    """An image [height, width(, 1, 3 or 4)] as uint8; floats are taken to run from 0 to 1, or to 255 where they do."""
+    """An image [height, width(, 1, 3 or 4)] as uint8; floats run from 0 to 1, or as whole numbers do."""
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (1, 3, 4):
         pixels = np.moveaxis(pixels, 0, 2)  # channels first
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
@@ -77,10 +77,21 @@ def as_uint8(pixels: np.ndarray, name: str) -> np.ndarray:
         )
     if pixels.dtype == np.uint8:
         return pixels
-    if pixels.dtype.kind == "f":
-        if not np.isfinite(pixels).all() or pixels.min() < 0:
-            raise EfnstError(f"Expected colours of 0 or more in the image {name}, found others: write it again.")
-        return np.rint(pixels * (255 if pixels.max() <= 1 else 1)).clip(0, 255).astype(np.uint8)
-    if pixels.dtype == np.uint16:
-        return (pixels >> 8 if pixels.max() > 255 else pixels).astype(np.uint8)
-    raise EfnstError(f"Expected colours of 8 or 16 bits in the image {name}, found {pixels.dtype}: write it again.")
+    if pixels.dtype.kind == "f" and (not np.isfinite(pixels).all() or pixels.min() < 0):
+        raise EfnstError(f"Expected colours of 0 or more in the image {name}, found others: write it again.")
+    if not (pixels.dtype.kind == "f" or pixels.dtype == np.uint16) or pixels.max() > np.iinfo(np.uint16).max:
+        found = f"{pixels.dtype} up to {pixels.max():g}"
+        raise EfnstError(f"Expected colours of 8 or 16 bits in the image {name}, found {found}: write it again.")
+    parts = [pixels] if pixels.ndim == 2 else [pixels[..., :3], pixels[..., 3:]]  # transparency has a depth of its own
+    return np.concatenate([_eight_bits(part) for part in parts if part.size], axis=-1)
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Values of up to 16 bits, or floats from 0 to 1, as uint8; see `RowReader`."""
+    from efnst.image.rows import bit_depth
+
+    if values.dtype.kind == "f":
+        values = values * 255 if values.max() <= 1 else values
+        values = np.minimum(values, 255) if values.max() < 2 * 255 else values  # resampling overshoots
+    whole = np.rint(values).astype(np.uint16)
+    return (whole >> (bit_depth(whole.max()) - 8)).astype(np.uint8)

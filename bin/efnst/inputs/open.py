@@ -17,7 +17,7 @@ from efnst.inputs.metrics import read_metrics
 from efnst.inputs.one_section import require_one_section
 from efnst.inputs.positions import read_positions, read_scales
 from efnst.inputs.source import CELLS, Source
-from efnst.inputs.space_ranger import DEFAULT_BIN_UM, find_files
+from efnst.inputs.space_ranger import DEFAULT_BIN_UM, Files, find_files
 
 BIN_UM = re.compile(rf"[0-9]{{0,3}}|{CELLS}")
 
@@ -74,7 +74,7 @@ def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool, librar
     return Source(
         path=root,
         matrix=matrix,
-        is_filtered=files.is_filtered,
+        is_filtered=files.is_filtered and not _are_raw_pieces(files, root, matrix, positions),
         positions=positions,
         factors=factors,
         images={kind: _name_within(path, root, files.outs, library) for kind, path in files.images.items()},
@@ -85,6 +85,12 @@ def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool, librar
         metrics=read_metrics(files.metrics) if files.metrics else None,
         warnings=(*files.warnings, *said),
     )
+
+
+def _are_raw_pieces(files: Files, root: Path, matrix: Matrix, positions: pd.DataFrame) -> bool:
+    """Whether a matrix in pieces, whose names in a deposit do not say it, holds every place of the slide."""
+    is_arranged = not files.outs.is_relative_to(root)
+    return is_arranged and files.matrix.is_dir() and len(matrix.barcodes) == len(positions)
 
 
 def _ending_in(suffix: str, matrix: Matrix, positions: pd.DataFrame) -> tuple[Matrix, pd.DataFrame]:

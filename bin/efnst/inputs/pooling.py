@@ -5,9 +5,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from efnst.geometry.grid import IRREGULAR, SQUARE
+from efnst.geometry.grid import IRREGULAR, SQUARE, believed_array
 from efnst.geometry.units import Units, choose_units, reason
-from efnst.inputs.positions import NO_ARRAY
 from efnst.names import LABEL, LATTICE, N_BINS, SECTION, SPATIAL, UNIT
 
 
@@ -36,12 +35,15 @@ def pool(section: AnnData, wanted: str) -> tuple[AnnData, AnnData | None]:
 
 
 def _corners_um(section: AnnData) -> np.ndarray:
-    """The first corner of each bin, the centre of each cell, float64 [n_bins, 2], row before column."""
-    facts = section.uns[SECTION]
-    array = section.obs[["array_row", "array_col"]].to_numpy()
-    if facts["bin_um"] and (array != NO_ARRAY).all():
-        return array * float(facts["bin_um"])
-    return np.asarray(section.obsm[SPATIAL])[:, ::-1] * float(facts["um_per_px"]) - float(facts["bin_um"]) / 2
+    """The first corner of each bin, the centre of each cell, float64 [n_bins, 2], row before column.
+
+    Of bins by their array, as far as it puts them where they lie.
+    """
+    facts, xy = section.uns[SECTION], np.asarray(section.obsm[SPATIAL], float)
+    bin_um, array = float(facts["bin_um"]), section.obs[["array_row", "array_col"]].to_numpy()
+    if bin_um and believed_array(xy, array, float(facts["pitch_px"])):
+        return array * bin_um
+    return xy[:, ::-1] * float(facts["um_per_px"]) - bin_um / 2
 
 
 def _summed(section: AnnData, units: Units) -> AnnData:

@@ -254,4 +254,18 @@ def _checked(table: pd.DataFrame, path: Path, first_line: int) -> pd.DataFrame:
     if (numbers.abs() > np.iinfo(np.int32).max).any(axis=None):
         raise EfnstError(f"Expected places on a slide in {path.name}, found numbers above 2^31: take the file again.")
     numbers.index = pd.Index(barcodes, name="barcode")
+    require_span(numbers, path.name)
     return numbers
+
+
+def require_span(positions: pd.DataFrame, name: str) -> None:
+    """Refuse positions by barcode whose array is larger than that of a slide, as one wrong number makes it."""
+    array = positions[["array_row", "array_col"]].to_numpy(float)
+    if np.prod(np.ptp(array, axis=0) + 1) <= 2 * MAX_SPOTS:
+        return
+    farthest = int(np.abs(array - np.median(array, axis=0)).sum(axis=1).argmax())
+    row, column = array[farthest]
+    raise EfnstError(
+        f"Expected array_row and array_col of a slide in {name}, found {row:.0f} and {column:.0f} at the barcode "
+        f"{str(positions.index[farthest])[:40]}: correct them."
+    )

@@ -132,6 +132,8 @@ def _from_yaml(text: str) -> Samplesheet:
             problems.append(f"entry {number}: found {show(entry)}, expected `column: value` lines; correct the entry")
             continue
         cells = {str(name).strip().lower(): value.strip() for name, value in entry.items()}
+        if len(cells) < len(entry):
+            problems.append(f"entry {number}: found a column twice among {', '.join(entry)}; name each once")
         columns += [name for name in cells if name not in columns]
         given = {name: value for name, value in cells.items() if value.lower() not in ("", "~", "null")}
         rows.append(Row(f"entry {number}", given))

@@ -20,6 +20,7 @@ from efnst.geometry.grid import (
     check_um_per_px,
     compare_with_array,
     irregular_grid,
+    kind_of_line,
     measure_grid,
 )
 from efnst.inputs.annotations import is_annotations, region_labels
@@ -35,6 +36,7 @@ from efnst.names import LABEL, SECTION, SPATIAL
 from efnst.program.memory import bounded_memory
 from efnst.records.quality import SectionFacts
 
+ARRAY = ["array_row", "array_col"]
 EVEN = 0.03  # spread of the sums of counts, relative to their mean, below which they were made even; tissue has 0.3
 FEW_SPOTS, FEW_COUNTS = 20, 100  # of which nothing can be said
 MIN_SHARED = 0.5  # share of barcodes below which matrix and positions are taken to be of different sections
@@ -84,7 +86,7 @@ def _array_fit(source: Source) -> ArrayFit | None:
     """The places of the spots on the array, as far as they are known."""
     if not source.is_on_array:
         return None
-    array = source.positions[["array_row", "array_col"]].to_numpy(np.int64)
+    array = source.positions[ARRAY].to_numpy(np.int64)
     return fit_array(source.xy, array, is_square=bool(source.bin_um))
 
 
@@ -107,8 +109,9 @@ def _geometry(source: Source, fit: ArrayFit | None) -> tuple[Grid, dict, list[st
         grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
         return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
     um_per_px = factors.get("microns_per_pixel", 0) if source.bin_um else 0
-    grid = measure_grid(xy, source.bin_um, fit, um_per_px)
-    declared, warnings = {}, []
+    array = source.positions[ARRAY].to_numpy() if source.is_on_array else None
+    kind, warnings = ("", []) if source.bin_um else kind_of_line(xy, array, factors.get("spot_diameter_fullres", 0))
+    grid, declared = measure_grid(xy, source.bin_um, fit, um_per_px, kind), {}
     if fit:
         declared = {"grid": fit.grid, "pitch_px": fit.pitch_px}
         warnings += compare_with_array(grid, fit)
@@ -167,7 +170,7 @@ def _assemble(source: Source, rows: np.ndarray) -> AnnData:
     at = source.positions.loc[matrix.barcodes[rows]]
     section = AnnData(
         X=matrix.counts if len(rows) == matrix.counts.shape[0] else matrix.counts[rows],
-        obs=pd.DataFrame(at[["array_row", "array_col"]].astype(np.int64), index=pd.Index(at.index, name=None)),
+        obs=pd.DataFrame(at[ARRAY].astype(np.int64), index=pd.Index(at.index, name=None)),
         var=pd.DataFrame({"gene_ids": matrix.gene_ids}, index=make_index_unique(pd.Index(matrix.gene_names))),
     )
     section.obsm[SPATIAL] = at[PIXELS].to_numpy(np.float64)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_matrix
 
 from efnst.errors import EfnstError, reading
@@ -19,6 +20,7 @@ from efnst.inputs.annotated import (
     matrix_of,
     positions_of,
     sound,
+    with_array,
 )
 from efnst.inputs.links import require_own_files
 from efnst.inputs.one_section import rows_of_section
@@ -43,7 +45,8 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
     name = _choose_table(data, path, bin_um, library)
     table = data.tables[name]
     if library and library != name:
-        table = table[rows_of_section(table.obs, library, path.name)]
+        table = table[rows_of_section(with_array(table.obs), library, path.name)]
+    obs = with_array(table.obs)
     places = _places(table)
     place = choose_counts({key: lambda values=values: _sample(values) for key, values in places.items()}, path.name)
     var = table.raw.var if place == "raw.X" else table.var
@@ -57,14 +60,14 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
     features = {expression_rep: features_of(table.obsm, expression_rep, table.n_obs)} if expression_rep else {}
     return Source(
         path=path,
-        matrix=matrix_of(counts, table.obs, var, path.name),
-        is_filtered="in_tissue" not in table.obs,
-        positions=positions_of(table.obs, xy, path.name),
+        matrix=matrix_of(counts, obs, var, path.name),
+        is_filtered="in_tissue" not in obs,
+        positions=positions_of(obs, xy, path.name),
         factors=factors,
         images=images,
         layout=", ".join(filter(None, [path.name, f"counts in {place} of the table {name}", library])),
-        bin_um=bin_size(bin_um, [name]),
-        is_on_array=is_on_array(table.obs) and bin_um != CELLS,
+        bin_um=bin_size(bin_um, [name, *_regions(table, data.tables[name]), *obs.index[:1]], path),
+        is_on_array=is_on_array(obs) and bin_um != CELLS,
         is_cells=bin_um == CELLS,
         representations=features,
     )
@@ -138,10 +141,7 @@ def _shapes_of(
     Second the shapes of other sections, where `table` is a part of that called `name`. Labels are
     pixels numbered by bin or cell, under the name of the shapes with _labels behind.
     """
-    about = data.tables[name].uns[TABLE_ATTRIBUTES]
-    every = [about["region"]] if isinstance(about["region"], str) else list(about["region"] or [])
-    key = about.get("region_key")
-    regions = [region for region in every if key not in table.obs or (table.obs[key] == region).any()]
+    every, regions = _every_region(data.tables[name]), _regions(table, data.tables[name])
     is_labels = len(regions) == 1 and regions[0] not in data.shapes and SPATIAL in data.tables[name].obsm
     if len(regions) != 1 or not (is_labels or regions[0] in data.shapes):
         raise EfnstError(
@@ -152,14 +152,26 @@ def _shapes_of(
     return data.shapes.get(regions[0].removesuffix("_labels")), others
 
 
-def _centres(table: "AnnData", name: str, shapes: "GeoDataFrame | None", path: Path) -> np.ndarray:
+def _every_region(whole: "AnnData") -> list[str]:
+    """The shapes or labels that a table is about."""
+    region = whole.uns[TABLE_ATTRIBUTES]["region"]
+    return [region] if isinstance(region, str) else list(region or [])
+
+
+def _regions(table: "AnnData", whole: "AnnData") -> list[str]:
+    """Those that a part of it is about."""
+    key = whole.uns[TABLE_ATTRIBUTES].get("region_key")
+    return [region for region in _every_region(whole) if key not in table.obs or (table.obs[key] == region).any()]
+
+
+def _centres(table: "AnnData", name: str, shapes: "GeoDataFrame | None", path: Path) -> np.ndarray | pd.DataFrame:
     """x and y of what the table is about, float64 [n, 2]: of its shapes, or of obsm where it is about labels."""
     keys = table.obs[table.uns[TABLE_ATTRIBUTES]["instance_key"]]
     if shapes is not None and keys.isin(shapes.index).all() and shapes.index.is_unique:
         centres = shapes.geometry.loc[keys].centroid
         return np.column_stack([centres.x, centres.y])
     if shapes is None or str(table.uns[TABLE_ATTRIBUTES]["region"]).endswith("_labels"):
-        return np.asarray(table.obsm[SPATIAL])
+        return table.obsm[SPATIAL]
     raise EfnstError(
         f"Expected a shape for each of the {table.n_obs} spots of the table {name} in {path.name}, found "
         f"{int(keys.isin(shapes.index).sum())}: write the object again."
@@ -196,7 +208,7 @@ def _images(
     scales = {}
     for name, image in data.images.items():
         for space, how in get_transformation(image, get_all=True).items():
-            scale = _scale(np.linalg.inv(_matrix(how)) @ of_shapes[space]) if space in of_shapes else None
+            scale = _scale(of_shapes[space], _matrix(how)) if space in of_shapes else None
             if scale:
                 scales[name] = scale
     ordered = sorted(scales, key=scales.get, reverse=True)
@@ -211,8 +223,11 @@ def _matrix(transformation: object) -> np.ndarray:
     return np.asarray(transformation.to_affine_matrix(AXES, AXES), float)
 
 
-def _scale(matrix: np.ndarray) -> float | None:
-    """The scale of a transformation that only scales; None for any other, which an image is not used with."""
+def _scale(of_shapes: np.ndarray, of_image: np.ndarray) -> float | None:
+    """The scale between matrices that only scale; None for any others, which an image is not used with."""
+    if not (np.isfinite(of_image).all() and np.linalg.det(of_image)):
+        return None
+    matrix = np.linalg.inv(of_image) @ of_shapes
     scale = float(matrix[0, 0])
     rest = np.abs(matrix[:2, :2] - scale * np.eye(2)).max()
     is_straight = scale > 0 and rest <= STRAIGHT * scale and np.abs(matrix[:2, 2]).max() <= SHIFT_PX

@@ -56,11 +56,25 @@ def _refuse_constant(text: str) -> None:
 
 
 def _meant(node: yaml.Node, known: dict[int, float]) -> float:
-    """Characters that a node stands for, with every alias written out: without end where it holds itself."""
+    """Characters that a node stands for, with every alias written out: without end where it holds itself.
+
+    YAMLError where a key stands twice in one mapping, of which the loaders silently keep the second.
+    """
     if isinstance(node, yaml.ScalarNode):
         return len(node.value) + 1
     if id(node) not in known:
         known[id(node)] = math.inf
+        if isinstance(node, yaml.MappingNode):
+            _require_keys_once([key for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
         parts = [part for entry in node.value for part in (entry if isinstance(entry, tuple) else (entry,))]
         known[id(node)] = 1 + sum(_meant(part, known) for part in parts)
     return known[id(node)]
+
+
+def _require_keys_once(keys: list[yaml.ScalarNode]) -> None:
+    """Refuse a mapping in which a key stands twice, such as two entries of a list with a dash forgotten."""
+    seen: set[str] = set()
+    for key in keys:
+        if key.value in seen:
+            raise yaml.YAMLError(f"the key {key.value[:40]} for the second time in line {key.start_mark.line + 1}")
+        seen.add(key.value)

@@ -3,8 +3,8 @@
 import numpy as np
 from anndata import AnnData
 
-from efnst.geometry.array_fit import fit_array
-from efnst.geometry.grid import IRREGULAR
+from efnst.geometry.array_fit import ArrayFit
+from efnst.geometry.grid import IRREGULAR, believed_array
 from efnst.geometry.raster import rasterise
 from efnst.image.picture import plain
 from efnst.names import DOMAIN, SECTION, SPATIAL
@@ -22,7 +22,10 @@ def bins_layer(bins: AnnData, view: View) -> dict:
     """
     codes = bins.obs[DOMAIN].cat.codes.to_numpy()
     xy = view.on_plane(bins.obsm[SPATIAL])
-    image, affine = _cells(xy, codes, bins, view) if _is_scattered(bins) else _array(xy, codes, bins)
+    pitch = float(bins.uns[SECTION]["pitch_px"]) * view.scale
+    array = bins.obs[["array_row", "array_col"]].to_numpy()
+    fit = None if _is_scattered(bins) else believed_array(xy, array, pitch)
+    image, affine = _array(array, codes, fit) if fit else _nearest(xy, codes, pitch, bins, view)
     height, width = image.shape
     facts = plain(bins.uns[SECTION])
     what = "cells" if _is_scattered(bins) else f"bins of {facts['bin_um']:g} µm"
@@ -35,21 +38,18 @@ def _is_scattered(bins: AnnData) -> bool:
     return str(bins.uns[SECTION]["grid"]) == IRREGULAR
 
 
-def _array(xy: np.ndarray, codes: np.ndarray, bins: AnnData) -> tuple[np.ndarray, tuple]:
+def _array(array: np.ndarray, codes: np.ndarray, fit: ArrayFit) -> tuple[np.ndarray, tuple]:
     """One pixel for each place of the array."""
-    array = bins.obs[["array_row", "array_col"]].to_numpy()
     low = array.min(0)
     image = np.full(np.ptp(array, axis=0) + 1, NONE, np.uint16)
     image[tuple((array - low).T)] = codes
-    fit = fit_array(xy, array, is_square=True)
     down, right = fit.steps
     start = fit.origin + (low[0] - 0.5) * down + (low[1] - 0.5) * right
     return image, (*right, *down, *start)
 
 
-def _cells(xy: np.ndarray, codes: np.ndarray, bins: AnnData, view: View) -> tuple[np.ndarray, tuple]:
-    """Each pixel shows the nearest cell, as far as that reaches."""
-    pitch = float(bins.uns[SECTION]["pitch_px"]) * view.scale
-    raster = rasterise(xy, pitch, IRREGULAR, view.window, RASTER_PX)
+def _nearest(xy: np.ndarray, codes: np.ndarray, pitch: float, bins: AnnData, view: View) -> tuple[np.ndarray, tuple]:
+    """Each pixel shows the nearest cell or bin, as far as that reaches."""
+    raster = rasterise(xy, pitch, str(bins.uns[SECTION]["grid"]), view.window, RASTER_PX)
     image = np.where(raster.spot < 0, NONE, codes[raster.spot]).astype(np.uint16)
     return image, (1 / raster.scale, 0, 0, 1 / raster.scale, *raster.origin)

@@ -51,6 +51,33 @@ def test_genes_are_matched_by_symbol_where_identifiers_differ() -> None:
     assert np.array_equal(chosen.columns(first), chosen.columns(second))
 
 
+def test_an_identifier_of_several_genes_tells_none_of_them() -> None:
+    """As where identifiers are missing; the symbol does."""
+    survey, (ids, symbols) = Survey(), names(0, N_GENES)
+    plain, lacking = section(ids, symbols, 3), section(["nan"] * 10 + ids[10:], symbols, 3)
+    for order in ((plain, lacking), (lacking, plain)):
+        survey = Survey()
+        for one in order:
+            survey.add(one, 10)
+        chosen = survey.chosen(N_GENES, 1.0)
+        assert len(chosen.ids) == N_GENES
+        for one in order:
+            assert [one.var_names[column] for column in chosen.columns(one)] == chosen.symbols.tolist()
+
+
+def test_two_genes_never_read_one_column() -> None:
+    """A symbol that now stands for another gene, which the section has by its own identifier, is no match."""
+    ids, symbols = names(0, N_GENES)
+    plain, swapped = section(ids, symbols, 3), section([*ids[1:], "new"], symbols, 3)
+    survey = Survey()
+    survey.add(plain, 10)
+    survey.add(swapped, 10)
+    chosen = survey.chosen(N_GENES + 1, 0.5)
+    columns = chosen.columns(swapped)
+    assert len(set(columns[columns >= 0])) == (columns >= 0).sum() == N_GENES
+    assert columns[chosen.ids == "E0"] == -1 and chosen.columns(plain)[chosen.ids == "new"] == -1
+
+
 def test_structured_genes_come_first() -> None:
     survey = Survey()
     for _ in range(2):

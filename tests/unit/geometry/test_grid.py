@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.support.grids import hexagonal, square
 
 from efnst.errors import EfnstError
-from efnst.geometry.grid import Grid, check_spot_diameter, measure_grid
+from efnst.geometry.grid import Grid, check_spot_diameter, kind_of_line, measure_grid
 
 GRID = Grid("hexagonal", 100.0, 1.0, 55.0)
 
@@ -37,6 +37,20 @@ def test_scale_of_visium_and_of_legacy_arrays(kind: str, um_per_px: float, spot_
     grid = measure_grid((hexagonal if kind == "hexagonal" else square)(8, 8, 200.0))
     assert (grid.grid, grid.pitch_px) == (kind, pytest.approx(200))
     assert grid.um_per_px == pytest.approx(um_per_px) and grid.spot_diameter_px == pytest.approx(spot_px)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.3, np.pi / 2])
+@pytest.mark.parametrize(("kind", "spot_px"), [("hexagonal", 130), ("hexagonal", 110), ("square", 100)])
+def test_the_grid_of_a_single_row_is_that_of_its_array_or_of_its_spots(kind: str, spot_px: float, turn: float) -> None:
+    """Neighbours on both sides are all that a row has; they repeat every 90 degrees as every 60."""
+    xy = np.rint(square(1, 40, 200.0) @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    array = np.column_stack([np.full(40, 7), np.arange(40) * (2 if kind == "hexagonal" else 1)])
+    for known in ((array, 0), (None, spot_px)):
+        assert kind_of_line(xy, *known) == (kind, [])
+        assert measure_grid(xy, kind=kind).grid == kind
+    _, (warning,) = kind_of_line(xy, None, 0)
+    assert "does not tell a hexagonal grid from a square one" in warning
+    assert kind_of_line(hexagonal(2, 40, 200.0), None, 0) == ("", [])
 
 
 def test_positions_that_make_no_grid() -> None:

@@ -9,7 +9,7 @@ import pytest
 import shapely
 from scipy.spatial import cKDTree
 
-from efnst.geometry.outlines import joined_cells, missing_neighbours, scaled, spot_cells
+from efnst.geometry.outlines import array_cells, joined_cells, missing_neighbours, scaled, spot_cells
 
 PITCH = 100.0
 
@@ -110,3 +110,18 @@ def pitch_of(positions: np.ndarray) -> float:
     nearest = np.median(tree.query(positions, 2)[0][:, 1])
     first, second = tree.query_pairs(1.3 * nearest, output_type="ndarray").T
     return float(np.median(np.hypot(*(positions[first] - positions[second]).T)))
+
+
+@pytest.mark.parametrize("way", ["none", "finer", "permuted"])
+def test_cells_of_bins_without_a_sound_array_are_those_of_their_positions(way: str) -> None:
+    positions = lattice("square")
+    array = np.mgrid[:12, :15].reshape(2, -1).T
+    wrong = {
+        "none": np.full_like(array, -1),
+        "finer": array * 4,
+        "permuted": np.random.default_rng(0).permutation(array),
+    }
+    cells = array_cells(positions, wrong[way], PITCH)
+    expected = array_cells(positions, array, PITCH)
+    assert shapely.area(cells) == pytest.approx(shapely.area(expected), rel=0.01)
+    assert shapely.contains_xy(cells, *positions.T).all()

@@ -17,6 +17,7 @@ from tests.support.slides import HEIGHT, WIDTH, jpeg, picture, rgb_layout, tiff,
 import efnst.image.open
 from efnst.errors import EfnstError
 from efnst.image.rows import shrunk
+from efnst.image.thumbnail import thumbnail
 
 
 def write_pyramid(path: Path, **options: object) -> None:
@@ -152,6 +153,15 @@ def test_transparency_has_a_depth_of_its_own(tmp_path: Path) -> None:
     found = whole(path)
     assert (found[:2] == 255).all()
     assert np.abs(found[2:].astype(int) - picture()[2:]).max() <= 1
+
+
+@pytest.mark.parametrize("options", [{}, {"planarconfig": "separate", "tile": (64, 64)}], ids=["libvips", "blocks"])
+def test_a_fourth_band_that_is_not_said_to_be_transparency_is_left_out(options: dict, tmp_path: Path) -> None:
+    bands = [*np.moveaxis(picture(), 2, 0), np.zeros((HEIGHT, WIDTH), np.uint8)]
+    pixels = np.stack(bands, axis=0 if options else 2)
+    path = tiff("he.tif", tmp_path, pixels, photometric="rgb", extrasamples=["unspecified"], **options)
+    assert np.array_equal(whole(path), picture())
+    assert np.asarray(thumbnail(path, 100)).mean() == pytest.approx(picture().mean(), abs=1)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint32", "int16", "float64"])

@@ -118,6 +118,80 @@ def test_bins_are_told_from_legacy_spots_without_their_size(tmp_path: Path) -> N
     assert section.uns["section"]["bin_um"] == 8 and warnings == []
 
 
+@pytest.mark.parametrize("name", ["s_008um_{:05d}_{:05d}-1", "unit_008um_{:05d}_{:05d}"])
+def test_barcodes_of_bins_say_their_size_and_place(name: str, tmp_path: Path) -> None:
+    """Of every fifth bin, too, whose neighbours lie five places away, and in a table that is called anything."""
+    data = bins(60)
+    data.obs_names = [name.format(*at) for at in data.obs[["array_row", "array_col"]].to_numpy()]
+    data = data[(data.obs["array_row"] % 5 == 0) & (data.obs["array_col"] % 5 == 0)].copy()
+    expected = data.obs.pop("array_row"), data.obs.pop("array_col")
+    section, warnings = read(data, tmp_path)
+    assert section.uns["section"]["um_per_px"] == pytest.approx(8 / 29.6) and warnings == []
+    assert all((section.obs[column.name] == column).all() for column in expected)
+    with pytest.raises(EfnstError, match=r"Expected bins of 16 µm, found bins of 8 µm in s\.h5ad"):
+        read(data, tmp_path, bin_um="16")
+    write_table(data, tmp_path / "s.zarr", "table")
+    facts = load_section("S1", tmp_path / "s.zarr", "none", "")[0].uns["section"]
+    assert facts["bin_um"] == 8 and facts["um_per_px"] == pytest.approx(8 / 29.6)
+
+
+def write_table(data: AnnData, path: Path, name: str, **image: object) -> None:
+    """Write bins as SpatialData, with an image whose transformation is `image`."""
+    from spatialdata import SpatialData
+    from spatialdata.models import Image2DModel, ShapesModel, TableModel
+
+    data.obs["region"], data.obs["id"] = pd.Categorical(["bins"] * data.n_obs), np.arange(data.n_obs)
+    shapes = ShapesModel.parse(data.obsm["spatial"], geometry=0, radius=14.8, index=np.arange(data.n_obs))
+    picture = Image2DModel.parse(np.full((3, 40, 40), 200, np.uint8), dims=("c", "y", "x"), transformations=image)
+    table = TableModel.parse(data, region="bins", region_key="region", instance_key="id")
+    SpatialData(images={"he": picture}, shapes={"bins": shapes}, tables={name: table}).write(path)
+
+
+def test_a_table_of_bins_of_another_size_and_an_image_of_no_size(tmp_path: Path) -> None:
+    from spatialdata.transformations import Scale
+
+    write_table(bins(), tmp_path / "s.zarr", "square_008um", **{"global": Scale([0.0, 0.0], axes=("x", "y"))})
+    with pytest.raises(EfnstError, match=r"Expected bins of 2 µm, found bins of 8 µm in s\.zarr \(square_008um\)"):
+        load_section("S1", tmp_path / "s.zarr", "none", "", "2")
+    with pytest.raises(EfnstError, match=r"Expected tissue_hires_image\.png .*, found neither"):
+        load_section("S1", tmp_path / "s.zarr", "", "")
+
+
+@pytest.mark.parametrize("value", [2, 0.6])
+def test_a_spot_is_in_tissue_or_not(value: float, data: AnnData, tmp_path: Path) -> None:
+    data.obs["in_tissue"] = data.obs["in_tissue"].astype(float)
+    data.obs.loc[data.obs_names[3], "in_tissue"] = value
+    with pytest.raises(EfnstError, match=r"Expected (0 or 1|whole numbers) in the column in_tissue of obs"):
+        read(data, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "columns", [["imagerow", "imagecol"], ["pxl_row_in_fullres", "pxl_col_in_fullres"], ["y", "x"]]
+)
+def test_positions_in_a_table_go_by_its_names(columns: list[str], data: AnnData, tmp_path: Path) -> None:
+    expected = data.obsm["spatial"]
+    data.obsm["spatial"] = pd.DataFrame(expected[:, ::-1], index=data.obs_names, columns=columns)
+    assert np.array_equal(read(data, tmp_path)[0].obsm["spatial"], expected)
+
+
+def test_one_wrong_place_on_the_array(data: AnnData, tmp_path: Path) -> None:
+    data.obs.loc[data.obs_names[3], ["array_row", "array_col"]] = 1_000_000
+    with pytest.raises(EfnstError, match=rf"found 1000000 and 1000000 at the barcode {data.obs_names[3]}"):
+        read(data, tmp_path)
+
+
+@pytest.mark.parametrize("missing", [np.nan, "", "NA"])
+def test_genes_without_a_symbol_or_an_identifier(missing: object, data: AnnData, tmp_path: Path) -> None:
+    names, ids = data.var_names.to_numpy(object), np.array([f"ENSG{n:011d}" for n in range(data.n_vars)], object)
+    data.var_names = [f"probe {n}" for n in range(data.n_vars)]
+    data.var["gene_name"], data.var["gene_ids"] = names, ids
+    data.var.loc[data.var_names[2:5], "gene_name"] = missing
+    data.var.loc[data.var_names[4:7], "gene_ids"] = missing
+    section, _ = read(data, tmp_path)
+    assert list(section.var_names[1:5]) == [names[1], ids[2], ids[3], "probe 4"]
+    assert list(section.var["gene_ids"].iloc[3:8]) == [ids[3], "probe 4", names[5], names[6], ids[7]]
+
+
 def test_dense_counts_in_a_layer_whose_first_spots_are_empty(data: AnnData, tmp_path: Path) -> None:
     """Of normalised values in X the first ones are all zero, which are whole numbers too."""
     counts = np.asarray(data.X.todense(), np.float32)

@@ -153,6 +153,18 @@ def test_several_samples_in_one_folder_are_refused_with_the_way_to_name_them(out
         read(tmp_path / "both")
 
 
+def test_pieces_of_a_raw_matrix(outs: Path, tmp_path: Path) -> None:
+    """Their names do not say it; that they have a barcode for every place of the slide does."""
+    path = next((outs / "spatial").glob("tissue_positions*.csv"))
+    table = pd.read_csv(path)
+    matrix, _ = read_matrix(outs)
+    table = table[table["barcode"].isin(matrix.barcodes)]
+    table.assign(in_tissue=(np.arange(len(table)) % 3 == 0).astype(int)).to_csv(path, index=False)
+    as_deposit(outs, tmp_path / "flat", "GSM1_", packed=True, in_spatial=False, as_mtx=True)
+    section, warnings = read(tmp_path / "flat", "none")
+    assert warnings == [] and section.n_obs == -(-len(table) // 3)
+
+
 def test_anndata_in_a_zarr_of_its_own(outs: Path, tmp_path: Path) -> None:
     expected, _ = read(outs)
     data = to_anndata(outs)

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from PIL import Image
 from scipy.io import mmread, mmwrite
 from tests.support.space_ranger import MATRIX, SCALE
 
 from efnst.errors import EfnstError
+from efnst.inputs.located import located
 from efnst.inputs.positions import POSITION_COLUMNS, read_positions
 from efnst.inputs.section import load_section
 from efnst.simulation.feature_matrix import read_matrix, write_matrix
@@ -151,3 +153,14 @@ def test_an_image_with_its_channels_first(data: AnnData, tmp_path: Path) -> None
     library["images"]["hires"] = np.moveaxis(library["images"]["hires"], 2, 0).copy()
     section, warnings = read_data(data, tmp_path)
     assert warnings == [] and section.uns["section"]["image"] == expected.uns["section"]["image"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_an_image_of_12_bits(dtype: type, data: AnnData, tmp_path: Path) -> None:
+    (library,) = data.uns["spatial"].values()
+    eight = np.rint(library["images"]["hires"] * 255)
+    alpha = np.full((*eight.shape[:2], 1), 2**16 - 1)
+    library["images"]["hires"] = np.dstack([eight * 16 + 15, alpha]).astype(dtype)
+    section, warnings = read_data(data, tmp_path)
+    shown = np.asarray(Image.open(located(tmp_path / "s.h5ad", section.uns["section"]["image"]["file"])))
+    assert warnings == [] and np.array_equal(shown[..., :3], eight) and (shown[..., 3] == 255).all()

@@ -39,6 +39,18 @@ def test_units_of_16_um_are_the_bins_of_16_um(folder: Path) -> None:
     assert units.uns["section"]["pitch_px"] == pytest.approx(wide.uns["section"]["pitch_px"], rel=1e-3)
 
 
+@pytest.mark.parametrize("change", ["none", "permuted"])
+def test_an_array_that_puts_bins_elsewhere_makes_no_units(change: str, folder: Path) -> None:
+    """They follow from the positions, as the warning of such a section says."""
+    section = read(folder)
+    array = section.obs[["array_row", "array_col"]].to_numpy()
+    section.obs[["array_row", "array_col"]] = -1 if change == "none" else np.random.default_rng(0).permutation(array)
+    units, bins = pool(section, "16")
+    off = bins.obsm["spatial"] - units.obsm["spatial"][bins.obs["unit"]]
+    assert np.abs(off).max() * bins.uns["section"]["um_per_px"] < 16
+    assert units.obs["n_bins"].max() == 4 and (units.obs["array_row"] >= 0).all()
+
+
 def test_a_unit_has_the_commonest_label_of_its_bins(folder: Path) -> None:
     units, bins = pool(read(folder), "24")
     for unit in (0, 5, units.n_obs - 1):

@@ -258,6 +258,7 @@ def test_a_value_below_no_column_name(tmp_path: Path) -> None:
         ("s.csv", "sample,section\n".encode("utf-16"), "UTF-8"),
         ("s.yaml", b"- sample: [A1", "YAML"),
         ("s.yaml", b"sample: A1\nsection: a", "YAML list"),
+        ("s.yaml", b"- sample: A1\n  section: a\n  sample: B1", "found the key sample for the second time in line 3"),
     ],
 )
 def test_files_that_are_no_samplesheet(tmp_path: Path, name: str, content: bytes, said: str) -> None:
@@ -268,6 +269,11 @@ def test_files_that_are_no_samplesheet(tmp_path: Path, name: str, content: bytes
 def test_a_yaml_entry_that_is_no_mapping(tmp_path: Path) -> None:
     _, problems = check(tmp_path, "- A1\n- {sample: B1, section: b}", "s.yaml", n_domains=2)
     assert len(problems) == 1 and problems[0].startswith('entry 1: found "A1"')
+
+
+def test_a_yaml_entry_with_a_column_written_in_two_ways(tmp_path: Path) -> None:
+    _, problems = check(tmp_path, "- {sample: A1, section: a, Section: b}", "s.yaml", n_domains=2)
+    assert problems == ["entry 1: found a column twice among sample, section, Section; name each once"]
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from anndata import AnnData
 from PIL import Image
 from scipy.sparse import hstack
 from tests.support.places import PROJECT
-from tests.support.space_ranger import HIRES, MATRIX
+from tests.support.space_ranger import HIRES, MATRIX, SCALE
 
 from efnst.errors import EfnstError
 from efnst.inputs.check import check_rows
@@ -208,6 +208,43 @@ def test_samples_of_a_deposit_side_by_side(both: dict[str, Path], deposit: Path)
         assert image.read_bytes() == (outs / HIRES).read_bytes()
         checksums = input_checksums(deposit, "", "", library=f"GSM_{name}")
         assert checksums["checksum"][1:] == input_checksums(outs, "", "")["checksum"][1:]
+
+
+def test_files_without_a_name_in_front_are_those_of_no_other_sample(
+    both: dict[str, Path], deposit: Path, simulated_folder: Callable[[int], Path]
+) -> None:
+    """A stray matrix is left, what all samples share is taken, and a section without a name is one by itself."""
+    other = simulated_folder(3) / "outs"
+    shutil.copy(other / MATRIX, deposit / MATRIX)
+    for path in deposit.glob("GSM_B1_*"):
+        path.rename(deposit / path.name.replace("GSM_B1", "tumor"))  # behind those without in the order of names
+    for path in deposit.glob(f"*{SCALE.name}.gz"):
+        path.unlink()
+    shutil.copy(both["B1"] / SCALE, deposit / SCALE.name)
+    assert same(read(deposit, library="tumor")[0], read(both["B1"])[0])
+    for path in (other / "spatial").iterdir():
+        shutil.copy(path, deposit)
+    assert same(read(deposit)[0], read(other)[0])
+    assert same(read(deposit, "none", "tumor")[0], read(both["B1"])[0])
+
+
+def test_an_image_is_that_of_the_section_with_the_longest_name(both: dict[str, Path], tmp_path: Path) -> None:
+    for name, outs in {"P1": both["A1"], "P10": both["B1"], "P1_A": both["B1"]}.items():
+        for path in (outs / MATRIX, *(outs / "spatial").iterdir()):
+            shutil.copy(path, tmp_path / f"{name}_{path.name}")
+    for name in ("P1.tif", "P10_HE.jpg", "P1_A.tif"):
+        (tmp_path / name).touch()
+    images = {each.library: each.image and each.image.name for each in find_sections(tmp_path)[0]}
+    assert images == {"P1": "P1.tif", "P10": "P10_HE.jpg", "P1_A": "P1_A.tif"}
+
+
+def test_sections_that_links_lead_to_are_found_once(both: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(both["A1"], tmp_path / "runs" / "run3" / "outs")
+    for name, target in (("runs/latest", "run3"), ("runs/run3/up", ".."), ("elsewhere", both["B1"].parent)):
+        (tmp_path / name).symlink_to(target)
+    found, notes = find_sections(tmp_path)
+    sections = [row[:2] for row in rows(found, tmp_path)[1:]]
+    assert sections == [["run3", "runs/run3/outs"], ["elsewhere", "elsewhere/outs"]] and notes == []
 
 
 def test_every_section_is_found_and_its_row_is_sound(both: dict[str, Path], deposit: Path, tmp_path: Path) -> None:

@@ -35,9 +35,14 @@ def made(grid: str) -> tuple[AnnData, View]:
     return bins, section_view(anndata.AnnData(obs=obs, obsm={"spatial": xy}, uns={"section": facts}), None)
 
 
-@pytest.mark.parametrize("grid", ["square", "irregular"])
-def test_each_bin_lies_in_a_pixel_of_its_domain(grid: str) -> None:
+@pytest.mark.parametrize(
+    ("grid", "step", "start"),
+    [("square", 1, 0), ("irregular", 1, 0), ("square", 0, -1), ("square", 4, 0)],
+    ids=["bins", "cells", "no array", "an array in finer steps"],
+)
+def test_each_bin_lies_in_a_pixel_of_its_domain(grid: str, step: int, start: int) -> None:
     bins, view = made(grid)
+    bins.obs[["array_row", "array_col"]] = bins.obs[["array_row", "array_col"]] * step + start
     layer = bins_layer(bins, view)
     a, b, c, d, e, f = layer["affine"]
     places = view.on_plane(bins.obsm["spatial"])
