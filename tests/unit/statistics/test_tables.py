@@ -27,8 +27,9 @@ def test_numbers_and_levels_of_the_samplesheet() -> None:
     assert table["age"].dtype == float and table["age"].isna().tolist() == [False, True]
     assert table["sex"].tolist() == ["f", None] and table["group"].tolist() == ["1", "2"]
     assert table["dose"].tolist() == ["inf", "1"]
-    for missing in ("N/A", "n/a", "<NA>", "#N/A", "NULL", "none", "nan"):
+    for missing in ("N/A", "n/a", "<NA>", "#N/A", "NULL", "None", "nan"):
         assert covariate_table([row("a", age="61"), row("b", age=missing)])["age"].dtype == float, missing
+    assert covariate_table([row("a", drug="x"), row("b", drug="none")])["drug"].tolist() == ["x", "none"]
     joined = with_covariates(pd.DataFrame({"sample": ["b", "a"], "n": [1, 2]}), table)
     assert list(joined) == ["sample", "n", "group", "age", "sex", "dose"] and joined["group"].tolist() == ["2", "1"]
 
