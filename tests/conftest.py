@@ -12,6 +12,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 from tests.support.places import PROJECT, REAL
+from xdist.scheduler import LoadFileScheduling
 
 UM_PER_PX = 0.5  # of the simulated full-resolution images
 # Runs a program and then writes the largest memory it ever had; ru_maxrss will not do, as it counts the parent's.
@@ -27,16 +28,26 @@ finally:
 """
 
 
+class OneRunForAll(LoadFileScheduling):
+    """Each file stays in one worker of pytest-xdist, and all files that look at the run `finished` in the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "finished" if "finished: Run" in (PROJECT / file).read_text() else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    """How `./efnst test` shares out the tests; otherwise pytest-xdist decides."""
+    return OneRunForAll(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever starts the launcher, a program or Nextflow counts as slow: `./efnst test quick` is for the kernels.
 
-    Runs of the pipeline start first, as they take longest. Each file stays in one worker of pytest-xdist, and all files
-    that look at the run `finished` in the same one.
+    Runs of the pipeline start first, as they take longest.
     """
     items.sort(key=lambda item: item.path.parent.name != "pipeline")
-    sharing = {item.path for item in items if "finished" in item.fixturenames}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("finished" if item.path in sharing else item.location[0]))
         if item.path.parent.name in ("launcher", "programs", "pipeline", "browser"):
             item.add_marker(pytest.mark.slow)
 
