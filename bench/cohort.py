@@ -30,7 +30,7 @@ from efnst.domains.scores import scored_spots
 from efnst.embedding.cohort import Member
 from efnst.embedding.diffusion import diffuse
 from efnst.embedding.learn import BASELINE_DIFFUSION
-from efnst.embedding.learn_cohort import LEARNED_UNITS, together
+from efnst.embedding.together import LEARNED_UNITS, together
 from efnst.embedding.options import CohortOptions, EmbeddingOptions
 from efnst.embedding.part import part_of, pooled
 from efnst.embedding.sketch import quota

@@ -7,7 +7,7 @@ import pytest
 from anndata import AnnData
 
 from efnst.embedding.cohort import Member
-from efnst.embedding.learn_cohort import together
+from efnst.embedding.together import together
 from efnst.embedding.options import CohortOptions, EmbeddingOptions
 from efnst.errors import EfnstError
 
