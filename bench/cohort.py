@@ -30,11 +30,11 @@ from efnst.domains.scores import scored_spots
 from efnst.embedding.cohort import Member
 from efnst.embedding.diffusion import diffuse
 from efnst.embedding.learn import BASELINE_DIFFUSION
-from efnst.embedding.together import LEARNED_UNITS, together
 from efnst.embedding.options import CohortOptions, EmbeddingOptions
 from efnst.embedding.part import part_of, pooled
 from efnst.embedding.sketch import quota
 from efnst.embedding.space import fit_components
+from efnst.embedding.together import LEARNED_UNITS, together
 from efnst.names import LABEL, SPATIAL
 
 IGNORED = ["undetermined"]  # labels

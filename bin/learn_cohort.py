@@ -46,8 +46,8 @@ def main(
     from threadpoolctl import threadpool_limits
 
     from efnst.embedding.cohort import embedded
-    from efnst.embedding.together import learn_cohort
     from efnst.embedding.saved_space import save_space
+    from efnst.embedding.together import learn_cohort
     from efnst.embedding.training import choose_device
     from efnst.program.cli import log, versions
 

@@ -7,8 +7,8 @@ import pytest
 from anndata import AnnData
 
 from efnst.embedding.cohort import Member
-from efnst.embedding.together import together
 from efnst.embedding.options import CohortOptions, EmbeddingOptions
+from efnst.embedding.together import together
 from efnst.errors import EfnstError
 
 OPTIONS, COHORT = EmbeddingOptions(n_genes=100), CohortOptions()
