@@ -30,6 +30,7 @@ sys.path.insert(0, str(BIN))
 
 from efnst.domains.scores import scored_spots
 from efnst.names import LABEL
+from efnst.simulation.visium_hd import thinned
 
 OPTICAL_DENSITY = (1.25, 1.0, 0.75)  # of red, green and blue after the shift, of that before
 COLUMNS = ("section", "genes missing", "depth", "novel", "verdict", "ARI as it is", "ARI labels", "seconds")
@@ -65,10 +66,7 @@ def with_fewer_counts(share: float, seed: int) -> Callable[[anndata.AnnData], an
     """What drops counts at random."""
 
     def thin(data: anndata.AnnData) -> anndata.AnnData:
-        counts = sparse.csr_matrix(data.X)
-        counts.data = np.random.default_rng(seed).binomial(counts.data.astype(int), 1 - share).astype(np.int32)
-        counts.eliminate_zeros()
-        data.X = counts
+        data.X = thinned(sparse.csr_matrix(data.X), np.random.default_rng(seed), 1 - share)
         return data
 
     return thin

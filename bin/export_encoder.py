@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from efnst.encoder.options import EncoderOptions, WindowOptions
 from efnst.errors import EfnstError
 from efnst.program.arguments import THREADS_OF_A_STEP, Outdir, Threads
 from efnst.program.cli import run
+
+if TYPE_CHECKING:
+    from efnst.records.encoder import EncoderDeclaration
 
 MANY_PATCHES = 5000  # of a large section, for which the cost is told
 Write = Callable[[Path], dict]  # writes a graph to a file and returns the figures of its record
@@ -38,6 +41,7 @@ def main(
     With precision int8 it is exported in fp32, which quantise_encoder.py starts from.
     """
     from efnst.encoder.cache import cached
+    from efnst.encoder.declaration import read_declaration
     from efnst.program.cli import log, versions
 
     identity = {"precision": "fp16" if options.precision == "fp16" else "fp32"}
@@ -47,8 +51,8 @@ def main(
     else:
         if weights is not None or options.encoder_output != "pooled":
             raise EfnstError("Expected --encoder_onnx alone, found it with --weights or --encoder_output logits.")
-        declaration = declaration or encoder_onnx.with_suffix(".json")
-        known, write = _own_encoder(encoder_onnx, declaration, options.precision, window, threads)
+        declared = read_declaration(declaration or encoder_onnx.with_suffix(".json"), encoder_onnx)
+        known, write = _own_encoder(encoder_onnx, declared, options.precision, window, threads)
     identity |= known
 
     def export(folder: Path) -> None:
@@ -59,20 +63,19 @@ def main(
     elif cached(Path(options.encoder_cache), identity, export, outdir):
         log.info("%s taken from %s", identity["encoder"], options.encoder_cache)
     if encoder_onnx:
-        _tell_cost(encoder_onnx, declaration, outdir)
+        _tell_cost(encoder_onnx, declared, outdir)
 
 
 def _own_encoder(
-    encoder_onnx: Path, declaration: Path, precision: str, window: WindowOptions, threads: int
+    encoder_onnx: Path, declared: "EncoderDeclaration", precision: str, window: WindowOptions, threads: int
 ) -> tuple[dict, Write]:
     """What tells an encoder of the user's own from others, and what writes its graph and returns its figures."""
     from efnst.encoder.cache import sha256
-    from efnst.encoder.declaration import read_declaration, refuse_precision, refuse_windows
+    from efnst.encoder.declaration import refuse_precision, refuse_windows
     from efnst.encoder.external import refuse_exchanged
     from efnst.encoder.own import export_in_time, own_files
     from efnst.image.patches import patch_sizes
 
-    declared = read_declaration(declaration, encoder_onnx)
     files = own_files(encoder_onnx, declared)
     refuse_precision(declared, precision, is_one_file=len(files) == 1)
     refuse_windows(declared, patch_sizes(window.patch_um) if window.patch_um else [])
@@ -91,13 +94,11 @@ def _own_encoder(
     return known, _halved(write) if precision == "fp16" else write
 
 
-def _tell_cost(encoder_onnx: Path, declaration: Path, outdir: Path) -> None:
+def _tell_cost(encoder_onnx: Path, declared: "EncoderDeclaration", outdir: Path) -> None:
     """cost.txt: what an encoder of the user's own takes for a large section on this machine."""
     from efnst.encoder.cost import cost_of_run
-    from efnst.encoder.declaration import read_declaration
     from efnst.program.terminal import printable
 
-    declared = read_declaration(declaration, encoder_onnx)
     cost = cost_of_run(encoder_onnx, declared, MANY_PATCHES, THREADS_OF_A_STEP)
     (outdir / "cost.txt").write_text(printable(f"{declared.name}: {cost}") + "\n")
 

@@ -77,7 +77,7 @@ def require_fit(folder: Path, record: ReferenceRecord, learned: Learned, section
         raise EfnstError(
             f"Expected genes of the reference's species ({record.gene_prefix}…), found those of another ({prefix}…)."
         )
-    missing = _missing_genes(learned, section)
+    missing = learned.genes.missing(section)
     if missing > MOST_MISSING:
         raise EfnstError(
             f"Expected at least {1 - MOST_MISSING:.0%} of the {len(learned.genes.ids)} genes of the reference, found "
@@ -108,12 +108,7 @@ def fit_of(sample: str, batch: str, record: ReferenceRecord, learned: Learned, s
     totals = np.asarray(section.X.sum(1)).ravel()
     return ReferenceFit(
         sample=sample,
-        missing_genes=_missing_genes(learned, section),
+        missing_genes=learned.genes.missing(section),
         depth=float(np.median(totals) / np.median(record.median_counts)),
         known_batch=correction is None or batch in correction.batches,
     )
-
-
-def _missing_genes(learned: Learned, section: AnnData) -> float:
-    """Share of the reference's genes that a section does not have."""
-    return float((learned.genes.columns(section) < 0).mean())

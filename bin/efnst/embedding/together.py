@@ -155,4 +155,4 @@ def _few_genes(n_genes: int, missing: float) -> str:
 def _missing(member: Member, genes: SharedGenes) -> float:
     """Share of the genes that a section does not measure."""
     with opened_own(member.section) as spots:
-        return float((genes.columns(spots) < 0).mean())
+        return genes.missing(spots)

@@ -9,15 +9,15 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from efnst.encoder.cost import cpu_threads
+from efnst.encoder.cost import CPU_PROVIDER, GPU_PROVIDER, cpu_threads
 from efnst.errors import EfnstError
 from efnst.names import MULTIPLY_ADDS, PRECISION
 from efnst.program.scratch import new_folder
 
 CPU, CUDA = "cpu", "cuda"
 PROVIDERS = {
-    CPU: "CPUExecutionProvider",
-    CUDA: "CUDAExecutionProvider",
+    CPU: CPU_PROVIDER,
+    CUDA: GPU_PROVIDER,
     "tensorrt": "TensorrtExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }

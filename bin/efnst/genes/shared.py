@@ -32,6 +32,10 @@ class SharedGenes:
         )
         return np.fromiter(found, int, len(self.ids))
 
+    def missing(self, section: AnnData) -> float:
+        """Share of the genes that `section` does not measure."""
+        return float((self.columns(section) < 0).mean())
+
 
 @dataclass
 class Survey:

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, issparse
 from efnst.errors import EfnstError
 from efnst.inputs.feature_matrix import EXPRESSION, Matrix, as_counts, filled, require_unique
 from efnst.inputs.one_section import require_one_section
-from efnst.inputs.positions import NO_ARRAY, OTHER_NAMES, POSITION_COLUMNS, TRUTH, require_span
+from efnst.inputs.positions import ARRAY_COLUMNS, NO_ARRAY, OTHER_NAMES, POSITION_COLUMNS, TRUTH, require_span
 from efnst.inputs.source import CELLS, PIXELS
 
 LAYERS = ("counts", "raw_counts", "raw", "umi")  # names that raw counts are given, in the order they are looked for
@@ -19,7 +19,6 @@ SYMBOLS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "symbol",
 IDS = ("gene_ids", "gene_id", "ensembl_id", "feature_id")
 TYPES = ("feature_types", "feature_type")
 FEATURE_TYPES = (EXPRESSION, "Antibody Capture", "CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Peaks")
-ARRAY_COLUMNS = ("array_row", "array_col")
 BIN_NAME = re.compile(r"(?:^s|^unit|square)_([0-9]{3})um")  # in barcodes and folders of Visium HD, and in our own
 BIN_PLACE = r"^(?:s|unit)_[0-9]{3}um_([0-9]{5})_([0-9]{5})(?![0-9])"  # row and column in a barcode
 
@@ -124,7 +123,7 @@ def positions_of(obs: pd.DataFrame, xy: np.ndarray | pd.DataFrame, name: str) ->
         )
     for column in ARRAY_COLUMNS:
         table[column] = _whole(obs, column, NO_ARRAY) if is_on_array(obs) else NO_ARRAY
-    require_one_section(obs if is_on_array(obs) else obs.drop(columns=list(ARRAY_COLUMNS), errors="ignore"), name)
+    require_one_section(obs if is_on_array(obs) else obs.drop(columns=ARRAY_COLUMNS, errors="ignore"), name)
     require_span(table, f"obs of {name}")
     table["pxl_row_in_fullres"], table["pxl_col_in_fullres"] = xy[:, 1], xy[:, 0]
     return table[POSITION_COLUMNS[1:]]
@@ -144,7 +143,7 @@ def is_on_array(obs: pd.DataFrame) -> bool:
 
 def _is_of_cells(obs: pd.DataFrame) -> bool:
     """Whether array_row and array_col are means over several places, as of bin2cell, or none, as we write them."""
-    values = obs[list(ARRAY_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    values = obs[ARRAY_COLUMNS].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     return bool(np.isfinite(values).all() and ((values != np.rint(values)).any() or (values == NO_ARRAY).all()))
 
 

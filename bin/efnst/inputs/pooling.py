@@ -7,6 +7,7 @@ from scipy import sparse
 
 from efnst.geometry.grid import IRREGULAR, SQUARE, believed_array
 from efnst.geometry.units import Units, choose_units, reason
+from efnst.inputs.positions import ARRAY_COLUMNS
 from efnst.names import LABEL, LATTICE, N_BINS, SECTION, SPATIAL, UNIT
 
 
@@ -40,7 +41,7 @@ def _corners_um(section: AnnData) -> np.ndarray:
     Of bins by their array, as far as it puts them where they lie.
     """
     facts, xy = section.uns[SECTION], np.asarray(section.obsm[SPATIAL], float)
-    bin_um, array = float(facts["bin_um"]), section.obs[["array_row", "array_col"]].to_numpy()
+    bin_um, array = float(facts["bin_um"]), section.obs[ARRAY_COLUMNS].to_numpy()
     if bin_um and believed_array(xy, array, float(facts["pitch_px"])):
         return array * bin_um
     return xy[:, ::-1] * float(facts["um_per_px"]) - bin_um / 2

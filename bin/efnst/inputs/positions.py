@@ -19,6 +19,7 @@ OTHER_NAMES = {  # of Seurat
 }
 TRUTH = {"true": "1", "false": "0"}
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+ARRAY_COLUMNS = ["array_row", "array_col"]
 MAX_PLACES = 100_000_000  # of an array; one of bins of 2 µm has 11 million on 6.5 mm, 30 million on 11 mm
 MAX_COLUMNS = 1000  # of a table of positions; other columns than ours are passed over
 MAX_JSON_BYTES = 10_000_000
@@ -261,7 +262,7 @@ def _checked(table: pd.DataFrame, path: Path, first_line: int) -> pd.DataFrame:
 
 def require_span(positions: pd.DataFrame, name: str) -> None:
     """Refuse positions by barcode whose array is larger than that of a slide, as one wrong number makes it."""
-    array = positions[["array_row", "array_col"]].to_numpy(float)
+    array = positions[ARRAY_COLUMNS].to_numpy(float)
     if np.prod(np.ptp(array, axis=0) + 1) <= MAX_PLACES:
         return
     farthest = int(np.abs(array - np.median(array, axis=0)).sum(axis=1).argmax())

@@ -30,13 +30,12 @@ from efnst.inputs.image_agreement import check_picture
 from efnst.inputs.image_choice import check_spots_in_image, choose_image
 from efnst.inputs.labels import match_labels, read_labels, unscored
 from efnst.inputs.open import open_source
-from efnst.inputs.positions import scale_of
+from efnst.inputs.positions import ARRAY_COLUMNS, scale_of
 from efnst.inputs.source import PIXELS, Source
 from efnst.names import LABEL, SECTION, SPATIAL
 from efnst.program.memory import bounded_memory
 from efnst.records.quality import SectionFacts
 
-ARRAY = ["array_row", "array_col"]
 EVEN = 0.03  # spread of the sums of counts, relative to their mean, below which they were made even; tissue has 0.3
 FEW_SPOTS, FEW_COUNTS = 20, 100  # of which nothing can be said
 MIN_SHARED = 0.5  # share of barcodes below which matrix and positions are taken to be of different sections
@@ -86,7 +85,7 @@ def _array_fit(source: Source) -> ArrayFit | None:
     """The places of the spots on the array, as far as they are known."""
     if not source.is_on_array:
         return None
-    array = source.positions[ARRAY].to_numpy(np.int64)
+    array = source.positions[ARRAY_COLUMNS].to_numpy(np.int64)
     return fit_array(source.xy, array, is_square=bool(source.bin_um))
 
 
@@ -109,7 +108,7 @@ def _geometry(source: Source, fit: ArrayFit | None) -> tuple[Grid, dict, list[st
         grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
         return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
     um_per_px = factors.get("microns_per_pixel", 0) if source.bin_um else 0
-    array = source.positions[ARRAY].to_numpy() if source.is_on_array else None
+    array = source.positions[ARRAY_COLUMNS].to_numpy() if source.is_on_array else None
     kind, warnings = ("", []) if source.bin_um else kind_of_line(xy, array, factors.get("spot_diameter_fullres", 0))
     grid, declared = measure_grid(xy, source.bin_um, fit, um_per_px, kind), {}
     if fit:
@@ -170,7 +169,7 @@ def _assemble(source: Source, rows: np.ndarray) -> AnnData:
     at = source.positions.loc[matrix.barcodes[rows]]
     section = AnnData(
         X=matrix.counts if len(rows) == matrix.counts.shape[0] else matrix.counts[rows],
-        obs=pd.DataFrame(at[ARRAY].astype(np.int64), index=pd.Index(at.index, name=None)),
+        obs=pd.DataFrame(at[ARRAY_COLUMNS].astype(np.int64), index=pd.Index(at.index, name=None)),
         var=pd.DataFrame({"gene_ids": matrix.gene_ids}, index=make_index_unique(pd.Index(matrix.gene_names))),
     )
     section.obsm[SPATIAL] = at[PIXELS].to_numpy(np.float64)

@@ -54,7 +54,7 @@ def write_visium_hd(
     places = _square_places(_spots_px(section), n_bins)
     um_per_px = bin_um / places.step
     of_spot = _counts_by_spot(section)
-    counts = _thinned(of_spot[places.nearest[places.in_tissue]], rng)
+    counts = thinned(of_spot[places.nearest[places.in_tissue]], rng)
     for width in (1, 2):
         size = width * bin_um
         table, bins = _binned(places, width, size)
@@ -99,12 +99,12 @@ def _summed(counts: sparse.csr_matrix, bins: np.ndarray, n_bins: int) -> sparse.
     return member @ counts
 
 
-def _thinned(counts: sparse.csr_matrix, rng: np.random.Generator) -> sparse.csr_matrix:
-    """Each count kept with the probability `BIN_SHARE`."""
-    thinned = counts.copy()
-    thinned.data = rng.binomial(thinned.data, BIN_SHARE).astype(np.int32)
-    thinned.eliminate_zeros()
-    return thinned
+def thinned(counts: sparse.csr_matrix, rng: np.random.Generator, kept: float = BIN_SHARE) -> sparse.csr_matrix:
+    """Each count kept with the probability `kept`."""
+    few = counts.copy()
+    few.data = rng.binomial(few.data, kept).astype(np.int32)
+    few.eliminate_zeros()
+    return few
 
 
 def _binned(places: _Places, width: int, size: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -159,7 +159,7 @@ def _write_cells(
     xy, step = places.xy[places.in_tissue], places.step
     n_cells = len(xy) // 4
     centres = xy[rng.permutation(len(xy))[:n_cells]] + rng.uniform(-step / 2, step / 2, (n_cells, 2))
-    counts = _thinned(of_spot[cKDTree(_spots_px(section)).query(centres)[1]], rng)
+    counts = thinned(of_spot[cKDTree(_spots_px(section)).query(centres)[1]], rng)
     part = outs / "segmented_outputs"
     (part / "spatial").mkdir(parents=True)
     barcodes = np.array([f"cellid_{number:09d}-1" for number in range(1, n_cells + 1)])
