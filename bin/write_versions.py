@@ -1,26 +1,19 @@
 #!/usr/bin/env python3
-"""Print the versions that a process ran with, as one entry of versions.yml."""
+"""Print the version of a package that a process ran with, as one entry of versions.yml."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from efnst.program.cli import run
+from efnst.program.cli import run, versions_entry
 
 
 def main(
-    process: Annotated[str, typer.Argument(help="Name of the process.")],
-    used: Annotated[str, typer.Argument(help="The program of bin/ it runs, or a package.")],
+    name: Annotated[str, typer.Argument(help="Name of the process.")],
+    package: Annotated[str, typer.Argument(help="The package it runs. Programs of efnst take --process.")],
 ) -> None:
-    """Print the versions of what a process ran with, all that its program imports, as one entry of versions.yml."""
-    from efnst.program.cli import versions
-    from efnst.program.imports import packages_of
-
-    packages = packages_of(Path(__file__).with_name(used)) if used.endswith(".py") else [used]
-    print(f'"{process}":')
-    for name, number in versions(*packages).items():
-        print(f"  {name}: {number}")
+    """Print the version of a package that a process ran with, as one entry of versions.yml."""
+    print(versions_entry(name, package), end="")
 
 
 if __name__ == "__main__":

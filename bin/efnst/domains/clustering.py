@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import igraph
-import leidenalg
 import numpy as np
 from scipy import sparse
 from sklearn.cluster import KMeans
@@ -14,6 +12,11 @@ from efnst.domains.spatial_mixture import spatial_probabilities
 from efnst.domains.tied_mixture import fit_gaussians
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
 from efnst.geometry.units import MANY_UNITS
+from efnst.program.spared import spared
+
+with spared("matplotlib"):
+    import igraph
+    import leidenalg
 
 STARTS = 10
 LEIDEN_NEIGHBOURS = 15

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from scipy import sparse
 from torch import Tensor, nn
 
+from efnst.embedding.adam import Adam
 from efnst.embedding.convergence import converged
 from efnst.embedding.gated import edges_of, graph_on
 from efnst.embedding.losses import graph_loss, published_graph_loss
@@ -80,9 +81,7 @@ class _Run:
         self.graph = graph_on(graph, device)
         self.inputs, self.targets = (torch.from_numpy(values).to(device) for values in (inputs, targets))
         self.network = EfnstNetwork(inputs.shape[1], targets.shape[1], options.network, device)
-        self.optimiser = torch.optim.Adam(
-            self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )
+        self.optimiser = Adam(list(self.network.parameters()), options.learning_rate, options.weight_decay)
         weights = [options.reconstruction_weight, options.graph_weight, options.kl_weight]
         self.weights = torch.tensor(weights, device=device)
         self.history: list[Tensor] = []  # parts of the loss [3], not weighted

@@ -11,7 +11,9 @@ from anndata import AnnData
 from efnst.errors import EfnstError
 from efnst.image.picture import stored_picture
 from efnst.names import DOMAIN, SECTION, SPATIAL
+from efnst.program.spared import BY_ANNDATA, needed
 
+needed(*BY_ANNDATA)
 with warnings.catch_warnings():  # of deprecations in its own imports, which a user can do nothing about
     warnings.simplefilter("ignore")
     from geopandas import GeoDataFrame

@@ -26,6 +26,7 @@ from efnst.inputs.links import require_own_files
 from efnst.inputs.one_section import rows_of_section
 from efnst.inputs.source import CELLS, Source
 from efnst.names import SPATIAL
+from efnst.program.spared import BY_ANNDATA, needed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -88,6 +89,7 @@ def _open(path: Path) -> "SpatialData":
     if not path.is_dir():
         raise EfnstError(f"Expected a SpatialData zarr folder, found none at {path}: check the column section.")
     require_own_files(path)
+    needed(*BY_ANNDATA)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about formats to come
         import numcodecs.errors

@@ -19,24 +19,29 @@ import typer
 from efnst import __version__
 from efnst.errors import EfnstError, not_allowed
 from efnst.machine import lack_of
+from efnst.program.imports import packages_of
 from efnst.program.options import is_options, options_from_text, parameters_of
 from efnst.program.parameters import help_of, known_parameters
+from efnst.program.spared import BY_ANNDATA, spared
 from efnst.program.terminal import printable, printable_output
 
 log = logging.getLogger("efnst")
+_WHOSE = typer.Option("--process", help="Of which process it is a task: write versions.yml.", show_default=False)
+PROCESS = Parameter("process", Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, _WHOSE])
 
 
 def run(main: Callable[..., None]) -> None:
     """Run `main` as a command line program.
 
     Each argument of `main` that is a dataclass of options (program/options.py) becomes one option `--name VALUE` for
-    each of its parameters, with help, allowed values and default from nextflow_schema.json.
+    each of its parameters, with help, allowed values and default from nextflow_schema.json. With `--process NAME` the
+    versions of all that the program imports are written to versions.yml.
 
     Exit status 0: done; 2: an `EfnstError`, printed without a traceback. With `--failure FILE` on the command line an
     `EfnstError` becomes a record in FILE (`sample`, `step`, `reason`) and the status is 0, so that a cohort can go on.
     Where the machine ran out of memory or disk or lost a file, the status is one that is tried again.
     """
-    with printable_output(sys.stdout, sys.stderr):
+    with printable_output(sys.stdout, sys.stderr), spared(*BY_ANNDATA):
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         app.command()(with_options(main))
@@ -81,6 +86,8 @@ def with_options(main: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(main)
     def command(**given: object) -> None:
+        if process := given.pop("process"):
+            Path("versions.yml").write_text(versions_entry(process, *packages_of(Path(sys.argv[0]))))
         texts = {name: given.pop(name) for name in names}
         chosen = options_from_text(kinds, {name: text for name, text in texts.items() if text is not None})
         spare_inputs(Path(sys.argv[0]).stem, given)
@@ -88,7 +95,7 @@ def with_options(main: Callable[..., None]) -> Callable[..., None]:
 
     hints = get_type_hints(main, include_extras=True)
     kept = [each.replace(annotation=hints[each.name]) for each in signature(main).parameters.values()]
-    kept = [each for each in kept if each.name not in kinds] + [_parameter(name) for name in names]
+    kept = [each for each in kept if each.name not in kinds] + [PROCESS] + [_parameter(name) for name in names]
     command.__signature__ = signature(main).replace(parameters=sorted(kept, key=lambda each: each.kind))
     command.__annotations__ = {each.name: each.annotation for each in kept}
     return command
@@ -145,6 +152,12 @@ def progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
 def versions(*packages: str) -> dict[str, str]:
     """Versions of efnst, Python and the named packages."""
     return {"efnst": __version__, "python": platform.python_version()} | {name: _version(name) for name in packages}
+
+
+def versions_entry(process: str, *packages: str) -> str:
+    """One entry of versions.yml: what a process ran with."""
+    numbers = [f"  {name}: {number}\n" for name, number in versions(*packages).items()]
+    return f'"{process}":\n' + "".join(numbers)
 
 
 def _version(package: str) -> str:

@@ -25,7 +25,7 @@ def packages_of(program: Path) -> list[str]:
 def _distributions(module: str) -> list[str]:
     """The distributions that have a module: the one that is called like it, else all.
 
-    To look through all that are installed takes longer than the rest of `write_versions.py`, which every task runs.
+    To look through all that are installed takes a second, and every task asks.
     """
     try:
         return [metadata(OTHERWISE_CALLED.get(module, module))["Name"]]

@@ -22,8 +22,8 @@ process APPLY_REFERENCE {
     def given = [sample: meta.id, group: group, section: section, features: features, encoder_json: encoder]
     """
     # code ${task.ext.code} reference ${digest}
-    apply_reference.py ${options(given)} ${options([reference: reference])} --failure failure.json
-    write_versions.py '${task.process}' apply_reference.py > versions.yml
+    apply_reference.py --process '${task.process}' \\
+        ${options(given)} ${options([reference: reference])} --failure failure.json
     """
 
     stub:

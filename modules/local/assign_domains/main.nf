@@ -41,9 +41,9 @@ process ASSIGN_DOMAINS {
     def records = [image_qc: image_qc, features_json: features, encoder_json: encoder]
     """
     # code ${task.ext.code}
-    assign_domains.py ${options([sample: meta.id, n_domains: n_domains, outdir: meta.id])} ${options(files)} \\
+    assign_domains.py --process '${task.process}' \\
+        ${options([sample: meta.id, n_domains: n_domains, outdir: meta.id])} ${options(files)} \\
         ${options(records)} --failure failure.json ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' assign_domains.py > versions.yml
     """
 
     stub:

@@ -22,9 +22,9 @@ process CHECK_INPUTS {
     script:
     """
     # code ${task.ext.code}
-    check_inputs.py ${options([input: sheet, base: base, params: parameters, gene_sets: gene_sets])} \\
+    check_inputs.py --process '${task.process}' \\
+        ${options([input: sheet, base: base, params: parameters, gene_sets: gene_sets])} \\
         --problems problems.txt --schema nextflow_schema.json --sheet_schema samplesheet_schema.json
-    write_versions.py '${task.process}' check_inputs.py > versions.yml
     """
 
     stub:

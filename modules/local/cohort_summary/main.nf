@@ -28,7 +28,7 @@ process COHORT_SUMMARY {
     """
     # code ${task.ext.code}
     mkdir -p summaries thumbnails pseudobulk described failures warnings versions
-    cohort_summary.py \\
+    cohort_summary.py --process '${task.process}' \\
         ${options([sections: sections])} ${common ? '--common' : ''} \\
         --summaries summaries \\
         --thumbnails thumbnails \\
@@ -38,7 +38,6 @@ process COHORT_SUMMARY {
         --warnings warnings \\
         --versions versions
     cp efnst_mqc_versions.yml software_versions.yml
-    write_versions.py '${task.process}' cohort_summary.py > versions.yml
     """
 
     stub:

@@ -28,11 +28,11 @@ process DESCRIBE_DOMAINS {
     script:
     """
     # code ${task.ext.code}
-    describe_domains.py ${options([sample: meta.id, domains: domains, gene_sets: gene_sets, outdir: meta.id])} \\
+    describe_domains.py --process '${task.process}' \\
+        ${options([sample: meta.id, domains: domains, gene_sets: gene_sets, outdir: meta.id])} \\
         --failure failure.json ${options(task.ext.parameters)}
     mkdir cohort
     cp -r ${quoted(meta.id)} cohort
-    write_versions.py '${task.process}' describe_domains.py > versions.yml
     """
 
     stub:

@@ -24,9 +24,9 @@ process EMBED_PATCHES {
     def spent = task.ext.cleanup ? 'rm -f "$(readlink -f patches.h5)"' : ''
     """
     # code ${task.ext.code}
-    embed_patches.py ${options([sample: meta.id])} ${options(files)} --threads ${task.cpus} --failure failure.json \\
+    embed_patches.py --process '${task.process}' \\
+        ${options([sample: meta.id])} ${options(files)} --threads ${task.cpus} --failure failure.json \\
         ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' embed_patches.py > versions.yml
     ${spent}
     """
 

@@ -18,8 +18,8 @@ process EXPORT_DOMAINS {
     def given = [sample: meta.id, domains: domains, bins: bins, outdir: meta.id]
     """
     # code ${task.ext.code}
-    export_domains.py ${options(given)} --failure warning.json ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' export_domains.py > versions.yml
+    export_domains.py --process '${task.process}' \\
+        ${options(given)} --failure warning.json ${options(task.ext.parameters)}
     """
 
     stub:

@@ -20,8 +20,8 @@ process EXPORT_ENCODER {
     def files = [weights: weights, encoder_onnx: own ? own[0] : null, declaration: own ? own[1] : null]
     """
     # code ${task.ext.code}
-    export_encoder.py ${options(files)} --threads ${task.cpus} ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' export_encoder.py > versions.yml
+    export_encoder.py --process '${task.process}' \\
+        ${options(files)} --threads ${task.cpus} ${options(task.ext.parameters)}
     """
 
     stub:

@@ -23,9 +23,9 @@ process FIT_DOMAINS {
     }
     """
     # code ${task.ext.code}
-    fit_domains.py ${members.join(' ')} ${options([n_domains: n_domains, space: space, encoder_json: encoder])} \\
+    fit_domains.py --process '${task.process}' \\
+        ${members.join(' ')} ${options([n_domains: n_domains, space: space, encoder_json: encoder])} \\
         ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' fit_domains.py > versions.yml
     """
 
     stub:

@@ -15,8 +15,8 @@ process FIT_STAIN {
     script:
     """
     # code ${task.ext.code}
-    fit_stain.py ${arguments(image_qc)}
-    write_versions.py '${task.process}' fit_stain.py > versions.yml
+    fit_stain.py --process '${task.process}' \\
+        ${arguments(image_qc)}
     """
 
     stub:

@@ -29,9 +29,9 @@ process LEARN_COHORT {
     }
     """
     # code ${task.ext.code}
-    learn_cohort.py ${members.join(' ')} --threads ${task.cpus} --outdir learned ${options(task.ext.parameters)}
+    learn_cohort.py --process '${task.process}' \\
+        ${members.join(' ')} --threads ${task.cpus} --outdir learned ${options(task.ext.parameters)}
     mv learned/space space
-    write_versions.py '${task.process}' learn_cohort.py > versions.yml
     """
 
     stub:

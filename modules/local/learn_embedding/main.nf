@@ -19,9 +19,9 @@ process LEARN_EMBEDDING {
     script:
     """
     # code ${task.ext.code}
-    learn_embedding.py ${options([sample: meta.id, section: section, features: features])} --threads ${task.cpus} \\
+    learn_embedding.py --process '${task.process}' \\
+        ${options([sample: meta.id, section: section, features: features])} --threads ${task.cpus} \\
         --failure failure.json ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' learn_embedding.py > versions.yml
     """
 
     stub:

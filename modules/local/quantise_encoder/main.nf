@@ -18,9 +18,9 @@ process QUANTISE_ENCODER {
     script:
     """
     # code ${task.ext.code}
-    quantise_encoder.py ${options([encoder: encoder, record: encoder_json, stain_reference: stain_reference])} \\
+    quantise_encoder.py --process '${task.process}' \\
+        ${options([encoder: encoder, record: encoder_json, stain_reference: stain_reference])} \\
         --threads ${task.cpus} ${options(task.ext.parameters)} ${arguments(patches)}
-    write_versions.py '${task.process}' quantise_encoder.py > versions.yml
     """
 
     stub:

@@ -29,9 +29,9 @@ process READ_SECTION {
     def given = [sample: meta.id, bin_um: bin_um, library: library, image: use_image ? image : 'none']
     """
     # code ${task.ext.code} files ${digest}
-    read_section.py ${options(given)} ${options([source: source, labels: labels, qc_rules: qc_rules])} \\
+    read_section.py --process '${task.process}' \\
+        ${options(given)} ${options([source: source, labels: labels, qc_rules: qc_rules])} \\
         --failure failure.json ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' read_section.py > versions.yml
     """
 
     stub:

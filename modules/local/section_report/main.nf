@@ -39,9 +39,9 @@ process SECTION_REPORT {
     def files = [source: source, image: image, template: 'given/template/report.html']
     """
     # code ${task.ext.code}
-    section_report.py ${options([sample: meta.id, outdir: meta.id])} ${options(files)} --failure failure.json \\
+    section_report.py --process '${task.process}' \\
+        ${options([sample: meta.id, outdir: meta.id])} ${options(files)} --failure failure.json \\
         ${options(records)} ${options(results)} ${options(tables)}
-    write_versions.py '${task.process}' section_report.py > versions.yml
     """
 
     stub:

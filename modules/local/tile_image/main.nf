@@ -21,8 +21,8 @@ process TILE_IMAGE {
     def files = [section: section, source: source, image: image, qc_rules: qc_rules, declaration: declaration]
     """
     # code ${task.ext.code}
-    tile_image.py ${options([sample: meta.id])} ${options(files)} --failure failure.json ${options(task.ext.parameters)}
-    write_versions.py '${task.process}' tile_image.py > versions.yml
+    tile_image.py --process '${task.process}' \\
+        ${options([sample: meta.id])} ${options(files)} --failure failure.json ${options(task.ext.parameters)}
     """
 
     stub:

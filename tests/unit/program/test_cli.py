@@ -140,10 +140,17 @@ def test_versions_are_those_installed() -> None:
     assert versions("numpy") == {"efnst": __version__, "python": python, "numpy": version("numpy")}
 
 
-def test_write_versions_is_an_entry_of_yaml() -> None:
-    command = [sys.executable, BIN / "write_versions.py", "EFNST:READ_SECTION", "read_section.py"]
+def test_versions_of_a_package_are_an_entry_of_yaml() -> None:
+    command = [sys.executable, BIN / "write_versions.py", "EFNST:MULTIQC", "multiqc"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    (found,) = yaml.load(done.stdout, yaml.BaseLoader).values()
+    assert yaml.load(done.stdout, yaml.BaseLoader) == {"EFNST:MULTIQC": versions("multiqc")}
+
+
+def test_a_task_writes_the_versions_of_its_program_even_where_it_fails(tmp_path: Path) -> None:
+    options = ("--process", "EFNST:READ_SECTION", "--sample", "a", "--source", "nowhere", "--failure", "failure.json")
+    subprocess.run([sys.executable, BIN / "read_section.py", *options], cwd=tmp_path, check=True)
+    assert read_json(tmp_path / "failure.json")["sample"] == "a"
+    (found,) = yaml.load((tmp_path / "versions.yml").read_text(), yaml.BaseLoader).values()
     assert found == versions(*packages_of(BIN / "read_section.py"))
     assert {"anndata", "h5py", "numpy", "scipy"} <= set(found)
 
