@@ -102,6 +102,16 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def one_section(cohort: Path) -> Path:
+    """A samplesheet with `sim_layers` of the cohort alone."""
+    rows = (cohort / "samplesheet.csv").read_text().splitlines()
+    chosen = [row for row in rows if row.startswith(("sample,", "sim_layers,"))]
+    sheet = cohort / "one.csv"
+    sheet.write_text("\n".join(chosen) + "\n")
+    return sheet
+
+
+@pytest.fixture(scope="session")
 def finished(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run on the cohort from nothing to reports; later runs in the same folder can resume it."""
     run = efnst(tmp_path_factory.mktemp("finished"), *QUICK, *EXPORTS, "--input", cohort / "samplesheet.csv")

@@ -23,8 +23,8 @@ def own_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(efnst: Efnst, finished: Run, cohort: Path, own_encoder: Path) -> Run:
-    options = ["--input", cohort / "samplesheet.csv", "--encoder_onnx", own_encoder]
+def run(efnst: Efnst, finished: Run, one_section: Path, own_encoder: Path) -> Run:
+    options = ["--input", one_section, "--encoder_onnx", own_encoder]
     cache = own_encoder.parent / "cache"
     done = efnst(finished.outdir.parent, *QUICK, "-resume", *options, "--encoder_cache", cache, outdir="own")
     assert done.status == 0, done.output

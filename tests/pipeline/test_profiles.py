@@ -33,7 +33,6 @@ FILES = ("--image_folder", "/images")
 # GPU step; tries after the first; whether this machine's limits hold
 CPU, FILE, PULLED = ("", "", "", "efnst"), ("", "", "", "/images/efnst"), "host/lab/efnst"
 TABLE = {
-    "docker": ((), CPU, ("", "", *CPU), 2, True),
     "debug,conda": ((), CPU, ("", "", *CPU), 2, True),
     "docker,gpu": ((), CPU, (1, "", "", "", "--gpus all", "efnst-gpu"), 2, True),
     "apptainer,gpu": (FILES, FILE, (1, "", "", "", "--nv", "/images/efnst-gpu"), 2, True),

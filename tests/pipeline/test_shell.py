@@ -37,7 +37,7 @@ IN_CONFIGURATION = properties(read_schema(PROJECT / "nextflow_schema.json")).key
     *("image_registry", "image_folder", "image", "gpu_image", "multiqc_image", "queue", "gpu_queue", "gpu_type"),
     *("cluster_options", "region", "project", "storage_claim", "scratch", "engine", "scheduler", "platform"),
 }
-NAMES = ("sample sheet.csv", "x (1).csv", "donor's.csv", f"$(touch {CANARY}).csv", "a\nb.csv", "st*r [1] {a,b}.csv")
+NAMES = ("donor's sheet (1).csv", f"$(touch {CANARY}).csv", "a\nb.csv", "st*r [1] {a,b}.csv")
 
 
 def untouched(*folders: Path) -> bool:
@@ -51,13 +51,13 @@ def test_every_text_parameter_has_its_place_in_this_test() -> None:
 
 
 @pytest.fixture(scope="module")
-def nasty(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path, str]:
+def nasty(efnst: Efnst, one_section: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path, str]:
     """A run to its end whose texts and samplesheet hold all that a shell acts on, where it ran, and that text."""
     folder = tmp_path_factory.mktemp("nasty")
     text = " ".join(NASTY)
     sheets = folder / "it's a `folder`; #1"
-    shutil.copytree(cohort, sheets, symlinks=True)
-    sheet = (sheets / "samplesheet.csv").rename(sheets / NAMES[3])
+    shutil.copytree(one_section.parent, sheets, symlinks=True)
+    sheet = (sheets / one_section.name).rename(sheets / f"$(touch {CANARY}).csv")
     options = ("--multiqc_title", f"{text} <script>alert('{CANARY}')</script>", "--ignore_labels", f"{text},b")
     cache = ("--encoder_cache", folder / text.replace("/", ""))
     run = efnst(folder, *QUICK, "--input", sheet, *options, *cache, outdir=f"results of {NASTY[0]}; touch {CANARY}")
@@ -112,11 +112,11 @@ def test_texts_that_reach_the_configuration_are_refused_before_any_task(
         assert f"parameter --{name}: found" in run.output
 
 
-@pytest.mark.parametrize("name", FILES[1:])
-def test_files_that_no_task_can_get_are_refused(efnst: Efnst, tmp_path: Path, name: str) -> None:
+def test_files_that_no_task_can_get_are_refused(efnst: Efnst, tmp_path: Path) -> None:
     (tmp_path / "sheet.csv").write_text("sample,section\nA1,a1\n")
     for ending in ("", ".json"):
         (tmp_path / f"$HOME;$(touch {CANARY}){ending}").write_text("")
-    run = efnst(tmp_path, "--input", "sheet.csv", f"--{name}", tmp_path / f"$HOME;$(touch {CANARY})")
+    given = [part for name in FILES[1:] for part in (f"--{name}", tmp_path / f"$HOME;$(touch {CANARY})")]
+    run = efnst(tmp_path, "--input", "sheet.csv", *given)
     assert run.status != 0 and run.tasks == [] and untouched(tmp_path)
-    assert f"parameter --{name}: found" in run.output
+    assert all(f"parameter --{name}: found" in run.output for name in FILES[1:])

@@ -1,4 +1,4 @@
-"""Adam, without what `torch.optim.Adam` imports: PyTorch's compiler, two seconds of CPU for each process that trains."""
+"""Adam without what `torch.optim.Adam` imports, the compiler of PyTorch: two seconds of CPU for each process."""
 
 import torch
 from torch import Tensor
