@@ -38,6 +38,9 @@ def main(
     order of the samplesheet, proportions.csv, pseudobulk.h5ad and, of common domains, further tables of statistics;
     for MultiQC, efnst_*_mqc.json and efnst_mqc_versions.yml. Each option for inputs may be given several times.
     """
+    from efnst.program.any_cpu import compile_for_any_cpu
+
+    compile_for_any_cpu()
     from efnst.program.spreadsheets import harmless_table
     from efnst.records.base import read_record
     from efnst.records.cohort import Failure, SectionSummary, SheetRow

@@ -45,9 +45,11 @@ def main(
     from efnst.genes.markers import untestable_domains
     from efnst.inputs.hdf5 import read_own
     from efnst.names import DOMAIN
+    from efnst.program.any_cpu import compile_for_any_cpu
     from efnst.records.base import write_record
     from efnst.records.domains import Description
 
+    compile_for_any_cpu()
     data = read_own(domains)
     labels = data.obs[DOMAIN].astype("category").cat.remove_unused_categories().array
     graph = _touching(data)

@@ -71,7 +71,7 @@ build_image() {
     [[ $builder == docker ]] || base=localhost/$base
   fi
   context=$(mktemp -d)
-  cp "$project/containers/"{debian.sh,debian.txt,install.sh,sbom.py} "$context"
+  cp "$project/containers/"{debian.sh,debian.txt,install.sh,sbom.py,compile.py} "$context"
   cp "$project/containers/$name.txt" "$context/lock.txt"
   # pip's settings for a mirror and a certificate are this machine's own
   cat "${PIP_CERT:-/dev/null}" > "$context/certificates.crt"

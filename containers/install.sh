@@ -12,4 +12,6 @@ python3 -m venv "$@" /opt/efnst
 packages=$(/opt/efnst/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 find "$packages" -type d \( -name tests -o -name __pycache__ \) -not -path '*/numpy/*' -prune -exec rm -r {} +
 find "$packages" -name '*.so*' -type f -size +1M -not -path '*.libs/*' -exec strip --strip-debug {} + 2>/dev/null || true
+# numba keeps with what it compiles when a module was changed, which layers of an image round to seconds
+find "$packages" -name '*.py' -exec touch -d '2000-01-01 UTC' {} +
 /opt/efnst/bin/python -m compileall -q "$packages" || true

@@ -33,7 +33,7 @@ lock efnst-gpu "${groups[@]}" --group pyproject.toml:gpu --constraint "$scratch/
   echo '// Written by containers/lock.sh: a tag is the digest of the files of containers/ that an image is made from.'
   echo 'params {'
   for image in efnst efnst-gpu efnst-multiqc; do
-    tag=$(cat containers/{"$image.Containerfile","$image.txt",debian.sh,debian.txt,install.sh,sbom.py} | sha256sum | cut -c 1-12)
+    tag=$(cat containers/{"$image.Containerfile","$image.txt",debian.sh,debian.txt,install.sh,sbom.py,compile.py} | sha256sum | cut -c 1-12)
     name=${image//-/_}
     echo "    ${name/efnst/image} = '$image:$tag'"
   done | sed 's/image_multiqc/multiqc_image/; s/image_gpu/gpu_image/'

@@ -114,3 +114,22 @@ def test_docker_finds_the_domains_of_the_local_run(place: Path, large_cohort: Pa
     for sample in SAMPLES:
         here, there = (pd.read_csv(results / sample / "domains.csv")["domain"] for results in found)
         assert adjusted_rand_score(here, there) >= 0.98, sample
+
+
+COMPILED = """
+import os, pathlib, numpy
+from efnst.program.any_cpu import compile_for_any_cpu
+compile_for_any_cpu()
+from efnst.domains.layout import umap_layout
+kept = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
+before = {path.name for path in kept.rglob("*.nbc")}
+umap_layout(numpy.random.default_rng(1).normal(size=(200, 25)), 0)
+print(len(before) > 50, {path.name for path in kept.rglob("*.nbc")} - before)
+"""
+
+
+def test_umap_is_compiled_in_the_image(images: Path) -> None:
+    (image,) = (name for name in CONFIG_IMAGES if name.startswith("efnst:"))
+    command = ["podman", "run", "--rm", "--volume", f"{PROJECT}:{PROJECT}", "--env", f"PYTHONPATH={PROJECT}/bin"]
+    done = subprocess.run([*command, image, "python3", "-c", COMPILED], capture_output=True, text=True)
+    assert done.stdout.strip() == "True set()", done.stdout + done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from tests.pipeline.conftest import QUICK, Efnst, Run, write_sheet
+from tests.pipeline.conftest import QUICK, Efnst, Run, simulate, write_sheet
 from tests.pipeline.test_refusals import words
 from tests.support.encoders import write_own_encoder
 from tests.support.places import PROJECT
@@ -31,9 +31,10 @@ def checksums(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def named_like_results(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def named_like_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of inputs all of which are called as a step calls what it writes, or as it stages what it gets."""
     folder = tmp_path_factory.mktemp("inputs")
+    cohort = simulate(tmp_path_factory.mktemp("small"), sections=2, n_spots=70, n_regions=3)
     for sample, source in (("section", "sim_layers"), ("given", "sim_nested"), ("image", "sim_nested")):
         to_anndata(cohort / source / "outs").write_h5ad(folder / f"{sample}.h5ad")
         shutil.copyfile(cohort / source / "labels.csv", folder / f"{sample}_qc.json")

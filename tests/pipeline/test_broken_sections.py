@@ -39,6 +39,7 @@ NOT_ALLOWED = {  # what is closed of a section, and what is said of it
 # Runs as an ordinary user: root reads everything. And locales that are not UTF-8 still exist.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 ORDINARY = ("env", "LC_ALL=C", *(UNPRIVILEGED if os.getuid() == 0 else ()))
+PLAIN = ("--use_image", "false")  # no encoder is exported that nothing needs
 OF_THE_IMAGE = ("wrong_scale", "corrupt_image")
 REPAIRED = "empty_matrix"
 
@@ -185,7 +186,7 @@ def test_cohort_without_any_sound_section_still_gets_its_report(
     efnst: Efnst, missing_matrix: dict[str, str], tmp_path: Path
 ) -> None:
     nowhere = {"sample": "nowhere", "section": "nowhere", "n_domains": "3"}
-    run = efnst(tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", missing_matrix, nowhere))
+    run = efnst(tmp_path, *PLAIN, "--input", write_sheet(tmp_path / "sheet.csv", missing_matrix, nowhere))
     assert run.status == 0, run.output
     assert {row["status"] for row in run.summary.values()} == {"error"}
     report = html.unescape((run.outdir / "multiqc_report.html").read_text())
@@ -195,7 +196,7 @@ def test_cohort_without_any_sound_section_still_gets_its_report(
 def test_strict_ends_the_run_and_names_the_section(
     efnst: Efnst, missing_matrix: dict[str, str], tmp_path: Path
 ) -> None:
-    run = efnst(tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", missing_matrix), "--strict")
+    run = efnst(tmp_path, *PLAIN, "--input", write_sheet(tmp_path / "sheet.csv", missing_matrix), "--strict")
     assert run.status != 0
     assert "no_counts: Expected filtered_feature_bc_matrix.h5" in run.output
     assert not (run.outdir / "summary.csv").exists()
@@ -203,6 +204,6 @@ def test_strict_ends_the_run_and_names_the_section(
 
 def test_strict_ends_the_run_for_a_section_that_is_nowhere(efnst: Efnst, tmp_path: Path) -> None:
     nowhere = {"sample": "nowhere", "section": "no/folder", "n_domains": "3"}
-    run = efnst(tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", nowhere), "--strict")
+    run = efnst(tmp_path, *PLAIN, "--input", write_sheet(tmp_path / "sheet.csv", nowhere), "--strict")
     assert run.status != 0
     assert f"nowhere: column section names `{tmp_path}/no/folder`, which does not exist" in run.output

@@ -35,7 +35,7 @@ def run(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory) ->
     data.write_h5ad(folder / "one.h5ad")
     shutil.copy2(cohort / "sim_nested" / "labels.csv", folder / STRANGE / "labels.csv")
     rows = [
-        {"sample": "bins", "section": "hd/outs", "bin_um": "8", "labels": "hd/labels.csv"},
+        {"sample": "bins", "section": "hd/outs", "bin_um": "8", "labels": "hd/labels.csv", "image": "none"},
         {"sample": "cells", "section": "hd", "bin_um": "cells", "image": "none"},
         {"sample": "packed", "section": f"{STRANGE}/packed.tar.gz", "labels": f"{STRANGE}/labels.csv"},
     ]

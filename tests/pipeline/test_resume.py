@@ -48,10 +48,9 @@ def test_nothing_changed_nothing_is_redone(again: Callable[..., Run], cohort: Pa
             (),
             ("ASSIGN_DOMAINS", "DESCRIBE_DOMAINS", "EXPORT_DOMAINS", "SECTION_REPORT"),
         ),
-        ((), ("--refinement_rounds=1",), ("ASSIGN_DOMAINS", "DESCRIBE_DOMAINS", "EXPORT_DOMAINS", "SECTION_REPORT")),
         ((), ("--umap_spots=40000",), ("DESCRIBE_DOMAINS", "SECTION_REPORT")),
     ],
-    ids=["report_and_exports", "clustering", "refinement", "umap"],
+    ids=["report_and_exports", "clustering", "umap"],
 )
 def test_a_changed_line_or_parameter_redoes_its_steps_and_what_follows(
     again: Callable[..., Run],

@@ -7,7 +7,7 @@ import pytest
 from tests.support.places import PROJECT
 
 CONTAINERS = PROJECT / "containers"
-SHARED = ("debian.sh", "debian.txt", "install.sh", "sbom.py")
+SHARED = ("debian.sh", "debian.txt", "install.sh", "sbom.py", "compile.py")
 TAGS = dict(re.findall(r"= '([\w-]+):(\w+)'", (CONTAINERS.parent / "conf" / "images.config").read_text()))
 
 
