@@ -35,19 +35,27 @@ workflow DESCRIBE_PATCHES {
     qc_rules // file of the rules for pass, warn and fail
     quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
+    known_stain // [stain_reference.json] of a reference, or []
 
     main:
     EXPORT_ENCODER(sections.first().map { _first -> true }, encoder_weights, own_encoder)
     EXPORT_ENCODER.out.cost.subscribe { cost -> log.info("efnst: encoder ${cost.text.trim()}") }
     TILE_IMAGE(sections, qc_rules, own_encoder ? scaled(own_encoder[1]) : [])
+    stain_reference = channel.empty()
+    stain_versions = channel.empty()
     if (normalise_stain) {
-        FIT_STAIN(inOrder(TILE_IMAGE.out.qc.map { _meta, qc -> qc }).filter { all -> all.size() > 0 })
-        stained = TILE_IMAGE.out.patches.join(TILE_IMAGE.out.qc).combine(FIT_STAIN.out.reference)
-        stain_versions = FIT_STAIN.out.versions
+        if (known_stain) {
+            stain_reference = channel.value(known_stain[0])
+        }
+        else {
+            FIT_STAIN(inOrder(TILE_IMAGE.out.qc.map { _meta, qc -> qc }).filter { all -> all.size() > 0 })
+            stain_reference = FIT_STAIN.out.reference
+            stain_versions = FIT_STAIN.out.versions
+        }
+        stained = TILE_IMAGE.out.patches.join(TILE_IMAGE.out.qc).combine(stain_reference)
     }
     else {
         stained = TILE_IMAGE.out.patches.map { meta, patches -> [meta, patches, [], []] }
-        stain_versions = channel.empty()
     }
     if (quantise) {
         sample = stained.toSortedList { a, b -> a[0].id <=> b[0].id }.filter { all -> all.size() > 0 }
@@ -70,6 +78,7 @@ workflow DESCRIBE_PATCHES {
     features = EMBED_PATCHES.out.features // [meta, features.npz]
     // [meta, image_qc.json, features.json, encoder.json]
     records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder.map { _encoder, record -> record })
+    stain_reference
     failures = TILE_IMAGE.out.failure.mix(EMBED_PATCHES.out.failure)
     versions = EXPORT_ENCODER.out.versions
         .mix(TILE_IMAGE.out.versions, stain_versions, quantise_versions, EMBED_PATCHES.out.versions)
@@ -104,6 +113,7 @@ workflow FIND_DOMAINS {
         qc_rules,
         quantise,
         normalise_stain,
+        reference ? files("${reference}/stain_reference.json") : [],
     )
     with_features = read.with_image
         .map { meta, section, _qc, _files -> [meta, section] }
@@ -126,7 +136,8 @@ workflow FIND_DOMAINS {
     else if (together) {
         encoders = DESCRIBE_PATCHES.out.records.map { _meta, _qc, _features, encoder -> encoder }
         given = sections.map { meta, files -> [meta, files.group, files.n_domains] }
-        LEARN_TOGETHER(to_learn, given, encoders.first().ifEmpty([]))
+        stain_reference = DESCRIBE_PATCHES.out.stain_reference.ifEmpty([])
+        LEARN_TOGETHER(to_learn, given, encoders.first().ifEmpty([]), stain_reference)
         embeddings = LEARN_TOGETHER.out.embeddings
         shared = LEARN_TOGETHER.out.reference
         learning_failures = LEARN_TOGETHER.out.failures

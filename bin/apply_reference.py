@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from efnst.encoder.options import StainOptions
 from efnst.program.arguments import EncoderFile, Failure, Outdir, Sample, SectionFile
 from efnst.program.cli import run
 
@@ -19,6 +20,7 @@ def main(
     encoder_json: EncoderFile = None,
     outdir: Outdir = Path(),
     failure: Failure = None,
+    stain: StainOptions = StainOptions(),
 ) -> None:
     """Bring a section into the space of a reference; nothing is trained.
 
@@ -28,7 +30,14 @@ def main(
 
     from efnst.embedding.cohort import Member
     from efnst.embedding.options import CohortOptions
-    from efnst.embedding.reference import TRAINING_JSON, fit_of, read_reference, require_fit, require_same_image
+    from efnst.embedding.reference import (
+        TRAINING_JSON,
+        fit_of,
+        read_reference,
+        require_fit,
+        require_same_image,
+        require_same_stain,
+    )
     from efnst.embedding.saved_space import load_space
     from efnst.program.arrays import write_arrays
     from efnst.program.cli import log
@@ -42,6 +51,7 @@ def main(
     spots, described = Member(sample, batch, section, features if about.image else None).read()
     require_fit(reference, about, learned, spots)
     if described is not None and encoder_json:
+        require_same_stain(about, stain.stain_normalisation)
         require_same_image(reference, learned, described, read_record(encoder_json, EncoderRecord))
     with threadpool_limits(1):
         arrays = learned.arrays(learned.part(spots, described, batch))

@@ -9,7 +9,8 @@ import typer
 
 from efnst.domains.options import DomainOptions, NamingOptions
 from efnst.embedding.options import CohortOptions
-from efnst.program.arguments import EncoderFile, Outdir
+from efnst.encoder.options import StainOptions
+from efnst.program.arguments import EncoderFile, Outdir, StainReferenceFile
 from efnst.program.cli import run
 
 SAME_ORDER = "one for each section, in the same order"
@@ -21,10 +22,12 @@ def main(
     embedding: Annotated[list[Path], typer.Option(help=f"embedding.npz of learn_cohort.py, {SAME_ORDER}.")],
     space: Annotated[Path, typer.Option(help="Folder `space` of learn_cohort.py.")],
     encoder_json: EncoderFile = None,
+    stain_reference: StainReferenceFile = None,
     outdir: Outdir = Path(),
     options: DomainOptions = DomainOptions(),
     cohort: CohortOptions = CohortOptions(),
     naming: NamingOptions = NamingOptions(),
+    stain: StainOptions = StainOptions(),
 ) -> None:
     """Find the domains that all sections of a cohort share, and choose their number where none is given.
 
@@ -35,6 +38,7 @@ def main(
 
     from efnst.domains.saved_vocabulary import save_vocabulary
     from efnst.domains.vocabulary import fit_vocabulary
+    from efnst.embedding.reference import ENCODER_JSON, STAIN_JSON
     from efnst.program.cli import log
 
     order = sorted(range(len(sample)), key=lambda number: sample[number])
@@ -45,7 +49,11 @@ def main(
     save_vocabulary(reference, vocabulary, choice)
     if naming.learn_labels:
         _teach(reference, {sample[n]: (section[n], embedding[n]) for n in order}, options)
-    _describe(reference, {sample[n]: section[n] for n in order}, cohort, encoder_json)
+    for file, name in ((encoder_json, ENCODER_JSON), (stain_reference, STAIN_JSON)):
+        if file:
+            shutil.copyfile(file, reference / name)
+    image = {"image": encoder_json is not None, "stain_normalisation": stain.stain_normalisation}
+    _describe(reference, {sample[n]: section[n] for n in order}, cohort, image)
     if choice and choice["flat"]:
         log.warning("no number of domains stands out; %d was chosen", vocabulary.n_domains)
     log.info("%d sections, %d domains", len(sample), vocabulary.n_domains)
@@ -130,13 +138,11 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
         log.info("%s, named from the others: macro F1 %.3f, ARI %.3f", name, found["macro_f1"], found["ari"])
 
 
-def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, encoder: Path | None) -> None:
-    """What the reference was made of, in reference.json and README.md, and its encoder."""
-    import shutil
-
+def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, image: dict[str, object]) -> None:
+    """What the reference was made of, in reference.json and README.md."""
     import numpy as np
 
-    from efnst.embedding.reference import ENCODER_JSON, FORMAT, README, REFERENCE_JSON, digests, gene_prefix
+    from efnst.embedding.reference import FORMAT, README, REFERENCE_JSON, digests, gene_prefix
     from efnst.inputs.hdf5 import opened_own
     from efnst.program.cli import versions
     from efnst.records.base import write_record
@@ -148,15 +154,13 @@ def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, en
             medians.append(float(np.median(spots.obs["total_counts"])))
             prefixes.append(gene_prefix(spots.var["gene_ids"]))
     (folder / "README.md").write_text(README)
-    if encoder:
-        shutil.copyfile(encoder, folder / ENCODER_JSON)
     record = ReferenceRecord(
         format=FORMAT,
         versions=versions("torch", "scikit-learn", "harmonypy", "safetensors"),
         samples=list(sections),
         correct_by=cohort.correct_by,
         gene_prefix=max(filter(None, prefixes), key=prefixes.count, default=""),
-        image=encoder is not None,
+        **image,
         median_counts=medians,
         files=digests(folder),
     )

@@ -7,6 +7,7 @@ workflow LEARN_TOGETHER {
     sections // [meta, section, features], features [] for a section without an image
     given // [meta, group, n_domains], n_domains [] where it is to be chosen
     encoder // encoder.json, [] where no section has an image
+    stain_reference // of FIT_STAIN, [] where the patches stay as they are
 
     main:
     members = allInOrder(sections.join(given))
@@ -27,6 +28,7 @@ workflow LEARN_TOGETHER {
         learned.map { all -> all*.get(4).findAll().max() ?: [] },
         LEARN_COHORT.out.space,
         encoder,
+        stain_reference,
     )
 
     emit:

@@ -33,6 +33,20 @@ def test_stub_run_goes_through_every_process(
     assert (run.outdir / "sim_nested" / "report.html").is_file()
 
 
+def test_sections_are_brought_to_the_stain_of_their_reference(efnst: Efnst, one_section: Path, tmp_path: Path) -> None:
+    reference = tmp_path / "reference"
+    reference.mkdir()
+    (reference / "stain_reference.json").write_text("of the reference")
+    options = ("--reference", reference, "--stain_normalisation", "macenko")
+    run = efnst(tmp_path, "-stub-run", "--input", one_section, *options)
+    assert run.status == 0, run.output
+    assert {task["process"] for task in run.tasks} == ALONE - FOR_SECTIONS - {"FIT_STAIN", "QUANTISE_ENCODER"} | {
+        "APPLY_REFERENCE"
+    }
+    (used,) = tmp_path.glob("work/*/*/stain_reference.json")
+    assert used.read_text() == "of the reference"
+
+
 def test_the_memory_of_reading_grows_with_the_counts(efnst: Efnst, tmp_path: Path) -> None:
     folders = {"small": "outs", "bins": "binned_outputs/square_008um"}
     rows = ["sample,section,n_domains"]

@@ -235,8 +235,12 @@ def test_the_species_of_a_reference_is_that_of_most_sections(
     section = anndata.read_h5ad(sections["b"])
     section.var["gene_ids"] = [f"ENSG{number:011d}" for number in range(section.n_vars)]
     section.write_h5ad(tmp_path / "b.h5ad")
-    fit_domains.main(sample=["a", "b"], **files, **chosen(fit_domains.main, n_domains=3))
-    assert json.loads((tmp_path / "reference" / "reference.json").read_text())["gene_prefix"] == "ENSG"
+    (tmp_path / "stain.json").write_text("{}")
+    options = chosen(fit_domains.main, n_domains=3, stain_normalisation="macenko")
+    fit_domains.main(sample=["a", "b"], **files, **options, stain_reference=tmp_path / "stain.json")
+    about = json.loads((tmp_path / "reference" / "reference.json").read_text())
+    assert (about["gene_prefix"], about["stain_normalisation"]) == ("ENSG", "macenko")
+    assert "stain_reference.json" in about["files"]
 
 
 def test_labels_teach_names(sections: dict[str, Path], learned: Path, tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from efnst.records.base import read_record
 from efnst.records.encoder import EncoderRecord
 from efnst.records.reference import ReferenceFit, ReferenceRecord
 
-FORMAT = 2
+FORMAT = 3
 REFERENCE_JSON, ENCODER_JSON, TRAINING_JSON = "reference.json", "encoder.json", "training.json"
+STAIN_JSON = "stain_reference.json"
 READ = (".json", ".safetensors")  # how the names of files that are read end
 PATCH_TOLERANCE = 0.25  # patches are whole pixels wide, and those of coarse images few
 MOST_MISSING = 0.5  # share of the genes that a section may lack
@@ -34,6 +35,7 @@ Nothing here is run when it is read. docs/cohort.md of efnst describes every fil
 - vocabulary.json, vocabulary.safetensors: the domains
 - training.json: how the networks were trained
 - encoder.json, where images were used: the encoder, whose licence holds for this folder too
+- stain_reference.json, where stains were normalised: what further sections are brought to
 """
 
 
@@ -82,6 +84,15 @@ def require_fit(folder: Path, record: ReferenceRecord, learned: Learned, section
         raise EfnstError(
             f"Expected at least {1 - MOST_MISSING:.0%} of the {len(learned.genes.ids)} genes of the reference, found "
             f"{1 - missing:.0%}. Was another panel measured, or are genes named in another way?"
+        )
+
+
+def require_same_stain(record: ReferenceRecord, stain_normalisation: str) -> None:
+    """Refuse a section whose patches were stained otherwise than those of the reference."""
+    if stain_normalisation != record.stain_normalisation:
+        raise EfnstError(
+            f"Expected --stain_normalisation {record.stain_normalisation}, as with the reference, found "
+            f"{stain_normalisation}. Give the reference's, or --use_image false."
         )
 
 

@@ -30,6 +30,13 @@ class QuantisationOptions:
 
 
 @options
+class StainOptions:
+    """Whether patches are brought to a common stain before the encoder."""
+
+    stain_normalisation: str
+
+
+@options
 class FeatureOptions:
     """How patches are turned into features."""
 

@@ -9,6 +9,7 @@ from efnst.records.base import Record, Versions, about
 LARGEST_INPUT_PX = 2048
 Precision = Literal["fp32", "fp16", "int8"]
 Layout = Literal["NCHW", "NHWC"]
+StainNormalisation = Literal["none", "macenko", "reinhard"]
 Pooling = Literal["class", "mean", "both", "network"]
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]  # also of a file
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$", max_length=200)]
@@ -103,7 +104,7 @@ class FeaturesRecord(Record):
     operators: dict[str, int] = about("operators of the graph by the provider that ran them")
     operators_on_cpu: dict[str, int] = about("those that another device left to the CPU, by kind")
     threads: int = about("CPU threads")
-    stain_normalisation: Literal["none", "macenko", "reinhard"] = about("what was done to the patches")
+    stain_normalisation: StainNormalisation = about("what was done to the patches")
     batch_size: int = about("patches run at once", "patches")
     n_spots: int = about("spots embedded, or places of a lattice over units of bins", "spots")
     n_patches: int = about("patches of one width run", "patches")

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from efnst.records.base import Record, Versions, about
+from efnst.records.encoder import StainNormalisation
 from efnst.records.quality import Status
 
 CorrectBy = Literal["group", "sample", "none"]
@@ -17,6 +18,7 @@ class ReferenceRecord(Record):
     correct_by: CorrectBy = about("what differences between sections were taken out by")
     gene_prefix: str = about("letters that most gene identifiers begin with, such as ENSG: the species")
     image: bool = about("whether image features were used")
+    stain_normalisation: StainNormalisation = about("what was done to the patches")
     median_counts: list[float] = about("median counts of a unit, of each section", "counts", "[n_sections]")
     files: dict[str, str] = about("SHA-256 of every other file of the folder that is read")
 

@@ -23,7 +23,8 @@ process APPLY_REFERENCE {
     """
     # code ${task.ext.code} reference ${digest}
     apply_reference.py --process '${task.process}' \\
-        ${options(given)} ${options([reference: reference])} --failure failure.json
+        ${options(given)} ${options([reference: reference])} --failure failure.json \\
+        ${options(task.ext.parameters)}
     """
 
     stub:

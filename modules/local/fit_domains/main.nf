@@ -11,6 +11,7 @@ process FIT_DOMAINS {
     val n_domains // [] where the number is to be chosen
     path space
     path encoder // encoder.json, [] where no section has an image
+    path stain_reference // of FIT_STAIN, [] where the patches stay as they are
 
     output:
     path 'reference', emit: reference
@@ -25,7 +26,7 @@ process FIT_DOMAINS {
     # code ${task.ext.code}
     fit_domains.py --process '${task.process}' \\
         ${members.join(' ')} ${options([n_domains: n_domains, space: space, encoder_json: encoder])} \\
-        ${options(task.ext.parameters)}
+        ${options([stain_reference: stain_reference])} ${options(task.ext.parameters)}
     """
 
     stub:

@@ -13,13 +13,14 @@ from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of, pooled
-from efnst.embedding.reference import require_same_image
+from efnst.embedding.reference import require_same_image, require_same_stain
 from efnst.embedding.saved_space import load_space, save_space
 from efnst.embedding.space import fit_components, fit_image, fit_space
 from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes, Survey
 from efnst.records.base import write_record
 from efnst.records.encoder import EncoderRecord
+from efnst.records.reference import ReferenceRecord
 
 OPTIONS, TRAINING = EmbeddingOptions(expression_pcs=8, n_genes=60), TrainingOptions(epochs=3)
 
@@ -122,6 +123,14 @@ def test_a_reference_takes_its_own_encoder_and_patches_alone(
         require_same_image(tmp_path, learned, features, other)
     with pytest.raises(EfnstError, match="Expected image patches of 190 µm, as those of the reference, found 450 µm"):
         require_same_image(tmp_path, learned, replace(features, patch_um=(450.0,)), own)
+
+
+def test_a_reference_takes_patches_of_its_own_stain_alone() -> None:
+    facts = {"versions": {}, "samples": ["a"], "correct_by": "none", "gene_prefix": "", "median_counts": [1], "files": {}}
+    about = ReferenceRecord(format=3, image=True, stain_normalisation="macenko", **facts)
+    require_same_stain(about, "macenko")
+    with pytest.raises(EfnstError, match="Expected --stain_normalisation macenko, as with the reference, found none"):
+        require_same_stain(about, "none")
 
 
 def test_what_is_kept_does_the_same(parts: list[Part], genes: SharedGenes, tmp_path: Path) -> None:
