@@ -19,6 +19,7 @@ SYMBOLS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "symbol",
 IDS = ("gene_ids", "gene_id", "ensembl_id", "feature_id")
 TYPES = ("feature_types", "feature_type")
 FEATURE_TYPES = (EXPRESSION, "Antibody Capture", "CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Peaks")
+SPOT_BARCODE = re.compile(r"[ACGT]{12,}-\d+$")
 BIN_NAME = re.compile(r"(?:^s|^unit|square)_([0-9]{3})um")  # in barcodes and folders of Visium HD, and in our own
 BIN_PLACE = r"^(?:s|unit)_[0-9]{3}um_([0-9]{5})_([0-9]{5})(?![0-9])"  # row and column in a barcode
 
@@ -149,16 +150,16 @@ def _is_of_cells(obs: pd.DataFrame) -> bool:
 
 def bin_size(bin_um: str, names: Iterable[str], path: Path) -> int:
     """The size of the bins asked for, or the one that a barcode or names of tables say; 0 for spots and cells."""
-    if bin_um == CELLS:
-        return 0
-    said = next(filter(None, (BIN_NAME.search(str(name)) for name in names)), None)
+    names = [str(name) for name in names]
+    said = next(filter(None, map(BIN_NAME.search, names)), None)
     own = int(said[1]) if said else 0
-    if bin_um and own not in (0, int(bin_um)):
-        raise EfnstError(
-            f"Expected bins of {bin_um} µm, found bins of {own} µm in {path.name} ({said.string}): correct bin_um or "
-            "leave it empty."
-        )
-    return int(bin_um or own)
+    asked = 0 if bin_um == CELLS else int(bin_um or own)
+    sequence = next(filter(SPOT_BARCODE.match, names), None) if bin_um else None
+    if sequence or own not in (0, asked):
+        wanted = "cells" if bin_um == CELLS else f"bins of {bin_um} µm"
+        found = f"the barcodes of spots ({sequence})" if sequence else f"bins of {own} µm ({said.string})"
+        raise EfnstError(f"Expected {wanted}, found {found} in {path.name}: correct bin_um or leave it empty.")
+    return asked
 
 
 def features_of(obsm: Mapping[str, object], name: str, n_spots: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """AnnData and SpatialData as portals and other tools write them, read right or refused with what proves it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,13 @@ def test_bins_are_told_from_legacy_spots_without_their_size(tmp_path: Path) -> N
     assert section.uns["section"]["bin_um"] == 8 and warnings == []
 
 
+@pytest.mark.parametrize("bin_um", ["8", "cells"])
+def test_spots_are_no_bins_or_cells(data: AnnData, bin_um: str, tmp_path: Path) -> None:
+    assert re.fullmatch("[ACGT]+-1", data.obs_names[0])
+    with pytest.raises(EfnstError, match=rf"found the barcodes of spots \({data.obs_names[0]}\) in s\.h5ad"):
+        read(data, tmp_path, bin_um=bin_um)
+
+
 @pytest.mark.parametrize("name", ["s_008um_{:05d}_{:05d}-1", "unit_008um_{:05d}_{:05d}"])
 def test_barcodes_of_bins_say_their_size_and_place(name: str, tmp_path: Path) -> None:
     """Of every fifth bin, too, whose neighbours lie five places away, and in a table that is called anything."""
@@ -128,8 +136,9 @@ def test_barcodes_of_bins_say_their_size_and_place(name: str, tmp_path: Path) ->
     section, warnings = read(data, tmp_path)
     assert section.uns["section"]["um_per_px"] == pytest.approx(8 / 29.6) and warnings == []
     assert all((section.obs[column.name] == column).all() for column in expected)
-    with pytest.raises(EfnstError, match=r"Expected bins of 16 µm, found bins of 8 µm in s\.h5ad"):
-        read(data, tmp_path, bin_um="16")
+    for bin_um, wanted in (("16", "bins of 16 µm"), ("cells", "cells")):
+        with pytest.raises(EfnstError, match=rf"Expected {wanted}, found bins of 8 µm \(.*\) in s\.h5ad"):
+            read(data, tmp_path, bin_um=bin_um)
     write_table(data, tmp_path / "s.zarr", "table")
     facts = load_section("S1", tmp_path / "s.zarr", "none", "")[0].uns["section"]
     assert facts["bin_um"] == 8 and facts["um_per_px"] == pytest.approx(8 / 29.6)
@@ -151,7 +160,7 @@ def test_a_table_of_bins_of_another_size_and_an_image_of_no_size(tmp_path: Path)
     from spatialdata.transformations import Scale
 
     write_table(bins(), tmp_path / "s.zarr", "square_008um", **{"global": Scale([0.0, 0.0], axes=("x", "y"))})
-    with pytest.raises(EfnstError, match=r"Expected bins of 2 µm, found bins of 8 µm in s\.zarr \(square_008um\)"):
+    with pytest.raises(EfnstError, match=r"Expected bins of 2 µm, found bins of 8 µm \(square_008um\) in s\.zarr"):
         load_section("S1", tmp_path / "s.zarr", "none", "", "2")
     with pytest.raises(EfnstError, match=r"Expected tissue_hires_image\.png .*, found neither"):
         load_section("S1", tmp_path / "s.zarr", "", "")
