@@ -30,14 +30,7 @@ def main(
 
     from efnst.embedding.cohort import Member
     from efnst.embedding.options import CohortOptions
-    from efnst.embedding.reference import (
-        TRAINING_JSON,
-        fit_of,
-        read_reference,
-        require_fit,
-        require_same_image,
-        require_same_stain,
-    )
+    from efnst.embedding.reference import TRAINING_JSON, fit_of, read_reference, require_fit, require_same_image
     from efnst.embedding.saved_space import load_space
     from efnst.program.arrays import write_arrays
     from efnst.program.cli import log
@@ -51,8 +44,8 @@ def main(
     spots, described = Member(sample, batch, section, features if about.image else None).read()
     require_fit(reference, about, learned, spots)
     if described is not None and encoder_json:
-        require_same_stain(about, stain.stain_normalisation)
-        require_same_image(reference, learned, described, read_record(encoder_json, EncoderRecord))
+        made = read_record(encoder_json, EncoderRecord), stain.stain_normalisation
+        require_same_image(reference, about, learned, described, *made)
     with threadpool_limits(1):
         arrays = learned.arrays(learned.part(spots, described, batch))
     write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)

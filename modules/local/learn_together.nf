@@ -1,5 +1,6 @@
 include { FIT_DOMAINS } from './fit_domains'
 include { LEARN_COHORT } from './learn_cohort'
+include { allInOrder } from './order'
 
 // What all sections share: a space, and the domains in it.
 workflow LEARN_TOGETHER {
@@ -36,9 +37,4 @@ workflow LEARN_TOGETHER {
     reference = FIT_DOMAINS.out.reference
     failures = LEARN_COHORT.out.failures.flatten()
     versions = LEARN_COHORT.out.versions.mix(FIT_DOMAINS.out.versions)
-}
-
-// All elements [meta, …] of a channel in one, by the samples' names; none where there are none.
-def allInOrder(elements) {
-    return elements.toSortedList { a, b -> a[0].id <=> b[0].id }.filter { all -> all.size() > 0 }
 }

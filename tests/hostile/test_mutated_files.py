@@ -27,7 +27,7 @@ from tests.support.places import PROJECT
 
 from efnst.encoder.declaration import read_declaration
 from efnst.errors import EfnstError
-from efnst.inputs import annotations, archive, feature_matrix, h5ad, metrics, positions
+from efnst.inputs import annotations, archive, feature_matrix, h5ad, metrics, positions, unpack
 from efnst.inputs.annotations import read_annotations
 from efnst.inputs.archive import unpack_section
 from efnst.inputs.feature_matrix import read_matrix
@@ -268,7 +268,7 @@ OURS = {  # for each reader that does more than read: a step of ours on the way 
     "metrics": (metrics, "_figure"),
     "annotations": (annotations, "_class"),
     "h5ad": (h5ad, "positions_of"),
-    "tar.gz": (archive, "_inside"),
+    "tar.gz": (unpack, "_inside"),
     "tar": (archive, "_is_needed"),
     "rules": (rules, "_rule"),
 }

@@ -87,17 +87,20 @@ def require_fit(folder: Path, record: ReferenceRecord, learned: Learned, section
         )
 
 
-def require_same_stain(record: ReferenceRecord, stain_normalisation: str) -> None:
-    """Refuse a section whose patches were stained otherwise than those of the reference."""
+def require_same_image(
+    folder: Path,
+    record: ReferenceRecord,
+    learned: Learned,
+    features: ImageFeatures,
+    encoder: EncoderRecord,
+    stain_normalisation: str,
+) -> None:
+    """Refuse a section that was described by another encoder, or by patches of another stain or width."""
     if stain_normalisation != record.stain_normalisation:
         raise EfnstError(
             f"Expected --stain_normalisation {record.stain_normalisation}, as with the reference, found "
             f"{stain_normalisation}. Give the reference's, or --use_image false."
         )
-
-
-def require_same_image(folder: Path, learned: Learned, features: ImageFeatures, encoder: EncoderRecord) -> None:
-    """Refuse a section that was described by another encoder, or by patches of another width."""
     own = read_record(folder / ENCODER_JSON, EncoderRecord)
     used = [(each.encoder, each.weights.sha256, each.output) for each in (own, encoder)]
     if used[0] != used[1]:

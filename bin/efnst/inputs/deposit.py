@@ -1,16 +1,22 @@
-"""Folders as public deposits have them: names with the sample in front, files packed by gzip, no folder spatial."""
+"""Folders as public deposits have them: names with the sample in front, files packed by gzip, no folder spatial.
+
+The folders spatial and filtered_feature_bc_matrix may be packed by tar, as GEO has them.
+"""
 
 import gzip
+import posixpath
 import re
 from functools import cache
 from pathlib import Path
 
 from efnst.errors import EfnstError, damaged, reading
 from efnst.inputs.links import require_inside
+from efnst.inputs.unpack import SUFFIXES, is_archive, unpack
 from efnst.program.scratch import new_folder
 
 # What each file is, by the end of its name, where Space Ranger has it, and what it says of a section.
 MATRIX_FOLDER = "filtered_feature_bc_matrix"
+TAR = "|".join(map(re.escape, SUFFIXES))
 PLACES = {
     r"tissue_positions(_list)?\.(csv|parquet)": ("spatial", {"positions"}),
     r"scalefactors_json\.json": ("spatial", {"scales"}),
@@ -19,9 +25,11 @@ PLACES = {
     r"matrix\.mtx": (MATRIX_FOLDER, {"counts"}),
     r"barcodes\.tsv": (MATRIX_FOLDER, {"barcodes"}),
     r"(features|genes)\.tsv": (MATRIX_FOLDER, {"features"}),
+    rf"spatial({TAR})": ("spatial", {"positions", "scales", "images"}),
+    rf"(filtered|raw)_feature_bc_matrix({TAR})": (MATRIX_FOLDER, {"counts", "barcodes", "features"}),
 }
 NAME = re.compile(rf"(?P<prefix>(.*[._-])?)(?P<name>{'|'.join(PLACES)})(?P<gz>\.gz)?")
-POSITIONS = re.compile(next(iter(PLACES)))
+FOLDERS = re.compile(r"(^|[._-])(spatial|((filtered|raw)_)?feature_bc_matrix|filtered|raw)$")  # before a file's name
 SEPARATORS = "._-"
 AGGREGATED = "aggr_"  # in front of the positions of several sections, which spaceranger aggr writes
 BLOCK_BYTES = 10_000_000
@@ -47,7 +55,7 @@ def arranged(folder: Path, library: str = "") -> Path:
 
     `library`: which of several samples in one folder, by the name in front.
     """
-    held, wanted = samples(folder), library.rstrip(SEPARATORS)
+    held, wanted = samples(folder), _name(library)
     if (library or len(held) > 1) and wanted not in held:
         found = f"those of {len(held)} ({', '.join(held[:4])})" if len(held) > 1 else f"those of {held[0]}"
         raise EfnstError(
@@ -57,8 +65,17 @@ def arranged(folder: Path, library: str = "") -> Path:
     outs = new_folder()
     (outs / "spatial").mkdir()
     for path, match in _of_sample(_known(folder), wanted or held[0], held):
-        _put(require_inside(path, folder), match, outs)
+        path = require_inside(path, folder)
+        if is_archive(path):
+            _put_content(path, outs)
+        else:
+            _put(path, match, outs)
     return outs
+
+
+def is_part_of_deposit(path: Path) -> bool:
+    """Whether a file of a deposit is one of a section's, by its name."""
+    return NAME.fullmatch(path.name) is not None
 
 
 def _of_sample(known: list[tuple[Path, re.Match]], sample: str, held: list[str]) -> list[tuple[Path, re.Match]]:
@@ -74,8 +91,14 @@ def _of_sample(known: list[tuple[Path, re.Match]], sample: str, held: list[str])
 
 
 def _positions(folder: Path) -> list[tuple[Path, re.Match]]:
-    """The files of positions in a folder."""
-    return [(path, match) for path, match in _known(folder) if POSITIONS.fullmatch(match["name"])]
+    """The files of positions in a folder; a packed folder counts where its sample's counts lie beside it."""
+    known = _known(folder)
+    counted = {_sample(match) for _, match in known if "counts" in _place(match)[1]}
+    return [
+        (path, match)
+        for path, match in known
+        if "positions" in _place(match)[1] and not (is_archive(path) and counted.isdisjoint({_sample(match), ""}))
+    ]
 
 
 def _known(folder: Path) -> list[tuple[Path, re.Match]]:
@@ -88,7 +111,12 @@ def _known(folder: Path) -> list[tuple[Path, re.Match]]:
 
 def _sample(match: re.Match) -> str:
     """The name in front of a file."""
-    return match["prefix"].rstrip(SEPARATORS)
+    return _name(match["prefix"])
+
+
+def _name(prefix: str) -> str:
+    """The sample's name in what stands before that of a file, without the folder that it lay in."""
+    return FOLDERS.sub("", prefix.rstrip(SEPARATORS)).rstrip(SEPARATORS)
 
 
 def _place(match: re.Match) -> tuple[str, set[str]]:
@@ -109,6 +137,30 @@ def _put(path: Path, match: re.Match, outs: Path) -> None:
         target.symlink_to(path.resolve())
     else:
         _unpack(path, target)
+
+
+def _put_content(archive: Path, outs: Path) -> None:
+    """What a packed folder holds, at its place in `outs`."""
+    into = new_folder()
+    found: dict[tuple[str, str], str] = {}
+    for name in sorted(unpack(archive, into, lambda name: _in_archive(name) is not None)):
+        match = _in_archive(name)
+        twice = found.setdefault((match["name"], match["gz"] or ""), name)
+        if twice != name:
+            raise EfnstError(
+                f"Expected the files of one section in {archive.name}, found {twice} and {name}: pack each by itself."
+            )
+        _put(into / name, match, outs)
+    if not found:
+        raise EfnstError(
+            f"Expected the files of a folder of Space Ranger in {archive.name}, found none: unpack it and look."
+        )
+
+
+def _in_archive(name: str) -> re.Match | None:
+    """The name of a member of an archive, where it is a file of a section."""
+    match = NAME.fullmatch(posixpath.basename(name))
+    return None if match is None or is_archive(Path(name)) else match
 
 
 def _unpack(path: Path, target: Path) -> None:

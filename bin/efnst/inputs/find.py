@@ -13,12 +13,12 @@ import h5py
 from efnst.errors import EfnstError, reading, said_of
 from efnst.inputs.aggregated import libraries
 from efnst.inputs.anndata_zarr import is_anndata_zarr
-from efnst.inputs.archive import is_archive
-from efnst.inputs.deposit import is_deposit, samples
+from efnst.inputs.deposit import is_deposit, is_part_of_deposit, samples
 from efnst.inputs.hdf5 import opened
 from efnst.inputs.image_choice import known_picture
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, bin_folders, find_files, is_outs
+from efnst.inputs.unpack import is_archive
 from efnst.machine import lack_of
 from efnst.names import NO_IMAGE
 from efnst.program.spreadsheets import harmless
@@ -90,6 +90,8 @@ def _candidates(folder: Path, depth: int, seen: set[Path]) -> Iterator[tuple[Pat
                 yield path, f"Folders called {path.name} are not looked into."
             elif not (is_section and _is_part(path)):
                 yield from _candidates(path, depth - 1, seen)
+        elif is_section and is_part_of_deposit(path):
+            continue
         elif is_archive(path) or path.suffix in (".h5ad", ".zarr"):
             seen.add(path.resolve())
             yield path, _why_none(path)

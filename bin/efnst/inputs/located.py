@@ -7,10 +7,10 @@ from PIL import Image
 
 from efnst.errors import EfnstError
 from efnst.inputs.anndata_zarr import as_h5ad, is_anndata_zarr
-from efnst.inputs.archive import is_archive, unpack
 from efnst.inputs.deposit import arranged, is_deposit
 from efnst.inputs.links import require_inside
 from efnst.inputs.space_ranger import files_root
+from efnst.inputs.unpack import is_archive, unpack
 from efnst.program.memory import bounded_memory
 from efnst.program.scratch import new_folder
 

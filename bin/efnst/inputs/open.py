@@ -10,7 +10,7 @@ import pandas as pd
 from efnst.errors import EfnstError
 from efnst.inputs.affixes import with_names_of
 from efnst.inputs.anndata_zarr import as_h5ad, is_anndata_zarr
-from efnst.inputs.archive import is_archive, unpack_section
+from efnst.inputs.archive import unpack_section
 from efnst.inputs.feature_matrix import Matrix, read_matrix
 from efnst.inputs.fine_bins import are_too_many, in_words, read_summed, summed_scales
 from efnst.inputs.metrics import read_metrics
@@ -18,6 +18,7 @@ from efnst.inputs.one_section import require_one_section
 from efnst.inputs.positions import read_positions, read_scales
 from efnst.inputs.source import CELLS, Source
 from efnst.inputs.space_ranger import DEFAULT_BIN_UM, Files, find_files
+from efnst.inputs.unpack import is_archive
 
 BIN_UM = re.compile(rf"[0-9]{{0,3}}|{CELLS}")
 

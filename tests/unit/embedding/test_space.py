@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of, pooled
-from efnst.embedding.reference import require_same_image, require_same_stain
+from efnst.embedding.reference import require_same_image
 from efnst.embedding.saved_space import load_space, save_space
 from efnst.embedding.space import fit_components, fit_image, fit_space
 from efnst.errors import EfnstError
@@ -107,7 +108,7 @@ def test_features_of_another_encoder_are_refused(parts: list[Part]) -> None:
         image.of(other, np.zeros((200, 8)))
 
 
-def test_a_reference_takes_its_own_encoder_and_patches_alone(
+def test_a_reference_takes_its_own_encoder_stain_and_patches_alone(
     parts: list[Part], genes: SharedGenes, sections: list[AnnData], tmp_path: Path
 ) -> None:
     both = pooled(parts)
@@ -117,20 +118,17 @@ def test_a_reference_takes_its_own_encoder_and_patches_alone(
     own, other = (EncoderRecord(encoder="own", weights={"sha256": sha, "file": "w"}, **facts) for sha in ("ab", "cd"))
     write_record(tmp_path / "encoder.json", own)
     features = features_of(sections[0])
-    require_same_image(tmp_path, learned, features, own)
-    require_same_image(tmp_path, learned, replace(features, patch_um=(200.0,)), own)
+    facts = {"versions": {}, "samples": ["a"], "correct_by": "none", "gene_prefix": "", "median_counts": [1]}
+    about = ReferenceRecord(format=3, files={}, image=True, stain_normalisation="macenko", **facts)
+    compare = partial(require_same_image, tmp_path, about, learned)
+    compare(features, own, "macenko")
+    compare(replace(features, patch_um=(200.0,)), own, "macenko")
     with pytest.raises(EfnstError, match=r"Expected the encoder of the reference, own \(ab\), found own \(cd\)"):
-        require_same_image(tmp_path, learned, features, other)
+        compare(features, other, "macenko")
     with pytest.raises(EfnstError, match="Expected image patches of 190 µm, as those of the reference, found 450 µm"):
-        require_same_image(tmp_path, learned, replace(features, patch_um=(450.0,)), own)
-
-
-def test_a_reference_takes_patches_of_its_own_stain_alone() -> None:
-    facts = {"versions": {}, "samples": ["a"], "correct_by": "none", "gene_prefix": "", "median_counts": [1], "files": {}}
-    about = ReferenceRecord(format=3, image=True, stain_normalisation="macenko", **facts)
-    require_same_stain(about, "macenko")
+        compare(replace(features, patch_um=(450.0,)), own, "macenko")
     with pytest.raises(EfnstError, match="Expected --stain_normalisation macenko, as with the reference, found none"):
-        require_same_stain(about, "none")
+        compare(features, own, "none")
 
 
 def test_what_is_kept_does_the_same(parts: list[Part], genes: SharedGenes, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from efnst.errors import EfnstError
-from efnst.inputs.archive import unpack, unpack_section
+from efnst.inputs.archive import unpack_section
 from efnst.inputs.located import located
+from efnst.inputs.unpack import unpack
 
 MATRIX = "outs/filtered_feature_bc_matrix.h5"
 

@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.support.space_ranger import HIRES, MATRIX, SCALE
 from efnst.errors import EfnstError
 from efnst.inputs.check import check_rows
 from efnst.inputs.checksums import input_checksums
+from efnst.inputs.deposit import arranged
 from efnst.inputs.find import find_sections, rows
 from efnst.inputs.h5ad import NO_PICTURES
 from efnst.inputs.located import located
@@ -208,6 +210,72 @@ def test_samples_of_a_deposit_side_by_side(both: dict[str, Path], deposit: Path)
         assert image.read_bytes() == (outs / HIRES).read_bytes()
         checksums = input_checksums(deposit, "", "", library=f"GSM_{name}")
         assert checksums["checksum"][1:] == input_checksums(outs, "", "")["checksum"][1:]
+
+
+def packed(folder: Path, archive: Path) -> None:
+    """A folder as a tar archive."""
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(folder, folder.name)
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_samples_whose_folders_are_packed(both: dict[str, Path], in_pieces: bool, tmp_path: Path) -> None:
+    """As GEO has them: GSM_A1_spatial.tar.gz beside the matrix, or that packed, too."""
+    folder = tmp_path / "GSE2"
+    folder.mkdir()
+    for name, outs in both.items():
+        packed(outs / "spatial", folder / f"GSM_{name}_spatial.tar.gz")
+        shutil.copy(outs / MATRIX, folder / f"GSM_{name}_{MATRIX}")
+        if in_pieces:
+            (folder / f"GSM_{name}_{MATRIX}").unlink()
+            (tmp_path / name).mkdir()
+            write_matrix(read_matrix(outs)[0], tmp_path / name, "mtx")
+            pieces = tmp_path / name / "filtered_feature_bc_matrix"
+            packed(pieces, folder / f"GSM_{name}_{pieces.name}.tar.gz")
+    for name, outs in both.items():
+        section, warnings = read(folder, library=f"GSM_{name}")
+        assert warnings == [] and same(section, read(outs)[0])
+        image = located(folder, section.uns["section"]["image"]["file"])
+        assert image.read_bytes() == (outs / HIRES).read_bytes()
+    found, notes = find_sections(folder)
+    assert [(section.library, notes) for section in found] == [("GSM_A1", []), ("GSM_B1", [])]
+
+
+def test_samples_whose_files_are_named_after_their_folders_too(both: dict[str, Path], tmp_path: Path) -> None:
+    for name, outs in both.items():
+        for path in (outs / "spatial").iterdir():
+            shutil.copy(path, tmp_path / f"GSM_{name}_spatial_{path.name}")
+        pieces = tmp_path / name / "filtered_feature_bc_matrix"
+        pieces.parent.mkdir()
+        write_matrix(read_matrix(outs)[0], pieces.parent, "mtx")
+        for path in pieces.iterdir():
+            shutil.copy(path, tmp_path / f"GSM_{name}_{pieces.name}_{path.name}")
+    for name, outs in both.items():
+        section, warnings = read(tmp_path, library=f"GSM_{name}")
+        assert warnings == [] and same(section, read(outs)[0])
+
+
+def test_packed_folders_of_two_sections_or_of_none(both: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "GSE3"
+    (tmp_path / "two" / "spatial").mkdir(parents=True)
+    folder.mkdir()
+    shutil.copy(both["A1"] / MATRIX, folder / f"GSM_{MATRIX}")
+    packed(tmp_path / "two" / "spatial", folder / "GSM_spatial.tar.gz")
+    with pytest.raises(EfnstError, match=r"files of a folder of Space Ranger in GSM_spatial\.tar\.gz, found none"):
+        read(folder)
+    for name, outs in both.items():
+        shutil.copytree(outs / "spatial", tmp_path / "two" / name / "spatial")
+    packed(tmp_path / "two", folder / "GSM_spatial.tar.gz")
+    arranged.cache_clear()
+    with pytest.raises(EfnstError, match=r"files of one section in GSM_spatial\.tar\.gz, found two/A1/spatial/"):
+        read(folder)
+
+
+def test_archives_of_whole_sections_side_by_side_are_no_deposit(both: dict[str, Path], tmp_path: Path) -> None:
+    for name, outs in both.items():
+        packed(outs, tmp_path / f"{name}_spatial.tar.gz")
+    found, notes = find_sections(tmp_path)
+    assert [section.section.name for section in found] == ["A1_spatial.tar.gz", "B1_spatial.tar.gz"] and notes == []
 
 
 def test_files_without_a_name_in_front_are_those_of_no_other_sample(
