@@ -74,6 +74,7 @@ def test_nothing_is_left_and_the_run_goes_on(small_project: Path, tmp_path: Path
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whatever started these tests
         )
         wait_for(lambda: list(tmp_path.glob("work/*/*/last")), 120)
         assert len(processes(mark)) > 4

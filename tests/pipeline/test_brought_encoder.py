@@ -70,12 +70,12 @@ def test_its_licence_stands_in_what_the_run_leaves(run: Run) -> None:
 
 
 def test_a_window_at_another_scale_ends_the_run_with_both_figures(
-    efnst: Efnst, cohort: Path, exported: Path, tmp_path: Path
+    efnst: Efnst, one_section: Path, exported: Path, tmp_path: Path
 ) -> None:
     coarse = json.loads(exported.with_suffix(".json").read_text()) | {"um_per_px": 0.5, "um_per_px_range": [0.4, 0.6]}
     (tmp_path / "vit_s.onnx").symlink_to(exported)
     (tmp_path / "vit_s.json").write_text(json.dumps(coarse))
-    options = ["--input", cohort / "samplesheet.csv", "--encoder_onnx", tmp_path / "vit_s.onnx"]
+    options = ["--input", one_section, "--encoder_onnx", tmp_path / "vit_s.onnx"]
     done = efnst(tmp_path, *QUICK, *options, "--patch_um", "190")
     assert done.status != 0
     assert "found 190 µm in 224 px, 0.848 µm per px" in done.output

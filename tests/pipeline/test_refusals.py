@@ -15,24 +15,16 @@ def words(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def test_unknown_parameter_is_refused_with_a_suggestion(efnst: Efnst, tmp_path: Path) -> None:
-    sheet = write_sheet(tmp_path / "sheet.csv", {"sample": "a", "section": "nowhere", "n_domains": "4"})
-    run = efnst(tmp_path, "--input", sheet, "--n_domain", "5")
-    assert run.status != 0
-    assert "parameter --n_domain: not known to efnst; did you mean --n_domains?" in words(run.output)
-    assert {task["process"] for task in run.tasks} == {"CHECK_INPUTS"}
-
-
 def test_all_problems_are_listed_in_one_message(efnst: Efnst, tmp_path: Path) -> None:
     row = {"sample": "a", "section": "nowhere", "n_domains": "4", "lables": "labels.csv"}
-    run = efnst(
-        tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", row, row), "--epochs=-5", "--clustering", "mix"
-    )
+    wrong = ("--epochs=-5", "--clustering", "mix", "--n_domain", "5")
+    run = efnst(tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", row, row), *wrong)
     assert run.status != 0
     message = words(run.output)
-    assert "Found 4 problems in the parameters and the samplesheet; nothing was run:" in message
+    assert "Found 5 problems in the parameters and the samplesheet; nothing was run:" in message
     assert "parameter --epochs: found -5, expected a whole number, 1 or more" in message
     assert 'parameter --clustering: found "mix", expected one of mixture, leiden, kmeans' in message
+    assert "parameter --n_domain: not known to efnst; did you mean --n_domains?" in message
     assert "column lables: not known; did you mean labels?" in message
     assert 'row 2 and row 3, column sample: found "a" in 2 rows' in message
     assert {task["process"] for task in run.tasks} == {"CHECK_INPUTS"}
