@@ -75,7 +75,7 @@ workflow FIND_DOMAINS {
     else if (together) {
         encoders = DESCRIBE_PATCHES.out.records.map { _meta, _qc, _features, encoder -> encoder }
         given = sections.map { meta, files -> [meta, files.group, files.n_domains] }
-        stain_reference = DESCRIBE_PATCHES.out.stain_reference.ifEmpty([])
+        stain_reference = DESCRIBE_PATCHES.out.stain_reference.toList().map { all -> all ? all[0] : [] }
         LEARN_TOGETHER(to_learn, given, encoders.first().ifEmpty([]), stain_reference)
         embeddings = LEARN_TOGETHER.out.embeddings
         shared = LEARN_TOGETHER.out.reference
