@@ -28,7 +28,7 @@ PLACES = {
     rf"spatial({TAR})": ("spatial", {"positions", "scales", "images"}),
     rf"(filtered|raw)_feature_bc_matrix({TAR})": (MATRIX_FOLDER, {"counts", "barcodes", "features"}),
 }
-NAME = re.compile(rf"(?P<prefix>(.*[._-])?)(?P<name>{'|'.join(PLACES)})(?P<gz>\.gz)?")
+NAME = re.compile(rf"(?!\.)(?P<prefix>(.*[._-])?)(?P<name>{'|'.join(PLACES)})(?P<gz>\.gz)?")
 FOLDERS = re.compile(r"(^|[._-])(spatial|((filtered|raw)_)?feature_bc_matrix|filtered|raw)$")  # before a file's name
 SEPARATORS = "._-"
 AGGREGATED = "aggr_"  # in front of the positions of several sections, which spaceranger aggr writes

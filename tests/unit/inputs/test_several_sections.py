@@ -213,9 +213,11 @@ def test_samples_of_a_deposit_side_by_side(both: dict[str, Path], deposit: Path)
 
 
 def packed(folder: Path, archive: Path) -> None:
-    """A folder as a tar archive."""
+    """A folder as a tar archive, with what a Mac puts beside each file."""
     with tarfile.open(archive, "w:gz") as file:
         file.add(folder, folder.name)
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            file.addfile(tarfile.TarInfo(str(path.relative_to(folder.parent).with_name(f"._{path.name}"))))
 
 
 @pytest.mark.parametrize("in_pieces", [False, True])
