@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -19,4 +20,5 @@ def compile_for_any_cpu() -> None:
     os.environ.setdefault("NUMBA_CPU_FEATURES", "")
     brought, cache = os.environ.get("EFNST_COMPILED"), os.environ.get("NUMBA_CACHE_DIR")
     if brought and cache and not Path(cache).exists():
-        shutil.copytree(brought, cache, copy_function=shutil.copyfile)
+        with suppress(PermissionError):  # then numba finds no folder either, and compiles
+            shutil.copytree(brought, cache, copy_function=shutil.copyfile)
