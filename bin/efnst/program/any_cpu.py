@@ -20,5 +20,5 @@ def compile_for_any_cpu() -> None:
     os.environ.setdefault("NUMBA_CPU_FEATURES", "")
     brought, cache = os.environ.get("EFNST_COMPILED"), os.environ.get("NUMBA_CACHE_DIR")
     if brought and cache and not Path(cache).exists():
-        with suppress(PermissionError):  # then numba finds no folder either, and compiles
+        with suppress(OSError):  # then numba finds no folder either, and compiles
             shutil.copytree(brought, cache, copy_function=shutil.copyfile)
