@@ -44,8 +44,8 @@ def main(
     spots, described = Member(sample, batch, section, features if about.image else None).read()
     require_fit(reference, about, learned, spots)
     if described is not None and encoder_json:
-        made = read_record(encoder_json, EncoderRecord), stain.stain_normalisation
-        require_same_image(reference, about, learned, described, *made)
+        encoder = read_record(encoder_json, EncoderRecord)
+        require_same_image(reference, about, learned, described, encoder, stain.stain_normalisation)
     with threadpool_limits(1):
         arrays = learned.arrays(learned.part(spots, described, batch))
     write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)

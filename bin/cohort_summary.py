@@ -39,8 +39,6 @@ def main(
     for MultiQC, efnst_*_mqc.json and efnst_mqc_versions.yml. Each option for inputs may be given several times.
     """
     from efnst.program.any_cpu import compile_for_any_cpu
-
-    compile_for_any_cpu()
     from efnst.program.spreadsheets import harmless_table
     from efnst.records.base import read_record
     from efnst.records.cohort import Failure, SectionSummary, SheetRow
@@ -50,6 +48,7 @@ def main(
     from efnst.reports.profiles import profiles_of
     from efnst.statistics.pseudobulk import read_sums
 
+    compile_for_any_cpu()
     listed = read_record(sections, list[SheetRow])
     groups = {section.id: section.group for section in listed}
     found = read_all(summaries, SectionSummary), read_all(failures, Failure), read_all(warnings, Failure)

@@ -151,7 +151,6 @@ need_environment() {
   environment=$(obtain environment "the Python environment (3 GB, 8 GB on disk)" build_environment "$locks/all.txt")
   export PATH=$environment/bin:$PATH
   unset PYTHONPATH PYTHONHOME
-  python -m compileall -q "$project/bin" >/dev/null 2>&1 || true # as steps write nothing there, each would do it again
 }
 
 build_recipes() {

@@ -3,7 +3,7 @@ include { EXPORT_ENCODER } from './export_encoder'
 include { FIT_STAIN } from './fit_stain'
 include { QUANTISE_ENCODER } from './quantise_encoder'
 include { TILE_IMAGE } from './tile_image'
-include { inOrder } from './order'
+include { allInOrder ; inOrder } from './order'
 include { scaled } from './own_encoder'
 
 // From the images of sections to features: each channel element is [meta, files…], meta.id the sample's name.
@@ -38,7 +38,7 @@ workflow DESCRIBE_PATCHES {
         stained = TILE_IMAGE.out.patches.map { meta, patches -> [meta, patches, [], []] }
     }
     if (quantise) {
-        sample = stained.toSortedList { a, b -> a[0].id <=> b[0].id }.filter { all -> all.size() > 0 }
+        sample = allInOrder(stained)
         QUANTISE_ENCODER(
             EXPORT_ENCODER.out.encoder,
             sample.map { all -> all.collect { element -> element[1] } },

@@ -13,6 +13,10 @@ def _made(folder: Path) -> Path:
     return folder
 
 
+Process = Annotated[
+    str | None,
+    typer.Option("--process", help="Of which process it is a task: write versions.yml.", show_default=False),
+]
 Sample = Annotated[str, typer.Option("--sample", help="Name of the sample, as in the samplesheet.")]
 SectionFile = Annotated[Path, typer.Option("--section", help="section.h5ad of read_section.")]
 DomainsFile = Annotated[Path, typer.Option("--domains", help="The sample's .h5ad with its domains, of assign_domains.")]

@@ -19,6 +19,7 @@ import typer
 from efnst import __version__
 from efnst.errors import EfnstError, not_allowed
 from efnst.machine import lack_of
+from efnst.program.arguments import Process
 from efnst.program.imports import packages_of
 from efnst.program.options import is_options, options_from_text, parameters_of
 from efnst.program.parameters import help_of, known_parameters
@@ -26,8 +27,7 @@ from efnst.program.spared import BY_ANNDATA, spared
 from efnst.program.terminal import printable, printable_output
 
 log = logging.getLogger("efnst")
-_WHOSE = typer.Option("--process", help="Of which process it is a task: write versions.yml.", show_default=False)
-PROCESS = Parameter("process", Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, _WHOSE])
+PROCESS = Parameter("process", Parameter.KEYWORD_ONLY, default=None, annotation=Process)
 
 
 def run(main: Callable[..., None]) -> None:
