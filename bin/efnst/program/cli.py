@@ -12,7 +12,7 @@ from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, NoReturn, get_type_hints
 
 import typer
 
@@ -23,6 +23,7 @@ from efnst.program.arguments import Process
 from efnst.program.imports import packages_of
 from efnst.program.options import is_options, options_from_text, parameters_of
 from efnst.program.parameters import help_of, known_parameters
+from efnst.program.scratch import remove_scratch
 from efnst.program.spared import BY_ANNDATA, spared
 from efnst.program.terminal import printable, printable_output
 
@@ -65,10 +66,20 @@ def _ended_badly(error: Exception) -> int:
     text = str(error) if is_of_user else f"{lack.what} ({error}). The step has to be run again."
     reason = printable(f"{sample}: {text}" if sample else text)
     print(f"{step}: {reason}", file=sys.stderr)
-    if is_of_user and failure:
+    if not is_of_user:
+        _end_at_once(lack.status)
+    if failure:
         _write_failure(Path(failure), sample or "", step, reason)
         return 0
-    return 2 if is_of_user else lack.status
+    return 2
+
+
+def _end_at_once(status: int) -> NoReturn:
+    """End with this status before libraries close their files: HDF5 crashes over one that was left half written."""
+    remove_scratch()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _write_failure(path: Path, sample: str, step: str, reason: str) -> None:

@@ -10,9 +10,14 @@ from pathlib import Path
 @cache
 def scratch_folder() -> Path:
     """The folder of this process, below $TMPDIR; made when it is first asked for."""
-    folder = Path(tempfile.mkdtemp(prefix="efnst_"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return Path(tempfile.mkdtemp(prefix="efnst_"))
+
+
+@atexit.register
+def remove_scratch() -> None:
+    """Remove the folder of this process, where one was made."""
+    if scratch_folder.cache_info().currsize:
+        shutil.rmtree(scratch_folder(), ignore_errors=True)
 
 
 def new_folder() -> Path:
