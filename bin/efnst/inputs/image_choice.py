@@ -61,6 +61,12 @@ def choose_image(image: str, source: Source) -> tuple[ImageChoice, list[str]]:
         _refuse_pictures(Path(image))
         width, height = image_size(Path(image))
         return ImageChoice("fullres", "", 1.0, width, height), _check_full_resolution(width, height, source)
+    if source.askew and not source.images:
+        raise EfnstError(
+            f"Expected an image in {source.path.name} that only has to be scaled to lie over the spots, found that "
+            f"{', '.join(source.askew)} is turned, mirrored, sheared, shifted or of no size: write the object with an "
+            "image that lies as they do (spatialdata.transform), give one in the column image, or image: none."
+        )
     if not source.images:
         raise EfnstError(
             f"Expected tissue_hires_image.png or tissue_lowres_image.png in {source.path.name}, found neither"

@@ -17,9 +17,10 @@ class Source:
     """What was read of a section.
 
     `positions` as `read_positions` gives them; `factors` are the scale factors, as far as there are any; `images` are
-    the names within `path` of the images hires and lowres; `bin_um` is 0 where spots lie on an array of Visium;
-    `is_cells`: cells were asked for; `is_filtered`: all barcodes of the matrix should be in tissue; `representations`
-    [n_barcodes, ·] are features that were computed before, by name; `layout` says in words what was read.
+    the names within `path` of the images hires and lowres, `askew` those that scaling alone does not bring over the
+    spots; `bin_um` is 0 where spots lie on an array of Visium; `is_cells`: cells were asked for;
+    `is_filtered`: all barcodes of the matrix should be in tissue; `representations` [n_barcodes, ·] are features that
+    were computed before, by name; `layout` says in words what was read.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class Source:
     factors: dict[str, float]
     images: dict[str, str]
     layout: str
+    askew: tuple[str, ...] = ()
     bin_um: int = 0
     is_on_array: bool = True
     is_cells: bool = False

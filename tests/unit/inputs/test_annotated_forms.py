@@ -156,13 +156,19 @@ def write_table(data: AnnData, path: Path, name: str, **image: object) -> None:
     SpatialData(images={"he": picture}, shapes={"bins": shapes}, tables={name: table}).write(path)
 
 
-def test_a_table_of_bins_of_another_size_and_an_image_of_no_size(tmp_path: Path) -> None:
-    from spatialdata.transformations import Scale
+@pytest.mark.parametrize(
+    "matrix", [np.diag([0, 0, 1]), [[0, -9, 0], [9, 0, 0], [0, 0, 1]], [[9, 3, 0], [0, 9, 0], [0, 0, 1]]]
+)
+def test_a_table_of_bins_of_another_size_and_an_image_of_no_size_or_turned_or_sheared(
+    matrix: np.ndarray, tmp_path: Path
+) -> None:
+    from spatialdata.transformations import Affine
 
-    write_table(bins(), tmp_path / "s.zarr", "square_008um", **{"global": Scale([0.0, 0.0], axes=("x", "y"))})
+    axes = ("x", "y")
+    write_table(bins(), tmp_path / "s.zarr", "square_008um", **{"global": Affine(matrix, axes, axes)})
     with pytest.raises(EfnstError, match=r"Expected bins of 2 µm, found bins of 8 µm \(square_008um\) in s\.zarr"):
         load_section("S1", tmp_path / "s.zarr", "none", "", "2")
-    with pytest.raises(EfnstError, match=r"Expected tissue_hires_image\.png .*, found neither"):
+    with pytest.raises(EfnstError, match=r"only has to be scaled .*, found that he is turned, mirrored, sheared"):
         load_section("S1", tmp_path / "s.zarr", "", "")
 
 
