@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Agreement with labels of EfNST and the two baselines, per section over several seeds. Prints a Markdown table.
 
-    ./efnst python bench/accuracy.py --data DATA [--seeds 10] [--sections dlpfc_151673=7 her2st_B1=4:none …]
+    ./efnst python bench/accuracy.py --data DATA [--seeds 10] [--chosen] [--sections dlpfc_151673=7 her2st_B1=4:none …]
     ./efnst python bench/accuracy.py --data DATA --ablation [--seeds 4] [--variants 'no image' …]
 
 DATA holds one Space Ranger folder per section, each with a labels.csv. `=K` is the number of domains, `:none` runs
 without the image. Sections that are named sim_image, sim_expression or sim_space are simulated: two of their regions
 differ in that alone. Reading, patches and features are made once; learning and clustering once for each seed. With
---ablation every variant of the learning step (`VARIANTS`) is scored, each training by itself: `--seeds` trainings from
-one seed, without their consensus, which would hide how far they lie apart.
+--chosen EfNST chooses the number of domains as well, of the same embeddings. With --ablation every variant of the
+learning step (`VARIANTS`) is scored, each training by itself: `--seeds` trainings from one seed, without their
+consensus, which would hide how far they lie apart.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from efnst.records.arrays import FEATURES_NPZ
 SECTIONS = ["dlpfc_151673=7", "dlpfc_151510=7", "her2st_A1=5", "her2st_B1=4:none", "her2st_H1=6:none"]
 SIMULATED = ["sim_image=5", "sim_expression=5", "sim_space=5"]
 METHODS = (DOMAIN, *BASELINES)
+CHOSEN = (f"{DOMAIN}, K chosen", "K")
 IGNORED = ("undetermined",)  # labels
 N_SEEDS = TrainingOptions().n_seeds  # trainings to a consensus
 PATCH_UM = str(SPOT_UM)
@@ -128,14 +130,34 @@ def domains_of(
     spots: anndata.AnnData, image: dict, n_domains: int | None, seed: int, threads: int, n_seeds: int, **variant: object
 ) -> dict:
     """What `assign_domains` records of the section: `n_seeds` trainings from `seed`."""
-    given = {"seed": seed, "n_domains": n_domains, "ignore_labels": ",".join(IGNORED), "n_seeds": n_seeds} | variant
+    given = {"seed": seed, "ignore_labels": ",".join(IGNORED), "n_seeds": n_seeds} | variant
+    return assigned(spots, learned(spots, image, threads, given), n_domains, given)
+
+
+def learned(spots: anndata.AnnData, image: dict, threads: int, given: dict) -> dict:
+    """The arrays of the learning step, with the parameters `given`."""
     embedding, network = options_with(EmbeddingOptions, given), options_with(NetworkOptions, given)
     training = replace(options_with(TrainingOptions, given), network=network)
     with threadpool_limits(threads):
-        arrays, _ = learn_embeddings(
+        return learn_embeddings(
             *(spots, image_features(image, spots.n_obs), embedding, training, choose_device("cpu"), threads)
-        )
-    return assign_domains(spots, arrays, options_with(DomainOptions, given))[1]
+        )[0]
+
+
+def assigned(spots: anndata.AnnData, arrays: dict, n_domains: int | None, given: dict) -> dict:
+    """What `assign_domains` records of embeddings; None chooses the number of domains."""
+    return assign_domains(spots, arrays, options_with(DomainOptions, given | {"n_domains": n_domains}))[1]
+
+
+def scored(spots: anndata.AnnData, image: dict, n_domains: int, seed: int, threads: int, chosen: bool) -> list[float]:
+    """ARI of EfNST and the baselines with one seed and, where also `chosen`, that and the number that it chooses."""
+    given = {"seed": seed, "ignore_labels": ",".join(IGNORED), "n_seeds": N_SEEDS}
+    arrays = learned(spots, image, threads, given)
+    found = [assigned(spots, arrays, n_domains, given)["methods"][method]["ari"] for method in METHODS]
+    if chosen:
+        record = assigned(spots, arrays, None, given)
+        found += [record["methods"][DOMAIN]["ari"], record["n_domains_asked"]]
+    return found
 
 
 def options_with(kind: type, given: dict) -> object:
@@ -150,13 +172,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sections", nargs="+", default=SECTIONS + SIMULATED)
+    parser.add_argument("--chosen", action="store_true")
     parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
     options = parser.parse_args()
     if options.ablation and options.seeds < 2:
         parser.error("--ablation needs at least two --seeds.")
     variants = {name: VARIANTS[name] for name in options.variants} if options.ablation else {"default": {}}
-    columns = ["variant", DOMAIN] if options.ablation else list(METHODS)
+    columns = ["variant", DOMAIN] if options.ablation else [*METHODS, *(CHOSEN if options.chosen else ())]
     over = f"{options.seeds} trainings" if options.ablation else f"seeds 0 to {options.seeds - 1}"
     print(f"ARI, refined, K given, mean ± standard deviation over {over}\n")
     print(f"| section | K | image | {' | '.join(columns)} |\n|---|---|---|{'---|' * len(columns)}")
@@ -173,13 +196,13 @@ def main() -> None:
                 if used == "none" and differs.keys() & OF_IMAGES:
                     continue
                 spots, arrays = prepared(differs.get("patch_um", PATCH_UM))
-                run = partial(domains_of, spots, arrays, section.n_domains, threads=options.threads)
                 if options.ablation:
-                    record = run(0, n_seeds=options.seeds, **differs)
+                    given = spots, arrays, section.n_domains
+                    record = domains_of(*given, 0, options.threads, n_seeds=options.seeds, **differs)
                     values = np.array(record["methods"][DOMAIN]["ari_of_runs"])[:, None]
                 else:
-                    records = [run(seed, n_seeds=N_SEEDS) for seed in range(options.seeds)]
-                    values = np.array([[record["methods"][method]["ari"] for method in METHODS] for record in records])
+                    run = partial(scored, spots, arrays, section.n_domains)
+                    values = np.array([run(seed, options.threads, options.chosen) for seed in range(options.seeds)])
                 cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(0), values.std(0), strict=True)]
                 shown = [variant, *cells] if options.ablation else cells
                 print(f"| {name} | {section.n_domains} | {used} | {' | '.join(shown)} |", flush=True)
