@@ -50,8 +50,18 @@ def cluster(
     values = np.asarray(embedding, np.float64)
     with threadpool_limits(1):  # the matrices are small: more threads make this 20 times slower
         found = methods[method](values, n_domains, seed)
-        if method != "mixture" or positions is None or not spatial_prior or len(values) < 2:
-            return found
+    return found if positions is None else with_prior(found, values, positions, spatial_prior)
+
+
+def with_prior(found: Clustering, embedding: np.ndarray, positions: np.ndarray, spatial_prior: float) -> Clustering:
+    """A mixture that was `found` in `embedding`, with components that prefer neighbouring spots as `cluster` tells.
+
+    What was found in another way stays as it is.
+    """
+    values = np.asarray(embedding, np.float64)
+    if found.probabilities is None or not spatial_prior or len(values) < 2:
+        return found
+    with threadpool_limits(1):
         graph = neighbour_graph(positions, NEAREST)
         probabilities = spatial_probabilities(values, found.probabilities, graph, spatial_prior)
     return Clustering(probabilities.argmax(1), f"{found.how}, spatial prior {spatial_prior:g}", probabilities)

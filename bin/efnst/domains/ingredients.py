@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from efnst.domains.candidates import COMPONENT_SHARES, Smooth, Space
-from efnst.domains.clustering import cluster
+from efnst.domains.clustering import Clustering, cluster, with_prior
 from efnst.domains.evidence import Difference, Gains, held_out_gains
 from efnst.domains.options import DomainOptions
 from efnst.domains.refinement import refine
@@ -87,21 +87,20 @@ def _variants(space: Space, positions: np.ndarray, options: DomainOptions) -> di
     """Refined labels int [n_spots] of a view, plain and with one ingredient left out each."""
     diffusion = FACTOR * options.diffusion
     full = Smooth.of(space, diffusion).view(SHARE, space.width)
-    found = {PLAIN: _labels(full, positions, options)}
+    fitted = _clustered(full, options)
+    found = {PLAIN: with_prior(fitted, full, positions, options.spatial_prior)}
     if space.image is not None:
         without = Smooth.of(replace(space, image=None), diffusion).view(SHARE, space.width)
-        found[NO_IMAGE] = _labels(without, positions, options)
+        found[NO_IMAGE] = with_prior(_clustered(without, options), without, positions, options.spatial_prior)
     if options.clustering == "mixture":
-        unspatial = replace(options, spatial_prior=0.0)
-        found[NO_PRIOR] = _labels(full, positions, unspatial) if options.spatial_prior else found[PLAIN]
-        found[NO_MIXTURE] = _labels(full, positions, replace(unspatial, clustering="kmeans"))
-    return found
+        found[NO_PRIOR] = fitted
+        found[NO_MIXTURE] = _clustered(full, replace(options, clustering="kmeans"))
+    return {name: refine(each.labels, positions, options.refinement_rounds) for name, each in found.items()}
 
 
-def _labels(space: np.ndarray, positions: np.ndarray, options: DomainOptions) -> np.ndarray:
-    """Refined labels of one view."""
-    found = cluster(space, options.n_domains, options.clustering, options.seed, positions, options.spatial_prior)
-    return refine(found.labels, positions, options.refinement_rounds)
+def _clustered(space: np.ndarray, options: DomainOptions) -> Clustering:
+    """A view clustered as the options say, each spot by itself."""
+    return cluster(space, options.n_domains, options.clustering, options.seed)
 
 
 def _ingredient(added: Difference, whole: float) -> dict:
