@@ -42,6 +42,11 @@ class Head:
 
     def scores(self, values: np.ndarray) -> np.ndarray:
         """[n_units, n_names]"""
+        if len(self.weights) > values.shape[1]:
+            raise EfnstError(
+                f"Expected at least {len(self.weights)} components, as names were learned from, found "
+                f"{values.shape[1]}: these are files of two references. Copy the whole folder again."
+            )
         return np.asarray(values, np.float64)[:, : len(self.weights)] @ self.weights + self.offset
 
 

@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 
 from efnst.domains.naming import Head, Naming
 from efnst.errors import reading
-from efnst.program.tensors import read_tensors
+from efnst.program.tensors import Axes, read_tensors
 from efnst.records.base import read_record, write_record
 from efnst.records.naming import NamingRecord
 
@@ -42,4 +42,8 @@ def load_naming(folder: Path) -> tuple[Naming, NamingRecord] | None:
             sample: Head(arrays[f"heads.{sample}.weights"], arrays[f"heads.{sample}.offset"])
             for sample in ("", *record.heads)
         }
+        for sample, head in heads.items():
+            axes = Axes({"names": len(record.names)})
+            axes.require(f"heads.{sample}.weights", head.weights, "columns", "names")
+            axes.require(f"heads.{sample}.offset", head.offset, "names")
     return Naming(record.names, heads, record.temperature), record

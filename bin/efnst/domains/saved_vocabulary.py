@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from efnst.domains.candidates import DRAWN, CommonViews
 from efnst.domains.vocabulary import Mixture, Vocabulary
 from efnst.errors import EfnstError, reading
-from efnst.program.tensors import read_tensors
+from efnst.program.tensors import Axes, read_tensors, require_positive
 from efnst.records.base import read_record, write_record
 from efnst.records.vocabulary import VocabularyRecord
 
@@ -56,6 +56,7 @@ def load_vocabulary(folder: Path) -> tuple[Vocabulary, VocabularyRecord]:
             for number in range(record.n_trainings + n_views)
         ]
         known = arrays["known"]
+        _require_fitting(mixtures, known, record.n_domains)
     vocabulary = Vocabulary(
         n_domains=record.n_domains,
         n_trainings=record.n_trainings,
@@ -66,3 +67,17 @@ def load_vocabulary(folder: Path) -> tuple[Vocabulary, VocabularyRecord]:
         views=views,
     )
     return vocabulary, record
+
+
+def _require_fitting(mixtures: list[Mixture], known: np.ndarray, n_domains: int) -> None:
+    """Raise ValueError unless the arrays of each mixture fit together, and all have components for `n_domains`."""
+    Axes().require("known", known, "units")
+    for number, mixture in enumerate(mixtures):
+        axes, name = Axes(), f"mixtures.{number}"
+        axes.require(f"{name}.means", mixture.means, "components", "dimensions")
+        axes.require(f"{name}.root", mixture.root, "dimensions", "dimensions")
+        axes.require(f"{name}.shares", mixture.shares, "components")
+        axes.require_places(f"{name}.numbers", mixture.numbers, "components", n_domains, start=-1)
+        require_positive(f"{name}.root", *mixture.root.diagonal().tolist())
+        if n_domains > len(mixture.shares) or (mixture.shares < 0).any():
+            raise ValueError(f"{name} has negative shares, or fewer components than there are domains")

@@ -66,6 +66,12 @@ class Vocabulary:
 
     def partitions(self, embeddings: Sequence[np.ndarray], positions: np.ndarray, rounds: int) -> np.ndarray:
         """The domain that each embedding or view gives a unit, refined, int [n, n_units] from 0; -1 for none."""
+        asked, given = [each.means.shape[1] for each in self.mixtures], [each.shape[1] for each in embeddings]
+        if asked != given:
+            raise EfnstError(
+                f"Expected embeddings with {asked} columns, as the domains that sections share, found {given}: these "
+                "are files of two references. Copy the whole folder again."
+            )
         graph = neighbour_graph(positions, NEAREST)
         found = [
             mixture.numbers[mixture.in_section(values, graph, self.spatial_prior).argmax(1)]

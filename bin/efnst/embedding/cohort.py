@@ -13,6 +13,7 @@ from efnst.embedding.learn import BASELINE_DIFFUSION
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of
 from efnst.embedding.space import Components, Space
+from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes
 from efnst.inputs.hdf5 import read_own
 from efnst.program.arrays import read_arrays
@@ -64,11 +65,16 @@ class Learned:
         found = {f"embedding_{n}": space.of(part, self.options, self.training) for n, space in enumerate(self.spaces)}
         found |= {"expression": expression, "diffused": smooth}
         image = self.spaces[0].image
-        if image is None:
-            return found
-        found["image_pcs"] = image.of(part, self.spaces[0].expression.of(part))
-        if image.fusion is not None:
+        if image is not None:
+            found["image_pcs"] = image.of(part, self.spaces[0].expression.of(part))
+        if image is not None and image.fusion is not None:
             found["fused"] = image.fusion.of(found["image_pcs"]) * np.float32(self.options.image_weight)
+        endless = [name for name, values in found.items() if not np.isfinite(values).all()]
+        if endless:
+            raise EfnstError(
+                f"Expected finite numbers in the common space, found others in {endless[0]}: what sections share, or "
+                "the features of this one, are not what they should be. Make them again."
+            )
         return found
 
 

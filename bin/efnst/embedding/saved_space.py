@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from efnst.embedding.cohort import Learned
+from efnst.embedding.consistent import require_learned
 from efnst.embedding.correction import Correction
 from efnst.embedding.image_fusion import Fusion
 from efnst.embedding.options import EmbeddingOptions, NetworkOptions, TrainingOptions
@@ -55,13 +56,15 @@ def load_space(folder: Path) -> Learned:
     with reading(folder / SPACE_JSON, TypeError, AttributeError):
         genes = SharedGenes(*(np.array(about["genes"][name]) for name in ("ids", "symbols")), arrays["genes.profile"])
         network = NetworkOptions(**about["network"])
-        return Learned(
+        learned = Learned(
             genes,
             _put_together(Components, about["components"], arrays),
             [_put_together(Space, each, arrays) for each in about["trainings"]],
             EmbeddingOptions(**about["options"]),
             TrainingOptions(**about["training"], network=network),
         )
+        require_learned(learned)
+    return learned
 
 
 def _taken_apart(value: object, name: str, arrays: dict[str, np.ndarray]) -> object:

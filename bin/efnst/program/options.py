@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from inspect import get_annotations
-from typing import TypeVar, dataclass_transform
+from typing import TypeVar, dataclass_transform, get_args
 
 from efnst.errors import EfnstError
 from efnst.program.parameters import coerce, known_parameters, problem_list, value_problems
@@ -67,6 +67,8 @@ def _check(instance: object) -> None:
     """Refuse values that the schema does not allow; whole numbers become floats where the field is one."""
     for field in fields(instance):
         value = getattr(instance, field.name)
+        if value is None and type(None) not in get_args(field.type):
+            raise EfnstError(f"Expected a value of {field.name}, found none.")
         if field.type is float and type(value) is int:
             object.__setattr__(instance, field.name, float(value))
     values = {name: getattr(instance, name) for name in parameters_of(type(instance))}

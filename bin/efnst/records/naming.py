@@ -1,5 +1,9 @@
 """Records of names that labels taught."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from efnst.records.base import Record, about
 
 
@@ -14,8 +18,8 @@ class LeftOutScores(Record):
 class NamingRecord(Record):
     """Names that labels taught."""
 
-    names: list[str] = about("the names", shape="[n_names]")
+    names: Annotated[list[str], Field(min_length=2)] = about("the names", shape="[n_names]")
     heads: list[str] = about("labelled sections that have a head of the others' labels", shape="[n_heads]")
-    temperature: float = about("divides the scores before they become probabilities")
+    temperature: Annotated[float, Field(gt=0)] = about("divides the scores before they become probabilities")
     least_probability: float = about("below it a unit is `unknown`")
     left_out: dict[str, LeftOutScores] = about("by labelled section, named from the others")

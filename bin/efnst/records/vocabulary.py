@@ -20,10 +20,10 @@ class VocabularyRecord(Record):
     """The domains of a cohort."""
 
     format: int = about("version of this layout")
-    n_domains: int = about("domains of the cohort")
-    n_trainings: int = about("trainings, each with a mixture")
+    n_domains: Annotated[int, Field(ge=1)] = about("domains of the cohort")
+    n_trainings: Annotated[int, Field(ge=1)] = about("trainings, each with a mixture")
     n_views: int = about("views without a network, each with a mixture")
     views: ViewsRecord | None = about("where there are any", optional=True)
-    spatial_prior: float = about("how much the mixtures prefer the domains of neighbours")
+    spatial_prior: Annotated[float, Field(ge=0)] = about("how much the mixtures prefer the domains of neighbours")
     how: str = about("how the domains were found, in words")
     choice: Choice | None = about("where the number of domains was chosen", optional=True)
