@@ -96,6 +96,7 @@ run(learn_embedding.main)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_the_step_as_killed(simulated_section: Callable[..., AnnData], tmp_path: Path) -> None:
     simulated_section(100).write_h5ad(tmp_path / "section.h5ad")
     options = ["--n_seeds", "2", "--epochs", "2", "--threads", "2", "--outdir", tmp_path, "--failure", tmp_path / "f"]

@@ -135,6 +135,7 @@ def test_links_in_a_circle(loop: str, sound: dict[str, Path], tmp_path: Path) ->
         read_h5ad_section(path, "", "", with_counts=True)
 
 
+@pytest.mark.slow
 def test_more_groups_than_anybody_writes(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "many.h5", "w", libver="latest") as file:
         group = file.create_group("group")

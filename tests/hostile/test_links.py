@@ -22,16 +22,23 @@ READ = (
 )
 
 
-@pytest.fixture
-def outs(tmp_path: Path) -> Path:
-    """A folder whose matrix is a folder, too."""
-    write_section(simulate_section(1, 0, SMALL), tmp_path / "mine")
-    outs = tmp_path / "mine" / "outs"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose matrix is a folder, too; not to be changed."""
+    folder = tmp_path_factory.mktemp("made")
+    write_section(simulate_section(1, 0, SMALL), folder)
+    outs = folder / "outs"
     matrix, _ = read_matrix(outs)
     (outs / "filtered_feature_bc_matrix.h5").unlink()
     write_matrix(matrix, outs, "mtx")
     (outs / "metrics_summary.csv").write_text("Number of Spots\n250\n")
-    return outs
+    return folder
+
+
+@pytest.fixture
+def outs(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(made, tmp_path / "mine") / "outs"
 
 
 @pytest.mark.parametrize("name", READ)

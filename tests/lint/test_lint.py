@@ -39,6 +39,7 @@ def _write_report(project: Path) -> None:
     (folder / "wide.html").write_text("<p>" + 118 * "x" + "</p>\n")
 
 
+@pytest.mark.slow
 def test_project_is_clean() -> None:
     result = _lint(PROJECT)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -55,6 +56,7 @@ def test_lines_of_nextflow_have_at_most_120_columns() -> None:
     assert long == []
 
 
+@pytest.mark.slow
 def test_each_checker_finds_what_it_is_there_for(small_project: Path) -> None:
     (small_project / "main.nf").write_text("workflow {\n    for (i in [1]) { println i }\n}\n")
     (small_project / "bin" / "unused.py").write_text("import os\n")

@@ -32,6 +32,7 @@ def member(
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_sound", [3, 5])  # of which all, or nearly all, must measure a gene
 @pytest.mark.parametrize(
     ("outlier", "reason"),

@@ -15,6 +15,8 @@ from efnst.errors import EfnstError
 from efnst.inputs.section import load_section
 from efnst.simulation.forms import to_anndata
 
+pytestmark = pytest.mark.slow
+
 TURNS = {
     "turned by 180°": Image.Transpose.ROTATE_180,
     "mirrored left to right": Image.Transpose.FLIP_LEFT_RIGHT,

@@ -179,6 +179,7 @@ def test_features_computed_before_are_kept(folder: Path, tmp_path: Path) -> None
         read(folder, expression_rep="X_scvi")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_spatialdata(zarr_format: int, folder: Path, expected: AnnData, tmp_path: Path) -> None:
     from spatialdata._io.format import SpatialDataContainerFormats

@@ -146,6 +146,7 @@ def test_spaceranger_aggr(positions: str, both: dict[str, Path], tmp_path: Path)
         assert same(read(outs, "none", "2")[0], read(both["B1"], "none")[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared_space", [False, True])
 def test_spatialdata(shared_space: bool, both: dict[str, Path], tmp_path: Path) -> None:
     """A table about the shapes of both; an image in a space of coordinates that both have may be that of the other."""
@@ -317,6 +318,7 @@ def test_sections_that_links_lead_to_are_found_once(both: dict[str, Path], tmp_p
     assert sections == [["run3", "runs/run3/outs"], ["elsewhere", "elsewhere/outs"]] and notes == []
 
 
+@pytest.mark.slow
 def test_every_section_is_found_and_its_row_is_sound(both: dict[str, Path], deposit: Path, tmp_path: Path) -> None:
     concatenated(both, uns_merge="unique").write_h5ad(tmp_path / "two.h5ad")
     aggregate(both, tmp_path / "both" / "outs", "aggr_tissue_positions.csv")

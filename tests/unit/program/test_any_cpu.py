@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.support.places import BIN
 
 SCRIPT = """
@@ -23,11 +24,13 @@ def started(**variables: object) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
 
 
+@pytest.mark.slow
 def test_what_is_compiled_is_for_any_cpu_unless_somebody_says_otherwise() -> None:
     assert started() == "generic ''"
     assert started(NUMBA_CPU_NAME="skylake") == "skylake ''"
 
 
+@pytest.mark.slow
 def test_what_an_image_brings_is_laid_where_it_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "brought" / "umap").mkdir(parents=True)
     kept = tmp_path / "brought" / "umap" / "f.nbi"

@@ -15,6 +15,8 @@ from efnst import __version__
 from efnst.program.cli import read_json, versions, write_json
 from efnst.program.imports import packages_of
 
+pytestmark = pytest.mark.slow  # most of them start a program
+
 PROGRAM = '''
 import sys
 from pathlib import Path

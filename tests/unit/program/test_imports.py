@@ -9,6 +9,8 @@ from tests.support.places import BIN, PROJECT
 
 from efnst.program.imports import OTHERWISE_CALLED, packages_of
 
+pytestmark = pytest.mark.slow  # each program is read with all that it imports
+
 PROCESSES = sorted(
     path for path in (PROJECT / "modules" / "local").glob("*/main.nf") if "'versions.yml'" in path.read_text()
 )

@@ -4,10 +4,13 @@ import re
 from functools import cache
 from importlib.metadata import distributions
 
+import pytest
 from tests.support.places import BIN
 
 from efnst.program.imports import packages_of
 from efnst.provenance.methods import CITATIONS, METHODS_TEXT
+
+pytestmark = pytest.mark.slow
 
 IMPLEMENTED_BY = {"Leiden": "leidenalg", "PAGA": "scanpy", "UMAP": "scanpy"}
 

@@ -35,6 +35,7 @@ def made(grid: str) -> tuple[AnnData, View]:
     return bins, section_view(anndata.AnnData(obs=obs, obsm={"spatial": xy}, uns={"section": facts}), None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("grid", "step", "start"),
     [("square", 1, 0), ("irregular", 1, 0), ("square", 0, -1), ("square", 4, 0)],
