@@ -153,10 +153,11 @@ def scored(spots: anndata.AnnData, image: dict, n_domains: int, seed: int, threa
     """ARI of EfNST and the baselines with one seed and, where also `chosen`, that and the number that it chooses."""
     given = {"seed": seed, "ignore_labels": ",".join(IGNORED), "n_seeds": N_SEEDS}
     arrays = learned(spots, image, threads, given)
-    found = [assigned(spots, arrays, n_domains, given)["methods"][method]["ari"] for method in METHODS]
+    methods = assigned(spots, arrays, n_domains, given)["methods"]
+    found = [methods[method]["ari"] for method in METHODS]
     if chosen:
-        record = assigned(spots, arrays, None, given)
-        found += [record["methods"][DOMAIN]["ari"], record["n_domains_asked"]]
+        free = assigned(spots, arrays, None, given)
+        found += [free["methods"][DOMAIN]["ari"], free["n_domains_asked"]]
     return found
 
 
