@@ -13,13 +13,6 @@ UNPACKED = "unpacked_images"  # Charliecloud's, beside the files of Apptainer
 collect_ignore_glob = [] if os.environ.get("EFNST_ENGINES") else ["test_*.py"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first of these tests waits for all images to be built."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(3 * 3600))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def installed() -> None:
     subprocess.run(["bash", Path(__file__).with_name("install.sh")], check=True, stdin=subprocess.DEVNULL)

@@ -67,8 +67,8 @@ class Learned:
         image = self.spaces[0].image
         if image is not None:
             found["image_pcs"] = image.of(part, self.spaces[0].expression.of(part))
-        if image is not None and image.fusion is not None:
-            found["fused"] = image.fusion.of(found["image_pcs"]) * np.float32(self.options.image_weight)
+            if image.fusion is not None:
+                found["fused"] = image.fusion.of(found["image_pcs"]) * np.float32(self.options.image_weight)
         endless = [name for name, values in found.items() if not np.isfinite(values).all()]
         if endless:
             raise EfnstError(

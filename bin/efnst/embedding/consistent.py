@@ -28,7 +28,7 @@ def _require_space(space: Space, n_genes: int, options: EmbeddingOptions, networ
     expression = _require_components("expression", space.expression, n_genes)
     inputs = _require_components("lent", space.lent, n_genes)
     fused = 0 if space.image is None else _require_image(space.image, expression)
-    require_positive("view, deviations and widths", space.lent_deviation, space.target_deviation, *space.widths)
+    require_positive("deviations and widths", space.lent_deviation, space.target_deviation, *space.widths)
     if not 0 <= space.view.diffusion <= max(DIFFUSION_FACTORS) * options.diffusion or len(space.widths) != 2:
         raise ValueError("the diffusion or the widths are not those of a training")
     targets = fused + (inputs if options.target == "inputs" else expression)

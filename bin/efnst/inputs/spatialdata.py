@@ -55,7 +55,7 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
     counts = csr_matrix(sound(places[place], path.name)) if with_counts else empty
     shapes, others = _shapes_of(data, table, name, path)
     xy = _centres(table, name, shapes, path)
-    factors, images, askew = _images(data, shapes, others) if shapes is not None else ({}, {}, [])
+    factors, images, askew = _images(data, shapes, others) if shapes is not None else ({}, {}, ())
     if shapes is not None and "radius" in shapes:
         factors["spot_diameter_fullres"] = float(2 * shapes["radius"].median())
     features = {expression_rep: features_of(table.obsm, expression_rep, table.n_obs)} if expression_rep else {}
@@ -66,7 +66,7 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
         positions=positions_of(obs, xy, path.name),
         factors=factors,
         images=images,
-        askew=tuple(askew),
+        askew=askew,
         layout=", ".join(filter(None, [path.name, f"counts in {place} of the table {name}", library])),
         bin_um=bin_size(bin_um, [name, *_regions(table, data.tables[name]), *obs.index[:1]], path),
         is_on_array=is_on_array(obs) and bin_um != CELLS,
@@ -196,7 +196,7 @@ def _sample(matrix: object) -> np.ndarray:
 
 def _images(
     data: "SpatialData", shapes: "GeoDataFrame", others: "list[GeoDataFrame]"
-) -> tuple[dict[str, float], dict[str, str], list[str]]:
+) -> tuple[dict[str, float], dict[str, str], tuple[str, ...]]:
     """Scale factors and names of the images: the finest counts as hires, another one as lowres; those that lie askew.
 
     Images are found by the spaces of coordinates that the shapes have and `others`, of other sections, have not.
@@ -208,20 +208,17 @@ def _images(
         of_shapes = {
             space: of_shapes[space] for space in of_shapes if space not in get_transformation(other, get_all=True)
         }
-    scales, found = {}, []
+    found: dict[str, float | None] = {}
     for name, image in data.images.items():
         for space, how in get_transformation(image, get_all=True).items():
-            if space not in of_shapes:
-                continue
-            found.append(name)
-            scale = _scale(of_shapes[space], _matrix(how))
-            if scale:
-                scales[name] = scale
+            if space in of_shapes:
+                found[name] = _scale(of_shapes[space], _matrix(how)) or found.get(name)
+    scales = {name: scale for name, scale in found.items() if scale}
     ordered = sorted(scales, key=scales.get, reverse=True)
     kinds = dict(zip(("hires", "lowres"), ordered, strict=False))
     if len(ordered) == 1 and "lowres" in ordered[0]:
         kinds = {"lowres": ordered[0]}
-    askew = [name for name in dict.fromkeys(found) if name not in scales]
+    askew = tuple(name for name in found if name not in scales)
     return {f"tissue_{kind}_scalef": scales[name] for kind, name in kinds.items()}, kinds, askew
 
 

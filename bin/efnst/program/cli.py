@@ -53,7 +53,7 @@ def run(main: Callable[..., None]) -> None:
 
 
 def _ended_badly(error: Exception) -> int:
-    """Say why a program ends, and return its exit status."""
+    """Say why a program ends, and return its exit status; where the machine lacks something, end at once."""
     step, sample, failure = Path(sys.argv[0]).stem, _option(sys.argv, "--sample"), _option(sys.argv, "--failure")
     lack = lack_of(error)
     if isinstance(error, PermissionError):
