@@ -188,8 +188,7 @@ def _of_whole(
     whole, n_expression = shared.whole, seen.expression.shape[1]
     expression = whole.components(seen.genes, seen.values, seen.expression)
     weights = _weights(whole, expression, options)
-    totals = np.asarray(shared.counts.sum(1)).ravel()
-    scale = float(np.median(totals + options.augmentation * (seen.weights @ totals)))
+    scale = float(np.median(shared.augmented_totals(seen.weights, options.augmentation)))
     learned = (seen.augmented, seen.inputs[:, :n_expression])
     inputs = whole.augmented_components(weights, options.augmentation, scale, seen.genes, learned)
     smooth = diffuse(expression, whole.nearest_graph, view.diffusion, whole.precision)

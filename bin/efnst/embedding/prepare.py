@@ -57,7 +57,13 @@ class Prepared:
         """The same after every spot was augmented by its neighbours."""
         if self.given is not None:
             return self.given + strength * (weights @ self.given)
-        return log_normalise(augment(self.counts, weights, strength))[:, genes]
+        totals = self.augmented_totals(weights, strength)
+        return log_normalise(augment(self.counts[:, genes], weights, strength), totals)
+
+    def augmented_totals(self, weights: sparse.csr_array, strength: float) -> np.ndarray:
+        """The counts of all genes of each spot after it was augmented by its neighbours, [n_spots]."""
+        totals = np.asarray(self.counts.sum(1), np.float64).ravel()
+        return totals + strength * (weights @ totals)
 
     def components(self, values: np.ndarray | sparse.csr_array, n_components: int, seed: int) -> np.ndarray:
         """Principal components of either, float32 [n_spots, ≤ n_components]."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, svds
 
 from efnst.embedding.augmentation import neighbour_weights
 from efnst.embedding.correction import Correction, fit_correction
@@ -22,6 +21,7 @@ from efnst.embedding.views import View, view_of
 from efnst.embedding.whole import ROWS_AT_ONCE
 from efnst.errors import EfnstError
 from efnst.genes.components import dense_components, first_deviation
+from efnst.genes.decomposition import leading_vectors
 
 LEAST_DEVIATION = 0.05  # of a gene within a section: those that hardly vary are not blown up
 
@@ -112,24 +112,9 @@ def _loadings(
 ) -> np.ndarray:
     """Loadings float32 [n_genes, ≤ n_components] of `values` standardised by `moments` [n_strata, 2, n_genes].
 
-    Standardising happens inside the linear operator of the truncated SVD, so that `values` stays sparse. The sign of a
-    component is fixed by its largest loading.
+    The sign of a component is fixed by its largest loading.
     """
-    scaled = values.astype(np.float64)
-    scaled.data *= moments[:, 1][np.repeat(strata, np.diff(scaled.indptr)), scaled.indices]
-    centre = moments[:, 0] * moments[:, 1]
-    transposed = sparse.csr_array(scaled.T)
-
-    def times(v: np.ndarray) -> np.ndarray:
-        return scaled @ v.ravel() - (centre @ v.ravel())[strata]
-
-    def transposed_times(v: np.ndarray) -> np.ndarray:
-        return transposed @ v.ravel() - np.bincount(strata, v.ravel(), len(centre)) @ centre
-
-    operator = LinearOperator(values.shape, matvec=times, rmatvec=transposed_times, dtype=np.float64)
-    start = np.random.default_rng(seed).standard_normal(min(values.shape))
-    _, sizes, found = svds(operator, min(n_components, min(values.shape) - 1), v0=start, solver="arpack")
-    loadings = found[np.argsort(-sizes)].T
+    loadings = leading_vectors(values, moments, strata, n_components, seed)[2].T
     signs = np.sign(loadings[np.abs(loadings).argmax(0), np.arange(loadings.shape[1])])
     return (loadings * signs).astype(np.float32)
 

@@ -2,21 +2,21 @@
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, svds
 
+from efnst.genes.decomposition import leading_vectors
 from efnst.geometry.neighbours import laplacian
 
-TOLERANCE = 1e-8  # of an eigenvalue, relative: components then differ by 1e-6 from the exact ones
 GENES_AT_ONCE = 200  # few, since each block is copied several times
 
 
-def log_normalise(counts: sparse.csr_array) -> sparse.csr_array:
+def log_normalise(counts: sparse.csr_array, totals: np.ndarray | None = None) -> sparse.csr_array:
     """log(1 + counts · median total / total) of each spot, float32 [n_spots, n_genes]; the median is of totals above 0.
 
+    `totals` [n_spots] are given where `counts` are those of some genes only.
     What scanpy's `normalize_total` and `log1p` give, to 1e-7 of the largest value. They are not called since to import
     scanpy takes 7 s of CPU and 0.3 GB, in three steps that need no other function of it (bench/scverse.py).
     """
-    totals = np.asarray(counts.sum(1)).ravel()
+    totals = np.asarray(counts.sum(1)).ravel() if totals is None else totals
     factor = np.median(totals[totals > 0]) / np.maximum(totals, 1e-12) if totals.any() else np.zeros(len(totals))
     scaled = sparse.csr_array(sparse.diags_array(factor) @ counts, dtype=np.float32)
     scaled.data = np.log1p(scaled.data)
@@ -71,30 +71,16 @@ def spatially_variable_genes(
 def principal_components(values: sparse.csr_array, n_components: int, seed: int) -> np.ndarray:
     """Principal component scores of the centred and scaled columns, float32 [n_spots, ≤ n_components].
 
-    Centring and scaling happen inside the linear operator of the truncated SVD, so that `values` stays sparse. The sign
-    of a component is fixed by its largest entry. Constant columns are left out. scanpy's `scale` and
+    The sign of a component is fixed by its largest entry. Constant columns are left out. scanpy's `scale` and
     `pca` take 10 s of CPU on a section where this takes 1.5 (bench/scverse.py).
     """
     mean, std = _mean_std(values)
-    values = values[:, std > 0].astype(np.float64)
-    mean, std = mean[std > 0], std[std > 0]
-    n_components = min(n_components, min(values.shape) - 1)
-    if n_components < 1:
+    values, mean, std = values[:, std > 0], mean[std > 0], std[std > 0]
+    if min(n_components, min(values.shape) - 1) < 1:
         raise ValueError(f"Expected at least 2 spots and 2 varying genes, found {values.shape}.")
-    transposed = values.T
-
-    def times(v: np.ndarray) -> np.ndarray:
-        scaled = v.ravel() / std
-        return values @ scaled - mean @ scaled
-
-    def transposed_times(v: np.ndarray) -> np.ndarray:
-        return (transposed @ v.ravel() - mean * v.sum()) / std
-
-    operator = LinearOperator(values.shape, matvec=times, rmatvec=transposed_times, dtype=np.float64)
-    start = np.random.default_rng(seed).standard_normal(min(values.shape))
-    u, s, _ = svds(operator, n_components, v0=start, tol=TOLERANCE, solver="arpack")
-    order = np.argsort(-s)
-    scores = u[:, order] * s[order]
+    one_stratum = np.zeros(len(values.indptr) - 1, int)
+    left, sizes, _ = leading_vectors(values, np.stack([mean, 1 / std])[None], one_stratum, n_components, seed)
+    scores = left * sizes
     signs = np.sign(scores[np.abs(scores).argmax(0), np.arange(scores.shape[1])])
     return (scores * np.where(signs == 0, 1, signs)).astype(np.float32)
 
