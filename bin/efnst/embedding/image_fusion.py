@@ -9,10 +9,10 @@ from scipy import sparse
 from efnst.genes.expression import gene_morans_i
 from efnst.geometry.neighbours import graph_of_pairs, pairs_between
 from efnst.names import SECTION
+from efnst.records.encoder import FINE_PX
 
 LAG_PITCHES = 1.3  # width of the ring around a patch in which an image component must still be alike
 FUSED_COMPONENTS = 10  # image components that late fusion takes at most
-LEAST_PATCH_PX = 32
 LEAST_STRUCTURE = 0.1  # Moran's I below which an image component is left out of late fusion
 
 
@@ -23,7 +23,7 @@ def shows_texture(section: AnnData, patch_um: float) -> bool:
     differences are those of brightness, and where they were fused they cost more than they brought (docs/method.md).
     """
     facts = section.uns[SECTION]
-    return patch_um * float(facts["image"]["scale"]) / float(facts["um_per_px"]) >= LEAST_PATCH_PX
+    return patch_um * float(facts["image"]["scale"]) / float(facts["um_per_px"]) >= FINE_PX
 
 
 @dataclass(frozen=True)

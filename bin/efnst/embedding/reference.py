@@ -102,11 +102,11 @@ def require_same_image(
             f"{stain_normalisation}. Give the reference's, or --use_image false."
         )
     own = read_record(folder / ENCODER_JSON, EncoderRecord)
-    used = [(each.encoder, each.weights.sha256, each.output) for each in (own, encoder)]
+    used = [(each.encoder, each.weights.sha256, each.output, each.coarse_px) for each in (own, encoder)]
     if used[0] != used[1]:
         raise EfnstError(
-            f"Expected the encoder of the reference, {own.encoder} ({own.weights.sha256[:12]}), found "
-            f"{encoder.encoder} ({encoder.weights.sha256[:12]}). Give the reference's own, or --use_image false."
+            f"Expected the encoder of the reference, {_told(own)}, found {_told(encoder)}. Give the reference's own, "
+            "or --use_image false."
         )
     image, width = learned.spaces[0].image, max(features.patch_um)
     if image is not None and abs(width / image.patch_um - 1) > PATCH_TOLERANCE:
@@ -114,6 +114,12 @@ def require_same_image(
             f"Expected image patches of {image.patch_um:.0f} µm, as those of the reference, found {width:.0f} µm. Give "
             "the reference's --patch_um, or --use_image false."
         )
+
+
+def _told(encoder: EncoderRecord) -> str:
+    """An encoder by name, weights and how it takes coarse patches."""
+    coarse = f", coarse patches at {encoder.coarse_px} px" if encoder.coarse_px else ""
+    return f"{encoder.encoder} ({encoder.weights.sha256[:12]}{coarse})"
 
 
 def fit_of(sample: str, batch: str, record: ReferenceRecord, learned: Learned, section: AnnData) -> ReferenceFit:

@@ -15,38 +15,43 @@ from torch import Tensor, nn
 from efnst.encoder.cache import sha256
 from efnst.encoder.declaration import IMAGENET_MEAN, IMAGENET_STD
 from efnst.errors import EfnstError, require_ordinary
+from efnst.records.encoder import FINE_PX
 
 LITE0 = "efficientnet-lite0"
 LITE = (LITE0, "efficientnet-lite1", "efficientnet-lite2")  # their weights are installed
 ENCODERS = (*LITE, *(f"efficientnet-b{n}" for n in range(8)))
 OPSET = 17
+COARSE_PX = 96  # what coarse patches are brought to; a multiple of 32, the steps of the network
 LARGEST_DIFFERENCE = 1e-4  # ONNX against PyTorch, relative to the largest feature
 
 
 class AntialiasedResize(nn.Module):
     """Bicubic resize with antialiasing to a square of `size_px`, as two matrix products.
 
+    With `coarse_px` images narrower than `FINE_PX` become a square of that: enlarged further they show no more.
     The weights are those of Pillow's `BICUBIC` (Keys' kernel with a = -0.5, stretched by the scale when shrinking).
     They are computed in the graph from the input's size, so that one exported graph serves patches of any size, with
     operators that every execution provider has.
     """
 
-    def __init__(self, size_px: int) -> None:
+    def __init__(self, size_px: int, coarse_px: int | None = None) -> None:
         super().__init__()
-        self.size_px = size_px
+        self.size_px, self.coarse_px = size_px, coarse_px
 
     def forward(self, images: Tensor) -> Tensor:
-        """Resize float `images` [n, channels, height, width] to [n, channels, size_px, size_px]."""
+        """Resize float `images` [n, channels, height, width] to [n, channels, size, size]."""
         rows = self._weights(torch.ones_like(images[0, 0, :, 0]))
         columns = self._weights(torch.ones_like(images[0, 0, 0, :]))
         return rows @ images @ columns.T
 
     def _weights(self, ones: Tensor) -> Tensor:
-        """Weights [size_px, length] of the input pixels in each output pixel; `ones` [length] carries the length."""
-        length = ones.sum()
+        """Weights [size, length] of the input pixels in each output pixel; `ones` [length] carries the length."""
+        length, size = ones.sum(), self.size_px
+        if self.coarse_px is not None:
+            size = torch.where(length < FINE_PX, self.coarse_px, size)
         position = torch.cumsum(ones, 0) - 0.5
-        scale = length / self.size_px
-        centre = (torch.arange(self.size_px, dtype=ones.dtype, device=ones.device) + 0.5) * scale
+        scale = length / size
+        centre = (torch.arange(size, dtype=ones.dtype, device=ones.device) + 0.5) * scale
         distance = (position[None, :] - centre[:, None]).abs() / scale.clamp(min=1)
         weights = _keys_kernel(distance)
         return weights / weights.sum(1, keepdim=True)
@@ -62,7 +67,8 @@ def _keys_kernel(x: Tensor, a: float = -0.5) -> Tensor:
 class PatchPreparation(nn.Module):
     """uint8 patches [n, height, width, 3] in, float32 images [n, 3, input_px, input_px] out.
 
-    Their values are (colour / 255 - `mean`) / `std`. `channels_last` gives [n, input_px, input_px, 3].
+    Their values are (colour / 255 - `mean`) / `std`. `channels_last` gives [n, input_px, input_px, 3]. With `coarse_px`
+    patches of fewer than `FINE_PX` become images of that width.
     """
 
     def __init__(
@@ -71,10 +77,11 @@ class PatchPreparation(nn.Module):
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
         channels_last: bool = False,
+        coarse_px: int | None = None,
     ) -> None:
         super().__init__()
         self.channels_last = channels_last
-        self.resize = AntialiasedResize(input_px)
+        self.resize = AntialiasedResize(input_px, coarse_px)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255)
 
@@ -95,7 +102,7 @@ class PatchEncoder(nn.Module):
         super().__init__()
         self.network = network
         self.output = output
-        self.preparation = PatchPreparation(input_px)
+        self.preparation = PatchPreparation(input_px, coarse_px=COARSE_PX)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Features of `patches`."""

@@ -51,7 +51,7 @@ def add_origin(
 
 def _encoder(record: EncoderRecord) -> dict:
     """What makes an encoder that one and no other."""
-    kept = record.model_dump(include={"encoder", "input_px", "n_features"})
+    kept = record.model_dump(include={"encoder", "input_px", "coarse_px", "n_features"}, exclude_none=True)
     if record.declaration:
         terms = {"licence", "commercial", "source"}
         kept |= record.declaration.model_dump(include=terms, exclude_none=True)

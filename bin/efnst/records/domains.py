@@ -174,6 +174,7 @@ class UsedEncoder(Record):
 
     encoder: str = about("its name")
     input_px: int = about("width that patches are brought to", "px")
+    coarse_px: int | None = about("width that those narrower than 32 px are brought to", "px", optional=True)
     n_features: int = about("features of a patch")
     weights_file: str = about("name of the file with its weights, or of the package that brings it")
     weights_sha256: str = about("SHA-256 of that file")

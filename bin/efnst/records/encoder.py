@@ -7,6 +7,7 @@ from pydantic import Field
 from efnst.records.base import Record, Versions, about
 
 LARGEST_INPUT_PX = 2048
+FINE_PX = 32  # width of a patch from which on it shows texture; those of a lowres image have about 15
 Precision = Literal["fp32", "fp16", "int8"]
 Layout = Literal["NCHW", "NHWC"]
 StainNormalisation = Literal["none", "macenko", "reinhard"]
@@ -81,6 +82,7 @@ class EncoderRecord(Record):
     weights: Weights = about("where its weights come from")
     versions: Versions = about("of the libraries that exported it")
     input_px: int = about("width that patches are brought to", "px")
+    coarse_px: int | None = about("width that those narrower than 32 px are brought to", "px", optional=True)
     n_features: int = about("features of a patch")
     output: Literal["pooled", "logits"] | None = about(
         "what of the network it gives; not of a user's own", optional=True
@@ -91,6 +93,10 @@ class EncoderRecord(Record):
     median_cosine: float | None = about("to the features in fp32; with int8", optional=True)
     n_calibration: int | None = about("patches that int8 was calibrated with", "patches", optional=True)
     n_held_out: int | None = about("patches that int8 was compared on", "patches", optional=True)
+
+    def brought_to(self, patch_px: int) -> int:
+        """The width in px that patches of `patch_px` are brought to."""
+        return self.coarse_px if self.coarse_px and patch_px < FINE_PX else self.input_px
 
 
 class FeaturesRecord(Record):

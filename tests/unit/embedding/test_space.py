@@ -125,6 +125,8 @@ def test_a_reference_takes_its_own_encoder_stain_and_patches_alone(
     compare(replace(features, patch_um=(200.0,)), own, "macenko")
     with pytest.raises(EfnstError, match=r"Expected the encoder of the reference, own \(ab\), found own \(cd\)"):
         compare(features, other, "macenko")
+    with pytest.raises(EfnstError, match=r"own \(ab\), found own \(ab, coarse patches at 96 px\)"):
+        compare(features, own.changed(coarse_px=96), "macenko")
     with pytest.raises(EfnstError, match="Expected image patches of 190 µm, as those of the reference, found 450 µm"):
         compare(replace(features, patch_um=(450.0,)), own, "macenko")
     with pytest.raises(EfnstError, match="Expected --stain_normalisation macenko, as with the reference, found none"):
