@@ -3,12 +3,12 @@
 import numpy as np
 
 from efnst.domains.refinement import refine
-from efnst.records.reference import ReferenceFit
+from efnst.records.reference import MANY_MISSING, ReferenceFit
 
 NOVEL_P = 0.01  # known tissue lies as far from all domains in fewer than so many of the units
 LIMITS = {  # what is looked at: beyond which value warn and fail begin, and what is said
     "novel": (0.1, 0.5, "{:.0%} of the units are unlike all tissue of the reference"),
-    "missing_genes": (0.1, 0.3, "{:.0%} of the genes of the reference are not measured"),
+    "missing_genes": (MANY_MISSING, 0.3, "{:.0%} of the genes of the reference are not measured"),
 }
 SHALLOW = (0.3, 0.1)  # depth, of the reference's, below which warn and fail begin
 

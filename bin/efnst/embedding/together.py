@@ -18,10 +18,10 @@ from efnst.embedding.space import Space, fit_components, fit_space
 from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes, Survey
 from efnst.inputs.hdf5 import opened_own
+from efnst.records.reference import MANY_MISSING
 
 LEARNED_UNITS = 15_000  # of all sections together
 HALF = 0.5  # of the sections
-MANY_MISSING = 0.1  # share of the genes beyond which a section has a warning, as beside a reference
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from efnst.records.encoder import StainNormalisation
 from efnst.records.quality import Status
 
 CorrectBy = Literal["group", "sample", "none"]
+MANY_MISSING = 0.1  # share of the genes beyond which a section has a warning
 
 
 class ReferenceRecord(Record):
