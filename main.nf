@@ -119,6 +119,15 @@ workflow FIND_DOMAINS {
     )
 
     emit:
+    steps = READ_SECTION.out.section
+        .map { _section -> 'read' }
+        .mix(
+            to_learn.map { _section -> 'prepared' },
+            embeddings.map { _embedding -> 'learned' },
+            final_sections.map { _section -> 'assigned' },
+            DESCRIBE_DOMAINS.out.description.map { _description -> 'described' },
+            SECTION_REPORT.out.summary.map { _summary -> 'done' },
+        ) // that a section has passed
     summaries = SECTION_REPORT.out.summary
     thumbnails = SECTION_REPORT.out.thumbnail
     pseudobulk = DESCRIBE_DOMAINS.out.pseudobulk
@@ -189,7 +198,7 @@ workflow {
 
     progress = startedProgress()
     checked.found.mix(checked.unusable).subscribe { _section -> progress.sections.incrementAndGet() }
-    FIND_DOMAINS.out.summaries.subscribe { _summary -> advance(progress, 'done') }
+    FIND_DOMAINS.out.steps.subscribe { step -> advance(progress, step) }
     unusable = checked.unusable
         .collectFile { meta, files -> ["${meta.id}.json", failureRecord(meta.id, files.problem)] }
     failures = FIND_DOMAINS.out.failures.mix(unusable)
