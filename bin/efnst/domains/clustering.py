@@ -8,8 +8,10 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
+from efnst.domains.continuity import own_neighbours
+from efnst.domains.rare import with_rare_groups
 from efnst.domains.spatial_mixture import spatial_probabilities
-from efnst.domains.tied_mixture import fit_gaussians
+from efnst.domains.tied_mixture import fit_gaussians, gaussians_of
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
 from efnst.geometry.units import MANY_UNITS
 from efnst.program.spared import spared
@@ -19,6 +21,7 @@ with spared("matplotlib"):
     import leidenalg
 
 STARTS = 10
+TOGETHER = 0.5  # of the neighbours of a component's spots: where fewer are in it, they are what others leave over
 LEIDEN_NEIGHBOURS = 15
 LEIDEN_RUNS = 12
 FITTED = 8_000  # of sections of more than `units.MANY_UNITS`
@@ -56,14 +59,19 @@ def cluster(
 def with_prior(found: Clustering, embedding: np.ndarray, positions: np.ndarray, spatial_prior: float) -> Clustering:
     """A mixture that was `found` in `embedding`, with components that prefer neighbouring spots as `cluster` tells.
 
-    What was found in another way stays as it is.
+    Where a component does not lie together, it is no tissue but spots at the borders of others, and components for
+    rare groups are looked for first (rare.py). What was found in another way stays as it is.
     """
     values = np.asarray(embedding, np.float64)
     if found.probabilities is None or not spatial_prior or len(values) < 2:
         return found
     with threadpool_limits(1):
-        graph = neighbour_graph(positions, NEAREST)
-        probabilities = spatial_probabilities(values, found.probabilities, graph, spatial_prior)
+        graph, probabilities = neighbour_graph(positions, NEAREST), found.probabilities
+        if own_neighbours(found.labels, graph).min() < TOGETHER:
+            seen = fitted(len(values))
+            model = with_rare_groups(values[seen], gaussians_of(values[seen], probabilities[seen]))
+            probabilities = model.probabilities(values)
+        probabilities = spatial_probabilities(values, probabilities, graph, spatial_prior)
     return Clustering(probabilities.argmax(1), f"{found.how}, spatial prior {spatial_prior:g}", probabilities)
 
 

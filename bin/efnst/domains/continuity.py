@@ -1,6 +1,7 @@
-"""Spatial continuity of domains, without labels: CHAOS and PAS (Shang and Zhou, Nature Communications 2022)."""
+"""Spatial continuity of labels: CHAOS and PAS (Shang and Zhou, Nature Communications 2022), shares of neighbours."""
 
 import numpy as np
+from scipy import sparse
 from scipy.spatial import cKDTree
 
 from efnst.geometry.neighbours import nearest_neighbours
@@ -31,3 +32,14 @@ def pas(domains: np.ndarray, positions: np.ndarray) -> float:
     neighbours = nearest_neighbours(positions, PAS_NEIGHBOURS)
     different = (domains[neighbours] != domains[:, None]).sum(1)
     return float((different > neighbours.shape[1] / 2).mean())
+
+
+def own_neighbours(labels: np.ndarray, graph: sparse.csr_array) -> np.ndarray:
+    """Of the spots with each of the `labels` int [n_spots], 0 …, the share of neighbours that have it too, [n_labels].
+
+    `graph` is the 0/1 graph of neighbouring spots. 1 for a label that no spot has, or none with neighbours.
+    """
+    first, second = labels[np.repeat(np.arange(len(labels)), np.diff(graph.indptr))], labels[graph.indices]
+    n_neighbours = np.bincount(first, minlength=labels.max() + 1)
+    own = np.bincount(first[first == second], minlength=len(n_neighbours))
+    return np.where(n_neighbours > 0, own / np.maximum(n_neighbours, 1), 1)

@@ -19,9 +19,13 @@ class TiedGaussians:
     means: np.ndarray
     root: np.ndarray
 
+    def whitened(self, values: np.ndarray) -> np.ndarray:
+        """`values` float64 [n_units, n_dims] in columns whose common covariance is the identity."""
+        return solve_triangular(self.root, values.T, lower=True).T
+
     def squared_distances(self, values: np.ndarray) -> np.ndarray:
         """Mahalanobis distances of `values` float64 [n_units, n_dims] to the components, squared, [n_units, n]."""
-        white, centres = (solve_triangular(self.root, rows.T, lower=True).T for rows in (values, self.means))
+        white, centres = self.whitened(values), self.whitened(self.means)
         squared = (white**2).sum(1)[:, None] - 2 * white @ centres.T + (centres**2).sum(1)
         return np.maximum(squared, 0)
 
@@ -70,7 +74,7 @@ def fit_gaussians(values: np.ndarray, n_components: int, n_starts: int, seed: in
     all units to each component in turn, where here they are one matrix product (tests/unit/domains compares the two).
     """
     random = np.random.RandomState(seed)
-    fits = [_expectation_maximisation(values, _of_k_means(values, n_components, random)) for _ in range(n_starts)]
+    fits = [expectation_maximisation(values, _of_k_means(values, n_components, random)) for _ in range(n_starts)]
     return max(fits, key=lambda fit: fit[1])[0]
 
 
@@ -79,7 +83,7 @@ def _of_k_means(values: np.ndarray, n_components: int, random: np.random.RandomS
     return np.eye(n_components)[KMeans(n_components, n_init=1, random_state=random).fit(values).labels_]
 
 
-def _expectation_maximisation(values: np.ndarray, probabilities: np.ndarray) -> tuple[TiedGaussians, float]:
+def expectation_maximisation(values: np.ndarray, probabilities: np.ndarray) -> tuple[TiedGaussians, float]:
     """The fit that EM comes to, and its mean log-likelihood before the last step."""
     moments = values.T @ values / len(values)
     found, likelihood = gaussians_of(values, probabilities, moments), -np.inf

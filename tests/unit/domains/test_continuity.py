@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from efnst.domains.continuity import chaos, pas
+from efnst.domains.continuity import chaos, own_neighbours, pas
 
 # x has mean 3 and standard deviation 2 (squared differences 9 + 1 + 0 + 0 + 1 + 9 = 20, over 5), y mean 6 and standard
 # deviation 4. Scaled: (-1.5, 0), (-0.5, 0), (0, 1.5), (0, 0.5), (0.5, -0.5), (1.5, -1.5).
@@ -52,3 +53,12 @@ def test_pas_of_a_small_section_by_hand() -> None:
 
 def test_pas_of_one_spot_is_zero() -> None:
     assert pas(np.array([1]), np.zeros((1, 2))) == 0
+
+
+def test_neighbours_that_have_the_label_too() -> None:
+    # A line of six: 0 0 1 2 2 2. Of the neighbours of label 0 (1, 0, 2) two are 0; of label 1 none; of 2 (2, 4, 3, 5,
+    # 4) four. Label 3 has one spot without neighbours, 4 none.
+    line = sparse.diags_array([np.ones(6), np.ones(6)], offsets=[-1, 1], shape=(7, 7)).tolil()
+    line[5, 6] = line[6, 5] = 0
+    found = own_neighbours(np.array([0, 0, 1, 2, 2, 2, 4]), sparse.csr_array(line.tocsr()))
+    assert found == pytest.approx([2 / 3, 0, 4 / 5, 1, 1])
