@@ -66,13 +66,13 @@ def with_prior(found: Clustering, embedding: np.ndarray, positions: np.ndarray, 
     if found.probabilities is None or not spatial_prior or len(values) < 2:
         return found
     with threadpool_limits(1):
-        graph, probabilities = neighbour_graph(positions, NEAREST), found.probabilities
+        graph, probabilities, how = neighbour_graph(positions, NEAREST), found.probabilities, found.how
         if own_neighbours(found.labels, graph).min() < TOGETHER:
             seen = fitted(len(values))
             model = with_rare_groups(values[seen], gaussians_of(values[seen], probabilities[seen]))
-            probabilities = model.probabilities(values)
+            probabilities, how = model.probabilities(values), f"{how}, rare groups looked for"
         probabilities = spatial_probabilities(values, probabilities, graph, spatial_prior)
-    return Clustering(probabilities.argmax(1), f"{found.how}, spatial prior {spatial_prior:g}", probabilities)
+    return Clustering(probabilities.argmax(1), f"{how}, spatial prior {spatial_prior:g}", probabilities)
 
 
 def mixture(embedding: np.ndarray, n_domains: int, seed: int) -> Clustering:
