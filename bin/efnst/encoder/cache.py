@@ -13,7 +13,10 @@ from efnst.program.cli import log, read_json, write_json
 
 NEEDED = {"encoder.onnx", "encoder.json"}
 DIGESTS = "sha256.json"  # of all other files of an entry: what it must hold to be used
-CODE = ("cost.py", "declaration.py", "efficientnet.py", "external.py", "own.py", "precision.py")
+CODE = (
+    *("cost.py", "declaration.py", "efficientnet.py", "external.py", "own.py", "precision.py"),
+    "../records/encoder.py",
+)
 
 
 def cached(cache: Path, identity: dict, export: Callable[[Path], None], outdir: Path) -> bool:
