@@ -20,7 +20,7 @@ from efnst.embedding.training import train
 from efnst.embedding.views import View, view_of
 from efnst.embedding.whole import ROWS_AT_ONCE
 from efnst.errors import EfnstError
-from efnst.genes.components import dense_components, first_deviation
+from efnst.genes.components import dense_components, first_deviation, largest_signs
 from efnst.genes.decomposition import leading_vectors
 
 LEAST_DEVIATION = 0.05  # of a gene within a section: those that hardly vary are not blown up
@@ -115,8 +115,7 @@ def _loadings(
     The sign of a component is fixed by its largest loading.
     """
     loadings = leading_vectors(values, moments, strata, n_components, seed)[2].T
-    signs = np.sign(loadings[np.abs(loadings).argmax(0), np.arange(loadings.shape[1])])
-    return (loadings * signs).astype(np.float32)
+    return (loadings * largest_signs(loadings)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,12 @@ def dense_components(values: np.ndarray, n_components: int) -> np.ndarray:
     centred = values - values.mean(0, dtype=np.float64)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     weights = vectors[:, ::-1][:, :n_components]
-    signs = np.sign(weights[np.abs(weights).argmax(0), np.arange(n_components)])
-    return (centred @ (weights * signs)).astype(np.float32)
+    return (centred @ (weights * largest_signs(weights))).astype(np.float32)
+
+
+def largest_signs(columns: np.ndarray) -> np.ndarray:
+    """1 or -1, the sign of the largest entry of each column, which fixes that of a component; 1 for zeros."""
+    return np.where(columns[np.abs(columns).argmax(0), np.arange(columns.shape[1])] < 0, -1, 1)
 
 
 def unit_scale(components: np.ndarray) -> np.ndarray:

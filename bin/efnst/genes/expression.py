@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from efnst.genes.components import largest_signs
 from efnst.genes.decomposition import leading_vectors
 from efnst.geometry.neighbours import laplacian
 
@@ -78,11 +79,10 @@ def principal_components(values: sparse.csr_array, n_components: int, seed: int)
     values, mean, std = values[:, std > 0], mean[std > 0], std[std > 0]
     if min(n_components, min(values.shape) - 1) < 1:
         raise ValueError(f"Expected at least 2 spots and 2 varying genes, found {values.shape}.")
-    one_stratum = np.zeros(len(values.indptr) - 1, int)
+    one_stratum = np.zeros(values.shape[0], int)
     left, sizes, _ = leading_vectors(values, np.stack([mean, 1 / std])[None], one_stratum, n_components, seed)
     scores = left * sizes
-    signs = np.sign(scores[np.abs(scores).argmax(0), np.arange(scores.shape[1])])
-    return (scores * np.where(signs == 0, 1, signs)).astype(np.float32)
+    return (scores * largest_signs(scores)).astype(np.float32)
 
 
 def _mean_std(values: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
