@@ -7,8 +7,7 @@ include { COHORT_SUMMARY } from './modules/local/cohort_summary'
 include { DESCRIBE_DOMAINS } from './modules/local/describe_domains'
 include { DESCRIBE_PATCHES } from './modules/local/describe_patches'
 include { EXPORT_DOMAINS } from './modules/local/export_domains'
-include { LEARN_EMBEDDING } from './modules/local/learn_embedding'
-include { LEARN_TOGETHER } from './modules/local/learn_together'
+include { LEARN } from './modules/local/learn'
 include { MULTIQC } from './modules/local/multiqc'
 include { READ_SECTION } from './modules/local/read_section'
 include { SECTION_REPORT } from './modules/local/section_report'
@@ -72,22 +71,15 @@ workflow FIND_DOMAINS {
         learning_failures = APPLY_REFERENCE.out.failure
         learning_versions = APPLY_REFERENCE.out.versions
     }
-    else if (together) {
+    else {
         encoders = DESCRIBE_PATCHES.out.records.map { _meta, _qc, _features, encoder -> encoder }
         given = sections.map { meta, files -> [meta, files.group, files.n_domains] }
         stain_reference = DESCRIBE_PATCHES.out.stain_reference.toList().map { all -> all ? all[0] : [] }
-        LEARN_TOGETHER(to_learn, given, encoders.first().ifEmpty([]), stain_reference)
-        embeddings = LEARN_TOGETHER.out.embeddings
-        shared = LEARN_TOGETHER.out.reference
-        learning_failures = LEARN_TOGETHER.out.failures
-        learning_versions = LEARN_TOGETHER.out.versions
-    }
-    else {
-        LEARN_EMBEDDING(to_learn)
-        embeddings = LEARN_EMBEDDING.out.embedding
-        shared = []
-        learning_failures = LEARN_EMBEDDING.out.failure
-        learning_versions = LEARN_EMBEDDING.out.versions
+        LEARN(to_learn, given, encoders.first().ifEmpty([]), stain_reference, together)
+        embeddings = LEARN.out.embeddings
+        shared = LEARN.out.reference
+        learning_failures = LEARN.out.failures
+        learning_versions = LEARN.out.versions
     }
 
     ASSIGN_DOMAINS(

@@ -29,9 +29,10 @@ sys.path.insert(0, str(BIN))
 
 from efnst.domains.assign import assign_domains
 from efnst.domains.options import DomainOptions
+from efnst.embedding.cohort import Member
 from efnst.embedding.image_features import image_features
-from efnst.embedding.learn import learn_embeddings
-from efnst.embedding.options import EmbeddingOptions, NetworkOptions, TrainingOptions
+from efnst.embedding.learn import learn
+from efnst.embedding.options import CohortOptions, EmbeddingOptions, NetworkOptions, TrainingOptions
 from efnst.embedding.training import choose_device
 from efnst.image.places import SPOT_UM
 from efnst.names import BASELINES, DOMAIN
@@ -138,10 +139,9 @@ def learned(spots: anndata.AnnData, image: dict, threads: int, given: dict) -> d
     """The arrays of the learning step, with the parameters `given`."""
     embedding, network = options_with(EmbeddingOptions, given), options_with(NetworkOptions, given)
     training = replace(options_with(TrainingOptions, given), network=network)
+    member = Member("section", "", Path(), None, held=(spots, image_features(image, spots.n_obs)))
     with threadpool_limits(threads):
-        return learn_embeddings(
-            *(spots, image_features(image, spots.n_obs), embedding, training, choose_device("cpu"), threads)
-        )[0]
+        return learn([member], embedding, training, CohortOptions(), choose_device("cpu"), threads).own
 
 
 def assigned(spots: anndata.AnnData, arrays: dict, n_domains: int | None, given: dict) -> dict:

@@ -28,13 +28,12 @@ from efnst.domains.naming import Taught, fit_naming, left_out_scores
 from efnst.domains.options import DomainOptions
 from efnst.domains.scores import scored_spots
 from efnst.embedding.cohort import Member
-from efnst.embedding.diffusion import diffuse
-from efnst.embedding.learn import BASELINE_DIFFUSION
+from efnst.embedding.learn import LEARNED_UNITS
 from efnst.embedding.options import CohortOptions, EmbeddingOptions
 from efnst.embedding.part import part_of, pooled
 from efnst.embedding.sketch import quota
 from efnst.embedding.space import fit_components
-from efnst.embedding.together import LEARNED_UNITS, together
+from efnst.embedding.together import together
 from efnst.names import LABEL, SPATIAL
 
 IGNORED = ["undetermined"]  # labels
@@ -62,15 +61,13 @@ def scores(members: list[Member], correct_by: str) -> dict[str, dict[str, float]
     for member in members:
         section, _ = member.read()
         parts[member.sample] = part_of(section, None, cohort.batch(member.sample, member.batch), genes, options, most)
-    components = fit_components(pooled(list(parts.values())), np.arange(len(genes.ids)), options.expression_pcs, 0)
+    components, _ = fit_components(pooled(list(parts.values())), np.arange(len(genes.ids)), options.expression_pcs, 0)
     for member in members:
         section = anndata.read_h5ad(member.section)
         if LABEL in section.obs:
             labelled = scored_spots(section.obs[LABEL], IGNORED)
             part = part_of(section, None, cohort.batch(member.sample, member.batch), genes, options)
-            expression = components.of(part)
-            smooth = diffuse(expression, part.nearest_graph, BASELINE_DIFFUSION, part.precision)
-            arrays = {"expression": expression, "diffused": smooth}
+            arrays = {"expression": components.of(part)}
             values = taught_values(arrays, section.obs["total_counts"].to_numpy(), part.positions, True)
             labels = section.obs[LABEL][labelled].astype(str).to_numpy()
             taught[member.sample] = Taught(values, labels, labelled, np.asarray(section.obsm[SPATIAL], float))

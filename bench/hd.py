@@ -37,7 +37,7 @@ def simulated(slide: Slide, folder: Path) -> Path:
 def measure(source: Path, slide: Slide, threads: int, outdir: Path) -> tuple[dict[str, Figures], dict]:
     """What each step took, and domains.json."""
     section, domains, bins = outdir / "section.h5ad", outdir / "hd.h5ad", outdir / "hd_bins.h5ad"
-    learned = {"embedding": outdir / "embedding.npz", "training": outdir / "training.json"}
+    learned = {"embedding": outdir / "hd" / "embedding.npz", "training": outdir / "hd" / "training.json"}
     described = {name: outdir / f"{name}.csv" for name in ("markers", "spatial_genes", "umap")}
     described |= {"description": outdir / "description.json", "domains_json": outdir / "domains.json"}
     results = {"domains": domains, "bins": bins}

@@ -51,7 +51,7 @@ def domains_with(values: dict[str, str], name: str, work: Path, n_domains: int) 
     """domains.csv of the section read in `work`, learned and assigned with `values` in the environment."""
     files = ["--sample", name, "--section", work / "section.h5ad", "--outdir", work]
     features = ["--features", work / "features.npz"] if (work / "features.npz").exists() else []
-    learned = ["--embedding", work / "embedding.npz", "--training", work / "training.json"]
+    learned = ["--embedding", work / name / "embedding.npz", "--training", work / name / "training.json"]
     with environment(values):
         program("learn_embedding", *files, *features, "--device", "cpu")
         program("assign_domains", *files, *learned, "--n_domains", n_domains)

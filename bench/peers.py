@@ -76,10 +76,11 @@ def run_peer(python: str, method: str, section: Section, seed: int, work: Path) 
 
 def run_ours(threads: int, section: Section, seed: int, work: Path) -> dict[str, Result]:
     """EfNST and its baselines on the section in `work`, by the programs."""
-    where = ["--sample", section.source.name, "--section", work / "section.h5ad", "--outdir", work, "--seed", seed]
+    name = section.source.name
+    where = ["--sample", name, "--section", work / "section.h5ad", "--outdir", work, "--seed", seed]
     features = ["--features", work / "features.npz"] if (work / "features.npz").exists() else []
     learned = measured("learn_embedding", *where, *features, "--threads", threads)
-    files = ["--embedding", work / "embedding.npz", "--training", work / "training.json"]
+    files = ["--embedding", work / name / "embedding.npz", "--training", work / name / "training.json"]
     asked = ["--n_domains", section.n_domains, "--ignore_labels", ",".join(IGNORED)]
     assigned = measured("assign_domains", *where, *files, *asked)
     took = Figures(learned.seconds + assigned.seconds, learned.cpu + assigned.cpu, max(learned.peak, assigned.peak))

@@ -45,6 +45,8 @@ def visium_section(folder: Path, n_spots: int) -> list:
     measured("read_section", *named, "--source", outs, "--labels", folder / SAMPLE / "labels.csv")
     measured("tile_image", *named, *section, "--source", outs)
     measured("learn_embedding", *named, *section, "--n_seeds", 2, "--epochs", 30)
+    for name in ("embedding.npz", "training.json"):
+        (folder / SAMPLE / name).rename(folder / name)
     learned = "--embedding", folder / "embedding.npz", "--training", folder / "training.json"
     measured("assign_domains", *named, *section, *learned, "--n_domains", N_DOMAINS)
     return [*options(folder), "--qc", folder / "section_qc.json", "--source", outs]

@@ -148,9 +148,15 @@ def morans_i_scanpy(given: Given) -> np.ndarray:
 
 
 def components(given: Given) -> np.ndarray:
-    from efnst.genes.expression import principal_components
+    from sklearn.utils.sparsefuncs import mean_variance_axis
 
-    return np.abs(principal_components(given.matrix("expression")[:, :N_FOR_COMPONENTS], N_COMPONENTS, 0))
+    from efnst.genes.decomposition import leading_vectors
+
+    values = given.matrix("expression")[:, :N_FOR_COMPONENTS]
+    mean, variance = mean_variance_axis(values, 0)
+    moments = np.stack([mean, 1 / np.sqrt(variance)])[None]
+    left, sizes, _ = leading_vectors(values, moments, np.zeros(values.shape[0], int), N_COMPONENTS, 0)
+    return np.abs(left * sizes)
 
 
 def components_scanpy(given: Given) -> np.ndarray:

@@ -21,7 +21,6 @@ sys.path.insert(0, str(BIN))
 import apply_reference
 import assign_domains
 import fit_domains
-import learn_cohort
 import learn_embedding
 import read_section
 import simulate_cohort
@@ -76,7 +75,7 @@ def learn(sections: list[Simulated], folder: Path, n_domains: int) -> Path:
     """Learn from sections together in `folder`, as run `together`; the folder of their reference."""
     names, files = [each.sample for each in sections], [each.section for each in sections]
     groups = [each.group for each in sections]
-    learn_cohort.main(names, groups, files, [""] * len(files), outdir=folder, cohort=GROUPED)
+    learn_embedding.main(names, files, group=groups, space=folder / "space", outdir=folder, cohort=GROUPED)
     embeddings, options = [folder / name / "embedding.npz" for name in names], DomainOptions(n_domains=n_domains)
     fit_domains.main(names, files, embeddings, folder / "space", outdir=folder, options=options, cohort=GROUPED)
     return folder / "reference"
@@ -108,9 +107,8 @@ def apply(each: Simulated, run: str, reference: Path, n_domains: int) -> None:
 
 def alone(each: Simulated) -> None:
     """The domains that a section has by itself: run `told`, as many as it has regions; run `alone`, as the cohort."""
-    learned = each.folder / "learned"
-    learned.mkdir(exist_ok=True)
-    learn_embedding.main(each.sample, each.section, outdir=learned)
+    learned = each.folder / each.sample
+    learn_embedding.main([each.sample], [each.section], outdir=each.folder)
     assign(each, "told", learned, len(np.unique(each.truth)))
     assign(each, "alone", learned, REGIONS + 1)
 
@@ -242,7 +240,8 @@ def memory(sections: list[Simulated], folder: Path) -> dict[str, float]:
         for place in range(number):
             of = sections[place % len(sections)]
             each += ["--sample", f"{of.sample}_{place}", "--group", of.group, "--section", of.section, "--features", ""]
-        taken = measured("learn_cohort", *each, "--correct_by", "group", "--outdir", folder / str(number))
+        each += ["--space", folder / str(number) / "space"]
+        taken = measured("learn_embedding", *each, "--correct_by", "group", "--outdir", folder / str(number))
         found[f"GB of learning, {number} sections"] = taken.peak
     return found
 

@@ -19,8 +19,8 @@ SAME_ORDER = "one for each section, in the same order"
 def main(
     sample: Annotated[list[str], typer.Option(help=f"Names of the sections, {SAME_ORDER}.")],
     section: Annotated[list[Path], typer.Option(help=f"section.h5ad of read_section.py, {SAME_ORDER}.")],
-    embedding: Annotated[list[Path], typer.Option(help=f"embedding.npz of learn_cohort.py, {SAME_ORDER}.")],
-    space: Annotated[Path, typer.Option(help="Folder `space` of learn_cohort.py.")],
+    embedding: Annotated[list[Path], typer.Option(help=f"embedding.npz of learn_embedding.py, {SAME_ORDER}.")],
+    space: Annotated[Path, typer.Option(help="Folder `space` of learn_embedding.py.")],
     encoder_json: EncoderFile = None,
     stain_reference: StainReferenceFile = None,
     outdir: Outdir = Path(),

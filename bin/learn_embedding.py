@@ -9,18 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from efnst.embedding.options import DeviceOptions, EmbeddingOptions, NetworkOptions, TrainingOptions
-from efnst.program.arguments import Failure, Outdir, Sample, SectionFile, Threads
+from efnst.embedding.options import CohortOptions, DeviceOptions, EmbeddingOptions, NetworkOptions, TrainingOptions
+from efnst.program.arguments import Failure, Outdir, Threads
 from efnst.program.cli import run
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy as np
+
+    from efnst.embedding.cohort import Member
+    from efnst.embedding.learn import Outcome
+
+SAME_ORDER = "one for each section, in the same order"
 
 
 def main(
-    sample: Sample,
-    section: SectionFile,
-    features: Annotated[Path | None, typer.Option(help="features.npz of embed_patches.py; without: no image.")] = None,
+    sample: Annotated[list[str], typer.Option(help=f"Names of the sections, {SAME_ORDER}.")],
+    section: Annotated[list[Path], typer.Option(help=f"section.h5ad of read_section.py, {SAME_ORDER}.")],
+    features: Annotated[
+        list[str] | None, typer.Option(help=f"features.npz of embed_patches.py, empty for none, {SAME_ORDER}.")
+    ] = None,
+    group: Annotated[list[str] | None, typer.Option(help=f"Their groups, empty for none, {SAME_ORDER}.")] = None,
+    space: Annotated[Path | None, typer.Option(help="Folder for what the sections have in common.")] = None,
     threads: Threads = 1,
     outdir: Outdir = Path(),
     failure: Failure = None,
@@ -28,53 +37,116 @@ def main(
     training: TrainingOptions = TrainingOptions(),
     network: NetworkOptions = NetworkOptions(),
     where: DeviceOptions = DeviceOptions(),
+    cohort: CohortOptions = CohortOptions(),
 ) -> None:
-    """Learn embeddings of the spots from expression, image features and positions with the EfNST network."""
+    """Learn an embedding of the spots from expression, image features and positions with the EfNST network.
+
+    Several sections are brought into one space. Writes SAMPLE/embedding.npz and SAMPLE/training.json of each of them,
+    and SAMPLE/failure.json of one that cannot be learned from while others can.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")  # PyG still scripts its operators
     from threadpoolctl import threadpool_limits
 
-    from efnst.embedding.image_features import image_features
-    from efnst.embedding.learn import learn_embeddings
+    from efnst.embedding.learn import learn
     from efnst.embedding.training import choose_device
-    from efnst.inputs.hdf5 import read_own
-    from efnst.program.arrays import read_arrays, write_arrays
-    from efnst.program.cli import log, versions
-    from efnst.records.arrays import EMBEDDING_NPZ, FEATURES_NPZ
+    from efnst.program.cli import log
+
+    members = _members(sample, section, features or [""] * len(sample), group or [""] * len(sample), cohort)
+    chosen = choose_device(where.device)
+    with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
+        found = learn(members, options, replace(training, network=network), cohort, chosen, threads)
+        _write_failures(outdir, found.together.problems)
+        about = _about(found, str(chosen))
+        if space:
+            _write_space(space, found, about)
+        for member, barcodes, has_image, arrays in found.sections(chosen, threads):
+            _write_arrays(outdir / member.sample, barcodes, arrays)
+            of_section = {"image": has_image, "warnings": found.together.warnings[member.sample]}
+            _write_record(outdir / member.sample, about | {"sample": member.sample} | of_section)
+            if options.save_model and not space:
+                _save_model(outdir / member.sample / "model.pt", member.sample, found)
+    n_spots, seconds = sum(found.together.sizes.values()), found.record["seconds"]
+    log.info("%s: %d spots, %d trainings in %.1f s on %s", _told(members), n_spots, training.n_seeds, seconds, chosen)
+
+
+def _members(
+    samples: list[str], sections: list[Path], features: list[str], groups: list[str], cohort: CohortOptions
+) -> list["Member"]:
+    """The sections, by name, so that their order on the command line does not matter."""
+    from efnst.embedding.cohort import Member
+
+    found = [
+        Member(sample, cohort.batch(sample, group), section, Path(given) if given else None)
+        for sample, section, given, group in zip(samples, sections, features, groups, strict=True)
+    ]
+    return sorted(found, key=lambda member: member.sample)
+
+
+def _told(members: list["Member"]) -> str:
+    """The sections in words."""
+    return members[0].sample if len(members) == 1 else f"{len(members)} sections"
+
+
+def _about(found: "Outcome", device: str) -> dict[str, object]:
+    """What training.json says of all sections alike."""
+    from efnst.program.cli import versions
+
+    return found.record | {
+        "n_image_components_fused": found.learned.n_fused,
+        "device": device,
+        "versions": versions("torch", "torch-geometric", "scipy", "harmonypy"),
+    }
+
+
+def _write_space(folder: Path, found: "Outcome", about: dict[str, object]) -> None:
+    """What the sections have in common, and how it was learned."""
+    from efnst.embedding.saved_space import save_space
+
+    save_space(folder, found.learned)
+    _write_record(folder, about | {"sample": "", "image": found.learned.spaces[0].image is not None})
+
+
+def _write_arrays(folder: Path, barcodes: "np.ndarray", arrays: dict[str, "np.ndarray"]) -> None:
+    """embedding.npz of one section."""
+    from efnst.program.arrays import write_arrays
+    from efnst.records.arrays import EMBEDDING_NPZ
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_arrays(folder / "embedding.npz", EMBEDDING_NPZ, barcodes, **arrays)
+
+
+def _write_record(folder: Path, about: dict[str, object]) -> None:
+    """How the space was learned, for one section; without a name for those of a reference."""
     from efnst.records.base import write_record
     from efnst.records.domains import TrainingRecord
 
-    chosen = choose_device(where.device)
-    spots = read_own(section)
-    read = read_arrays(features, FEATURES_NPZ, spots.obs_names.to_numpy()) if features else {}
-    with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
-        arrays, record = learn_embeddings(
-            spots,
-            image_features(read, spots.n_obs),
-            options,
-            replace(training, network=network),
-            chosen,
-            threads,
-        )
-    write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
-    record = {"sample": sample, "device": str(chosen)} | record
-    if options.save_model:
-        _save(outdir / sample / "model.pt", record.pop("models"), record, spots.var_names)
-    libraries = versions("torch", "torch-geometric", "scipy")
-    write_record(outdir / "training.json", TrainingRecord(**record, versions=libraries))
-    n_seeds, seconds = training.n_seeds, record["seconds"]
-    log.info("%s: %d spots, %d trainings in %.1f s on %s", sample, spots.n_obs, n_seeds, seconds, chosen)
+    write_record(folder / "training.json", TrainingRecord(**about))
 
 
-def _save(path: Path, models: list[dict], record: dict, genes: "pd.Index") -> None:
-    """Write the fitted networks, each with the names of its genes."""
-    from efnst.embedding.saved_model import save_models
+def _save_model(path: Path, sample: str, found: "Outcome") -> None:
+    """The fitted networks of a section, each with the names of its genes."""
+    from efnst.embedding.saved_model import save_models, training_record
     from efnst.program.cli import versions
 
-    for model in models:
-        model["genes"] = genes[model.pop("gene_indices")].tolist()
-    about = {"sample": record["sample"], "parameters": record["parameters"]}
-    save_models(path, models, about | {"versions": versions("torch", "torch-geometric")})
+    about = {"sample": sample, "parameters": found.record["parameters"]}
+    pairs = zip(found.learned.spaces, found.record["runs"], strict=True)
+    trainings = [training_record(space, run["seed"], found.learned) for space, run in pairs]
+    save_models(path, trainings, about | {"versions": versions("torch", "torch-geometric")})
+
+
+def _write_failures(outdir: Path, problems: dict[str, str]) -> None:
+    """The record of each section that cannot be used."""
+    from efnst.program.cli import log
+    from efnst.program.terminal import printable
+    from efnst.records.base import write_record
+    from efnst.records.cohort import Failure
+
+    for sample, problem in problems.items():
+        reason = printable(f"{sample}: {problem}")
+        log.warning("%s", reason)
+        (outdir / sample).mkdir(parents=True, exist_ok=True)
+        write_record(outdir / sample / "failure.json", Failure(sample=sample, step="learn_embedding", reason=reason))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ def simulated_section() -> Callable[..., AnnData]:
 
     def section(n_spots: int, n_genes: int = 100, n_regions: int = 3, seed: int = 0) -> AnnData:
         positions_um, labels, counts = simulate_expression(n_spots, n_genes, n_regions, seed)
-        return section_of(positions_um, counts, labels)
+        made = section_of(positions_um, counts, labels)
+        made.var["gene_ids"] = made.var_names.to_numpy()
+        return made
 
     return section
 
@@ -129,6 +131,8 @@ def described_section(
     section = "--section", folder / "section.h5ad"
     step("tile_image", *named, *section, "--source", outs)
     step("learn_embedding", *named, *section, "--n_seeds", 2, "--epochs", 5)
+    for name in ("embedding.npz", "training.json"):
+        (folder / "sim_layers" / name).rename(folder / name)
     learned = "--embedding", folder / "embedding.npz", "--training", folder / "training.json"
     step("assign_domains", *named, *section, *learned, "--n_domains", 4)
     step("describe_domains", *named, "--domains", folder / "sim_layers.h5ad")
@@ -243,5 +247,6 @@ def embedding_file(section_file: Path, features_file: Path, tmp_path_factory: py
 
     outdir = tmp_path_factory.mktemp("learned")
     options = {"training": TrainingOptions(n_seeds=2, epochs=30), "where": DeviceOptions(device="cpu")}
-    learn_embedding.main(sample="S1", section=section_file, features=features_file, outdir=outdir, **options)
-    return outdir / "embedding.npz"
+    files = {"section": [section_file], "features": [str(features_file)], "outdir": outdir}
+    learn_embedding.main(sample=["S1"], **files, **options)
+    return outdir / "S1" / "embedding.npz"

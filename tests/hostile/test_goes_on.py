@@ -84,12 +84,12 @@ KILLED = """
 import os, signal, sys
 import efnst.embedding.learn as learn
 parent = os.getpid()
-whole = learn.learn_once
+whole = learn.fit_space
 def once(*arguments):
     if os.getpid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
     return whole(*arguments)
-learn.learn_once = once
+learn.fit_space = once
 import learn_embedding
 from efnst.program.cli import run
 run(learn_embedding.main)

@@ -21,7 +21,7 @@ from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of, pooled
 from efnst.embedding.saved_space import load_space, save_space
-from efnst.embedding.space import fit_components, fit_space
+from efnst.embedding.space import fit_components, fit_image, fit_space
 from efnst.errors import EfnstError
 from efnst.genes.shared import Survey
 
@@ -36,7 +36,6 @@ def space(simulated_section: Callable[..., AnnData], tmp_path_factory: pytest.Te
     options, survey = EmbeddingOptions(expression_pcs=4, n_genes=60, n_neighbours=2), Survey()
     sections = [simulated_section(n_spots, 120) for n_spots in (120, 100)]
     for section in sections:
-        section.var["gene_ids"] = section.var_names.to_numpy()
         survey.add(section, 10)
     genes, parts = survey.chosen(60, 1.0), []
     for section, batch in zip(sections, "ab", strict=True):
@@ -44,10 +43,11 @@ def space(simulated_section: Callable[..., AnnData], tmp_path_factory: pytest.Te
         features[:, 0] += section.obsm["spatial"][:, 0] / 100  # something to be fused
         parts.append(part_of(section, ImageFeatures(features, (200.0,)), batch, genes, options))
     training = TrainingOptions(epochs=2)
-    fitted, _ = fit_space(pooled(parts), 60, options, training, torch.device("cpu"))
+    pool = pooled(parts)
+    fitted, _, _ = fit_space(pool, 60, fit_image(pool, options, 0), options, training, torch.device("cpu"))
     assert fitted.image.fusion is not None
     folder = tmp_path_factory.mktemp("space")
-    components = fit_components(pooled(parts), np.arange(60), 4, 0)
+    components, _ = fit_components(pool, np.arange(60), 4, 0)
     save_space(folder, Learned(genes, components, [fitted], options, training))
     return folder, parts[0]
 

@@ -49,7 +49,7 @@ def test_it_arrives_in_the_kernel(project: Path, one_section: Path, tmp_path: Pa
     assert "parameter --least_genes: found 1, expected a whole number, 2 or more" in refused.output
     ended = run(tmp_path / "run", *options, "--least_genes", "290")
     assert ended.status == 0, ended.output
-    written = [path for path in tmp_path.glob("run/work/*/*/training.json") if not path.is_symlink()]
+    written = [path for path in tmp_path.glob("run/work/*/*/learned/*/training.json") if not path.is_symlink()]
     (record,) = (json.loads(path.read_text()) for path in written)
     assert record["parameters"]["least_genes"] == 290
     genes = {run["n_genes"] for run in record["runs"]}

@@ -9,7 +9,7 @@ from tests.pipeline.test_stub import ALONE
 
 pytestmark = pytest.mark.slow
 
-ON_GPU = {"EMBED_PATCHES", "LEARN_COHORT", "LEARN_EMBEDDING"}
+ON_GPU = {"EMBED_PATCHES", "LEARN_EMBEDDING"}
 OVERLAY = """
 docker.enabled = false
 podman.enabled = false

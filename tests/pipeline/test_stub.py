@@ -12,9 +12,8 @@ pytestmark = pytest.mark.slow
 
 MODULES = (PROJECT / "modules" / "local").glob("*/main.nf")
 PROCESSES = {name for module in MODULES for name in re.findall(r"^process (\w+)", module.read_text(), re.MULTILINE)}
-FOR_SECTIONS, FOR_COHORTS = {"LEARN_EMBEDDING"}, {"LEARN_COHORT", "FIT_DOMAINS"}
-ALONE = PROCESSES - FOR_COHORTS - {"APPLY_REFERENCE"}
-TOGETHER = PROCESSES - FOR_SECTIONS - {"APPLY_REFERENCE"}
+TOGETHER = PROCESSES - {"APPLY_REFERENCE"}
+ALONE = TOGETHER - {"FIT_DOMAINS"}
 FOR_IMAGES = {"TILE_IMAGE", "FIT_STAIN", "EXPORT_ENCODER", "QUANTISE_ENCODER", "EMBED_PATCHES"}
 
 
@@ -40,7 +39,7 @@ def test_sections_are_brought_to_the_stain_of_their_reference(efnst: Efnst, one_
     options = ("--reference", reference, "--stain_normalisation", "macenko")
     run = efnst(tmp_path, "-stub-run", "--input", one_section, *options)
     assert run.status == 0, run.output
-    assert {task["process"] for task in run.tasks} == ALONE - FOR_SECTIONS - {"FIT_STAIN", "QUANTISE_ENCODER"} | {
+    assert {task["process"] for task in run.tasks} == ALONE - {"LEARN_EMBEDDING", "FIT_STAIN", "QUANTISE_ENCODER"} | {
         "APPLY_REFERENCE"
     }
     (used,) = tmp_path.glob("work/*/*/stain_reference.json")

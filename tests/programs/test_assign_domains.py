@@ -207,9 +207,9 @@ def test_refinement_can_be_left_out(section_file: Path, embedding_file: Path, tm
 
 def test_a_section_without_an_image(section_file: Path, tmp_path: Path) -> None:
     learn_embedding.main(
-        sample="S1", section=section_file, outdir=tmp_path, training=TrainingOptions(n_seeds=1, epochs=3)
+        sample=["S1"], section=[section_file], outdir=tmp_path, training=TrainingOptions(n_seeds=1, epochs=3)
     )
-    final, _, table = assign(section_file, tmp_path / "embedding.npz", tmp_path)
+    final, _, table = assign(section_file, tmp_path / "S1" / "embedding.npz", tmp_path)
     assert set(final.obsm) == {"spatial", "X_efnst", "X_diffused", "X_pca"}
     assert table["domain"].nunique() == N_DOMAINS
 

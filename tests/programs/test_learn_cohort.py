@@ -1,4 +1,4 @@
-"""learn_cohort.py, fit_domains.py and apply_reference.py: domains that sections share, and find again."""
+"""learn_embedding.py, fit_domains.py and apply_reference.py: domains that sections share, and find again."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from tests.support.options import chosen
 import apply_reference
 import assign_domains
 import fit_domains
-import learn_cohort
+import learn_embedding
 from efnst.embedding.reference import digests
 from efnst.errors import EfnstError
 from efnst.program.arrays import read_arrays
@@ -31,7 +31,6 @@ QUICK = {"n_seeds": 2, "epochs": 30, "device": "cpu", "n_genes": 80}
 def sections(simulated_section: Callable[..., AnnData], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two sections of the same tissue, which share its spots, and one of too few spots."""
     folder, paths, tissue = tmp_path_factory.mktemp("sections"), {}, simulated_section(600, 120)
-    tissue.var["gene_ids"] = tissue.var_names.to_numpy()
     tissue.obs["total_counts"] = np.asarray(tissue.X.sum(1)).ravel()
     for sample, rows in {"a": slice(0, None, 2), "b": slice(1, None, 2), "few": slice(0, 8)}.items():
         paths[sample] = folder / f"{sample}.h5ad"
@@ -42,8 +41,8 @@ def sections(simulated_section: Callable[..., AnnData], tmp_path_factory: pytest
 def learn(sections: dict[str, Path], outdir: Path, **options: object) -> None:
     samples = list(sections)
     given = {"sample": samples, "group": [""] * len(samples), "section": list(sections.values())}
-    given |= {"features": [""] * len(samples), "outdir": outdir}
-    learn_cohort.main(**given, **chosen(learn_cohort.main, **QUICK | options))
+    given |= {"space": outdir / "space", "outdir": outdir}
+    learn_embedding.main(**given, **chosen(learn_embedding.main, **QUICK | options))
 
 
 def embedding(sections: dict[str, Path], outdir: Path, sample: str) -> dict[str, np.ndarray]:

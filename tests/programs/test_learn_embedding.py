@@ -25,11 +25,11 @@ def learn(
     """Arrays and record of a short training."""
     defaults = {"n_seeds": 1, "epochs": 5, "device": "cpu"}
     outdir.mkdir(exist_ok=True)
-    files = {"section": section, "features": features, "outdir": outdir}
-    learn_embedding.main(sample="S1", **files, **chosen(learn_embedding.main, **defaults | options))
+    files = {"section": [section], "features": [str(features or "")], "outdir": outdir}
+    learn_embedding.main(sample=["S1"], **files, **chosen(learn_embedding.main, **defaults | options))
     barcodes = anndata.read_h5ad(section).obs_names.to_numpy()
-    return read_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, barcodes), json.loads(
-        (outdir / "training.json").read_text()
+    return read_arrays(outdir / "S1" / "embedding.npz", EMBEDDING_NPZ, barcodes), json.loads(
+        (outdir / "S1" / "training.json").read_text()
     )
 
 
@@ -53,7 +53,7 @@ def test_the_files(embedding_file: Path, section_file: Path) -> None:
     assert [run["epochs"] for run in record["runs"]] == [30, 30] and record["parameters"]["n_seeds"] == 2
     assert len({run["seed"] for run in record["runs"]}) == 2
     assert record["parameters"]["expression_pcs"] == 30 and record["parameters"]["learning_rate"] == 0.002
-    assert set(record["versions"]) == {"efnst", "python", "torch", "torch-geometric", "scipy"}
+    assert set(record["versions"]) == {"efnst", "python", "torch", "torch-geometric", "scipy", "harmonypy"}
 
 
 def test_options_arrive(section_file: Path, features_file: Path, tmp_path: Path) -> None:
@@ -99,9 +99,9 @@ def test_another_process_writes_the_same_bytes(
     options = ["--n_seeds", 1, "--epochs", 5, "--seed", 4, "--device", "cpu"]
     done = run_program("learn_embedding.py", "--sample", "S1", *files, *options)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "a" / "embedding.npz").read_bytes() == (tmp_path / "b" / "embedding.npz").read_bytes()
+    assert (tmp_path / "a/S1/embedding.npz").read_bytes() == (tmp_path / "b/S1/embedding.npz").read_bytes()
     learn(section_file, tmp_path / "c", features=features_file, seed=5)
-    first, other = (np.load(tmp_path / name / "embedding.npz") for name in "ac")
+    first, other = (np.load(tmp_path / name / "S1" / "embedding.npz") for name in "ac")
     assert np.array_equal(first["diffused"], other["diffused"]), "what diffusion knows has no chance in it"
     assert not np.allclose(first["embedding_0"], other["embedding_0"], atol=0.01)
 
@@ -120,11 +120,12 @@ def test_domains_are_the_same_bytes_with_one_thread_and_with_two(
         assert done.returncode == 0, done.stderr
         done = run_program(
             *("assign_domains.py", "--sample", "S1", "--section", section_file, "--n_domains", 4, "--seed", 4),
-            *("--embedding", outdir / "embedding.npz", "--training", outdir / "training.json", "--outdir", outdir),
+            *("--embedding", outdir / "S1" / "embedding.npz", "--training", outdir / "S1" / "training.json"),
+            *("--outdir", outdir / "S1"),
         )
         assert done.returncode == 0, done.stderr
     for file in ("embedding.npz", "domains.csv"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+        assert (tmp_path / "a/S1" / file).read_bytes() == (tmp_path / "b/S1" / file).read_bytes(), file
 
 
 def test_without_an_image(section_file: Path, features_file: Path, tmp_path: Path) -> None:
@@ -175,10 +176,11 @@ def test_memory_on_30000_spots(
     learning = run_measured("learn_embedding.py", *files, "--n_seeds", 1, "--epochs", 3, "--device", "cpu")
 
     section[:10_000].write_h5ad(tmp_path / "section.h5ad")
-    arrays = read_arrays(tmp_path / "embedding.npz", EMBEDDING_NPZ, section.obs_names.to_numpy())
+    found = tmp_path / "S1"
+    arrays = read_arrays(found / "embedding.npz", EMBEDDING_NPZ, section.obs_names.to_numpy())
     fewer = {name: values[:10_000] for name, values in arrays.items()}
-    write_arrays(tmp_path / "embedding.npz", EMBEDDING_NPZ, section.obs_names[:10_000].to_numpy(), **fewer)
-    results = ["--embedding", tmp_path / "embedding.npz", "--training", tmp_path / "training.json"]
+    write_arrays(found / "embedding.npz", EMBEDDING_NPZ, section.obs_names[:10_000].to_numpy(), **fewer)
+    results = ["--embedding", found / "embedding.npz", "--training", found / "training.json"]
     assigning = run_measured("assign_domains.py", *files, *results, "--n_domains", 7)
     assert len((tmp_path / "domains.csv").read_text().splitlines()) == 10_001
 

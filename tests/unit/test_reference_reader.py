@@ -36,7 +36,7 @@ def test_the_reader_of_the_documentation(simulated_section: Callable[..., AnnDat
         sections.append(section)
     genes = survey.chosen(60, 1.0)
     parts = [part_of(section, None, batch, genes, options) for section, batch in zip(sections, "ab", strict=True)]
-    components = fit_components(pooled(parts), np.arange(60), 6, 0)
+    components, _ = fit_components(pooled(parts), np.arange(60), 6, 0)
     save_space(tmp_path, Learned(genes, components, [], options, TrainingOptions()))
     mixture = Mixture(np.ones(1), np.zeros((1, 2)), np.eye(2), np.zeros(1, int))
     save_vocabulary(tmp_path, Vocabulary(1, 1, [mixture], np.arange(3.0), 1.0, "mixture"), {})

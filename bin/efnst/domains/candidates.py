@@ -13,7 +13,8 @@ from efnst.genes.components import dense_components, unit_scale, widest_to_one
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
 
 COMPONENT_SHARES = (1 / 2, 1)  # of the components of the expression; each with each of `DIFFUSION_FACTORS`
-FARTHER, TAUGHT_BLOCKS = 2.0, 2  # diffusion that heads of names may read beside the baseline's
+TAUGHT_DIFFUSION = (0.5, 2.0)  # of the components that heads of names read
+TAUGHT_BLOCKS = len(TAUGHT_DIFFUSION)
 DRAWN = tuple(product(COMPONENT_SHARES, DIFFUSION_FACTORS))
 
 
@@ -98,8 +99,8 @@ def taught_values(
 ) -> np.ndarray:
     """What heads of names read, float32 [n_spots, ·], in `TAUGHT_BLOCKS` as wide as each other.
 
-    First the components as the baseline diffuses them, then the same diffused farther: where sections are alike, as
-    those of one donor are, that names layers better; between patients it does not (docs/cohort.md).
+    First the components diffused as little as the baseline's, then the same diffused farther: where sections are alike,
+    as those of one donor are, that names layers better; between patients it does not (docs/cohort.md).
     """
     graph, precision = neighbour_graph(positions, NEAREST), count_precision(totals, weigh_by_counts)
-    return np.hstack([arrays["diffused"], diffuse(arrays["expression"], graph, FARTHER, precision)])
+    return np.hstack([diffuse(arrays["expression"], graph, strength, precision) for strength in TAUGHT_DIFFUSION])

@@ -1,4 +1,4 @@
-"""Neighbour weights from expression and morphology, and the counts augmented with them (EfNST, steps 3 and 4)."""
+"""Neighbour weights from expression and morphology, and how they augment the counts (EfNST, steps 3 and 4)."""
 
 import numpy as np
 from scipy import sparse
@@ -51,9 +51,6 @@ def _heaviest(rows: np.ndarray, weights: np.ndarray, n: int) -> np.ndarray:
     return np.sort(keep[weights[keep] > 0])
 
 
-def augment(counts: sparse.csr_array, weights: sparse.csr_array, strength: float) -> sparse.csr_array:
-    """X + strength · W X, sparse float32 [n_spots, n_genes]."""
-    counts = counts.astype(np.float32)
-    if strength == 0 or weights.nnz == 0:
-        return counts
-    return sparse.csr_array(counts + strength * (weights.astype(np.float32) @ counts))
+def mixing(weights: sparse.csr_array, strength: float) -> sparse.csr_array:
+    """I + strength · W, float32 [n_spots, n_spots]: what counts are multiplied by to be augmented."""
+    return sparse.csr_array(sparse.eye_array(weights.shape[0]) + strength * weights, dtype=np.float32)

@@ -1,36 +1,59 @@
-"""A cohort that was learned: its sections, what they have in common, and each of them in the common space."""
+"""Sections that are learned from, what they have in common, and each of them in the common space."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from anndata import AnnData
 
+from efnst.embedding.at_once import run_at_once
 from efnst.embedding.diffusion import diffuse
+from efnst.embedding.gated import CPU
 from efnst.embedding.image_features import ImageFeatures, image_features
-from efnst.embedding.learn import BASELINE_DIFFUSION
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of
+from efnst.embedding.reproducible import reproducible_torch
 from efnst.embedding.space import Components, Space
 from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes
-from efnst.inputs.hdf5 import read_own
+from efnst.geometry.units import MANY_UNITS
+from efnst.inputs.hdf5 import opened_own, read_own
 from efnst.program.arrays import read_arrays
 from efnst.records.arrays import FEATURES_NPZ
+
+BASELINE_DIFFUSION = 0.5
 
 
 @dataclass(frozen=True)
 class Member:
-    """A section of a cohort: its name, what it is corrected as, and its files."""
+    """A section that is learned from: its name, what it is corrected as, and its files, or what was read of them."""
 
     sample: str
     batch: str
     section: Path
     features: Path | None
+    held: tuple[AnnData, ImageFeatures | None] | None = None
+
+    def in_memory(self) -> "Member":
+        """The same, read once and for all."""
+        return replace(self, held=self.read())
+
+    @contextmanager
+    def opened(self) -> Iterator[AnnData]:
+        """The section, of which only what is asked for is read."""
+        if self.held is not None:
+            yield self.held[0]
+        else:
+            with opened_own(self.section) as section:
+                yield section
 
     def read(self) -> tuple[AnnData, ImageFeatures | None]:
         """The section and its image features, where it has any."""
+        if self.held is not None:
+            return self.held
         section = read_own(self.section)
         if self.features is None:
             return section, None
@@ -58,15 +81,21 @@ class Learned:
         """A section with all its units."""
         return part_of(section, features, batch, self.genes, self.options)
 
-    def arrays(self, part: Part) -> dict[str, np.ndarray]:
-        """The arrays of embedding.npz of a section."""
-        expression = self.components.of(part)
-        smooth = diffuse(expression, part.nearest_graph, BASELINE_DIFFUSION, part.precision)
-        found = {f"embedding_{n}": space.of(part, self.options, self.training) for n, space in enumerate(self.spaces)}
+    def arrays(self, part: Part, device: torch.device = CPU, threads: int = 1) -> dict[str, np.ndarray]:
+        """The arrays of embedding.npz of a section; those of a large one are made with several `threads`."""
+        at_once = threads if len(part.seen) > MANY_UNITS else 1
+        embeddings = run_at_once(_embedding, self.spaces, (part, self.options, self.training, device), device, at_once)
+        return self.named(part, self.components.of(part), embeddings)
+
+    def named(self, part: Part, expression: np.ndarray, embeddings: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """The same of a section whose components of the baselines and `embeddings` are known."""
+        smooth = diffuse(expression, part.nearest_graph, BASELINE_DIFFUSION)
+        found = {f"embedding_{number}": values for number, values in enumerate(embeddings)}
         found |= {"expression": expression, "diffused": smooth}
         image = self.spaces[0].image
         if image is not None:
-            found["image_pcs"] = image.of(part, self.spaces[0].expression.of(part))
+            told = None if part.seen.all() else self.spaces[0].expression.of(part)
+            found["image_pcs"] = image.of(part, told)
             if image.fusion is not None:
                 found["fused"] = image.fusion.of(found["image_pcs"]) * np.float32(self.options.image_weight)
         endless = [name for name, values in found.items() if not np.isfinite(values).all()]
@@ -78,11 +107,9 @@ class Learned:
         return found
 
 
-def embedded(
-    learned: Learned, members: Sequence[Member]
-) -> Iterator[tuple[Member, np.ndarray, bool, dict[str, np.ndarray]]]:
-    """Each section in the common space, one after the other: barcodes, whether it has an image, embedding.npz."""
-    for member in members:
-        section, features = member.read()
-        part = learned.part(section, features, member.batch)
-        yield member, section.obs_names.to_numpy(), part.image is not None, learned.arrays(part)
+def _embedding(
+    space: Space, part: Part, options: EmbeddingOptions, training: TrainingOptions, device: torch.device
+) -> np.ndarray:
+    """The embedding of one training, on one thread."""
+    with reproducible_torch(1, 0):
+        return space.of(part, options, training, device)

@@ -5,8 +5,8 @@ import numpy as np
 from efnst.embedding.cohort import Learned
 from efnst.embedding.correction import Correction
 from efnst.embedding.image_fusion import Fusion
+from efnst.embedding.network import fitted_network
 from efnst.embedding.options import EmbeddingOptions, NetworkOptions
-from efnst.embedding.saved_model import fitted_network
 from efnst.embedding.space import Components, ImageComponents, Space
 from efnst.embedding.views import DIFFUSION_FACTORS
 from efnst.program.tensors import Axes, require_positive

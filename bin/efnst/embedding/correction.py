@@ -61,6 +61,17 @@ class Correction:
         return shift
 
 
+def corrected(values: np.ndarray, batches: np.ndarray, correction: Correction | None) -> np.ndarray:
+    """`values` float32 [n_units, n_dims] of several `batches` text [n_units]; as they are without a `correction`."""
+    if correction is None:
+        return values
+    found = np.empty_like(values)
+    for name in np.unique(batches):
+        rows = batches == name
+        found[rows] = correction.of(values[rows], str(name))
+    return found
+
+
 def fit_correction(values: np.ndarray, batches: np.ndarray, seed: int) -> Correction | None:
     """Harmony of `values` [n_units, n_dims] over `batches` text [n_units]; None where there is one batch."""
     names = np.unique(batches)

@@ -1,13 +1,14 @@
 """Image features as the learning step takes them: those of patches, and how they tell the spots."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
-from efnst.genes.components import dense_components
 from efnst.records.arrays import BETWEEN
+
+ALL = slice(None)  # spots
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,27 @@ class ImageFeatures:
     patch_um: tuple[float, ...] = (190.0,)
     weights: sparse.csr_array | None = None
 
-    def components(self, n_components: int) -> np.ndarray:
-        """Principal components of the patches, at the spots, float32 [n_spots, ≤ n_components]."""
-        return self._told(dense_components(self.values, n_components), slice(None))
+    @property
+    def n_features(self) -> int:
+        """Features of a patch."""
+        return self.values.shape[1]
 
     def at(self, spots: np.ndarray | slice) -> np.ndarray:
         """The features at some of the spots, float32 [n, n_features]."""
         return self._told(self.values, spots)
+
+    def of(self, spots: np.ndarray) -> "ImageFeatures":
+        """The same of some of the spots."""
+        if self.weights is None:
+            return replace(self, values=self.values[spots])
+        return replace(self, weights=self.weights[spots])
+
+    def mapped(self, weights: np.ndarray, offset: np.ndarray, spots: np.ndarray | slice) -> np.ndarray:
+        """features @ `weights` [n_features, n] + `offset` [n] at some of the spots, float32 [n_spots, n].
+
+        Where patches lie on a lattice they are mapped there: there are fewer of them.
+        """
+        return self._told((self.values @ weights + offset).astype(np.float32), spots)
 
     def _told(self, values: np.ndarray, spots: np.ndarray | slice) -> np.ndarray:
         """What `values` [n_patches, ·] tell of some of the spots."""

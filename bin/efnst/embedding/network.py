@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -54,3 +55,16 @@ class EfnstNetwork(nn.Module):
         sample = mean + torch.randn_like(mean) * log_std.exp() if self.training else mean
         latent = torch.cat([h, sample], 1)
         return Encoded(latent, mean, log_std, self.decoder(latent))
+
+
+def fitted_network(
+    state: dict[str, np.ndarray | Tensor],
+    n_inputs: int,
+    n_targets: int,
+    options: NetworkOptions,
+    device: torch.device = CPU,
+) -> EfnstNetwork:
+    """The network with this state dictionary (tensors or arrays), ready to run."""
+    network = EfnstNetwork(n_inputs, n_targets, options, device)
+    network.load_state_dict({name: torch.as_tensor(values) for name, values in state.items()})
+    return network.eval()

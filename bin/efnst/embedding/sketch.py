@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from efnst.geometry.units import MANY_UNITS
+
 SKETCH_UNITS = 6_000  # of sections of more than `units.MANY_UNITS`
 TILE_UNITS = 100  # a tile of 10 × 10: more tiles find more of what is rare, larger ones have fewer borders
 LEAST_TILE, LEAST_TILES = 25, 4
@@ -22,6 +24,11 @@ def sketch(positions: np.ndarray, n_units: int = SKETCH_UNITS) -> np.ndarray:
     wanted = max(1, n_units * len(tiles) // len(positions))
     chosen = np.linspace(0, len(tiles), wanted, endpoint=False).astype(int)
     return np.sort(np.concatenate([tiles[number] for number in chosen]))
+
+
+def enough(n_units: int) -> int:
+    """How many units of a section with `n_units` are looked at to learn from it."""
+    return n_units if n_units <= MANY_UNITS else SKETCH_UNITS
 
 
 def quota(sizes: Sequence[int], n_units: int) -> int:

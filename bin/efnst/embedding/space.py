@@ -1,4 +1,4 @@
-"""A space that several sections share: fitted to a sample of all of them, then each section is brought into it."""
+"""The space that sections share: fitted to a sample of all of them, then each section is brought into it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -7,32 +7,33 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from efnst.embedding.augmentation import neighbour_weights
-from efnst.embedding.correction import Correction, fit_correction
+from efnst.embedding.augmentation import mixing, neighbour_weights
+from efnst.embedding.correction import Correction, corrected, fit_correction
 from efnst.embedding.diffusion import diffuse
 from efnst.embedding.gated import CPU, graph_on
 from efnst.embedding.image_fusion import Fusion, structured_components
+from efnst.embedding.network import fitted_network
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part
 from efnst.embedding.reproducible import reproducible_torch
-from efnst.embedding.saved_model import affine_map, fitted_network
 from efnst.embedding.training import train
 from efnst.embedding.views import View, view_of
-from efnst.embedding.whole import ROWS_AT_ONCE
 from efnst.errors import EfnstError
-from efnst.genes.components import dense_components, first_deviation, largest_signs
+from efnst.genes.components import dense_loadings, first_deviation, largest_signs
 from efnst.genes.decomposition import leading_vectors
 
-LEAST_DEVIATION = 0.05  # of a gene within a section: those that hardly vary are not blown up
+LEAST_DEVIATION = 0.05  # of a gene within one of several sections: those that hardly vary are not blown up
+ROWS_AT_ONCE = 20_000
+Values = np.ndarray | sparse.csr_array  # [n_units, n_genes]
 
 
 @dataclass(frozen=True)
 class Components:
     """How components follow from counts.
 
-    Values are log(1 + count · `scale` / total) of `genes`, standardised within each section, or, where `moments`
-    [2, n_genes] are given, by these (mean and one over the standard deviation). Components are values @ `weights`
-    [n_genes, n_components], then corrected where there is a `correction`.
+    Values are log(1 + count · `scale` / total) of `genes`, or the features that take their place, standardised within
+    each section, or, where `moments` [2, n_genes] are given, by these (mean and one over the standard deviation).
+    Components are values @ `weights` [n_genes, n_components], then corrected where there is a `correction`.
     """
 
     genes: np.ndarray
@@ -43,11 +44,7 @@ class Components:
 
     def of(self, part: Part, mixing: sparse.csr_array | None = None) -> np.ndarray:
         """Corrected components float32 [n_units, n_components]; `mixing` [n_units, n_units] adds neighbours' counts."""
-        values = self.plain(part, mixing)
-        if self.correction is not None:
-            for batch, rows in part.of_batches():
-                values[rows] = self.correction.of(values[rows], batch)
-        return values
+        return corrected(self.plain(part, mixing), part.batches, self.correction)
 
     def plain(self, part: Part, mixing: sparse.csr_array | None = None) -> np.ndarray:
         """The same, not corrected."""
@@ -56,66 +53,71 @@ class Components:
             rows = np.flatnonzero(part.samples == number)
             moments = self.moments
             if moments is None:
-                moments = _moments(self._blocks(part, rows, mixing), len(rows))
+                moments = _moments(values_of(part, self.genes, self.scale, rows, mixing), len(rows), LEAST_DEVIATION)
             weights = (moments[1][:, None] * self.weights).astype(np.float32)
-            products = [values @ weights for values in self._blocks(part, rows, mixing)]
+            products = [values @ weights for values in values_of(part, self.genes, self.scale, rows, mixing)]
             found[rows] = np.concatenate(products) - (moments[0] @ weights).astype(np.float32)
         return found
 
-    def _blocks(self, part: Part, rows: np.ndarray, mixing: sparse.csr_array | None) -> Iterator[sparse.csr_array]:
-        """The values of some units, block by block: those of a whole slide would take several GB."""
-        starts = range(0, len(rows), ROWS_AT_ONCE)
-        return (log_values(part, self.genes, self.scale, rows[n : n + ROWS_AT_ONCE], mixing) for n in starts)
 
-
-def _moments(blocks: Iterable[sparse.csr_array], n_units: int) -> np.ndarray:
+def _moments(blocks: Iterable[Values], n_units: int, least_deviation: float) -> np.ndarray:
     """Mean, and one over the standard deviation, of each column of `blocks`, [2, n_columns]; 0 for a constant."""
     sums = sum(np.stack([np.asarray(part.sum(0)) for part in (x, x.multiply(x))]).astype(np.float64) for x in blocks)
     mean, square = sums / n_units
     deviation = np.sqrt(np.maximum(square - mean**2, 0))
-    return np.stack([mean, np.where(deviation > 1e-6, 1 / np.maximum(deviation, LEAST_DEVIATION), 0)])
+    return np.stack([mean, np.where(deviation > 1e-6, 1 / np.maximum(deviation, max(least_deviation, 1e-6)), 0)])
 
 
-def log_values(
+def values_of(
     part: Part, genes: np.ndarray, scale: float, rows: np.ndarray, mixing: sparse.csr_array | None
-) -> sparse.csr_array:
-    """log(1 + count · scale / total) of `genes`, float32 CSR [n_rows, n_genes], of units or of mixtures of units."""
-    counts = sparse.csr_array(part.counts[rows] if mixing is None else mixing[rows] @ part.counts, dtype=np.float32)
-    totals = np.asarray(counts.sum(1), np.float64).ravel()
-    counts.data *= np.repeat((scale / np.maximum(totals, 1e-12)).astype(np.float32), np.diff(counts.indptr))
-    values = sparse.csr_array(counts[:, genes])
-    values.data = np.log1p(values.data)
-    return values
+) -> Iterator[Values]:
+    """log(1 + count · scale / total) of `genes`, float32 CSR [n_rows, n_genes], of units or of mixtures of units.
+
+    Where features take the place of expression it is these. Block by block: the mixtures of a slide take several GB.
+    """
+    known = part.given if part.given is not None else sparse.csr_array(part.counts[:, genes])
+    totals = part.totals if mixing is None else mixing @ part.totals
+    factors = (scale / np.maximum(totals, 1e-12)).astype(np.float32)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        block = rows[start : start + ROWS_AT_ONCE]
+        values = known[block] if mixing is None else mixing[block] @ known
+        if part.given is None:
+            values = sparse.csr_array(values, dtype=np.float32)
+            values.data = np.log1p(values.data * np.repeat(factors[block], np.diff(values.indptr)))
+        yield values
 
 
 def fit_components(
     part: Part, genes: np.ndarray, n_components: int, seed: int, mixing: sparse.csr_array | None = None
-) -> Components:
-    """Principal components of the `genes` of a sample of all sections, and the correction of its batches.
+) -> tuple[Components, np.ndarray]:
+    """Principal components of the `genes` of a sample of all sections, and what they are there, corrected.
 
-    Genes are standardised within each section, unless all are one batch.
+    Genes are standardised within each section, unless all are one batch. The sign of a component is fixed by its
+    largest value.
     """
+    if part.given is not None:
+        return _of_given(part.given if mixing is None else mixing @ part.given, n_components)
     totals = part.totals if mixing is None else mixing @ part.totals
     scale = float(np.median(totals[totals > 0]))
-    values = log_values(part, genes, scale, np.arange(len(totals)), mixing)
+    values = sparse.vstack(list(values_of(part, genes, scale, np.arange(len(totals)), mixing)), "csr")
     one_batch = len(np.unique(part.batches)) == 1
     strata = np.zeros(len(totals), int) if one_batch else part.samples
-    rows_of = [np.flatnonzero(strata == number) for number in np.unique(strata)]
-    moments = np.stack([_moments([values[rows]], len(rows)) for rows in rows_of])
-    weights = _loadings(values, moments, np.searchsorted(np.unique(strata), strata), n_components, seed)
-    plain = Components(genes, scale, moments[0] if one_batch else None, weights, None)
-    return replace(plain, correction=fit_correction(plain.plain(part, mixing), part.batches, seed))
+    least = LEAST_DEVIATION if part.samples.any() else 0
+    moments = np.stack([_moments([values[strata == n]], (strata == n).sum(), least) for n in range(strata.max() + 1)])
+    left, sizes, right = leading_vectors(values, moments, strata, n_components, seed)
+    signs = largest_signs(left)
+    scores, weights = (left * sizes * signs).astype(np.float32), (right.T * signs).astype(np.float32)
+    correction = fit_correction(scores, part.batches, seed)
+    components = Components(genes, scale, moments[0] if one_batch else None, weights, correction)
+    return components, corrected(scores, part.batches, correction)
 
 
-def _loadings(
-    values: sparse.csr_array, moments: np.ndarray, strata: np.ndarray, n_components: int, seed: int
-) -> np.ndarray:
-    """Loadings float32 [n_genes, ≤ n_components] of `values` standardised by `moments` [n_strata, 2, n_genes].
-
-    The sign of a component is fixed by its largest loading.
-    """
-    loadings = leading_vectors(values, moments, strata, n_components, seed)[2].T
-    return (loadings * largest_signs(loadings)).astype(np.float32)
+def _of_given(values: np.ndarray, n_components: int) -> tuple[Components, np.ndarray]:
+    """The same of features that take the place of expression, which are centred and not scaled."""
+    mean, weights = dense_loadings(values, n_components)
+    moments = np.stack([mean, np.ones(len(mean))])
+    components = Components(np.arange(len(mean)), 1.0, moments, weights.astype(np.float32), None)
+    return components, ((values - mean) @ weights).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -133,40 +135,43 @@ class ImageComponents:
     from_expression: np.ndarray
     fusion: Fusion | None
 
-    def of(self, part: Part, expression: np.ndarray) -> np.ndarray:
-        """Corrected components float32 [n_units, n_components]."""
-        found = (np.column_stack([expression, np.ones(len(expression))]) @ self.from_expression).astype(np.float32)
-        if part.image is None:
-            return found
-        if part.image.shape[1] != len(self.weights):
-            raise EfnstError(
-                f"Expected {len(self.weights)} image features of each spot, found {part.image.shape[1]}: give patch_um "
-                "and the encoder as where the space was learned, or use_image false."
-            )
-        for batch, rows in part.of_batches():
-            seen = rows & part.seen
-            if seen.any():
-                values = part.image[seen] @ self.weights + self.offset
-                found[seen] = values if self.correction is None else self.correction.of(values, batch)
+    def of(self, part: Part, expression: np.ndarray | None) -> np.ndarray:
+        """Corrected components float32 [n_units, n_components]; `expression` is needed where units have no image."""
+        found = np.empty((len(part.seen), self.weights.shape[1]), np.float32)
+        if not part.seen.all():
+            found[:] = np.column_stack([expression, np.ones(len(expression))]) @ self.from_expression
+        if part.image is not None:
+            found[part.seen] = self.seen(part)
         return found
 
+    def seen(self, part: Part) -> np.ndarray:
+        """The same of the units that have an image."""
+        if part.image.n_features != len(self.weights):
+            raise EfnstError(
+                f"Expected {len(self.weights)} image features of each spot, found {part.image.n_features}: give "
+                "patch_um and the encoder as where the space was learned, or use_image false."
+            )
+        values = part.image.mapped(self.weights, self.offset, part.seen)
+        return corrected(values, part.batches[part.seen], self.correction)
 
-def fit_image(part: Part, expression: np.ndarray, options: EmbeddingOptions, seed: int) -> ImageComponents | None:
+    def told_from(self, expression: np.ndarray, part: Part) -> "ImageComponents":
+        """The same where the units of a sample that have an image say how `expression` tells it [n_units, n]."""
+        given = np.column_stack([expression[part.seen], np.ones(part.seen.sum())])
+        return replace(self, from_expression=np.linalg.lstsq(given, self.seen(part), rcond=None)[0])
+
+
+def fit_image(part: Part, options: EmbeddingOptions, seed: int) -> ImageComponents | None:
     """Components of the image features of a sample; None where no unit has any or none are wanted."""
     if part.image is None or options.image_fusion == "none":
         return None
-    features = part.image[part.seen].astype(np.float64)
-    weights, offset = affine_map(features, dense_components(features, options.image_pcs), is_standardised=False)
-    values = (features @ weights + offset).astype(np.float32)
-    correction = fit_correction(values, part.batches[part.seen], seed)
-    untold = np.zeros((expression.shape[1] + 1, len(offset)))
-    image = ImageComponents(part.patch_um, weights, offset, correction, untold, None)
-    known = image.of(part, expression)[part.seen]
-    told = np.column_stack([expression[part.seen], np.ones(part.seen.sum())])
-    image = replace(image, from_expression=np.linalg.lstsq(told, known, rcond=None)[0])
+    features = part.image.at(part.seen)
+    mean, weights = dense_loadings(features, options.image_pcs)
+    correction = fit_correction((features - mean) @ weights, part.batches[part.seen], seed)
+    offset, untold = -(mean @ weights).astype(np.float32), np.zeros((0, weights.shape[1]))
+    image = ImageComponents(part.patch_um, weights.astype(np.float32), offset, correction, untold, None)
     if options.image_fusion != "late" or not part.texture:
         return image
-    places = part.positions[part.seen]
+    known, places = image.seen(part), part.positions[part.seen]
     return replace(image, fusion=structured_components(known, places, 1.0, part.patch_um / part.pitch_um))
 
 
@@ -190,39 +195,72 @@ class Space:
     centre: np.ndarray
     projection: np.ndarray
 
-    def of(self, part: Part, options: EmbeddingOptions, network: "TrainingOptions") -> np.ndarray:
+    def of(
+        self, part: Part, options: EmbeddingOptions, training: TrainingOptions, device: torch.device = CPU
+    ) -> np.ndarray:
         """The embedding of a section float32 [n_units, n_dims]."""
-        inputs, targets = _seen(self, part, options)
-        latent, decoded = _encoded(self.state, inputs, targets.shape[1], part, network)
+        values = self.expression.of(part)
+        augmenting, _ = _mixing(part, values, self.image, options)
+        smooth = diffuse(values, part.nearest_graph, self.view.diffusion, part.precision)
+        inputs, targets = self.given(part, values, self.lent.of(part, augmenting), smooth, options)
+        latent, decoded = _encoded(self.state, inputs, targets.shape[1], part, training, device)
         if options.embedding == "latent":
             return latent
-        return ((_joined(targets, decoded, self.widths) - self.centre) @ self.projection).astype(np.float32)
+        return self.projected(_joined(targets, decoded, self.widths))
+
+    def projected(self, joined: np.ndarray) -> np.ndarray:
+        """The embedding of what was asked for and what was decoded, side by side."""
+        return ((joined - self.centre) @ self.projection).astype(np.float32)
+
+    def given(
+        self, part: Part, expression: np.ndarray, lent: np.ndarray, smooth: np.ndarray, options: EmbeddingOptions
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets of the network, float32 [n_units, ·].
+
+        They are the components `lent`, and those of the `expression` made `smooth`, with the image components that have
+        spatial structure beside both.
+        """
+        inputs = (lent / self.lent_deviation).astype(np.float32)
+        targets = (smooth / self.target_deviation).astype(np.float32)
+        if self.image is not None and self.image.fusion is not None:
+            fused = self.image.fusion.of(self.image.of(part, expression)) * np.float32(options.image_weight)
+            inputs = np.hstack([inputs, fused])
+            targets = np.hstack([targets, diffuse(fused, part.nearest_graph, self.view.diffusion)])
+        return inputs, inputs if options.target == "inputs" else targets
 
 
 def fit_space(
-    part: Part, n_genes: int, options: EmbeddingOptions, training: TrainingOptions, device: torch.device
-) -> tuple[Space, dict]:
-    """The space of one training on a sample of all sections, and the training's record."""
+    part: Part,
+    n_genes: int,
+    image: ImageComponents | None,
+    options: EmbeddingOptions,
+    training: TrainingOptions,
+    device: torch.device,
+) -> tuple[Space, dict, np.ndarray]:
+    """The space of one training on a sample of all sections, the training's record, and the embedding of the sample.
+
+    The network reads the principal components of the augmented expression and, with late fusion, the image components
+    that have spatial structure. It decodes the components of the plain expression (and the same of the image), diffused
+    over the graph. The embedding `decoded` is the first `embedding_dims` principal components of what it was asked for
+    and what it decoded, side by side: the skip path keeps what diffusion alone knows.
+    """
     view = view_of(options, training.seed)
     genes = np.arange(min(view.n_genes, n_genes))
-    expression = fit_components(part, genes, view.expression_pcs, training.seed)
-    values = expression.of(part)
-    image = fit_image(part, values, options, training.seed)
-    mixing, lonely = _mixing(part, values, image, options)
-    lent = fit_components(part, genes, view.expression_pcs, training.seed, mixing)
-    blank = Space(view, expression, lent, 1.0, 1.0, image, {}, (1.0, 1.0), np.zeros(0), np.zeros((0, 0)))
-    deviation = first_deviation(lent.of(part, mixing))
-    target = first_deviation(diffuse(values, part.nearest_graph, view.diffusion, part.precision))
-    space = replace(blank, lent_deviation=deviation, target_deviation=target)
-    inputs, targets = _seen(space, part, options)
+    expression, values = fit_components(part, genes, view.expression_pcs, training.seed)
+    image = None if image is None else image.told_from(values, part)
+    augmenting, lonely = _mixing(part, values, image, options)
+    lent, read = fit_components(part, genes, view.expression_pcs, training.seed, augmenting)
+    smooth = diffuse(values, part.nearest_graph, view.diffusion, part.precision)
+    deviations = first_deviation(read), first_deviation(smooth)
+    space = Space(view, expression, lent, *deviations, image, {}, (1.0, 1.0), np.zeros(0), np.zeros((0, 0)))
+    inputs, targets = space.given(part, values, read, smooth, options)
     with reproducible_torch(1, training.seed):
         trained = train(inputs, targets, part.graph, training, device)
     widths = tuple(max(float(values.std(0).max()), 1e-12) for values in (targets, trained.decoded))
     joined = _joined(targets, trained.decoded, widths)
-    scores = dense_components(joined, options.embedding_dims)
-    projection = np.linalg.lstsq(joined - joined.mean(0), scores.astype(np.float64), rcond=None)[0]
-    space = replace(space, state=trained.state, widths=widths, centre=joined.mean(0), projection=projection)
-    return space, {
+    centre, projection = dense_loadings(joined, options.embedding_dims)
+    space = replace(space, state=trained.state, widths=widths, centre=centre, projection=projection)
+    record = {
         "seed": training.seed,
         "n_genes": len(genes),
         "expression_pcs": values.shape[1],
@@ -232,6 +270,7 @@ def fit_space(
         "n_spots_without_neighbours": lonely,
         "loss": trained.loss,
     }
+    return space, record, trained.latent if options.embedding == "latent" else space.projected(joined)
 
 
 def _joined(targets: np.ndarray, decoded: np.ndarray, widths: tuple[float, float]) -> np.ndarray:
@@ -245,29 +284,20 @@ def _mixing(
     """What augments each unit's counts, the unit itself included [n_units, n_units], and units without neighbours."""
     shown = None if image is None else image.of(part, expression)
     weights = neighbour_weights(part.positions, 1.0, expression, shown, options.n_neighbours)
-    mixing = sparse.csr_array(sparse.eye_array(len(expression)) + options.augmentation * weights, dtype=np.float32)
-    return mixing, int((np.diff(weights.indptr) == 0).sum()) if options.n_neighbours else 0
-
-
-def _seen(space: Space, part: Part, options: EmbeddingOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets of the network, float32 [n_units, ·]."""
-    values = space.expression.of(part)
-    mixing, _ = _mixing(part, values, space.image, options)
-    inputs = space.lent.of(part, mixing) / np.float32(space.lent_deviation)
-    smooth = diffuse(values, part.nearest_graph, space.view.diffusion, part.precision)
-    targets = (smooth / space.target_deviation).astype(np.float32)
-    if space.image is not None and space.image.fusion is not None:
-        fused = space.image.fusion.of(space.image.of(part, values)) * np.float32(options.image_weight)
-        inputs = np.hstack([inputs, fused])
-        targets = np.hstack([targets, diffuse(fused, part.nearest_graph, space.view.diffusion)])
-    return inputs, inputs if options.target == "inputs" else targets
+    lonely = int((np.diff(weights.indptr) == 0).sum()) if options.n_neighbours else 0
+    return mixing(weights, options.augmentation), lonely
 
 
 def _encoded(
-    state: dict[str, np.ndarray], inputs: np.ndarray, n_targets: int, part: Part, training: TrainingOptions
+    state: dict[str, np.ndarray],
+    inputs: np.ndarray,
+    n_targets: int,
+    part: Part,
+    training: TrainingOptions,
+    device: torch.device,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the fitted network makes of a section: latent and decoded values."""
-    network = fitted_network(state, inputs.shape[1], n_targets, training.network)
+    network = fitted_network(state, inputs.shape[1], n_targets, training.network, device)
     with torch.no_grad():
-        encoded = network(torch.from_numpy(inputs), graph_on(part.graph, CPU))
-    return encoded.latent.numpy(), encoded.decoded.numpy()
+        encoded = network(torch.from_numpy(inputs).to(device), graph_on(part.graph, device))
+    return encoded.latent.cpu().numpy(), encoded.decoded.cpu().numpy()

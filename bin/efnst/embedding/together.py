@@ -1,26 +1,22 @@
-"""The learning step for several sections: which go together, and one space, fitted to a balanced sample of them."""
+"""Which sections go together, and the genes that they share."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
+from anndata import AnnData
 
-from efnst.embedding.cohort import Learned, Member
-from efnst.embedding.learn import record_of, run_at_once
-from efnst.embedding.options import CohortOptions, EmbeddingOptions, TrainingOptions
-from efnst.embedding.part import Part, part_of, pooled
-from efnst.embedding.prepare import FEWEST_SPOTS
+from efnst.embedding.cohort import Member
+from efnst.embedding.options import CohortOptions, EmbeddingOptions
 from efnst.embedding.reference import MOST_MISSING, gene_prefix
-from efnst.embedding.sketch import quota
-from efnst.embedding.space import Space, fit_components, fit_space
+from efnst.embedding.sketch import enough, some_of
 from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes, Survey
-from efnst.inputs.hdf5 import opened_own
+from efnst.names import SPATIAL
 from efnst.records.reference import MANY_MISSING
 
-LEARNED_UNITS = 15_000  # of all sections together
+FEWEST_SPOTS = 10
 HALF = 0.5  # of the sections
 
 
@@ -50,8 +46,7 @@ def together(members: Sequence[Member], options: EmbeddingOptions, cohort: Cohor
         found, sizes, wrong = survey([member for member in members if member.sample not in problems], options)
         problems |= wrong
         if not sizes:
-            reasons = "; ".join(problems.values())
-            raise EfnstError(f"Expected sections to learn from, found that none can be used. {reasons}")
+            raise EfnstError(_none_usable(list(problems.values())))
         try:
             genes, error = found.chosen(options.n_genes, cohort.shared_genes), None
         except EfnstError as raised:  # the genes of half of the sections tell by which of them it is
@@ -75,47 +70,24 @@ def survey(members: Sequence[Member], options: EmbeddingOptions) -> tuple[Survey
             section, _ = member.read()
             if section.n_obs < FEWEST_SPOTS:
                 raise EfnstError(f"Expected at least {FEWEST_SPOTS} spots to learn from, found {section.n_obs}.")
-            found.add(section, options.min_spots_per_gene)
+            found.add(_looked_at(section), options.min_spots_per_gene)
             sizes[member.sample] = section.n_obs
         except EfnstError as error:
             problems[member.sample] = str(error)
     return found, sizes, problems
 
 
-def learn_cohort(
-    members: Sequence[Member],
-    options: EmbeddingOptions,
-    training: TrainingOptions,
-    cohort: CohortOptions,
-    device: torch.device,
-    threads: int = 1,
-) -> tuple[Learned, dict, Together]:
-    """What the sections have in common, the record of training.json, and which sections go together.
-
-    Sections are read one after the other, and learned from is a balanced sample of whole tiles with at most
-    `LEARNED_UNITS` units, so that memory does not grow with their number.
-    """
-    if options.expression_rep:
-        raise EfnstError("Expected scope section or no expression_rep, found both scope cohort and expression_rep.")
-    found = together(members, options, cohort)
-    genes, n_genes = found.genes, len(found.genes.ids)
-    most = max(quota(list(found.sizes.values()), LEARNED_UNITS), FEWEST_SPOTS)
-    used = [member for member in members if member.sample in found.sizes]
-    pool = pooled([part_of(*member.read(), member.batch, genes, options, most) for member in used])
-    components = fit_components(pool, np.arange(n_genes), options.expression_pcs, training.seed)
-    seeds = np.random.SeedSequence(training.seed).generate_state(training.n_seeds)
-    trainings = [replace(training, seed=int(seed)) for seed in seeds]
-    runs = run_at_once(fit_one, trainings, (pool, n_genes, options, device), device, threads)
-    spaces, records = [space for space, _ in runs], [record for _, record in runs]
-    record = record_of(records, n_genes, options, training)
-    return Learned(genes, components, spaces, options, training), record, found
+def _looked_at(section: AnnData) -> AnnData:
+    """The section, or whole tiles of a large one."""
+    rows = some_of(np.asarray(section.obsm[SPATIAL], float), enough(section.n_obs))
+    return section if len(rows) == section.n_obs else section[rows].copy()
 
 
-def fit_one(
-    training: TrainingOptions, pool: Part, n_genes: int, options: EmbeddingOptions, device: torch.device
-) -> tuple[Space, dict]:
-    """One training."""
-    return fit_space(pool, n_genes, options, training, device)
+def _none_usable(problems: list[str]) -> str:
+    """What is wrong where no section can be used."""
+    if len(problems) == 1:
+        return problems[0]
+    return f"Expected sections to learn from, found that none can be used. {'; '.join(problems)}"
 
 
 def _of_other_species(members: Sequence[Member]) -> dict[str, str]:
@@ -138,7 +110,7 @@ def _of_other_species(members: Sequence[Member]) -> dict[str, str]:
 def _prefix(member: Member) -> str:
     """What tells a section's species (`gene_prefix`); empty where it cannot be read, which `survey` says."""
     try:
-        with opened_own(member.section) as spots:
+        with member.opened() as spots:
             return gene_prefix(spots.var["gene_ids"])
     except EfnstError:
         return ""
@@ -154,5 +126,5 @@ def _few_genes(n_genes: int, missing: float) -> str:
 
 def _missing(member: Member, genes: SharedGenes) -> float:
     """Share of the genes that a section does not measure."""
-    with opened_own(member.section) as spots:
+    with member.opened() as spots:
         return genes.missing(spots)

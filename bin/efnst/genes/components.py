@@ -9,11 +9,18 @@ def dense_components(values: np.ndarray, n_components: int) -> np.ndarray:
     What scikit-learn's PCA gives, signs included (the largest weight of each component is positive); to import it takes
     longer than to learn from a small section.
     """
+    mean, weights = dense_loadings(values, n_components)
+    return ((values - mean) @ weights).astype(np.float32)
+
+
+def dense_loadings(values: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the same are made with, float64: (values - mean [n_columns]) @ weights [n_columns, n_components]."""
     n_components = min(n_components, values.shape[0] - 1, values.shape[1])
-    centred = values - values.mean(0, dtype=np.float64)
+    mean = values.mean(0, dtype=np.float64)
+    centred = values - mean
     _, vectors = np.linalg.eigh(centred.T @ centred)
     weights = vectors[:, ::-1][:, :n_components]
-    return (centred @ (weights * largest_signs(weights))).astype(np.float32)
+    return mean, weights * largest_signs(weights)
 
 
 def largest_signs(columns: np.ndarray) -> np.ndarray:

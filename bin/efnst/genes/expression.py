@@ -1,23 +1,20 @@
-"""Expression features: normalisation, choice of genes and principal components, on sparse matrices throughout."""
+"""Expression, normalised, and how much of its genes' variation is spatial, on sparse matrices throughout."""
 
 import numpy as np
 from scipy import sparse
 
-from efnst.genes.components import largest_signs
-from efnst.genes.decomposition import leading_vectors
 from efnst.geometry.neighbours import laplacian
 
 GENES_AT_ONCE = 200  # few, since each block is copied several times
 
 
-def log_normalise(counts: sparse.csr_array, totals: np.ndarray | None = None) -> sparse.csr_array:
+def log_normalise(counts: sparse.csr_array) -> sparse.csr_array:
     """log(1 + counts · median total / total) of each spot, float32 [n_spots, n_genes]; the median is of totals above 0.
 
-    `totals` [n_spots] are given where `counts` are those of some genes only.
     What scanpy's `normalize_total` and `log1p` give, to 1e-7 of the largest value. They are not called since to import
     scanpy takes 7 s of CPU and 0.3 GB, in three steps that need no other function of it (bench/scverse.py).
     """
-    totals = np.asarray(counts.sum(1)).ravel() if totals is None else totals
+    totals = np.asarray(counts.sum(1)).ravel()
     factor = np.median(totals[totals > 0]) / np.maximum(totals, 1e-12) if totals.any() else np.zeros(len(totals))
     scaled = sparse.csr_array(sparse.diags_array(factor) @ counts, dtype=np.float32)
     scaled.data = np.log1p(scaled.data)
@@ -57,38 +54,3 @@ def _morans_i(x: sparse.csc_array, operator: sparse.csc_array, degree: np.ndarra
     constant = variation <= 1e-12 * np.maximum(np.asarray(squared.sum(0)).ravel(), 1e-300)
     index = n_spots / degree.sum() * (weighted - roughness) / np.where(constant, 1, variation)
     return np.where(constant, 0, index)
-
-
-def spatially_variable_genes(
-    values: sparse.csr_array, graph: sparse.csr_array, n_genes: int, min_spots: int
-) -> np.ndarray:
-    """Indices of the `n_genes` genes with the largest Moran's I, largest first, of those seen in `min_spots` spots."""
-    seen = np.bincount(values.indices, minlength=values.shape[1])
-    candidates = np.flatnonzero(seen >= min_spots)
-    index = gene_morans_i(values.tocsc()[:, candidates], graph)
-    return candidates[np.argsort(-index, kind="stable")[:n_genes]]
-
-
-def principal_components(values: sparse.csr_array, n_components: int, seed: int) -> np.ndarray:
-    """Principal component scores of the centred and scaled columns, float32 [n_spots, ≤ n_components].
-
-    The sign of a component is fixed by its largest entry. Constant columns are left out. scanpy's `scale` and
-    `pca` take 10 s of CPU on a section where this takes 1.5 (bench/scverse.py).
-    """
-    mean, std = _mean_std(values)
-    values, mean, std = values[:, std > 0], mean[std > 0], std[std > 0]
-    if min(n_components, min(values.shape) - 1) < 1:
-        raise ValueError(f"Expected at least 2 spots and 2 varying genes, found {values.shape}.")
-    one_stratum = np.zeros(values.shape[0], int)
-    left, sizes, _ = leading_vectors(values, np.stack([mean, 1 / std])[None], one_stratum, n_components, seed)
-    scores = left * sizes
-    return (scores * largest_signs(scores)).astype(np.float32)
-
-
-def _mean_std(values: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the columns of a sparse matrix."""
-    n_spots = values.shape[0]
-    mean = np.asarray(values.sum(0)).ravel() / n_spots
-    square = np.asarray(values.multiply(values).sum(0)).ravel() / n_spots
-    variance = square - mean**2
-    return mean, np.sqrt(np.where(variance > 1e-10 * np.maximum(square, 1e-300), variance, 0))

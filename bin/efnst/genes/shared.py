@@ -10,7 +10,7 @@ from efnst.genes.expression import gene_morans_i, log_normalise
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
 from efnst.names import SPATIAL
 
-FEWEST_GENES = 50
+FEWEST_GENES, FEWEST_ALONE = 50, 2  # of several sections, of one by itself
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Survey:
     by_symbol: dict[str, int] = field(default_factory=dict)
     sums: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     n_sections: int = 0
+    min_spots: int = 0
 
     def add(self, section: AnnData, min_spots: int) -> None:
         """Look at one more section.
@@ -65,14 +66,19 @@ class Survey:
         grown = np.zeros((len(self.ids), 3))
         grown[: len(self.sums)] = self.sums
         grown[numbers] += np.column_stack([np.ones(len(first)), rank[first], share[first]])
-        self.sums, self.n_sections = grown, self.n_sections + 1
+        self.sums, self.n_sections, self.min_spots = grown, self.n_sections + 1, min_spots
 
     def chosen(self, n_genes: int, least_share: float) -> SharedGenes:
         """The `n_genes` genes with the best mean rank, of those that `least_share` of the sections measure."""
         measured = self.sums[:, 0]
         rank, share = (self.sums[:, 1:] / measured[:, None]).T
         kept = np.flatnonzero((measured >= least_share * self.n_sections - 1e-9) & (rank < 1))
-        if len(kept) < FEWEST_GENES:
+        if self.n_sections == 1 and len(kept) < FEWEST_ALONE:
+            raise EfnstError(
+                f"Expected at least {FEWEST_ALONE} genes seen in {self.min_spots} or more spots, found {len(kept)}. "
+                "Lower min_spots_per_gene, or look at the section's counts."
+            )
+        if self.n_sections > 1 and len(kept) < FEWEST_GENES:
             raise EfnstError(
                 f"Expected at least {FEWEST_GENES} genes that {least_share:.0%} of the {self.n_sections} sections "
                 f"measure, found {len(kept)}. Are they of one species? Or lower --shared_genes."

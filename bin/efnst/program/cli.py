@@ -54,7 +54,8 @@ def run(main: Callable[..., None]) -> None:
 
 def _ended_badly(error: Exception) -> int:
     """Say why a program ends, and return its exit status; where the machine lacks something, end at once."""
-    step, sample, failure = Path(sys.argv[0]).stem, _option(sys.argv, "--sample"), _option(sys.argv, "--failure")
+    step, samples, failures = Path(sys.argv[0]).stem, _given(sys.argv, "--sample"), _given(sys.argv, "--failure")
+    sample = samples[0] if len(samples) == 1 else ""
     lack = lack_of(error)
     if isinstance(error, PermissionError):
         error = not_allowed(error.filename)
@@ -68,8 +69,8 @@ def _ended_badly(error: Exception) -> int:
     print(f"{step}: {reason}", file=sys.stderr)
     if not is_of_user:
         _end_at_once(lack.status)
-    if failure:
-        _write_failure(Path(failure), sample or "", step, reason)
+    if failures:
+        _write_failure(Path(failures[0]), sample, step, reason)
         return 0
     return 2
 
@@ -116,8 +117,10 @@ def spare_inputs(step: str, given: dict[str, object]) -> None:
     """Refuse to run where a result of the program `step` would be written over one of the files it is given."""
     from efnst.records.files import FILES
 
-    outdir, sample = Path(str(given.get("outdir", "."))), str(given.get("sample", ""))
-    written = [outdir / file.name.replace("<sample>", sample) for file in FILES if step.upper() in file.step]
+    outdir, sample = Path(str(given.get("outdir", "."))), given.get("sample", "")
+    names = [file.name for file in FILES if step.upper() in file.step]
+    written = [outdir / name.replace("<sample>", sample) for name in names if isinstance(sample, str)]
+    written += [outdir / each / name for each in sample for name in names if isinstance(sample, list)]
     values = [value for name, value in given.items() if name not in ("outdir", "failure", "problems")]
     inputs = [str(path) for value in values for path in (value if isinstance(value, list) else [value])]
     for result in filter(os.path.isfile, written):
@@ -181,11 +184,8 @@ def _version(package: str) -> str:
     raise PackageNotFoundError(package)
 
 
-def _option(arguments: list[str], name: str) -> str | None:
-    """The value of `--name VALUE` or `--name=VALUE` in `arguments`."""
-    for position, argument in enumerate(arguments):
-        if argument == name and position + 1 < len(arguments):
-            return arguments[position + 1]
-        if argument.startswith(f"{name}="):
-            return argument.split("=", 1)[1]
-    return None
+def _given(arguments: list[str], name: str) -> list[str]:
+    """The values of each `--name VALUE` or `--name=VALUE` in `arguments`."""
+    pairs = zip(arguments, [*arguments[1:], None], strict=True)
+    found = (after if each == name else each.partition("=")[2] for each, after in pairs if each.split("=")[0] == name)
+    return [value for value in found if value is not None]

@@ -62,16 +62,18 @@ FILES = (
     File("cost.txt", "EXPORT_ENCODER", "what an encoder of the user's own takes at least, in words, for the log"),
     File("features.npz", "EMBED_PATCHES", FEATURES_NPZ),
     File("features.json", "EMBED_PATCHES", FeaturesRecord),
-    File("embedding.npz", "LEARN_EMBEDDING, LEARN_COHORT, APPLY_REFERENCE", EMBEDDING_NPZ),
-    File("training.json", "LEARN_EMBEDDING, LEARN_COHORT, APPLY_REFERENCE", TrainingRecord),
+    File("embedding.npz", "LEARN_EMBEDDING, APPLY_REFERENCE", EMBEDDING_NPZ),
+    File("training.json", "LEARN_EMBEDDING, APPLY_REFERENCE", TrainingRecord),
     File(
         "model.pt",
         "LEARN_EMBEDDING",
         "with `--save_model`: `sample`, `parameters`, `versions`, `trainings` [{`seed`, `network`, `state`, `genes`, "
         "`augmentation`, maps to the inputs}]; see docs/output.md",
     ),
-    File("space.json", "LEARN_COHORT", "with `--scope cohort`: what the sections have in common; see docs/cohort.md"),
-    File("space.safetensors", "LEARN_COHORT", "the arrays of the same"),
+    File(
+        "space.json", "LEARN_EMBEDDING", "with `--scope cohort`: what the sections have in common; see docs/cohort.md"
+    ),
+    File("space.safetensors", "LEARN_EMBEDDING", "the arrays of the same"),
     File("reference.json", "FIT_DOMAINS", ReferenceRecord),
     File("reference_fit.json", "APPLY_REFERENCE", ReferenceFit),
     File("vocabulary.json", "FIT_DOMAINS", VocabularyRecord),

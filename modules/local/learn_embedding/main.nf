@@ -2,30 +2,50 @@ include { codeDigest } from '../digests'
 include { options } from '../shell'
 
 process LEARN_EMBEDDING {
-    tag "${meta.id}"
+    tag "${samples.size() == 1 ? samples[0] : "${samples.size()} sections"}"
     label 'process_medium'
     label 'process_gpu'
-    ext code: { codeDigest('learn_embedding.py') }, bytes: { section.size() }
+    ext code: { codeDigest('learn_embedding.py') },
+        bytes: { [sections].flatten().collect { file -> file.size() }.max() },
+        for_all: { together }
 
     input:
-    tuple val(meta), path(section), path(features) // features: [] without an image
+    // one of each for each section, in the same order; with_image: whether there are features of it
+    tuple val(samples),
+        val(groups),
+        path(sections, stageAs: 'sections/?/*'),
+        val(with_image),
+        path(features, stageAs: 'features/?/*')
+    val together // whether what the sections have in common is kept
 
     output:
-    tuple val(meta), path('embedding.npz'), path('training.json'), optional: true, emit: embedding
-    path "${meta.id}/model.pt", optional: true, emit: model
-    path 'failure.json', optional: true, emit: failure
+    path 'learned/*/{embedding.npz,training.json}', optional: true, emit: embeddings
+    path 'learned/*/model.pt', optional: true, emit: models
+    path 'space', optional: true, emit: space
+    path '{failure.json,learned/*/failure.json}', optional: true, emit: failures
     path 'versions.yml', emit: versions
 
     script:
+    def numbers = (1..samples.size()).collect { number -> with_image.take(number).count(true) }
+    def members = [samples, groups, with_image, numbers].transpose().withIndex(1).collect { member, place ->
+        def (sample, group, has_image, number) = member
+        def given = [sample: sample, group: group, section: "sections/${place}/section.h5ad"]
+        options(given + [features: has_image ? "features/${number}/features.npz" : ''])
+    }
     """
     # code ${task.ext.code}
     learn_embedding.py --process '${task.process}' \\
-        ${options([sample: meta.id, section: section, features: features])} --threads ${task.cpus} \\
-        --failure failure.json ${options(task.ext.parameters)}
+        ${members.join(' ')} --threads ${task.cpus} --outdir learned \\
+        ${options(together ? [space: 'space'] : [failure: 'failure.json'])} ${options(task.ext.parameters)}
     """
 
     stub:
+    def made = samples.collect { sample ->
+        "mkdir -p learned/${sample}; touch learned/${sample}/{embedding.npz,training.json}"
+    }
     """
-    touch embedding.npz training.json versions.yml
+    ${made.join('\n    ')}
+    ${together ? 'mkdir space' : ''}
+    touch versions.yml
     """
 }

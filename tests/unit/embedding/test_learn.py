@@ -5,20 +5,16 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 from anndata import AnnData
+from tests.support.learning import learned_alone
 
 from efnst.embedding.diffusion import diffuse
 from efnst.embedding.image_features import ImageFeatures
-from efnst.embedding.learn import learn_embeddings
 from efnst.embedding.options import EmbeddingOptions, NetworkOptions, TrainingOptions
-from efnst.embedding.prepare import prepare
 from efnst.embedding.training import Trained, train
 from efnst.errors import EfnstError
 from efnst.genes.components import dense_components, unit_scale
 from efnst.geometry.neighbours import neighbour_graph
-
-CPU = torch.device("cpu")
 
 
 def features_of(values: np.ndarray | None) -> ImageFeatures | None:
@@ -55,7 +51,8 @@ def learn(
     network = NetworkOptions(**kinds[NetworkOptions])
     training = TrainingOptions(epochs=epochs, seed=seed, n_seeds=n_seeds, network=network, **kinds[TrainingOptions])
     embedding = EmbeddingOptions(**kinds[EmbeddingOptions])
-    return learn_embeddings(section, features_of(features), embedding, training, CPU, threads)
+    arrays, found = learned_alone(section, features_of(features), embedding, training, threads)
+    return arrays, found.record | {"n_image_components_fused": found.learned.n_fused}
 
 
 @pytest.fixture
@@ -71,7 +68,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, np.ndarray]
         learn(*arguments, epochs=1, vary_views=False, **options)
         return dict(given)
 
-    monkeypatch.setattr("efnst.embedding.learn.train", note)
+    monkeypatch.setattr("efnst.embedding.space.train", note)
     return learned
 
 
@@ -80,7 +77,7 @@ def test_arrays_without_an_image(section: AnnData) -> None:
     shapes = {"embedding_0": (300, 25), "diffused": (300, 30), "expression": (300, 30)}
     assert {name: values.shape for name, values in arrays.items()} == shapes
     assert all(values.dtype == np.float32 and np.isfinite(values).all() for values in arrays.values())
-    assert record["image"] is False and record["epochs"] == 20 and record["seed"] == 0
+    assert record["epochs"] == 20 and record["seed"] == 0
     assert record["n_genes_used"] <= 120
     assert {name: len(values) for name, values in record["loss"].items()} == {
         "reconstruction": 20,
@@ -145,26 +142,26 @@ def test_trainings_have_seeds_of_their_own_and_do_not_depend_on_threads(section:
 def test_workers_that_are_started_anew_train_alike(section: AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are where PyTorch sees a GPU that it is not to use, because it cannot be forked then."""
     forked, _ = learn(section, n_seeds=2, epochs=3, threads=2)
-    monkeypatch.setattr("efnst.embedding.learn._start_method", lambda: "spawn")
+    monkeypatch.setattr("efnst.embedding.at_once._start_method", lambda: "spawn")
     spawned, _ = learn(section, n_seeds=2, epochs=3, threads=2)
     for name, values in forked.items():
         assert values.tobytes() == spawned[name].tobytes(), name
 
 
 def test_where_the_image_comes_in(section: AnnData, features: np.ndarray) -> None:
-    def prepared(scale: float = 1.0, **options: object) -> object:
+    def arrays(scale: float = 1.0, **options: object) -> dict[str, np.ndarray]:
         given = section.copy()
         given.uns["section"]["image"]["scale"] = scale
-        return prepare(given, features_of(features), EmbeddingOptions(**options))
+        return learn(given, features, epochs=1, **options)[0]
 
-    late = prepared()
-    assert late.image.shape == (300, 40) and 0 < late.structured.shape[1] < 10
-    coarse = prepared(scale=31.9 / 380)  # patches of 190 µm have 380 px at scale 1
-    assert coarse.structured is None and coarse.image is not None
-    assert prepared(scale=32.1 / 380).structured is not None
-    assert prepared(image_fusion="weights").structured is None
-    assert prepared(image_fusion="none").image is None
-    assert np.allclose(prepared(image_weight=0.5).structured, late.structured / 2)
+    late = arrays()
+    assert late["image_pcs"].shape == (300, 40) and 0 < late["fused"].shape[1] < 10
+    coarse = arrays(scale=31.9 / 380)  # patches of 190 µm have 380 px at scale 1
+    assert "fused" not in coarse and "image_pcs" in coarse
+    assert "fused" in arrays(scale=32.1 / 380)
+    assert "fused" not in arrays(image_fusion="weights")
+    assert "image_pcs" not in arrays(image_fusion="none")
+    assert np.allclose(arrays(image_weight=0.5)["fused"], late["fused"] / 2)
 
 
 def test_which_inputs_the_image_reaches(
@@ -174,10 +171,10 @@ def test_which_inputs_the_image_reaches(
     late, weights, none = (
         seen(section, features, image_fusion=fusion)["inputs"] for fusion in ("late", "weights", "none")
     )
-    structured = prepare(section, features_of(features), EmbeddingOptions()).structured
+    fused = learn(section, features, epochs=1)[0]["fused"]
     assert np.array_equal(none, seen(section)["inputs"])
     assert weights.shape == (300, 30) and not np.allclose(weights, none, atol=0.01)
-    assert np.array_equal(late, np.hstack([weights, structured]))
+    assert np.array_equal(late, np.hstack([weights, fused]))
 
 
 def test_an_image_without_structure_leaves_the_inputs_alone(
@@ -185,7 +182,7 @@ def test_an_image_without_structure_leaves_the_inputs_alone(
 ) -> None:
     noise = np.random.default_rng(0).standard_normal((section.n_obs, 40)).astype(np.float32)
     _, record = learn(section, noise, epochs=1)
-    assert record["n_image_components_fused"] == 0 and record["image"] is True
+    assert record["n_image_components_fused"] == 0
     assert seen(section, noise)["inputs"].shape == (300, 30)
 
 
@@ -208,8 +205,7 @@ def test_unknown_choices_are_errors(section: AnnData, name: str, allowed: str) -
 
 def test_an_image_changes_the_embedding_and_adds_its_components(section: AnnData, features: np.ndarray) -> None:
     without, _ = learn(section)
-    arrays, record = learn(section, features)
-    assert record["image"] is True
+    arrays, _ = learn(section, features)
     assert arrays["image_pcs"].shape == (300, 40), "no more components than features"
     assert np.array_equal(arrays["expression"], without["expression"])
     assert not np.allclose(arrays["embedding_0"], without["embedding_0"], atol=1e-2)

@@ -6,27 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from anndata import AnnData
-from scipy import sparse
+from tests.support.learning import learned_alone
 
-from efnst.embedding.augmentation import augment, neighbour_weights
+from efnst.embedding.augmentation import mixing, neighbour_weights
 from efnst.embedding.gated import CPU, graph_on
 from efnst.embedding.image_features import ImageFeatures
-from efnst.embedding.learn import learn_embeddings
 from efnst.embedding.options import EmbeddingOptions, TrainingOptions
-from efnst.embedding.prepare import prepare
-from efnst.embedding.saved_model import affine_map, inputs_of, network_of, save_models
-from efnst.embedding.views import view_of
-from efnst.genes.expression import log_normalise, principal_components
-
-
-def test_components_follow_from_an_affine_map() -> None:
-    draw = np.random.default_rng(0)
-    values = sparse.csr_array(draw.poisson(2.0, (80, 30)).astype(np.float32))
-    values = sparse.csr_array(sparse.hstack([values, np.ones((80, 1), np.float32)]))  # with a constant column
-    components = principal_components(values, 5, 0) * np.array([0.3, 2, 1, 7, 0.01])
-    weights, offset = affine_map(values, components, is_standardised=True)
-    np.testing.assert_allclose(values @ weights + offset, components, rtol=1e-3, atol=1e-4)
-    assert (weights[-1] == 0).all()
+from efnst.embedding.saved_model import inputs_of, network_of, save_models, training_record
+from efnst.genes.expression import log_normalise
+from efnst.geometry.neighbours import neighbour_graph
 
 
 def test_the_embedding_follows_from_the_file(simulated_section: Callable[..., AnnData], tmp_path: Path) -> None:
@@ -35,25 +23,20 @@ def test_the_embedding_follows_from_the_file(simulated_section: Callable[..., An
     features[:, :3] += 4 * np.sin(section.obsm["spatial"][:, :1] / 500)
     options = EmbeddingOptions(embedding="latent", save_model=True)
     training = TrainingOptions(n_seeds=2, epochs=15)
-    arrays, record = learn_embeddings(section, ImageFeatures(features), options, training, torch.device("cpu"))
-    save_models(tmp_path / "S1" / "model.pt", record["models"], {"sample": "S1"})
+    arrays, found = learned_alone(section, ImageFeatures(features), options, training)
+    pairs = zip(found.learned.spaces, found.record["runs"], strict=True)
+    records = [training_record(space, run["seed"], found.learned) for space, run in pairs]
+    save_models(tmp_path / "S1" / "model.pt", records, {"sample": "S1"})
     loaded = torch.load(tmp_path / "S1" / "model.pt", weights_only=True)
     assert (loaded["format"], loaded["sample"], len(loaded["trainings"])) == (1, "S1", 2)
 
-    shared = prepare(section, ImageFeatures(features), options)
-    graph = graph_on(shared.graph, CPU)
+    positions, pitch = section.obsm["spatial"], section.uns["section"]["pitch_px"]
+    graph = graph_on(neighbour_graph(positions, options.graph_neighbours), CPU)
     for number, kept in enumerate(loaded["trainings"]):
-        view, genes = view_of(options, kept["seed"]), kept["gene_indices"].numpy()
-        expression = principal_components(shared.normalised[:, genes], view.expression_pcs, kept["seed"])
-        near = neighbour_weights(shared.positions, shared.pitch, expression, shared.image, options.n_neighbours)
-        augmented = log_normalise(augment(shared.counts, near, kept["augmentation"]))[:, genes]
+        genes = section.var_names.get_indexer(kept["genes"])
+        expression = found.learned.spaces[number].expression.of(found.learned.part(section, None, ""))
+        near = neighbour_weights(positions, pitch, expression, arrays["image_pcs"], options.n_neighbours)
+        augmented = log_normalise(mixing(near, kept["augmentation"]) @ section.X)[:, genes]
         with torch.no_grad():
             latent = network_of(kept)(inputs_of(kept, augmented, features), graph).latent
         np.testing.assert_allclose(latent.numpy(), arrays[f"embedding_{number}"], rtol=1e-2, atol=1e-3)
-
-
-def test_nothing_is_kept_unless_asked_for(simulated_section: Callable[..., AnnData]) -> None:
-    _, record = learn_embeddings(
-        simulated_section(60), None, EmbeddingOptions(), TrainingOptions(n_seeds=1, epochs=2), torch.device("cpu")
-    )
-    assert "models" not in record and all("model" not in run for run in record["runs"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from anndata import AnnData
+from scipy import sparse
 
 from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
@@ -28,10 +29,7 @@ OPTIONS, TRAINING = EmbeddingOptions(expression_pcs=8, n_genes=60), TrainingOpti
 
 @pytest.fixture(scope="module")
 def sections(simulated_section: Callable[..., AnnData]) -> list[AnnData]:
-    made = [simulated_section(200, 120), simulated_section(150, 120)]
-    for section in made:
-        section.var["gene_ids"] = section.var_names.to_numpy()
-    return made
+    return [simulated_section(200, 120), simulated_section(150, 120)]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +71,7 @@ def test_counts_are_those_of_the_shared_genes_and_the_rest(
 
 def test_components_are_those_of_genes_standardised_within_each_section(parts: list[Part]) -> None:
     both = pooled(parts)
-    found = fit_components(both, np.arange(60), 8, 0).plain(both)
+    found = fit_components(both, np.arange(60), 8, 0)[0].plain(both)
     counts, scale = both.counts.toarray().astype(float), np.median(both.totals)
     values = np.log1p(counts / counts.sum(1, keepdims=True) * scale)[:, :60]
     for rows in (slice(0, 200), slice(200, 350)):
@@ -82,11 +80,23 @@ def test_components_are_those_of_genes_standardised_within_each_section(parts: l
     assert np.allclose(np.abs(found), np.abs(u[:, :8] * s[:8]), atol=0.02)
 
 
+def test_components_of_a_section_by_itself_are_those_of_genes_standardised(parts: list[Part]) -> None:
+    """However little a gene varies: there is no other section to hold it against."""
+    counts = parts[0].counts.toarray()
+    counts[:, 5] = np.arange(200) == parts[0].totals.argmax()
+    part = replace(parts[0], counts=sparse.csr_array(counts))
+    _, found = fit_components(part, np.arange(60), 8, 0)
+    values = np.log1p(counts / counts.sum(1, keepdims=True) * np.median(part.totals))[:, :60].astype(float)
+    assert values.std(0).min() < 0.05
+    u, s, _ = np.linalg.svd((values - values.mean(0)) / values.std(0), full_matrices=False)
+    assert np.allclose(np.abs(found), np.abs(u[:, :8] * s[:8]), atol=1e-3)
+
+
 def test_a_gene_that_is_not_measured_is_as_in_the_mean_of_the_section(
     sections: list[AnnData], genes: SharedGenes, parts: list[Part]
 ) -> None:
     """Without one gene of 60 the components stay nearly the same."""
-    components = fit_components(pooled(parts), np.arange(60), 8, 0)
+    components, _ = fit_components(pooled(parts), np.arange(60), 8, 0)
     lacking = sections[1][:, sections[1].var["gene_ids"] != genes.ids[5]].copy()
     found = components.plain(part_of(lacking, None, "b", genes, OPTIONS))
     whole = components.plain(parts[1])
@@ -96,14 +106,14 @@ def test_a_gene_that_is_not_measured_is_as_in_the_mean_of_the_section(
 def test_a_section_is_brought_into_the_space_as_its_part_of_the_sample_was(parts: list[Part]) -> None:
     """A section of the sample by itself has the components that it has among the others."""
     both = pooled(parts)
-    components = fit_components(both, np.arange(60), 8, 0)
-    assert np.allclose(components.of(both)[200:], components.of(parts[1]), atol=1e-4)
+    components, found = fit_components(both, np.arange(60), 8, 0)
+    assert np.allclose(components.of(both), found, atol=1e-4)
+    assert np.allclose(found[200:], components.of(parts[1]), atol=1e-4)
 
 
 def test_features_of_another_encoder_are_refused(parts: list[Part]) -> None:
-    both = pooled(parts)
-    image = fit_image(both, fit_components(both, np.arange(60), 8, 0).of(both), OPTIONS, 0)
-    other = replace(parts[0], image=parts[0].image[:, :5])
+    image = fit_image(pooled(parts), OPTIONS, 0)
+    other = replace(parts[0], image=ImageFeatures(parts[0].image.values[:, :5]))
     with pytest.raises(EfnstError, match="Expected 12 image features of each spot, found 5"):
         image.of(other, np.zeros((200, 8)))
 
@@ -112,8 +122,8 @@ def test_a_reference_takes_its_own_encoder_stain_and_patches_alone(
     parts: list[Part], genes: SharedGenes, sections: list[AnnData], tmp_path: Path
 ) -> None:
     both = pooled(parts)
-    space, _ = fit_space(both, 60, OPTIONS, TRAINING, torch.device("cpu"))
-    learned = Learned(genes, fit_components(both, np.arange(60), 8, 0), [space], OPTIONS, TRAINING)
+    space, _, _ = fit_space(both, 60, fit_image(both, OPTIONS, 0), OPTIONS, TRAINING, torch.device("cpu"))
+    learned = Learned(genes, fit_components(both, np.arange(60), 8, 0)[0], [space], OPTIONS, TRAINING)
     facts = {"precision": "fp32", "versions": {}, "input_px": 224, "n_features": 12}
     own, other = (EncoderRecord(encoder="own", weights={"sha256": sha, "file": "w"}, **facts) for sha in ("ab", "cd"))
     write_record(tmp_path / "encoder.json", own)
@@ -135,9 +145,9 @@ def test_a_reference_takes_its_own_encoder_stain_and_patches_alone(
 
 def test_what_is_kept_does_the_same(parts: list[Part], genes: SharedGenes, tmp_path: Path) -> None:
     both = pooled(parts)
-    space, record = fit_space(both, 60, OPTIONS, TRAINING, torch.device("cpu"))
+    space, record, _ = fit_space(both, 60, fit_image(both, OPTIONS, 0), OPTIONS, TRAINING, torch.device("cpu"))
     assert record["epochs"] == 3 and space.image is not None
-    learned = Learned(genes, fit_components(both, np.arange(60), 8, 0), [space], OPTIONS, TRAINING)
+    learned = Learned(genes, fit_components(both, np.arange(60), 8, 0)[0], [space], OPTIONS, TRAINING)
     save_space(tmp_path, learned)
     again = load_space(tmp_path)
     assert (again.genes.ids == genes.ids).all() and again.options == OPTIONS
