@@ -5,7 +5,7 @@ from scipy import sparse
 
 from efnst.geometry.neighbours import pairs_within
 
-REACH_PITCHES = 3.0
+REACH_PITCHES = 2.9  # short of the third step of a lattice, whatever its pixels are rounded to
 PAIRS_AT_ONCE = 200_000
 
 
@@ -14,7 +14,7 @@ def neighbour_weights(
 ) -> sparse.csr_array:
     """Weights [n_spots, n_spots] of each spot's `n_neighbours` heaviest candidates, rows summing to 1 (or 0).
 
-    Candidates lie closer than 3 pitches; w_ij = Pearson correlation of the rows of `expression` [n_spots, n_pcs] times,
+    Candidates lie closer than 2.9 pitches; w_ij = Pearson correlation of the rows of `expression` [n_spots, n_pcs] times,
     with an image, max(0, cosine of the rows of `image` [n_spots, n_pcs]). A weight must be positive to count, so that a
     spot may have fewer neighbours than asked for, or none.
     """

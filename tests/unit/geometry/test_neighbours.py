@@ -71,7 +71,7 @@ def test_weights_and_augmentation_equal_the_dense_form(random: np.random.Generat
     if with_image:
         unit = image / np.linalg.norm(image, axis=1, keepdims=True)
         dense = dense * np.maximum(unit @ unit.T, 0)
-    dense = np.where((distance < 3 * pitch) & ~np.eye(n_spots, dtype=bool), np.maximum(dense, 0), 0)
+    dense = np.where((distance < 2.9 * pitch) & ~np.eye(n_spots, dtype=bool), np.maximum(dense, 0), 0)
     for row in dense:
         row[np.argsort(-row)[n_neighbours:]] = 0
     dense /= np.maximum(dense.sum(1, keepdims=True), 1e-300)
@@ -80,6 +80,17 @@ def test_weights_and_augmentation_equal_the_dense_form(random: np.random.Generat
     assert np.allclose(weights.toarray(), dense)
     expected = counts.toarray() + 0.2 * dense @ counts.toarray()
     assert np.allclose((mixing(weights, 0.2) @ counts).toarray(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("px", [17.3, 100.0])
+def test_weights_do_not_depend_on_how_positions_are_rounded(random: np.random.Generator, px: float) -> None:
+    """On a lattice many pairs lie exactly three steps apart."""
+    rows, columns = np.mgrid[:12, :12]
+    lattice = np.column_stack([(columns + rows % 2 / 2).ravel(), rows.ravel() * np.sqrt(3) / 2])
+    expression = random.standard_normal((144, 5))
+    exact = neighbour_weights(lattice, 1.0, expression, None, 8)
+    rounded = neighbour_weights(np.round(lattice * px), px, expression, None, 8)
+    assert (exact != rounded).nnz == 0
 
 
 def test_a_spot_far_from_all_others_keeps_its_counts() -> None:
