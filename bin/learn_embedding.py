@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from efnst.embedding.options import CohortOptions, DeviceOptions, EmbeddingOptions, NetworkOptions, TrainingOptions
+from efnst.errors import EfnstError
 from efnst.program.arguments import Failure, Outdir, Threads
 from efnst.program.cli import run
 
@@ -52,6 +53,8 @@ def main(
     from efnst.embedding.training import choose_device
     from efnst.program.cli import log
 
+    if options.expression_rep and (space or len(sample) > 1):
+        raise EfnstError("Expected scope section or no expression_rep, found both scope cohort and expression_rep.")
     members = _members(sample, section, features or [""] * len(sample), group or [""] * len(sample), cohort)
     chosen = choose_device(where.device)
     with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads

@@ -44,7 +44,7 @@ def space(simulated_section: Callable[..., AnnData], tmp_path_factory: pytest.Te
         parts.append(part_of(section, ImageFeatures(features, (200.0,)), batch, genes, options))
     training = TrainingOptions(epochs=2)
     pool = pooled(parts)
-    fitted, _, _ = fit_space(pool, 60, fit_image(pool, options, 0), options, training, torch.device("cpu"))
+    fitted, _, _ = fit_space(training, pool, 60, fit_image(pool, options, 0), options, torch.device("cpu"))
     assert fitted.image.fusion is not None
     folder = tmp_path_factory.mktemp("space")
     components, _ = fit_components(pool, np.arange(60), 4, 0)

@@ -11,9 +11,8 @@ from efnst.embedding.cohort import Learned, Member
 from efnst.embedding.options import CohortOptions, EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of, pooled
 from efnst.embedding.sketch import enough, quota
-from efnst.embedding.space import ImageComponents, Space, fit_components, fit_image, fit_space
+from efnst.embedding.space import fit_components, fit_image, fit_space
 from efnst.embedding.together import FEWEST_SPOTS, Together, together
-from efnst.errors import EfnstError
 from efnst.geometry.units import MANY_UNITS
 from efnst.program.options import given_values
 
@@ -62,8 +61,6 @@ def learn(
     trained `training.n_seeds` times, with seeds that follow from `training.seed`; on the CPU several trainings run at
     once, one per thread.
     """
-    if options.expression_rep and len(members) > 1:
-        raise EfnstError("Expected scope section or no expression_rep, found both scope cohort and expression_rep.")
     if len(members) == 1:
         members = [members[0].in_memory()]
     found = together(members, options, cohort)
@@ -73,7 +70,7 @@ def learn(
     image = fit_image(pool, options, training.seed)
     seeds = np.random.SeedSequence(training.seed).generate_state(training.n_seeds)
     trainings = [replace(training, seed=int(seed)) for seed in seeds]
-    runs = run_at_once(_fit, trainings, (pool, n_genes, image, options, device), device, threads)
+    runs = run_at_once(fit_space, trainings, (pool, n_genes, image, options, device), device, threads)
     spaces, records, embeddings = zip(*runs, strict=True)
     learned = Learned(found.genes, components, list(spaces), options, training)
     is_whole = [len(pool.seen)] == list(found.sizes.values())
@@ -90,18 +87,6 @@ def _sample(members: Sequence[Member], found: Together, options: EmbeddingOption
         n_units = min(most, enough(section.n_obs))
         parts.append(part_of(section, features, member.batch, found.genes, options, n_units))
     return pooled(parts)
-
-
-def _fit(
-    training: TrainingOptions,
-    pool: Part,
-    n_genes: int,
-    image: ImageComponents | None,
-    options: EmbeddingOptions,
-    device: torch.device,
-) -> tuple[Space, dict, np.ndarray]:
-    """One training."""
-    return fit_space(pool, n_genes, image, options, training, device)
 
 
 def _record(records: Sequence[dict], n_genes: int, options: EmbeddingOptions, training: TrainingOptions) -> dict:

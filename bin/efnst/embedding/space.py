@@ -230,11 +230,11 @@ class Space:
 
 
 def fit_space(
+    training: TrainingOptions,
     part: Part,
     n_genes: int,
     image: ImageComponents | None,
     options: EmbeddingOptions,
-    training: TrainingOptions,
     device: torch.device,
 ) -> tuple[Space, dict, np.ndarray]:
     """The space of one training on a sample of all sections, the training's record, and the embedding of the sample.

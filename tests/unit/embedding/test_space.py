@@ -122,7 +122,7 @@ def test_a_reference_takes_its_own_encoder_stain_and_patches_alone(
     parts: list[Part], genes: SharedGenes, sections: list[AnnData], tmp_path: Path
 ) -> None:
     both = pooled(parts)
-    space, _, _ = fit_space(both, 60, fit_image(both, OPTIONS, 0), OPTIONS, TRAINING, torch.device("cpu"))
+    space, _, _ = fit_space(TRAINING, both, 60, fit_image(both, OPTIONS, 0), OPTIONS, torch.device("cpu"))
     learned = Learned(genes, fit_components(both, np.arange(60), 8, 0)[0], [space], OPTIONS, TRAINING)
     facts = {"precision": "fp32", "versions": {}, "input_px": 224, "n_features": 12}
     own, other = (EncoderRecord(encoder="own", weights={"sha256": sha, "file": "w"}, **facts) for sha in ("ab", "cd"))
@@ -145,7 +145,7 @@ def test_a_reference_takes_its_own_encoder_stain_and_patches_alone(
 
 def test_what_is_kept_does_the_same(parts: list[Part], genes: SharedGenes, tmp_path: Path) -> None:
     both = pooled(parts)
-    space, record, _ = fit_space(both, 60, fit_image(both, OPTIONS, 0), OPTIONS, TRAINING, torch.device("cpu"))
+    space, record, _ = fit_space(TRAINING, both, 60, fit_image(both, OPTIONS, 0), OPTIONS, torch.device("cpu"))
     assert record["epochs"] == 3 and space.image is not None
     learned = Learned(genes, fit_components(both, np.arange(60), 8, 0)[0], [space], OPTIONS, TRAINING)
     save_space(tmp_path, learned)

@@ -18,6 +18,7 @@ import assign_domains
 import fit_domains
 import learn_embedding
 from efnst.embedding.reference import digests
+from efnst.embedding.saved_space import load_space
 from efnst.errors import EfnstError
 from efnst.program.arrays import read_arrays
 from efnst.program.tensors import read_tensors
@@ -76,6 +77,22 @@ def test_the_order_of_the_sections_does_not_matter(sections: dict[str, Path], le
     learn(dict(reversed(sections.items())), tmp_path)
     first, second = (embedding(sections, outdir, "b") for outdir in (learned, tmp_path))
     assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_section_by_itself_is_a_cohort_of_one(sections: dict[str, Path], tmp_path: Path) -> None:
+    one, options = {"a": sections["a"]}, chosen(learn_embedding.main, **QUICK)
+    learn(one, tmp_path / "cohort")
+    learn_embedding.main(["a"], [sections["a"]], outdir=tmp_path / "alone", **options)
+    first, second = ((tmp_path / name / "a" / "embedding.npz").read_bytes() for name in ("cohort", "alone"))
+    assert first == second and not (tmp_path / "alone" / "space").exists()
+    arrays, again = embedding(one, tmp_path / "cohort", "a"), load_space(tmp_path / "cohort" / "space")
+    applied = again.arrays(again.part(anndata.read_h5ad(sections["a"]), None, "a"))
+    assert all(np.allclose(values, applied[name], rtol=0.01, atol=0.01) for name, values in arrays.items())
+
+
+def test_features_computed_before_are_for_a_section_by_itself(sections: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(EfnstError, match="found both scope cohort and expression_rep"):
+        learn({"a": sections["a"]}, tmp_path, expression_rep="X_other")
 
 
 @pytest.fixture(scope="module")
