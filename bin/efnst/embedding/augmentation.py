@@ -14,9 +14,9 @@ def neighbour_weights(
 ) -> sparse.csr_array:
     """Weights [n_spots, n_spots] of each spot's `n_neighbours` heaviest candidates, rows summing to 1 (or 0).
 
-    Candidates lie closer than 2.9 pitches; w_ij = Pearson correlation of the rows of `expression` [n_spots, n_pcs] times,
-    with an image, max(0, cosine of the rows of `image` [n_spots, n_pcs]). A weight must be positive to count, so that a
-    spot may have fewer neighbours than asked for, or none.
+    Candidates lie closer than 2.9 pitches; w_ij = Pearson correlation of the rows of `expression` [n_spots, n_pcs]
+    times, with an image, max(0, cosine of the rows of `image` [n_spots, n_pcs]). A weight must be positive to count, so
+    that a spot may have fewer neighbours than asked for, or none.
     """
     n_spots = len(positions)
     if n_neighbours == 0:
