@@ -10,8 +10,9 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pytest
+import torch
 import yaml
-from tests.pipeline.conftest import GENE_SETS, Efnst, Run
+from tests.pipeline.conftest import GENE_SETS, QUICK, Efnst, Run
 
 from efnst.records.base import read_record
 from efnst.records.cohort import RunRecord, SheetRow
@@ -180,3 +181,11 @@ def test_a_result_is_explained_by_a_command_that_repeats_it(finished: Run, proje
     again = efnst(finished.outdir.parent, *words[:at], *words[at + 2 :], "-resume", outdir="repeated")
     assert again.status == 0, again.output
     assert {task["status"] for task in again.tasks if task["tag"] in SAMPLES} == {"CACHED"}
+
+
+def test_the_networks_of_a_section_are_kept_where_asked(efnst: Efnst, one_section: Path, tmp_path: Path) -> None:
+    run = efnst(tmp_path, *QUICK, "--input", one_section, "--use_image", "false", "--save_model", "true")
+    assert run.status == 0, run.output
+    (path,) = run.outdir.glob("**/model.pt")
+    assert path == run.outdir / next(iter(run.summary)) / "model.pt"
+    assert {"network", "state", "genes"} <= torch.load(path, weights_only=True)["trainings"][0].keys()
