@@ -140,16 +140,14 @@ def _save_model(path: Path, sample: str, found: "Outcome") -> None:
 
 def _write_failures(outdir: Path, problems: dict[str, str]) -> None:
     """The record of each section that cannot be used."""
-    from efnst.program.cli import log
+    from efnst.program.cli import log, write_failure
     from efnst.program.terminal import printable
-    from efnst.records.base import write_record
-    from efnst.records.cohort import Failure
 
     for sample, problem in problems.items():
         reason = printable(f"{sample}: {problem}")
         log.warning("%s", reason)
         (outdir / sample).mkdir(parents=True, exist_ok=True)
-        write_record(outdir / sample / "failure.json", Failure(sample=sample, step="learn_embedding", reason=reason))
+        write_failure(outdir / sample / "failure.json", sample, "learn_embedding", reason)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def test_each_process_has_the_digest_of_the_program_it_runs(module: Path) -> Non
     text = module.read_text()
     script = text.split("script:")[1].split("stub:")[0]
     programs = set(re.findall(r"^\s*(\w+\.py) ", script, re.MULTILINE)) - {"write_versions.py"}
-    assert set(re.findall(r"^ *ext code: \{ codeDigest\('(\S+)'\) \}(?:,.*)?$", text, re.MULTILINE)) == programs
+    assert set(re.findall(r"^ *ext code: \{ codeDigest\('(\S+)'\) \}(?:, .*)?$", text, re.MULTILINE)) == programs
     assert len(programs) == script.count("# code ${task.ext.code}")
     assert programs <= set(PROGRAMS)
     assert len(programs) == 1 or module.parent.name == "multiqc"

@@ -174,7 +174,7 @@ def test_confidence_of_a_single_training_is_the_mixture_s(
 ) -> None:
     arrays = read_arrays(embedding_file, EMBEDDING_NPZ, anndata.read_h5ad(section_file).obs_names.to_numpy())
     barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
-    arrays.pop("embedding_1")
+    arrays["embedding_0"] = arrays.pop("embedding_1")
     write_arrays(tmp_path / "embedding.npz", EMBEDDING_NPZ, barcodes, **arrays)
     (tmp_path / "training.json").write_bytes(embedding_file.with_name("training.json").read_bytes())
     final, record, table = assign(
@@ -186,6 +186,7 @@ def test_confidence_of_a_single_training_is_the_mixture_s(
         how = options.clustering, options.seed, final.obsm["spatial"], options.spatial_prior
         largest = cluster(arrays["embedding_0"], N_DOMAINS, *how).probabilities.max(1)
         found = table["confidence"].to_numpy()
+        assert table["confidence"].between(0, 1).all() and table["confidence"].nunique() > 20
         assert np.isclose(found, largest, atol=1e-4).mean() > 0.9, "but for spots that refinement moved"
         assert (found <= largest + 1e-4).all() and largest.min() < 0.99
     else:

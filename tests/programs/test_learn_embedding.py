@@ -149,6 +149,13 @@ def test_patches_of_few_pixels_are_not_fused(section_file: Path, features_file: 
     assert fused[190.0] > 0 and fused[10.0] == 0
 
 
+def test_networks_are_kept_only_where_asked(section_file: Path, tmp_path: Path) -> None:
+    for name, kept in {"a": False, "b": True}.items():
+        _, record = learn(section_file, tmp_path / name, epochs=1, save_model=kept)
+        assert (tmp_path / name / "S1" / "model.pt").exists() == kept
+        assert "models" not in record and all("model" not in run for run in record["runs"])
+
+
 def test_features_of_another_section_are_refused(section_file: Path, features_file: Path, tmp_path: Path) -> None:
     barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()
     arrays = read_arrays(features_file, FEATURES_NPZ, barcodes)

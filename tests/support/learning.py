@@ -19,9 +19,9 @@ def learned_alone(
     options: EmbeddingOptions,
     training: TrainingOptions,
     threads: int = 1,
-) -> tuple[dict, Outcome]:
-    """The arrays of embedding.npz of a section by itself, and all else that was learned."""
+) -> tuple[dict, bool, Outcome]:
+    """The arrays of embedding.npz of a section by itself, whether its image is used, and all that was learned."""
     member = Member("S", "", Path(), None, held=(section, features))
     found = learn([member], options, training, CohortOptions(), CPU, threads)
-    ((_, _, _, arrays),) = found.sections(CPU, threads)
-    return arrays, found
+    ((_, _, has_image, arrays),) = found.sections(CPU, threads)
+    return arrays, has_image, found

@@ -200,9 +200,10 @@ class Space:
     ) -> np.ndarray:
         """The embedding of a section float32 [n_units, n_dims]."""
         values = self.expression.of(part)
-        augmenting, _ = _mixing(part, values, self.image, options)
+        shown = None if self.image is None else self.image.of(part, values)
+        augmenting, _ = _mixing(part, values, shown, options)
         smooth = diffuse(values, part.nearest_graph, self.view.diffusion, part.precision)
-        inputs, targets = self.given(part, values, self.lent.of(part, augmenting), smooth, options)
+        inputs, targets = self.given(part, shown, self.lent.of(part, augmenting), smooth, options)
         latent, decoded = _encoded(self.state, inputs, targets.shape[1], part, training, device)
         if options.embedding == "latent":
             return latent
@@ -213,17 +214,17 @@ class Space:
         return ((joined - self.centre) @ self.projection).astype(np.float32)
 
     def given(
-        self, part: Part, expression: np.ndarray, lent: np.ndarray, smooth: np.ndarray, options: EmbeddingOptions
+        self, part: Part, shown: np.ndarray | None, lent: np.ndarray, smooth: np.ndarray, options: EmbeddingOptions
     ) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of the network, float32 [n_units, ·].
 
-        They are the components `lent`, and those of the `expression` made `smooth`, with the image components that have
-        spatial structure beside both.
+        They are the components `lent`, and those of the expression made `smooth`, with those of the image components
+        `shown` that have spatial structure beside both.
         """
         inputs = (lent / self.lent_deviation).astype(np.float32)
         targets = (smooth / self.target_deviation).astype(np.float32)
         if self.image is not None and self.image.fusion is not None:
-            fused = self.image.fusion.of(self.image.of(part, expression)) * np.float32(options.image_weight)
+            fused = self.image.fusion.of(shown) * np.float32(options.image_weight)
             inputs = np.hstack([inputs, fused])
             targets = np.hstack([targets, diffuse(fused, part.nearest_graph, self.view.diffusion)])
         return inputs, inputs if options.target == "inputs" else targets
@@ -248,12 +249,13 @@ def fit_space(
     genes = np.arange(min(view.n_genes, n_genes))
     expression, values = fit_components(part, genes, view.expression_pcs, training.seed)
     image = None if image is None else image.told_from(values, part)
-    augmenting, lonely = _mixing(part, values, image, options)
+    shown = None if image is None else image.of(part, values)
+    augmenting, lonely = _mixing(part, values, shown, options)
     lent, read = fit_components(part, genes, view.expression_pcs, training.seed, augmenting)
     smooth = diffuse(values, part.nearest_graph, view.diffusion, part.precision)
     deviations = first_deviation(read), first_deviation(smooth)
     space = Space(view, expression, lent, *deviations, image, {}, (1.0, 1.0), np.zeros(0), np.zeros((0, 0)))
-    inputs, targets = space.given(part, values, read, smooth, options)
+    inputs, targets = space.given(part, shown, read, smooth, options)
     with reproducible_torch(1, training.seed):
         trained = train(inputs, targets, part.graph, training, device)
     widths = tuple(max(float(values.std(0).max()), 1e-12) for values in (targets, trained.decoded))
@@ -279,10 +281,9 @@ def _joined(targets: np.ndarray, decoded: np.ndarray, widths: tuple[float, float
 
 
 def _mixing(
-    part: Part, expression: np.ndarray, image: ImageComponents | None, options: EmbeddingOptions
+    part: Part, expression: np.ndarray, shown: np.ndarray | None, options: EmbeddingOptions
 ) -> tuple[sparse.csr_array, int]:
     """What augments each unit's counts, the unit itself included [n_units, n_units], and units without neighbours."""
-    shown = None if image is None else image.of(part, expression)
     weights = neighbour_weights(part.positions, 1.0, expression, shown, options.n_neighbours)
     lonely = int((np.diff(weights.indptr) == 0).sum()) if options.n_neighbours else 0
     return mixing(weights, options.augmentation), lonely

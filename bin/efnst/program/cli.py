@@ -70,7 +70,7 @@ def _ended_badly(error: Exception) -> int:
     if not is_of_user:
         _end_at_once(lack.status)
     if failures:
-        _write_failure(Path(failures[0]), sample, step, reason)
+        write_failure(Path(failures[0]), sample, step, reason)
         return 0
     return 2
 
@@ -83,7 +83,7 @@ def _end_at_once(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _write_failure(path: Path, sample: str, step: str, reason: str) -> None:
+def write_failure(path: Path, sample: str, step: str, reason: str) -> None:
     """Write the record of a section that ends here."""
     from efnst.records.base import write_record
     from efnst.records.cohort import Failure

@@ -5,9 +5,7 @@ process LEARN_EMBEDDING {
     tag "${samples.size() == 1 ? samples[0] : "${samples.size()} sections"}"
     label 'process_medium'
     label 'process_gpu'
-    ext code: { codeDigest('learn_embedding.py') },
-        bytes: { [sections].flatten().collect { file -> file.size() }.max() },
-        for_all: { together }
+    ext code: { codeDigest('learn_embedding.py') }, bytes: { [sections].flatten()*.size().max() }, for_all: { together }
 
     input:
     // one of each for each section, in the same order; with_image: whether there are features of it

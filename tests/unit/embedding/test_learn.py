@@ -51,8 +51,8 @@ def learn(
     network = NetworkOptions(**kinds[NetworkOptions])
     training = TrainingOptions(epochs=epochs, seed=seed, n_seeds=n_seeds, network=network, **kinds[TrainingOptions])
     embedding = EmbeddingOptions(**kinds[EmbeddingOptions])
-    arrays, found = learned_alone(section, features_of(features), embedding, training, threads)
-    return arrays, found.record | {"n_image_components_fused": found.learned.n_fused}
+    arrays, has_image, found = learned_alone(section, features_of(features), embedding, training, threads)
+    return arrays, found.record | {"image": has_image, "n_image_components_fused": found.learned.n_fused}
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_arrays_without_an_image(section: AnnData) -> None:
     shapes = {"embedding_0": (300, 25), "diffused": (300, 30), "expression": (300, 30)}
     assert {name: values.shape for name, values in arrays.items()} == shapes
     assert all(values.dtype == np.float32 and np.isfinite(values).all() for values in arrays.values())
-    assert record["epochs"] == 20 and record["seed"] == 0
+    assert record["image"] is False and record["epochs"] == 20 and record["seed"] == 0
     assert record["n_genes_used"] <= 120
     assert {name: len(values) for name, values in record["loss"].items()} == {
         "reconstruction": 20,
@@ -182,7 +182,7 @@ def test_an_image_without_structure_leaves_the_inputs_alone(
 ) -> None:
     noise = np.random.default_rng(0).standard_normal((section.n_obs, 40)).astype(np.float32)
     _, record = learn(section, noise, epochs=1)
-    assert record["n_image_components_fused"] == 0
+    assert record["n_image_components_fused"] == 0 and record["image"] is True
     assert seen(section, noise)["inputs"].shape == (300, 30)
 
 
@@ -205,7 +205,8 @@ def test_unknown_choices_are_errors(section: AnnData, name: str, allowed: str) -
 
 def test_an_image_changes_the_embedding_and_adds_its_components(section: AnnData, features: np.ndarray) -> None:
     without, _ = learn(section)
-    arrays, _ = learn(section, features)
+    arrays, record = learn(section, features)
+    assert record["image"] is True
     assert arrays["image_pcs"].shape == (300, 40), "no more components than features"
     assert np.array_equal(arrays["expression"], without["expression"])
     assert not np.allclose(arrays["embedding_0"], without["embedding_0"], atol=1e-2)

@@ -23,7 +23,7 @@ def test_the_embedding_follows_from_the_file(simulated_section: Callable[..., An
     features[:, :3] += 4 * np.sin(section.obsm["spatial"][:, :1] / 500)
     options = EmbeddingOptions(embedding="latent", save_model=True)
     training = TrainingOptions(n_seeds=2, epochs=15)
-    arrays, found = learned_alone(section, ImageFeatures(features), options, training)
+    arrays, _, found = learned_alone(section, ImageFeatures(features), options, training)
     pairs = zip(found.learned.spaces, found.record["runs"], strict=True)
     records = [training_record(space, run["seed"], found.learned) for space, run in pairs]
     save_models(tmp_path / "S1" / "model.pt", records, {"sample": "S1"})
