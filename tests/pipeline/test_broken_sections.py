@@ -60,7 +60,7 @@ def broken(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("broken")
     simulate(folder / "sections", sections=len(REASONS) + 1, n_spots=70, n_regions=3, seed=2)
     sections = sorted((folder / "sections").glob("sim_*"))
-    rows = [{"sample": "sound", "section": str(cohort / "sim_layers" / "outs"), "n_domains": "7"}]
+    rows = [{"sample": "sound", "section": str(cohort / "sim_nested" / "outs"), "n_domains": "4"}]
     for kind, section in zip(REASONS, sections, strict=False):
         outs = section / "outs"
         if kind == REPAIRED:
@@ -73,7 +73,7 @@ def broken(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory)
         outs = shutil.copytree(cohort / "sim_layers" / "outs", folder / kind)
         (outs / part).chmod(0)
         rows.append({"sample": kind, "section": str(outs), "image": "none"})
-    sound = shutil.copytree(cohort / "sim_layers" / "outs", folder / "schöne Gewebe")
+    sound = shutil.copytree(cohort / "sim_nested" / "outs", folder / "schöne Gewebe")
     (sound / "closed").mkdir(0)
     rows[0]["section"] = str(sound)
     rows.append({"sample": "nowhere", "section": str(folder / "nowhere"), "n_domains": "3"})
@@ -83,10 +83,9 @@ def broken(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory)
     return Broken(sheet, efnst(folder, *QUICK, "--input", sheet, prefix=ORDINARY), repaired, intact)
 
 
-def test_the_run_ends_well_and_the_sound_section_is_finished(broken: Broken, finished: Run) -> None:
-    """As it is in a run without broken sections; after few epochs 150 spots may have fewer domains than were asked."""
+def test_the_run_ends_well_and_the_sound_section_is_finished(broken: Broken) -> None:
     assert broken.run.status == 0, broken.run.output
-    assert broken.run.summary["sound"]["status"] == finished.summary["sim_layers"]["status"] != "fail"
+    assert broken.run.summary["sound"]["status"] == "pass"
     assert (broken.run.outdir / "sound" / "report.html").is_file()
 
 
@@ -113,7 +112,7 @@ def test_a_section_without_number_of_domains_gets_one(broken: Broken) -> None:
 
 def test_sound_section_has_the_same_domains_as_in_another_run(broken: Broken, finished: Run) -> None:
     """Two runs, two work folders, another cohort around it: the bytes are the same."""
-    first, second = finished.outdir / "sim_layers" / "domains.csv", broken.run.outdir / "sound" / "domains.csv"
+    first, second = finished.outdir / "sim_nested" / "domains.csv", broken.run.outdir / "sound" / "domains.csv"
     assert not {task["hash"] for task in finished.tasks} & {task["hash"] for task in broken.run.tasks}
     assert first.read_bytes() == second.read_bytes()
 
