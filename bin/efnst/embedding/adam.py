@@ -19,9 +19,14 @@ class Adam:
         for parameter in self.parameters:
             parameter.grad = None
 
-    def step(self) -> None:
-        """Change the parameters, all of which must have a gradient."""
+    def step(self, longest: float) -> None:
+        """Change the parameters, all of which must have a gradient; that of all together is cut to `longest`.
+
+        The same numbers as `torch.nn.utils.clip_grad_norm_`, which sorts gradients by device and type each time.
+        """
         gradients = [parameter.grad for parameter in self.parameters]
         moments = (self.means, self.squares, [], self.steps)
         with torch.no_grad():
+            length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            torch._foreach_mul_(gradients, (longest / (length + 1e-6)).clamp(max=1.0))
             adam(self.parameters, gradients, *moments, fused=True, amsgrad=False, maximize=False, **self.rates)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import sparse
-from torch import Tensor, nn
+from torch import Tensor
 
 from efnst.embedding.adam import Adam
 from efnst.embedding.convergence import converged
@@ -80,7 +80,7 @@ class _Run:
         self.edges = edges_of(graph).to(device)
         self.graph = graph_on(graph, device)
         self.inputs, self.targets = (torch.from_numpy(values).to(device) for values in (inputs, targets))
-        self.network = EfnstNetwork(inputs.shape[1], targets.shape[1], options.network, device)
+        self.network = EfnstNetwork(inputs.shape[1], targets.shape[1], options.network, device).train()
         self.optimiser = Adam(list(self.network.parameters()), options.learning_rate, options.weight_decay)
         weights = [options.reconstruction_weight, options.graph_weight, options.kl_weight]
         self.weights = torch.tensor(weights, device=device)
@@ -89,14 +89,12 @@ class _Run:
 
     def epoch(self) -> None:
         """One step on all spots."""
-        self.network.train()
         noisy = self.inputs * (torch.rand_like(self.inputs) >= self.options.input_noise)
         parts = self._losses(self.network(noisy, self.graph))
         loss = (parts * self.weights).sum()
         self.optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.options.gradient_clip)
-        self.optimiser.step()
+        self.optimiser.step(self.options.gradient_clip)
         self.history.append(parts.detach())
         self.total.append(loss.item())
         if not np.isfinite(self.total[-1]):

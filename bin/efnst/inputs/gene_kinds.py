@@ -20,15 +20,16 @@ ENSEMBL = r"(ENS[A-Z]*G\d{11})(\.\d+)?"
 
 def genes_of_kinds(names: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
     """Which genes, bool [n_genes], are of each of the `KINDS`, by their symbols, or by their ids where no symbol is."""
-    by_symbol = {kind: _those(pattern.fullmatch, names) for kind, pattern in SYMBOLS.items()}
+    by_symbol = _those({kind: pattern.fullmatch for kind, pattern in SYMBOLS.items()}, names)
     if any(found.any() for found in by_symbol.values()):
         return by_symbol
-    return {kind: _those(known.__contains__, ids) for kind, known in GENE_IDS.items()}
+    return _those({kind: known.__contains__ for kind, known in GENE_IDS.items()}, ids)
 
 
-def _those(is_one: Callable[[str], object], names: np.ndarray) -> np.ndarray:
-    """The names, in capitals and without reference and version, for which `is_one` is true, bool [n]."""
-    return np.fromiter((bool(is_one(plain_name(name))) for name in names), bool, len(names))
+def _those(tests: dict[str, Callable[[str], object]], names: np.ndarray) -> dict[str, np.ndarray]:
+    """For each test the names, in capitals and without reference and version, for which it is true, bool [n]."""
+    plain = [plain_name(name) for name in names]
+    return {kind: np.fromiter((bool(test(name)) for name in plain), bool, len(plain)) for kind, test in tests.items()}
 
 
 def plain_name(name: object) -> str:
@@ -38,7 +39,7 @@ def plain_name(name: object) -> str:
 
 def unrecognised(names: np.ndarray, ids: np.ndarray) -> list[str]:
     """A warning where genes are named by Ensembl ids and none of any kind is known."""
-    is_id = _those(re.compile(ENSEMBL).fullmatch, names)
+    is_id = _those({"id": re.compile(ENSEMBL).fullmatch}, names)["id"]
     if not len(names) or is_id.mean() < 0.5 or any(found.any() for found in genes_of_kinds(names, ids).values()):
         return []
     return [

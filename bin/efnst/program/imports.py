@@ -9,6 +9,7 @@ from pathlib import Path
 
 OURS = "efnst"
 OTHERWISE_CALLED = {"PIL": "pillow", "sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "PyYAML"}
+BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # of a statement: the statements in it
 _all_distributions = cache(packages_distributions)
 
 
@@ -47,11 +48,12 @@ def _all_imports(program: Path) -> set[str]:
 
 
 def _imports(node: ast.AST) -> Iterator[str]:
-    """Dotted names of the modules that are imported anywhere below a node, except for types only."""
+    """Dotted names of the modules that are imported in the statements below a node, except for types only."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
         yield node.module
     elif not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
-        for child in ast.iter_child_nodes(node):
-            yield from _imports(child)
+        for blocks in BLOCKS:
+            for child in getattr(node, blocks, ()):
+                yield from _imports(child)

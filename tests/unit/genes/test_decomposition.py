@@ -7,7 +7,7 @@ from scipy import sparse
 from efnst.genes import decomposition
 from efnst.genes.decomposition import leading_vectors
 
-WAYS = {"dense": 10_000, "sparse": 0}  # the largest side that is made dense
+WAYS = {"short": 10_000, "large": 0}  # the longest side that is short
 
 
 def sparse_values(n_units: int, n_genes: int) -> sparse.csr_array:
@@ -23,7 +23,7 @@ def sparse_values(n_units: int, n_genes: int) -> sparse.csr_array:
 def test_they_are_those_of_the_dense_matrix(
     way: str, n_units: int, n_genes: int, n_strata: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decomposition, "DENSE", WAYS[way])
+    monkeypatch.setattr(decomposition, "SHORT", WAYS[way])
     values = sparse_values(n_units, n_genes)
     strata = np.arange(n_units) % n_strata
     moments = np.random.default_rng(0).uniform(0.2, 2, (n_strata, 2, n_genes))
@@ -38,7 +38,7 @@ def test_they_are_those_of_the_dense_matrix(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_more_than_there_are(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decomposition, "DENSE", WAYS[way])
+    monkeypatch.setattr(decomposition, "SHORT", WAYS[way])
     moments = np.stack([np.zeros(5), np.ones(5)])[None]
     assert [each.shape for each in leading_vectors(sparse_values(30, 5), moments, np.zeros(30, int), 20, 0)] == [
         (30, 4),
