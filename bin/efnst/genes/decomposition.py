@@ -5,12 +5,11 @@ from scipy import sparse
 from scipy.linalg import eigh
 
 SHORT = 1200  # units or genes: with fewer of either, its products with itself take half the time of the iteration
-BLOCK = 16  # vectors at once: matrix products, of dense values, take a fraction of the time of as many sparse ones
-MOST = 60  # blocks
+BLOCK = 16  # vectors at once: products of dense matrices take a fraction of the time of as many with a sparse one
 CHECKED = 4  # blocks after which it is looked whether the vectors are found
-TOLERANCE = 1e-4  # of the residual, relative to the squared singular value; vectors then differ by 1e-5 from exact ones
-NEW = 0.1  # length of a vector outside of the basis; of less, the rest of which the basis has taken all is left by rounding
-LEAST = 1e-2  # of the largest squared singular value: what is smaller need be found no better than this
+TOLERANCE = 1e-4  # of a residual, relative to the squared singular value: vectors then differ by 1e-5 from exact ones
+LEAST = 1e-2  # of the largest squared singular value: for smaller ones this stands in the tolerance
+ROUNDING = 1e-4  # of a product: a vector of which no more than this is new is left by rounding
 
 
 def leading_vectors(
@@ -44,32 +43,29 @@ def _of_short(values: np.ndarray, n_components: int) -> tuple[np.ndarray, np.nda
 
 
 def _of_large(values: np.ndarray, n_components: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By block Lanczos iteration with full orthogonalisation (Golub and Underwood 1977), in single precision."""
+    """Of a large one by block Lanczos iteration with full orthogonalisation (Golub and Underwood 1977)."""
     n_rows, n_columns = values.shape
-    most = min(MOST * BLOCK, n_rows)
-    basis, products = np.empty((n_rows, most), np.float32, order="F"), np.empty((most, n_columns))
-    gram = np.empty((most, most))
-    start = np.random.default_rng(seed).standard_normal((n_columns, BLOCK), np.float32)
-    block, end, n_blocks, is_found = np.linalg.qr(values @ start)[0], 0, 0, False
+    basis, products = np.empty((n_rows, 0), values.dtype), np.empty((0, n_columns))
+    gram, is_found = np.empty((0, 0)), False
+    start = np.random.default_rng(seed).standard_normal((n_columns, BLOCK), values.dtype)
+    block = np.linalg.qr(values @ start)[0]
     while not is_found:
-        at, end, n_blocks = slice(end, end + block.shape[1]), end + block.shape[1], n_blocks + 1
-        basis[:, at] = block
         product = block.T @ values
-        products[at] = product
-        gram[at, :end] = products[at] @ products[:end].T
-        rest = values @ product.T
-        block, remains = np.linalg.qr(_without(rest, basis[:, :end]))
-        block, turned = np.linalg.qr(_without(block, basis[:, :end]))  # what rounding left of the basis
-        remains = turned @ remains
-        block = block[:, np.abs(np.diag(turned)) > NEW][:, : most - end]
-        is_last = block.shape[1] == 0
-        if is_last or (n_blocks % CHECKED == 0 and end > n_components):
-            squares, turns = eigh(gram[:end, :end], subset_by_index=(max(end - n_components, 0), end - 1))
-            residuals = np.linalg.norm(remains.astype(float) @ turns[at], axis=0)
-            is_found = is_last or (residuals <= TOLERANCE * np.maximum(squares, LEAST * squares[-1])).all()
+        basis, products = np.hstack([basis, block]), np.vstack([products, product])
+        across = products @ products[-len(product) :].T
+        gram = np.vstack([np.hstack([gram, across[: len(gram)]]), across.T])
+        following = values @ product.T
+        block, remains = np.linalg.qr(_without(following, basis))
+        is_new = np.abs(np.diag(remains)) > ROUNDING * np.linalg.norm(following)
+        block, turned = np.linalg.qr(_without(block[:, is_new], basis))  # again, for what rounding left of the basis
+        block = block[:, : n_rows - len(gram)]
+        is_all = block.shape[1] == 0
+        if is_all or (len(gram) > n_components and len(gram) % (CHECKED * BLOCK) == 0):
+            squares, turns = eigh(gram, subset_by_index=(max(len(gram) - n_components, 0), len(gram) - 1))
+            residuals = np.linalg.norm(turned @ remains[is_new] @ turns[-len(product) :], axis=0)
+            is_found = is_all or (residuals <= TOLERANCE * np.maximum(squares, LEAST * squares[-1])).all()
     turns, sizes = turns[:, ::-1], np.sqrt(np.maximum(squares[::-1], 0))
-    right = turns.T @ products[:end] / np.maximum(sizes, np.finfo(float).tiny)[:, None]
-    return basis[:, :end] @ turns, sizes, right
+    return basis @ turns, sizes, turns.T @ products / np.maximum(sizes, np.finfo(float).tiny)[:, None]
 
 
 def _without(vectors: np.ndarray, basis: np.ndarray) -> np.ndarray:

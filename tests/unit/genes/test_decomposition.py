@@ -45,3 +45,16 @@ def test_no_more_than_there_are(way: str, monkeypatch: pytest.MonkeyPatch) -> No
         (4,),
         (4, 5),
     ]
+
+
+@pytest.mark.parametrize("rank", [0, 3])
+def test_the_iteration_ends_where_values_have_fewer_dimensions(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decomposition, "SHORT", 0)
+    random = np.random.default_rng(0)
+    values = (random.random((700, rank)) @ random.random((rank, 500))).astype(np.float32)
+    moments = np.stack([np.zeros(500), np.ones(500)])[None]
+    left, sizes, right = leading_vectors(sparse.csr_array(values), moments, np.zeros(700, int), 20, 0)
+    expected = np.linalg.svd(values, compute_uv=False)[: len(sizes)]
+    assert np.allclose(sizes, expected, atol=1e-3)
+    assert np.allclose((left * sizes) @ right, values, atol=1e-3)
+    assert left.shape[1] == len(right) == len(sizes) <= 3 * decomposition.BLOCK
