@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
+from sklearn import config_context
 from sklearn.cluster import KMeans
 
 RIDGE = 1e-6
@@ -21,7 +23,7 @@ class TiedGaussians:
 
     def whitened(self, values: np.ndarray) -> np.ndarray:
         """`values` float64 [n_units, n_dims] in columns whose common covariance is the identity."""
-        return solve_triangular(self.root, values.T, lower=True).T
+        return dtrtrs(self.root, values.T, lower=1)[0].T
 
     def squared_distances(self, values: np.ndarray) -> np.ndarray:
         """Mahalanobis distances of `values` float64 [n_units, n_dims] to the components, squared, [n_units, n]."""
@@ -43,7 +45,7 @@ class TiedGaussians:
 
     def _log_odds(self, values: np.ndarray) -> np.ndarray:
         """`log_odds` the other way round, [n, n_units]: sums over components are then sums of rows."""
-        slopes = cho_solve((self.root, True), self.means.T).T
+        slopes = dpotrs(self.root, self.means.T, lower=1)[0].T
         with np.errstate(divide="ignore"):  # a component without any unit
             start = np.log(self.shares) - (slopes * self.means).sum(1) / 2
         return slopes @ values.T + start[:, None]
@@ -51,7 +53,7 @@ class TiedGaussians:
     def _mean_log_likelihood(self, log_sums: np.ndarray, moments: np.ndarray) -> float:
         """From log Σ_k exp of the log odds [n_units] and the mean of x xᵀ [n_dims, n_dims]."""
         constant = len(self.root) * np.log(2 * np.pi) / 2 + np.log(self.root.diagonal()).sum()
-        return float(log_sums.mean() - np.trace(cho_solve((self.root, True), moments)) / 2 - constant)
+        return float(log_sums.mean() - np.trace(dpotrs(self.root, moments, lower=1)[0]) / 2 - constant)
 
 
 def gaussians_of(values: np.ndarray, probabilities: np.ndarray, moments: np.ndarray | None = None) -> TiedGaussians:
@@ -64,7 +66,10 @@ def gaussians_of(values: np.ndarray, probabilities: np.ndarray, moments: np.ndar
     sizes = probabilities.sum(0) + 10 * np.finfo(float).eps
     means = probabilities.T @ values / sizes[:, None]
     covariance = moments - (sizes * means.T) @ means / n_units + RIDGE * np.eye(n_dims)
-    return TiedGaussians(sizes / sizes.sum(), means, cholesky(covariance, lower=True))
+    root, failed = dpotrf(covariance, lower=1)
+    if failed:
+        raise LinAlgError(f"Expected a positive definite covariance, found one that is not, in minor {failed}.")
+    return TiedGaussians(sizes / sizes.sum(), means, root)
 
 
 def fit_gaussians(values: np.ndarray, n_components: int, n_starts: int, seed: int) -> TiedGaussians:
@@ -80,7 +85,8 @@ def fit_gaussians(values: np.ndarray, n_components: int, n_starts: int, seed: in
 
 def _of_k_means(values: np.ndarray, n_components: int, random: np.random.RandomState) -> np.ndarray:
     """0/1 [n_units, n_components]: the clusters of one run of k-means."""
-    return np.eye(n_components)[KMeans(n_components, n_init=1, random_state=random).fit(values).labels_]
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        return np.eye(n_components)[KMeans(n_components, n_init=1, random_state=random).fit(values).labels_]
 
 
 def expectation_maximisation(values: np.ndarray, probabilities: np.ndarray) -> tuple[TiedGaussians, float]:
