@@ -45,6 +45,7 @@ workflow FIND_DOMAINS {
         without_image: true
     }
     DESCRIBE_PATCHES(
+        sections.filter { _meta, files -> files.use_image }.first().map { _first -> true },
         read.with_image.map { meta, section, _qc, files -> [meta, section, files.source, files.image] },
         encoder_weights,
         own_encoder,

@@ -9,6 +9,7 @@ include { scaled } from './own_encoder'
 // From the images of sections to features: each channel element is [meta, files…], meta.id the sample's name.
 workflow DESCRIBE_PATCHES {
     take:
+    wanted // true once there is a section with an image: the encoder is exported while it is read
     sections // [meta, section, source, image] of the sections with an image
     encoder_weights // file with the weights of the encoder, or []
     own_encoder // [file, declaration, file of weights…] of an encoder of one's own, or []
@@ -18,7 +19,7 @@ workflow DESCRIBE_PATCHES {
     known_stain // [stain_reference.json] of a reference, or []
 
     main:
-    EXPORT_ENCODER(sections.first().map { _first -> true }, encoder_weights, own_encoder)
+    EXPORT_ENCODER(wanted, encoder_weights, own_encoder)
     EXPORT_ENCODER.out.cost.subscribe { cost -> log.info("efnst: encoder ${cost.text.trim()}") }
     TILE_IMAGE(sections, qc_rules, own_encoder ? scaled(own_encoder[1]) : [])
     stain_reference = channel.empty()
