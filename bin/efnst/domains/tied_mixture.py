@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError
-from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
+from scipy.linalg import LinAlgError, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotrs
 from sklearn import config_context
 from sklearn.cluster import KMeans
 
@@ -23,7 +23,7 @@ class TiedGaussians:
 
     def whitened(self, values: np.ndarray) -> np.ndarray:
         """`values` float64 [n_units, n_dims] in columns whose common covariance is the identity."""
-        return dtrtrs(self.root, values.T, lower=1)[0].T
+        return solve_triangular(self.root, values.T, lower=True).T
 
     def squared_distances(self, values: np.ndarray) -> np.ndarray:
         """Mahalanobis distances of `values` float64 [n_units, n_dims] to the components, squared, [n_units, n]."""
