@@ -9,6 +9,7 @@ BLOCK = 16  # vectors at once: products of dense matrices take a fraction of the
 CHECKED = 4  # blocks after which it is looked whether the vectors are found
 TOLERANCE = 1e-4  # of a residual, relative to the squared singular value: vectors then differ by 1e-5 from exact ones
 LEAST = 1e-2  # of the largest squared singular value: for smaller ones this stands in the tolerance
+ROWS_AT_ONCE = 2_000  # in double precision
 ROUNDING = 1e-4  # of a product: a vector of which no more than this is new is left by rounding
 
 
@@ -43,7 +44,20 @@ def _of_short(values: np.ndarray, n_components: int) -> tuple[np.ndarray, np.nda
 
 
 def _of_large(values: np.ndarray, n_components: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a large one by block Lanczos iteration with full orthogonalisation (Golub and Underwood 1977)."""
+    """Of a large one: of what a space that holds them makes of it, in double precision."""
+    space = np.linalg.qr(_krylov_space(values, n_components, seed).astype(np.float64))[0]
+    starts = range(0, len(values), ROWS_AT_ONCE)
+    products = sum(space[at : at + ROWS_AT_ONCE].T @ values[at : at + ROWS_AT_ONCE] for at in starts)
+    turns, sizes, right = np.linalg.svd(products, full_matrices=False)
+    return space @ turns[:, :n_components], sizes[:n_components], right[:n_components]
+
+
+def _krylov_space(values: np.ndarray, n_components: int, seed: int) -> np.ndarray:
+    """Orthonormal columns [n_rows, k] that hold the leading left vectors; k is twice as many where there are as many.
+
+    By block Lanczos iteration with full orthogonalisation (Golub and Underwood 1977), until the leading vectors have
+    no more than `TOLERANCE` outside.
+    """
     n_rows, n_columns = values.shape
     basis, products = np.empty((n_rows, 0), values.dtype), np.empty((0, n_columns))
     gram, is_found = np.empty((0, 0)), False
@@ -61,11 +75,11 @@ def _of_large(values: np.ndarray, n_components: int, seed: int) -> tuple[np.ndar
         block = block[:, : n_rows - len(gram)]
         is_all = block.shape[1] == 0
         if is_all or (len(gram) > n_components and len(gram) % (CHECKED * BLOCK) == 0):
-            squares, turns = eigh(gram, subset_by_index=(max(len(gram) - n_components, 0), len(gram) - 1))
-            residuals = np.linalg.norm(turned @ remains[is_new] @ turns[-len(product) :], axis=0)
+            squares, turns = eigh(gram, subset_by_index=(max(len(gram) - 2 * n_components, 0), len(gram) - 1))
+            squares, leading = squares[-n_components:], turns[-len(product) :, -n_components:]
+            residuals = np.linalg.norm(turned @ remains[is_new] @ leading, axis=0)
             is_found = is_all or (residuals <= TOLERANCE * np.maximum(squares, LEAST * squares[-1])).all()
-    turns, sizes = turns[:, ::-1], np.sqrt(np.maximum(squares[::-1], 0))
-    return basis @ turns, sizes, turns.T @ products / np.maximum(sizes, np.finfo(float).tiny)[:, None]
+    return basis @ turns
 
 
 def _without(vectors: np.ndarray, basis: np.ndarray) -> np.ndarray:
