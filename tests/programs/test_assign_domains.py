@@ -1,5 +1,6 @@
 """assign_domains.py: its files, scores, and what it refuses."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -201,9 +202,10 @@ def test_confidence_is_the_share_of_votes_that_agree(
     record = assign(section_file, embedding_file, tmp_path)[1]
     members = record["evidence"]["members"]
     assert [member["kind"] for member in members] == ["training"] * 2 + ["view"] * 6
-    n_votes = sum(member["votes"] for member in members)
-    shares = {round(share / n_votes, 4) for share in range(n_votes + 1)}
-    assert n_votes >= 4 and set(table["confidence"]) <= shares and len(set(table["confidence"])) > 2
+    weights = np.array([member["weight"] for member in members])
+    agreeing = np.array(list(itertools.product([0, 1], repeat=8))) @ weights / weights.sum()
+    apart = np.abs(table["confidence"].to_numpy()[:, None] - agreeing).min(1)
+    assert (weights == 1).sum() >= 4 and apart.max() <= 0.00005 + 1e-9 and len(set(table["confidence"])) > 2
 
 
 def test_refinement_can_be_left_out(section_file: Path, embedding_file: Path, tmp_path: Path, record: dict) -> None:

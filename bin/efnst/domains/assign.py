@@ -14,7 +14,7 @@ from efnst.domains.candidates import Space, space_of, views
 from efnst.domains.clustering import cluster
 from efnst.domains.consensus import adjusted_rand, agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
-from efnst.domains.evidence import Gains, held_out_gains, voters
+from efnst.domains.evidence import Gains, held_out_gains, weights_of
 from efnst.domains.ingredients import evidence_record
 from efnst.domains.novelty import judged, novel_units
 from efnst.domains.options import DomainOptions
@@ -71,7 +71,7 @@ class Found:
 
     `partitions` int [n_trainings, n_spots] are those of the trainings, `shares` [n_spots, n_labels] how many agree on
     each of the `labels` int [n_spots], `refined` what these became and `domains` their numbers in the result. `members`
-    are the gains of the partitions that could vote, whether each did, and how many of them are of trainings.
+    are the gains of the partitions that could vote, how much each counts, and how many of them are of trainings.
     """
 
     partitions: np.ndarray
@@ -176,13 +176,13 @@ def _own(
     beside = views(space, options.diffusion) if options.untrained_views else []
     partitions, clusterings = partitions_of([*embeddings, *beside], positions, options)
     gains = held_out_gains(counts, positions, partitions, options.seed)
-    voting, n_trainings = voters(gains), len(embeddings)
-    labels, votes = consensus(partitions[voting])
+    weights, n_trainings = weights_of(gains), len(embeddings)
+    labels, votes = consensus(partitions, weights)
     refined = refine(labels, positions, options.refinement_rounds)
     shares = votes if len(partitions) > 1 else clusterings[0].probabilities
     return Found(
         *(partitions[:n_trainings], labels, shares, refined, by_size(refined), clusterings[0].how, choice, options),
-        members=(gains, voting, n_trainings),
+        members=(gains, weights, n_trainings),
     )
 
 
@@ -204,7 +204,7 @@ def _shared(
     return Found(
         partitions[: shared.n_trainings],
         *(labels, shares, refined, refined + 1, f"{shared.how}, of all sections together", {}, options),
-        members=(gains, np.ones(len(partitions), bool), shared.n_trainings),
+        members=(gains, np.ones(len(partitions)), shared.n_trainings),
     )
 
 

@@ -6,17 +6,18 @@ from scipy.optimize import linear_sum_assignment
 ROUNDS = 10
 
 
-def consensus(partitions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def consensus(partitions: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Labels int [n_spots] and the share of runs that give a spot each label, float [n_spots, n_labels].
 
-    `partitions` int [n_runs, n_spots], labels 0 …. All runs are matched to the run that agrees best with the others
-    (mean ARI), then to the votes themselves until those stay (Dimitriadou, Weingessel and Hornik 2002). Time and memory
-    are linear in the number of spots.
+    `partitions` int [n_runs, n_spots], labels 0 …; `weights` [n_runs] of the runs, the same for all unless given. All
+    runs are matched to the run that agrees best with the others (mean ARI), then to the votes themselves until those
+    stay (Dimitriadou, Weingessel and Hornik 2002). Time and memory are linear in the number of spots.
     """
-    labels = partitions[_medoid(partitions)]
+    weights = np.ones(len(partitions)) if weights is None else weights
+    labels = partitions[_medoid(partitions, weights)]
     for _ in range(ROUNDS):
         matched = np.stack([match(partition, labels) for partition in partitions])
-        votes = (matched[:, :, None] == np.arange(matched.max() + 1)).mean(0)
+        votes = np.average(matched[:, :, None] == np.arange(matched.max() + 1), 0, weights)
         winner = votes.argmax(1)
         if np.array_equal(winner, labels):
             break
@@ -58,12 +59,12 @@ def matching(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return number
 
 
-def _medoid(partitions: np.ndarray) -> int:
+def _medoid(partitions: np.ndarray, weights: np.ndarray) -> int:
     """The run with the largest mean ARI to all others; the first one on a tie."""
     n_runs = len(partitions)
     total = np.zeros(n_runs)
     first, second = np.triu_indices(n_runs, 1)
     values = agreement(partitions)
-    np.add.at(total, first, values)
-    np.add.at(total, second, values)
+    np.add.at(total, first, values * weights[second])
+    np.add.at(total, second, values * weights[first])
     return int(total.argmax())

@@ -13,7 +13,9 @@ BLOCK_SPOTS = 120  # a block has at most so many spots
 BLOCKS = 32  # at most
 PRIOR_COUNTS = 10  # a gene: profiles of domains are drawn towards the section's by as many counts
 LEVEL = 0.05  # of the test of a partition against the best
-KEPT = 0.5  # of the partitions are kept whatever the test says
+FULL, NONE = 0.75, 1.25  # of what is significant: less behind the best a partition counts in full, more hardly
+LEAST = 0.01  # weight in the vote
+KEPT = 0.5  # of the partitions count in full whatever the test says
 
 
 @dataclass(frozen=True)
@@ -66,19 +68,24 @@ def held_out_gains(counts: sparse.csr_array, positions: np.ndarray, partitions: 
     return Gains(gained / np.maximum(totals, 1), totals / max(totals.sum(), 1))
 
 
-def voters(gains: Gains) -> np.ndarray:
-    """bool [n_partitions]: those that vote.
+def weights_of(gains: Gains) -> np.ndarray:
+    """How much each partition counts in the vote, float [n_partitions], from `LEAST` to 1.
 
-    These are all that the best does not beat in a paired one-sided t test over the blocks at `LEVEL`, and in any case
-    the better half. A small section has few blocks, in which nearly all pass.
+    What is behind the best by less than `FULL` of what is significant in a paired one-sided t test over the blocks at
+    `LEVEL` counts in full, and so does the better half in any case; what is behind by `NONE` of it has `LEAST`, which
+    decides between domains with as many votes. In between the weight falls linearly, so that rounding, which moves a
+    partition over an edge, moves no spot. A small section has few blocks, in which nearly all count in full.
     """
     means, n_blocks = gains.means, len(gains.weights)
     if n_blocks < 2:
-        return np.ones(len(means), bool)
-    behind = gains.values[means.argmax()] - gains.values
-    passes = behind @ gains.weights <= t.ppf(1 - LEVEL, n_blocks - 1) * _standard_error(behind, gains.weights)
-    better = np.argsort(-means, kind="stable")[: int(np.ceil(KEPT * len(means)))]
-    return passes | np.isin(np.arange(len(means)), better)
+        return np.ones(len(means))
+    differences = gains.values[means.argmax()] - gains.values
+    behind = differences @ gains.weights
+    significant = t.ppf(1 - LEVEL, n_blocks - 1) * _standard_error(differences, gains.weights)
+    parts = np.divide(behind, significant, out=np.where(behind > 0, np.inf, 0.0), where=significant > 0)
+    weights = np.clip((NONE - parts) / (NONE - FULL), LEAST, 1)
+    weights[np.argsort(-means, kind="stable")[: int(np.ceil(KEPT * len(means)))]] = 1
+    return weights
 
 
 def _commonest(counts: sparse.csr_array) -> sparse.csr_array:

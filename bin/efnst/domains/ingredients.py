@@ -43,8 +43,8 @@ def evidence_record(
 ) -> dict:
     """What domains.json says of the evidence.
 
-    `methods` are the domains of EfNST and the baselines, `members` the gains of the partitions that could vote, whether
-    each did, and how many of them are of trainings.
+    `methods` are the domains of EfNST and the baselines, `members` the gains of the partitions that could vote, how
+    much each counts, and how many of them are of trainings.
     """
     variants = _variants(space, positions, options)
     found = [np.unique(labels, return_inverse=True)[1] for labels in methods.values()]
@@ -74,12 +74,12 @@ def _network(members: tuple[Gains, np.ndarray, int]) -> dict[str, Difference]:
     return {"network": gains.difference(gains.of(slice(n_trainings)), gains.of(slice(n_trainings, None)))}
 
 
-def _members(gains: Gains, votes: np.ndarray, n_trainings: int) -> list[dict]:
+def _members(gains: Gains, weights: np.ndarray, n_trainings: int) -> list[dict]:
     """One line for each partition that could vote."""
-    kinds = ["training" if number < n_trainings else "view" for number in range(len(votes))]
-    means = gains.means.tolist()
+    kinds = ["training" if number < n_trainings else "view" for number in range(len(weights))]
     return [
-        {"kind": kind, "gain": gain, "votes": bool(vote)} for kind, gain, vote in zip(kinds, means, votes, strict=True)
+        {"kind": kind, "gain": gain, "weight": weight}
+        for kind, gain, weight in zip(kinds, gains.means.tolist(), weights.tolist(), strict=True)
     ]
 
 

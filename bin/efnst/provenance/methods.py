@@ -27,9 +27,9 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "domains": "Each embedding was partitioned into {n_domains_asked} domains ({how}), refined over neighbouring "
     "spots in {refinement_rounds} rounds.",
     "evidence": "So were {n_views} views of the section without a network. Counts were split in two random halves; of "
-    "the {n_members} partitions, the {n_voting} whose domains told one half from the other best formed the consensus: "
-    "those that the best did not surpass in a paired test over {n_blocks} blocks of the section (p < 0.05), at least "
-    "half of all. To this evidence ({gain} nats a count), {ingredients}.",
+    "the {n_members} partitions, the {n_voting} whose domains told one half from the other best counted in full in the "
+    "consensus: those that the best did not surpass in a paired test over {n_blocks} blocks of the section (three "
+    "quarters of the critical value at p = 0.05), at least half of all; beyond, weights fell to 0.01. To this evidence ({gain} nats a count), {ingredients}.",
     "neighbours": "Domains that touch more or less often than by chance were identified by {n_permutations} "
     "permutations of the domains over the spots.",
     "genes": "Marker genes were identified by a Wilcoxon rank-sum test of each domain against all other spots "
@@ -111,7 +111,7 @@ def _evidence_given(evidence: Evidence) -> dict:
     return {
         "n_views": sum(member.kind == "view" for member in evidence.members),
         "n_members": len(evidence.members),
-        "n_voting": sum(member.votes for member in evidence.members),
+        "n_voting": sum(member.weight == 1 for member in evidence.members),
         "n_blocks": evidence.n_blocks,
         "gain": f"{evidence.methods.efnst.gain:.4f}",
         "ingredients": ", ".join(added),

@@ -127,7 +127,7 @@ class Member(Record):
 
     kind: str = about("`training` or `view`, one without a network")
     gain: float = about("its evidence", "nats a count")
-    votes: bool = about("whether it voted")
+    weight: float = about("how much it counts in the vote, 0.01 (where others tie) to 1")
 
 
 class Evidence(Record):

@@ -65,3 +65,11 @@ def test_agreement_of_pairs() -> None:
     """Equal: 1. [0,0,1,1] against [0,1,0,1]: no pair together in both (0), expected 2·2/6, so (0 - 2/3) / (2 - 2/3)."""
     found = agreement(np.array([[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1]]))
     assert found == pytest.approx([1.0, -0.5, -0.5])
+
+
+def test_runs_count_by_their_weights_and_little_weight_decides_ties() -> None:
+    runs = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1]])
+    labels, votes = consensus(runs, np.array([1, 1, 1, 0.5]))
+    assert labels.tolist() == [0, 0, 1, 1] and votes[1].tolist() == pytest.approx([2 / 3.5, 1.5 / 3.5])
+    tied = np.vstack([runs, runs[2]])
+    assert consensus(tied, np.array([1, 1, 1, 1, 0.01]))[0].tolist() == [0, 1, 1, 1]
