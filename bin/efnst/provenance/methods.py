@@ -28,8 +28,9 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "spots in {refinement_rounds} rounds.",
     "evidence": "So were {n_views} views of the section without a network. Counts were split in two random halves; of "
     "the {n_members} partitions, the {n_voting} whose domains told one half from the other best counted in full in the "
-    "consensus: those that the best did not surpass in a paired test over {n_blocks} blocks of the section (three "
-    "quarters of the critical value at p = 0.05), at least half of all; beyond, weights fell to 0.01. To this evidence ({gain} nats a count), {ingredients}.",
+    "consensus: those behind the best by less than three quarters of what is significant in a paired test over "
+    "{n_blocks} blocks of the section (p < 0.05), at least half of all; the weights of others fell to 0.01. To this "
+    "evidence ({gain} nats a count), {ingredients}.",
     "neighbours": "Domains that touch more or less often than by chance were identified by {n_permutations} "
     "permutations of the domains over the spots.",
     "genes": "Marker genes were identified by a Wilcoxon rank-sum test of each domain against all other spots "
