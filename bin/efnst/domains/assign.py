@@ -49,7 +49,7 @@ SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spot
 class Assigned:
     """Domains 1 … K by falling size int [n_spots], each spot's confidence, the baselines' domains, the embedding shown.
 
-    `confidence` is the share of the voting partitions that agree with the domain (of a single one: the mixture's
+    `confidence` is the share of the votes, by weight, that agree with the domain (of a single partition: the mixture's
     probability, NaN without one); `embedding` is that of the training that agrees best with the consensus. `bins` is
     the table of domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is how often known
     tissue lies as far from all of its domains; `names` text [n_spots] and `name_probability` are what labels taught.
