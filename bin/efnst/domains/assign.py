@@ -14,7 +14,7 @@ from efnst.domains.candidates import Space, space_of, views
 from efnst.domains.clustering import cluster
 from efnst.domains.consensus import adjusted_rand, agreement, consensus, match
 from efnst.domains.continuity import chaos, pas
-from efnst.domains.evidence import Gains, held_out_gains, weights_of
+from efnst.domains.evidence import Gains, held_out_gains, voting_weights
 from efnst.domains.ingredients import evidence_record
 from efnst.domains.novelty import judged, novel_units
 from efnst.domains.options import DomainOptions
@@ -176,7 +176,7 @@ def _own(
     beside = views(space, options.diffusion) if options.untrained_views else []
     partitions, clusterings = partitions_of([*embeddings, *beside], positions, options)
     gains = held_out_gains(counts, positions, partitions, options.seed)
-    weights, n_trainings = weights_of(gains), len(embeddings)
+    weights, n_trainings = voting_weights(gains), len(embeddings)
     labels, votes = consensus(partitions, weights)
     refined = refine(labels, positions, options.refinement_rounds)
     shares = votes if len(partitions) > 1 else clusterings[0].probabilities

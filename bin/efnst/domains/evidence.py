@@ -68,7 +68,7 @@ def held_out_gains(counts: sparse.csr_array, positions: np.ndarray, partitions: 
     return Gains(gained / np.maximum(totals, 1), totals / max(totals.sum(), 1))
 
 
-def weights_of(gains: Gains) -> np.ndarray:
+def voting_weights(gains: Gains) -> np.ndarray:
     """How much each partition counts in the vote, float [n_partitions], from `LEAST` to 1.
 
     What is behind the best by less than `FULL` of what is significant in a paired one-sided t test over the blocks at

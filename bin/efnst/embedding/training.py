@@ -81,8 +81,9 @@ class _Run:
         self.graph = graph_on(graph, device)
         self.inputs, self.targets = (torch.from_numpy(values).to(device) for values in (inputs, targets))
         self.network = EfnstNetwork(inputs.shape[1], targets.shape[1], options.network, device).train()
-        rates = options.learning_rate, options.weight_decay, options.gradient_clip
-        self.optimiser = Adam(list(self.network.parameters()), *rates)
+        self.optimiser = Adam(
+            list(self.network.parameters()), options.learning_rate, options.weight_decay, options.gradient_clip
+        )
         weights = [options.reconstruction_weight, options.graph_weight, options.kl_weight]
         self.weights = torch.tensor(weights, device=device)
         self.history: list[Tensor] = []  # parts of the loss [3], not weighted

@@ -28,7 +28,8 @@ def leading_vectors(
     scaled.data *= moments[:, 1].astype(scaled.dtype)[np.repeat(strata, np.diff(scaled.indptr)), scaled.indices]
     dense = scaled.toarray()
     for stratum, (mean, one_over_deviation) in enumerate(moments):
-        dense[strata == stratum] -= (mean * one_over_deviation).astype(dense.dtype)
+        centre = (mean * one_over_deviation).astype(dense.dtype)
+        np.subtract(dense, centre, out=dense, where=(strata == stratum)[:, None])
     return _of_short(dense, n_components) if is_short else _of_large(dense, n_components, seed)
 
 

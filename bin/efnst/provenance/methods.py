@@ -112,7 +112,7 @@ def _evidence_given(evidence: Evidence) -> dict:
     return {
         "n_views": sum(member.kind == "view" for member in evidence.members),
         "n_members": len(evidence.members),
-        "n_voting": sum(member.weight == 1 for member in evidence.members),
+        "n_voting": sum(member.in_full for member in evidence.members),
         "n_blocks": evidence.n_blocks,
         "gain": f"{evidence.methods.efnst.gain:.4f}",
         "ingredients": ", ".join(added),

@@ -51,13 +51,12 @@ def kinds_in(section: AnnData) -> dict[str, np.ndarray]:
 
 def idle_thresholds(section: AnnData, thresholds: Thresholds) -> list[str]:
     """A warning for each percentage that is limited although no gene of its kind is known in the section."""
-    limits = {kind: getattr(thresholds, f"max_pct_{kind}") for kind in KINDS}
-    limited = [kind for kind in KINDS if limits[kind] < 100]
-    found = kinds_in(section) if limited else {}
+    limits = {kind: limit for kind in KINDS if (limit := getattr(thresholds, f"max_pct_{kind}")) < 100}
+    found = kinds_in(section) if limits else {}
     return [
         f"No gene of the section is known as {KINDS[kind]} (its genes are such as {', '.join(section.var_names[:3])}): "
-        f"max_pct_{kind} {limits[kind]:g} leaves out no spot."
-        for kind in limited
+        f"max_pct_{kind} {limit:g} leaves out no spot."
+        for kind, limit in limits.items()
         if not found[kind].any()
     ]
 

@@ -129,6 +129,11 @@ class Member(Record):
     gain: float = about("its evidence", "nats a count")
     weight: float = about("how much it counts in the vote, 0.01 (where others tie) to 1")
 
+    @property
+    def in_full(self) -> bool:
+        """Whether it counts in full."""
+        return self.weight == 1
+
 
 class Evidence(Record):
     """How well domains tell held-out counts, and what image, network, mixture and prior add to that."""

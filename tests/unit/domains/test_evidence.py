@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from efnst.domains.candidates import Space, views
-from efnst.domains.evidence import LEAST, Gains, held_out_gains, weights_of
+from efnst.domains.evidence import LEAST, Gains, held_out_gains, voting_weights
 from efnst.domains.ingredients import evidence_record, image_evidence
 from efnst.domains.options import DomainOptions
 from efnst.geometry.neighbours import neighbour_graph
@@ -36,7 +36,7 @@ def test_domains_that_are_there_tell_counts_and_noise_does_not(planted: tuple) -
     assert gains.means[0] == pytest.approx(expected, rel=0.05)
     assert gains.means[1] < 0.01 * expected and gains.means[2] == pytest.approx(0, abs=1e-4)
     assert gains.weights.sum() == pytest.approx(1) and len(gains.weights) == 16
-    assert weights_of(gains).tolist() == [1, LEAST, 1], "half of three, rounded up, whatever the test says"
+    assert voting_weights(gains).tolist() == [1, LEAST, 1], "half of three, rounded up, whatever the test says"
 
 
 def test_the_order_in_which_counts_are_stored_does_not_matter(planted: tuple) -> None:
@@ -66,8 +66,8 @@ def test_who_votes_by_hand() -> None:
     best = np.array([4.0, 4, 4, 4])
     values = np.stack([best, best - 0.1, best - 1, best - [0, 0, 4, 4]])
     gains = Gains(values, np.full(4, 0.25))
-    assert weights_of(gains).tolist() == [1, 1, LEAST, 1]
-    assert (weights_of(Gains(values[:, :1], np.ones(1))) == 1).all(), "one block tells nothing"
+    assert voting_weights(gains).tolist() == [1, 1, LEAST, 1]
+    assert (voting_weights(Gains(values[:, :1], np.ones(1))) == 1).all(), "one block tells nothing"
     difference = gains.difference(gains.values[0], gains.values[3])
     assert (difference.gain, difference.error) == (2, pytest.approx(2 / np.sqrt(3)))
 
@@ -81,7 +81,7 @@ def test_weights_fall_between_the_edges_and_rounding_moves_them_by_as_little() -
     for parts in (0.7, 0.8, 1, 1.0001, 1.2, 1.3):
         last = best - spread - parts * 2.353 * unit.std() / np.sqrt(3)
         values = np.stack([best, best - 0.01, best - 9, last])
-        found.append(weights_of(Gains(values, np.full(4, 0.25)))[3])
+        found.append(voting_weights(Gains(values, np.full(4, 0.25)))[3])
     assert found == pytest.approx([1, 0.9, 0.5, 0.4998, 0.1, LEAST], abs=0.005)
     assert found[2] - found[3] == pytest.approx(0.0002, rel=0.05)
 
