@@ -118,7 +118,7 @@ def prepare(
     program("tile_image", "--sample", name, "--patch_um", patch_um, *where)
     files = ["--patches", work / "patches.h5", "--encoder", work.parent / "encoder.onnx", "--threads", threads]
     program("embed_patches", "--sample", name, "--outdir", work, *files)
-    return spots, read_arrays(work / "features.npz", FEATURES_NPZ, spots.obs_names.to_numpy())
+    return spots, read_arrays(work / name / "features.npz", FEATURES_NPZ, spots.obs_names.to_numpy())
 
 
 def simulate(kind: str, work: Path) -> Path:

@@ -63,7 +63,7 @@ def features(name: str, source: Path, image: str, section: Path, encoder: str, o
         files = ["--patches", work / "patches.h5", "--encoder", work / "encoder.onnx", "--threads", options.threads]
         program("embed_patches", "--sample", name, "--outdir", work, *files)
         barcodes = anndata.read_h5ad(section, backed="r").obs_names.to_numpy()
-        return read_arrays(work / "features.npz", FEATURES_NPZ, barcodes)
+        return read_arrays(work / name / "features.npz", FEATURES_NPZ, barcodes)
 
 
 def row(section: Path, arrays: dict, n_domains: int | None, options: argparse.Namespace) -> list[str]:

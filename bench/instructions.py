@@ -50,7 +50,7 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 def domains_with(values: dict[str, str], name: str, work: Path, n_domains: int) -> pd.DataFrame:
     """domains.csv of the section read in `work`, learned and assigned with `values` in the environment."""
     files = ["--sample", name, "--section", work / "section.h5ad", "--outdir", work]
-    features = ["--features", work / "features.npz"] if (work / "features.npz").exists() else []
+    features = ["--features", features] if (features := work / name / "features.npz").exists() else []
     learned = ["--embedding", work / name / "embedding.npz", "--training", work / name / "training.json"]
     with environment(values):
         program("learn_embedding", *files, *features, "--device", "cpu")

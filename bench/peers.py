@@ -78,7 +78,7 @@ def run_ours(threads: int, section: Section, seed: int, work: Path) -> dict[str,
     """EfNST and its baselines on the section in `work`, by the programs."""
     name = section.source.name
     where = ["--sample", name, "--section", work / "section.h5ad", "--outdir", work, "--seed", seed]
-    features = ["--features", work / "features.npz"] if (work / "features.npz").exists() else []
+    features = ["--features", features] if (features := work / name / "features.npz").exists() else []
     learned = measured("learn_embedding", *where, *features, "--threads", threads)
     files = ["--embedding", work / name / "embedding.npz", "--training", work / name / "training.json"]
     asked = ["--n_domains", section.n_domains, "--ignore_labels", ",".join(IGNORED)]

@@ -42,7 +42,7 @@ def features_of(section: Path, source: Path, folder: Path) -> list[object]:
     program("export_encoder", "--outdir", folder)
     files = "--patches", folder / "patches.h5", "--encoder", folder / "encoder.onnx"
     program("embed_patches", "--sample", "S", *files, "--outdir", folder)
-    return ["--features", folder / "features.npz", "--encoder_json", folder / "encoder.json"]
+    return ["--features", folder / "S" / "features.npz", "--encoder_json", folder / "encoder.json"]
 
 
 def applied(section: Path, given: list[object], options: argparse.Namespace, folder: Path) -> tuple[pd.Series, dict]:

@@ -10,14 +10,12 @@ import typer
 from efnst.domains.options import DomainOptions, NamingOptions
 from efnst.embedding.options import CohortOptions
 from efnst.encoder.options import StainOptions
-from efnst.program.arguments import EncoderFile, Outdir, StainReferenceFile
+from efnst.program.arguments import SAME_ORDER, EncoderFile, Outdir, Samples, StainReferenceFile, one_for_each
 from efnst.program.cli import run
-
-SAME_ORDER = "one for each section, in the same order"
 
 
 def main(
-    sample: Annotated[list[str], typer.Option(help=f"Names of the sections, {SAME_ORDER}.")],
+    sample: Samples,
     section: Annotated[list[Path], typer.Option(help=f"section.h5ad of read_section.py, {SAME_ORDER}.")],
     embedding: Annotated[list[Path], typer.Option(help=f"embedding.npz of learn_embedding.py, {SAME_ORDER}.")],
     space: Annotated[Path, typer.Option(help="Folder `space` of learn_embedding.py.")],
@@ -41,6 +39,7 @@ def main(
     from efnst.embedding.reference import ENCODER_JSON, STAIN_JSON
     from efnst.program.cli import log
 
+    one_for_each(sample, section=section, embedding=embedding)
     order = sorted(range(len(sample)), key=lambda number: sample[number])
     seen = _sample([section[n] for n in order], [embedding[n] for n in order], options)
     vocabulary, choice = fit_vocabulary(options=options, **seen)

@@ -3,6 +3,7 @@
 
 import os
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,29 +12,33 @@ import typer
 
 from efnst.embedding.options import CohortOptions, DeviceOptions, EmbeddingOptions, NetworkOptions, TrainingOptions
 from efnst.errors import EfnstError
-from efnst.program.arguments import Failure, Outdir, Threads
+from efnst.program.arguments import SAME_ORDER, Failures, Outdir, Samples, Threads, one_for_each
 from efnst.program.cli import run
+from efnst.program.terminal import printable
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from efnst.embedding.cohort import Member
     from efnst.embedding.learn import Outcome
 
-SAME_ORDER = "one for each section, in the same order"
+STEP = "learn_embedding"
 
 
 def main(
-    sample: Annotated[list[str], typer.Option(help=f"Names of the sections, {SAME_ORDER}.")],
+    sample: Samples,
     section: Annotated[list[Path], typer.Option(help=f"section.h5ad of read_section.py, {SAME_ORDER}.")],
     features: Annotated[
         list[str] | None, typer.Option(help=f"features.npz of embed_patches.py, empty for none, {SAME_ORDER}.")
     ] = None,
     group: Annotated[list[str] | None, typer.Option(help=f"Their groups, empty for none, {SAME_ORDER}.")] = None,
-    space: Annotated[Path | None, typer.Option(help="Folder for what the sections have in common.")] = None,
+    space: Annotated[
+        Path | None, typer.Option(help="Folder for what the sections have in common; without, each is learned alone.")
+    ] = None,
     threads: Threads = 1,
     outdir: Outdir = Path(),
-    failure: Failure = None,
+    failures: Failures = False,
     options: EmbeddingOptions = EmbeddingOptions(),
     training: TrainingOptions = TrainingOptions(),
     network: NetworkOptions = NetworkOptions(),
@@ -42,35 +47,59 @@ def main(
 ) -> None:
     """Learn an embedding of the spots from expression, image features and positions with the EfNST network.
 
-    Several sections are brought into one space. Writes SAMPLE/embedding.npz and SAMPLE/training.json of each of them,
-    and SAMPLE/failure.json of one that cannot be learned from while others can.
+    With `--space` several sections are brought into one space, else each has its own. Writes SAMPLE/embedding.npz and
+    SAMPLE/training.json of each of them, and SAMPLE/failure.json of one that cannot be learned from while others can.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")  # PyG still scripts its operators
     from threadpoolctl import threadpool_limits
 
-    from efnst.embedding.learn import learn
     from efnst.embedding.training import choose_device
-    from efnst.program.cli import log
+    from efnst.program.cli import left_out
 
-    if options.expression_rep and (space or len(sample) > 1):
+    if options.expression_rep and space:
         raise EfnstError("Expected scope section or no expression_rep, found both scope cohort and expression_rep.")
-    members = _members(sample, section, features or [""] * len(sample), group or [""] * len(sample), cohort)
-    chosen = choose_device(where.device)
+    optional = {"features": features or [""] * len(sample), "group": group or [""] * len(sample)}
+    one_for_each(sample, section=section, **optional)
+    members = _members(sample, section, *optional.values(), cohort)
+    how = (options, replace(training, network=network), cohort, choose_device(where.device), threads)
     with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
-        found = learn(members, options, replace(training, network=network), cohort, chosen, threads)
-        _write_failures(outdir, found.together.problems)
-        about = _about(found, str(chosen))
         if space:
-            _write_space(space, found, about)
-        for member, barcodes, has_image, arrays in found.sections(chosen, threads):
-            _write_arrays(outdir / member.sample, barcodes, arrays)
-            of_section = {"image": has_image, "warnings": found.together.warnings[member.sample]}
-            _write_record(outdir / member.sample, about | {"sample": member.sample} | of_section)
-            if options.save_model and not space:
-                _save_model(outdir / member.sample / "model.pt", member.sample, found)
+            _learn(members, outdir, space, *how)
+            return
+        for member in members:
+            with left_out(member.sample, STEP, outdir, len(members)) if failures else nullcontext():
+                _learn([member], outdir, None, *how)
+
+
+def _learn(
+    members: list["Member"],
+    outdir: Path,
+    space: Path | None,
+    options: EmbeddingOptions,
+    training: TrainingOptions,
+    cohort: CohortOptions,
+    device: "torch.device",
+    threads: int,
+) -> None:
+    """One space for all `members`, and each of them in it."""
+    from efnst.embedding.learn import learn
+    from efnst.program.cli import log, write_failure_of
+
+    found = learn(members, options, training, cohort, device, threads)
+    for sample, problem in found.together.problems.items():
+        write_failure_of(outdir, sample, STEP, printable(f"{sample}: {problem}"))
+    about = _about(found, str(device))
+    if space:
+        _write_space(space, found, about)
+    for member, barcodes, has_image, arrays in found.sections(device, threads):
+        _write_arrays(outdir / member.sample, barcodes, arrays)
+        of_section = {"image": has_image, "warnings": found.together.warnings[member.sample]}
+        _write_record(outdir / member.sample, about | {"sample": member.sample} | of_section)
+        if options.save_model and not space:
+            _save_model(outdir / member.sample / "model.pt", member.sample, found)
     n_spots, seconds = sum(found.together.sizes.values()), found.record["seconds"]
-    log.info("%s: %d spots, %d trainings in %.1f s on %s", _told(members), n_spots, training.n_seeds, seconds, chosen)
+    log.info("%s: %d spots, %d trainings in %.1f s on %s", _told(members), n_spots, training.n_seeds, seconds, device)
 
 
 def _members(
@@ -136,18 +165,6 @@ def _save_model(path: Path, sample: str, found: "Outcome") -> None:
     pairs = zip(found.learned.spaces, found.record["runs"], strict=True)
     trainings = [training_record(space, run["seed"], found.learned) for space, run in pairs]
     save_models(path, trainings, about | {"versions": versions("torch", "torch-geometric")})
-
-
-def _write_failures(outdir: Path, problems: dict[str, str]) -> None:
-    """The record of each section that cannot be used."""
-    from efnst.program.cli import log, write_failure
-    from efnst.program.terminal import printable
-
-    for sample, problem in problems.items():
-        reason = printable(f"{sample}: {problem}")
-        log.warning("%s", reason)
-        (outdir / sample).mkdir(parents=True, exist_ok=True)
-        write_failure(outdir / sample / "failure.json", sample, "learn_embedding", reason)
 
 
 if __name__ == "__main__":

@@ -233,10 +233,9 @@ def features_file(patches_file: Path, lite0_file: Path, tmp_path_factory: pytest
     from efnst.encoder.options import FeatureOptions
 
     outdir = tmp_path_factory.mktemp("embedded")
-    embed_patches.main(
-        sample="S1", patches=patches_file, encoder=lite0_file, outdir=outdir, options=FeatureOptions(device="cpu")
-    )
-    return outdir / "features.npz"
+    files = {"patches": [patches_file], "encoder": lite0_file, "outdir": outdir}
+    embed_patches.main(sample=["S1"], **files, options=FeatureOptions(device="cpu"))
+    return outdir / "S1" / "features.npz"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 include { EMBED_PATCHES } from './embed_patches'
 include { EXPORT_ENCODER } from './export_encoder'
 include { FIT_STAIN } from './fit_stain'
+include { bySample ; inGroups } from './groups'
 include { QUANTISE_ENCODER } from './quantise_encoder'
 include { TILE_IMAGE } from './tile_image'
 include { allInOrder ; inOrder } from './order'
@@ -9,7 +10,7 @@ include { scaled } from './own_encoder'
 // From the images of sections to features: each channel element is [meta, files…], meta.id the sample's name.
 workflow DESCRIBE_PATCHES {
     take:
-    wanted // true once there is a section with an image: the encoder is exported while it is read
+    expected // [meta, …] of the sections with an image: the encoder is exported while the first is read
     sections // [meta, section, source, image] of the sections with an image
     encoder_weights // file with the weights of the encoder, or []
     own_encoder // [file, declaration, file of weights…] of an encoder of one's own, or []
@@ -17,9 +18,10 @@ workflow DESCRIBE_PATCHES {
     quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
     known_stain // [stain_reference.json] of a reference, or []
+    per_task // how many sections one task embeds
 
     main:
-    EXPORT_ENCODER(wanted, encoder_weights, own_encoder)
+    EXPORT_ENCODER(expected.first().map { _first -> true }, encoder_weights, own_encoder)
     EXPORT_ENCODER.out.cost.subscribe { cost -> log.info("efnst: encoder ${cost.text.trim()}") }
     TILE_IMAGE(sections, qc_rules, own_encoder ? scaled(own_encoder[1]) : [])
     stain_reference = channel.empty()
@@ -53,14 +55,24 @@ workflow DESCRIBE_PATCHES {
         encoder = EXPORT_ENCODER.out.encoder
         quantise_versions = channel.empty()
     }
-    EMBED_PATCHES(stained.combine(encoder))
+    EMBED_PATCHES(
+        inGroups(stained, expected, per_task)
+            .map { all ->
+                def (metas, patches, qcs, stains) = all.transpose()
+                [metas*.id, patches, qcs.findAll(), stains[0]]
+            }
+            .combine(encoder),
+    )
+    embedded = bySample(EMBED_PATCHES.out.features, 2) // by name, features.json comes before features.npz
 
     emit:
-    features = EMBED_PATCHES.out.features // [meta, features.npz]
+    features = embedded.map { meta, _record, features -> [meta, features] } // [meta, features.npz]
     // [meta, image_qc.json, features.json, encoder.json]
-    records = TILE_IMAGE.out.qc.join(EMBED_PATCHES.out.record).combine(encoder.map { _encoder, record -> record })
+    records = TILE_IMAGE.out.qc
+        .join(embedded.map { meta, record, _features -> [meta, record] })
+        .combine(encoder.map { _encoder, record -> record })
     stain_reference
-    failures = TILE_IMAGE.out.failure.mix(EMBED_PATCHES.out.failure)
+    failures = TILE_IMAGE.out.failure.mix(EMBED_PATCHES.out.failures.flatten())
     versions = EXPORT_ENCODER.out.versions
         .mix(TILE_IMAGE.out.versions, stain_versions, quantise_versions, EMBED_PATCHES.out.versions)
 }

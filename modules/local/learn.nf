@@ -1,4 +1,5 @@
 include { FIT_DOMAINS } from './fit_domains'
+include { bySample ; inGroups } from './groups'
 include { LEARN_EMBEDDING } from './learn_embedding'
 include { allInOrder } from './order'
 
@@ -10,10 +11,11 @@ workflow LEARN {
     encoder // encoder.json, [] where no section has an image
     stain_reference // of FIT_STAIN, [] where the patches stay as they are
     together // whether the sections share a space
+    per_task // how many sections one task takes where they do not
 
     main:
     members = sections.join(given)
-    cohorts = together ? allInOrder(members) : members.map { member -> [member] }
+    cohorts = together ? allInOrder(members) : inGroups(members, given, per_task)
     LEARN_EMBEDDING(
         cohorts.map { all ->
             def images = all.collect { member -> member[2] != [] }
@@ -21,11 +23,7 @@ workflow LEARN {
         },
         together,
     )
-    embeddings = LEARN_EMBEDDING.out.embeddings
-        .flatten()
-        .map { found -> [found.parent.name, found] }
-        .groupTuple(size: 2)
-        .map { sample, found -> [[id: sample]] + found.sort { each -> each.name } }
+    embeddings = bySample(LEARN_EMBEDDING.out.embeddings, 2)
     reference = channel.value([])
     versions = LEARN_EMBEDDING.out.versions
     if (together) {

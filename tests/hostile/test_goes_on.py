@@ -99,13 +99,13 @@ run(learn_embedding.main)
 @pytest.mark.slow
 def test_a_killed_training_ends_the_step_as_killed(simulated_section: Callable[..., AnnData], tmp_path: Path) -> None:
     simulated_section(100).write_h5ad(tmp_path / "section.h5ad")
-    options = ["--n_seeds", "2", "--epochs", "2", "--threads", "2", "--outdir", tmp_path, "--failure", tmp_path / "f"]
+    options = ["--n_seeds", "2", "--epochs", "2", "--threads", "2", "--outdir", tmp_path, "--failures"]
     command = [sys.executable, "-c", KILLED, "--sample", "S1", "--section", tmp_path / "section.h5ad", *options]
     environment = os.environ | {"PYTHONPATH": str(BIN)}
     done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
     assert done.returncode == 128 + signal.SIGKILL, done.stderr
     assert "S1: there is not enough memory (A training was killed" in done.stderr
-    assert not (tmp_path / "f").exists()
+    assert not (tmp_path / "S1").exists()
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,30 @@ def test_without_an_image(section_file: Path, features_file: Path, tmp_path: Pat
     assert not np.allclose(without["embedding_0"], arrays["embedding_0"], atol=1e-2)
 
 
+def test_several_sections_without_a_common_space_are_each_learned_alone(
+    section_file: Path, features_file: Path, tmp_path: Path
+) -> None:
+    """One that cannot be learned from leaves the others."""
+    (tmp_path / "section.h5ad").write_bytes(b"no HDF5")
+    options = chosen(learn_embedding.main, n_seeds=1, epochs=5, device="cpu")
+    files = {
+        "section": [section_file, tmp_path / "section.h5ad", section_file],
+        "features": ["", "", str(features_file)],
+    }
+    given = {"sample": ["plain", "damaged", "imaged"], "outdir": tmp_path} | files | options
+    learn_embedding.main(**given, failures=True)
+    learn(section_file, tmp_path / "alone")
+    learn(section_file, tmp_path / "alone_imaged", features=features_file)
+    for sample, alone in (("plain", "alone/S1"), ("imaged", "alone_imaged/S1")):
+        grouped, by_itself = (tmp_path / each / "embedding.npz" for each in (sample, alone))
+        assert grouped.read_bytes() == by_itself.read_bytes()
+        assert json.loads((tmp_path / sample / "training.json").read_text())["sample"] == sample
+    record = json.loads((tmp_path / "damaged" / "failure.json").read_text())
+    assert record["step"] == "learn_embedding" and record["reason"].startswith("damaged: ")
+    with pytest.raises(EfnstError):
+        learn_embedding.main(**given)
+
+
 def test_patches_of_few_pixels_are_not_fused(section_file: Path, features_file: Path, tmp_path: Path) -> None:
     """How wide the patches are comes with the features."""
     barcodes = anndata.read_h5ad(section_file).obs_names.to_numpy()

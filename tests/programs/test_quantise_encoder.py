@@ -36,8 +36,8 @@ def test_lite0_in_int8(start: Start, lite0_file: Path, patches_file: Path, tmp_p
     assert record["median_cosine"] >= 0.99 and record["median_cosine"] > record["least_cosine"] > 0.9
     features = {}
     for name, encoder in (("fp32", lite0_file), ("int8", tmp_path / "encoder.onnx")):
-        (tmp_path / name).mkdir()
-        embed_patches.main(sample="S1", patches=patches_file, encoder=encoder, threads=2, outdir=tmp_path / name)
+        given = {"sample": [name], "patches": [patches_file], "encoder": encoder, "outdir": tmp_path}
+        embed_patches.main(**given, threads=2)
         features[name] = np.load(tmp_path / name / "features.npz")["features"]
         assert json.loads((tmp_path / name / "features.json").read_text())["precision"] == name
     cosine = cosines(features["int8"], features["fp32"])

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from efnst.errors import EfnstError
+
 
 def _made(folder: Path) -> Path:
     """The folder itself, made where it was not there."""
@@ -13,10 +15,19 @@ def _made(folder: Path) -> Path:
     return folder
 
 
+def one_for_each(samples: list[str], **given: list) -> None:
+    """Raise an `EfnstError` where an option that is given once for each section is missing for some, or left over."""
+    for name, values in given.items():
+        if len(values) != len(samples):
+            raise EfnstError(f"Expected --{name} for each of {len(samples)} --sample, found it {len(values)} times.")
+
+
 Process = Annotated[
     str | None,
     typer.Option("--process", help="Of which process it is a task: write versions.yml.", show_default=False),
 ]
+SAME_ORDER = "one for each section, in the same order"  # said of what several sections have
+Samples = Annotated[list[str], typer.Option("--sample", help=f"Names of the sections, {SAME_ORDER}.")]
 Sample = Annotated[str, typer.Option("--sample", help="Name of the sample, as in the samplesheet.")]
 SectionFile = Annotated[Path, typer.Option("--section", help="section.h5ad of read_section.")]
 DomainsFile = Annotated[Path, typer.Option("--domains", help="The sample's .h5ad with its domains, of assign_domains.")]
@@ -47,6 +58,10 @@ Threads = Annotated[int, typer.Option("--threads", help="CPU threads.", min=1)]
 Outdir = Annotated[Path, typer.Option("--outdir", callback=_made, help="Folder for the results; it is made.")]
 Failure = Annotated[
     Path | None, typer.Option("--failure", help="Write what is wrong with the section to this file and end with 0.")
+]
+Failures = Annotated[
+    bool,
+    typer.Option("--failures", help="Write what is wrong with a section to OUTDIR/SAMPLE/failure.json and end with 0."),
 ]
 LabelsFile = Annotated[
     str, typer.Option("--labels", help="CSV with barcode and label, or QuPath's GeoJSON, for scores only.")

@@ -41,8 +41,9 @@ def run(main: Callable[..., None]) -> None:
     versions of all that the program imports are written to versions.yml.
 
     Exit status 0: done; 2: an `EfnstError`, printed without a traceback. With `--failure FILE` on the command line an
-    `EfnstError` becomes a record in FILE (`sample`, `step`, `reason`) and the status is 0, so that a cohort can go on.
-    Where the machine ran out of memory or disk or lost a file, the status is one that is tried again.
+    `EfnstError` becomes a record in FILE (`sample`, `step`, `reason`) and the status is 0, so that a cohort can go on;
+    with `--failures` it becomes OUTDIR/SAMPLE/failure.json of each sample. Where the machine ran out of memory or disk
+    or lost a file, the status is one that is tried again.
     """
     gc.set_threshold(NEW_OBJECTS)
     with printable_output(sys.stdout, sys.stderr), spared(*BY_ANNDATA):
@@ -75,6 +76,11 @@ def _ended_badly(error: Exception) -> int:
     if failures:
         write_failure(Path(failures[0]), sample, step, reason)
         return 0
+    if "--failures" in sys.argv:
+        outdir = Path([".", *_given(sys.argv, "--outdir")][-1])
+        for each in samples:
+            write_failure_of(outdir, each, step, printable(f"{each}: {text}"))
+        return 0
     return 2
 
 
@@ -84,6 +90,32 @@ def _end_at_once(status: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+@contextmanager
+def left_out(sample: str, step: str, outdir: Path, n_samples: int) -> Iterator[None]:
+    """What is wrong with one section becomes its OUTDIR/SAMPLE/failure.json, and the others of a program go on.
+
+    So does, where there are others, an error that is none of the user's; its traceback is printed. What the machine
+    lacks passes: all of them are tried again.
+    """
+    try:
+        yield
+    except Exception as error:
+        is_of_user = isinstance(error, EfnstError)
+        if lack_of(error) or not (is_of_user or n_samples > 1):
+            raise
+        if not is_of_user:
+            traceback.print_exc()
+        text = str(error) if is_of_user else f"unexpected {type(error).__name__}: {error}"
+        write_failure_of(outdir, sample, step, printable(f"{sample}: {text}"))
+
+
+def write_failure_of(outdir: Path, sample: str, step: str, reason: str) -> None:
+    """Write the record of one of several sections, and say why."""
+    log.warning("%s", reason)
+    (outdir / sample).mkdir(parents=True, exist_ok=True)
+    write_failure(outdir / sample / "failure.json", sample, step, reason)
 
 
 def write_failure(path: Path, sample: str, step: str, reason: str) -> None:

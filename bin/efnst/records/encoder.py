@@ -115,7 +115,7 @@ class FeaturesRecord(Record):
     n_spots: int = about("spots embedded, or places of a lattice over units of bins", "spots")
     n_patches: int = about("patches of one width run", "patches")
     n_features: int = about("features of a spot, over all widths of patches")
-    seconds: float = about("time of the step", "s")
+    seconds: float = about("time of the section, without opening the encoder", "s")
     spots_per_second: float = about("speed of reading, preparing and running", "spots per s")
     encoder_share: float = about("of that time in the encoder")
     versions: Versions = about("of the libraries that ran it")

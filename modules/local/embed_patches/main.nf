@@ -3,35 +3,45 @@ include { options } from '../shell'
 include { encoderBytes } from '../sizes'
 
 process EMBED_PATCHES {
-    tag "${meta.id}"
+    tag "${samples.size() == 1 ? samples[0] : "${samples.size()} sections"}"
     label 'process_medium'
     label 'process_gpu'
     ext code: { codeDigest('embed_patches.py') }, bytes: { encoderBytes(encoder) }
 
     input:
-    // image_qc and stain_reference: [] without stain normalisation; encoder: the graph and any file of its weights
-    tuple val(meta), path(patches), path(image_qc), path(stain_reference), path(encoder), path(encoder_json)
+    // samples, patches, image_qcs: one of each for each section, in the same order; image_qcs and stain_reference: []
+    // without stain normalisation; encoder: the graph and any file of its weights
+    tuple val(samples),
+        path(patches, stageAs: 'patches/?/*'),
+        path(image_qcs, stageAs: 'stains/?/*'),
+        path(stain_reference),
+        path(encoder),
+        path(encoder_json)
 
     output:
-    tuple val(meta), path('features.npz'), emit: features, optional: true
-    tuple val(meta), path('features.json'), emit: record, optional: true
-    path 'failure.json', optional: true, emit: failure
+    path 'embedded/*/features.{npz,json}', optional: true, emit: features
+    path 'embedded/*/failure.json', optional: true, emit: failures
     path 'versions.yml', emit: versions
 
     script:
-    def files = [patches: patches, encoder: 'encoder.onnx', stain: image_qc, stain_reference: stain_reference]
+    def members = samples.withIndex(1).collect { sample, place ->
+        def stain = image_qcs ? "stains/${place}/image_qc.json" : []
+        options([sample: sample, patches: "patches/${place}/patches.h5", stain: stain])
+    }
+    def common = [encoder: 'encoder.onnx', stain_reference: stain_reference]
     // No later step reads them, and they are most of what a section with a large image leaves in the work folder.
-    def spent = task.ext.cleanup ? 'rm -f "$(readlink -f patches.h5)"' : ''
+    def spent = task.ext.cleanup ? 'for file in patches/*/patches.h5; do rm -f "$(readlink -f "$file")"; done' : ''
     """
     # code ${task.ext.code}
     embed_patches.py --process '${task.process}' \\
-        ${options([sample: meta.id])} ${options(files)} --threads ${task.cpus} --failure failure.json \\
+        ${members.join(' ')} ${options(common)} --threads ${task.cpus} --outdir embedded --failures \\
         ${options(task.ext.parameters)}
     ${spent}
     """
 
     stub:
     """
-    touch features.npz features.json versions.yml
+    ${samples.collect { sample -> "mkdir -p embedded/${sample}; touch embedded/${sample}/features.{npz,json}" }.join('\n    ')}
+    touch versions.yml
     """
 }

@@ -14,13 +14,13 @@ process LEARN_EMBEDDING {
         path(sections, stageAs: 'sections/?/*'),
         val(with_image),
         path(features, stageAs: 'features/?/*')
-    val together // whether what the sections have in common is kept
+    val together // whether they share a space, which is kept; else each has its own
 
     output:
     path 'learned/*/{embedding.npz,training.json}', optional: true, emit: embeddings
     path 'learned/*/model.pt', optional: true, emit: models
     path 'space', optional: true, emit: space
-    path '{failure.json,learned/*/failure.json}', optional: true, emit: failures
+    path 'learned/*/failure.json', optional: true, emit: failures
     path 'versions.yml', emit: versions
 
     script:
@@ -34,7 +34,7 @@ process LEARN_EMBEDDING {
     # code ${task.ext.code}
     learn_embedding.py --process '${task.process}' \\
         ${members.join(' ')} --threads ${task.cpus} --outdir learned \\
-        ${options(together ? [space: 'space'] : [failure: 'failure.json'])} ${options(task.ext.parameters)}
+        ${together ? '--space space' : '--failures'} ${options(task.ext.parameters)}
     """
 
     stub:
