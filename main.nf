@@ -16,7 +16,6 @@ include { fileProblem ; isLocal ; withoutSecrets } from './modules/local/address
 include { weightsBeside } from './modules/local/own_encoder'
 include { accepted ; failureRecord ; reasonOf } from './modules/local/failures'
 include { inputsOf ; overwritten } from './modules/local/outdir'
-include { sectionsPerTask } from './modules/local/groups'
 include { inOrder } from './modules/local/order'
 include { pathProblems ; platformProblems ; secretProblems ; textProblems } from './modules/local/platform'
 include { advance ; startedProgress } from './modules/local/progress'
@@ -35,7 +34,6 @@ workflow FIND_DOMAINS {
     qc_rules // file of the rules for pass, warn and fail
     quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
-    per_task // how many sections one task takes of the steps that can use a GPU
     exports // whether domains are exported for other tools
     gene_sets // file of gene sets, or []
     report_template // jinja2 template of the section's report, with the files it includes
@@ -55,7 +53,6 @@ workflow FIND_DOMAINS {
         quantise,
         normalise_stain,
         reference ? files("${reference}/stain_reference.json") : [],
-        per_task,
     )
     with_features = read.with_image
         .map { meta, section, _qc, _files -> [meta, section] }
@@ -79,7 +76,7 @@ workflow FIND_DOMAINS {
         encoders = DESCRIBE_PATCHES.out.records.map { _meta, _qc, _features, encoder -> encoder }
         given = sections.map { meta, files -> [meta, files.group, files.n_domains] }
         stain_reference = DESCRIBE_PATCHES.out.stain_reference.toList().map { all -> all ? all[0] : [] }
-        LEARN(to_learn, given, encoders.first().ifEmpty([]), stain_reference, together, per_task)
+        LEARN(to_learn, given, encoders.first().ifEmpty([]), stain_reference, together)
         embeddings = LEARN.out.embeddings
         shared = LEARN.out.reference
         learning_failures = LEARN.out.failures
@@ -187,7 +184,6 @@ workflow {
         file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", glob: false, checkIfExists: true),
         params.precision == 'int8',
         params.stain_normalisation != 'none',
-        sectionsPerTask(params),
         params.exports != 'none',
         gene_sets,
         files("${projectDir}/assets/section_report/*").sort(),

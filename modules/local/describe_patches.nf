@@ -18,7 +18,6 @@ workflow DESCRIBE_PATCHES {
     quantise // whether the encoder computes in int8
     normalise_stain // whether the patches are brought to a common stain before the encoder
     known_stain // [stain_reference.json] of a reference, or []
-    per_task // how many sections one task embeds
 
     main:
     EXPORT_ENCODER(expected.first().map { _first -> true }, encoder_weights, own_encoder)
@@ -56,7 +55,7 @@ workflow DESCRIBE_PATCHES {
         quantise_versions = channel.empty()
     }
     EMBED_PATCHES(
-        inGroups(stained, expected, per_task)
+        inGroups(stained, expected, 1)
             .map { all ->
                 def (metas, patches, qcs, stains) = all.transpose()
                 [metas*.id, patches, qcs.findAll(), stains[0]]

@@ -2,20 +2,12 @@
 
 include { isTrue } from './values'
 
-// How many sections one task of a step takes that can use a GPU; CHECK_INPUTS says what is wrong with a wrong number.
-def sectionsPerTask(settings) {
-    def given = settings.sections_per_task.toString()
-    return given ==~ /[1-9]\d{0,6}/ ? given as int : isTrue(settings.use_gpu) ? 8 : 1
-}
-
-// The elements [meta, …] of a channel in lists of at most so many, of sections that follow each other in `sections`,
-// so that -resume finds the same lists again. A section that failed before is missing in its list.
-def inGroups(elements, sections, size) {
-    if (size == 1) {
-        return elements.map { element -> [element] }
-    }
+// The elements [meta, …] of a channel in lists, each for one task of a step that can use a GPU: of sections that follow
+// each other in `sections`, so that -resume finds the same lists again. A section that failed before is missing in its
+// list. `of_many`: how many share a task on a CPU where there are many sections.
+def inGroups(elements, sections, of_many) {
     def keys = sections.toList().flatMap { all ->
-        all.collate(size).withIndex().collectMany { group, number ->
+        all.collate(perTask(all.size(), of_many)).withIndex().collectMany { group, number ->
             group.collect { section -> [section[0], groupKey(number, group.size())] }
         }
     }
@@ -24,6 +16,12 @@ def inGroups(elements, sections, size) {
         .map { element -> [element.last(), element.init()] }
         .groupTuple(remainder: true)
         .map { _key, group -> group.sort { element -> element[0].id } }
+}
+
+// How many of so many sections one task takes; CHECK_INPUTS says what is wrong with a wrong parameter.
+def perTask(n_sections, of_many) {
+    def asked = params.sections_per_task.toString()
+    return asked ==~ /[1-9]\d{0,6}/ ? asked as int : isTrue(params.use_gpu) ? 8 : n_sections >= 32 ? of_many : 1
 }
 
 // [meta, file…] of the files FOLDER/SAMPLE/NAME of a channel, so many of each sample, by their names.

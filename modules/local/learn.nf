@@ -11,11 +11,10 @@ workflow LEARN {
     encoder // encoder.json, [] where no section has an image
     stain_reference // of FIT_STAIN, [] where the patches stay as they are
     together // whether the sections share a space
-    per_task // how many sections one task takes where they do not
 
     main:
     members = sections.join(given)
-    cohorts = together ? allInOrder(members) : inGroups(members, given, per_task)
+    cohorts = together ? allInOrder(members) : inGroups(members, given, 4)
     LEARN_EMBEDDING(
         cohorts.map { all ->
             def images = all.collect { member -> member[2] != [] }
