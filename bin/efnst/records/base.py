@@ -30,7 +30,7 @@ class Record(BaseModel):
     more than the fields: pydantic raises ValidationError where a program builds a record that does not fit.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
     def plain(self) -> dict:
         """The record as dictionaries and lists, without the optional fields that it lacks."""
