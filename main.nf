@@ -193,7 +193,7 @@ workflow {
     checked.found.mix(checked.unusable).subscribe { _section -> progress.sections.incrementAndGet() }
     FIND_DOMAINS.out.steps.subscribe { step -> advance(progress, step) }
     unusable = checked.unusable
-        .collectFile { meta, files -> ["${meta.id}.json", failureRecord(meta.id, files.problem)] }
+        .collectFile { meta, files -> ["${meta.id}.json", failureRecord(meta.id, 'check_inputs', files.problem)] }
     failures = FIND_DOMAINS.out.failures.mix(unusable)
     failures.subscribe { failure ->
         log.warn("efnst: ${reasonOf(failure)}")

@@ -14,7 +14,6 @@ from efnst.embedding.options import CohortOptions, DeviceOptions, EmbeddingOptio
 from efnst.errors import EfnstError
 from efnst.program.arguments import SAME_ORDER, Failures, Outdir, Samples, Threads, one_for_each
 from efnst.program.cli import run
-from efnst.program.terminal import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +87,7 @@ def _learn(
 
     found = learn(members, options, training, cohort, device, threads)
     for sample, problem in found.together.problems.items():
-        write_failure_of(outdir, sample, STEP, printable(f"{sample}: {problem}"))
+        write_failure_of(outdir, sample, STEP, problem)
     about = _about(found, str(device))
     if space:
         _write_space(space, found, about)

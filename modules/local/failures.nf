@@ -2,9 +2,9 @@
 
 include { isTrue } from './values'
 
-// The record of a section that names files which no task can get.
-def failureRecord(sample, problem) {
-    def record = [sample: sample, step: 'check_inputs', reason: "${sample}: ${problem}".toString()]
+// The record of a section that no program can write.
+def failureRecord(sample, step, problem) {
+    def record = [sample: sample, step: step, reason: "${sample}: ${problem}".toString()]
     return groovy.json.JsonOutput.toJson(record)
 }
 

@@ -1,5 +1,7 @@
 // Several sections in one task.
 
+include { failureRecord } from './failures'
+include { quoted } from './shell'
 include { isTrue } from './values'
 
 // The elements [meta, …] of a channel in lists, each for one task of a step that can use a GPU: of sections that follow
@@ -31,4 +33,18 @@ def bySample(files, n_files) {
         .map { found -> [found.parent.name, found] }
         .groupTuple(size: n_files)
         .map { sample, found -> [[id: sample]] + found.sort { each -> each.name } }
+}
+
+// What a task runs for its sections: `command` with the options of all in `members`, or, the third time, after it was
+// killed twice, with those of one after the other, so that a section that is killed does not take the others with it.
+def callsOf(task, program, folder, samples, members, command) {
+    if (task.attempt < 3 || samples.size() == 1) {
+        return command.call(members.join(' '))
+    }
+    def killed = 'the step was ended three times (exit status %d), as for lack of memory; give it more (docs/usage.md)'
+    return [samples, members].transpose().collect { sample, member ->
+        def own = "${folder}/${sample}"
+        def record = "printf ${quoted(failureRecord(sample, program, killed))} \$ended > ${own}/failure.json"
+        "${command.call(member)} || { ended=\$?; rm -rf ${own}; mkdir -p ${own}; ${record}; }"
+    }.join('\n    ')
 }

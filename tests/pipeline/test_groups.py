@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import QUICK, Efnst, Run, simulate, write_sheet
+from tests.pipeline.conftest import QUICK, Efnst, Run, copy_project, launcher_of, simulate, write_sheet
 
 from efnst.simulation.damage import damage
 
@@ -50,3 +50,25 @@ def test_the_stains_of_sections_go_with_their_patches(efnst: Efnst, cohort: Path
     (patches,) = tmp_path.glob("work/*/*/patches")
     staged = [[(patches.parent / kind / place / name).resolve().parent for place in "12"] for kind, name in FILES]
     assert staged[0] == staged[1] and len(set(staged[0])) == 2
+
+
+def test_a_section_that_is_killed_does_not_take_the_others_of_its_task_with_it(
+    finished: Run, cohort: Path, tmp_path: Path
+) -> None:
+    """Twice it is tried again with them; then each has a process of its own."""
+    project = copy_project(tmp_path / "project")
+    program = project / "bin" / "learn_embedding.py"
+    line = "    found = learn(members, options"
+    kill = '    if members[0].sample == "sim_nested":\n        os.kill(os.getpid(), 9)\n'
+    text = program.read_text()
+    assert text.count(line) == 1
+    program.write_text(text.replace(line, kill + line))
+    options = (*QUICK, "--exports", "none", "--sections_per_task", "2", "--input", cohort / "samplesheet.csv")
+    run = launcher_of(project)(tmp_path / "run", *options)
+    assert run.status == 0, run.output
+    ended = [task["exit"] for task in run.tasks if task["process"] == "LEARN_EMBEDDING"]
+    assert sorted(ended) == ["0", "137", "137"]
+    assert run.summary["sim_nested"]["status"] == "error"
+    assert "the step was ended three times (exit status 137)" in run.summary["sim_nested"]["reason"]
+    alone, grouped = (each.outdir / "sim_layers" / "domains.csv" for each in (finished, run))
+    assert grouped.read_bytes() == alone.read_bytes()

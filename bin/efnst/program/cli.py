@@ -79,7 +79,7 @@ def _ended_badly(error: Exception) -> int:
     if "--failures" in sys.argv:
         outdir = Path([".", *_given(sys.argv, "--outdir")][-1])
         for each in samples:
-            write_failure_of(outdir, each, step, printable(f"{each}: {text}"))
+            write_failure_of(outdir, each, step, text)
         return 0
     return 2
 
@@ -108,11 +108,12 @@ def left_out(sample: str, step: str, outdir: Path, n_samples: int) -> Iterator[N
         if not is_of_user:
             traceback.print_exc()
         text = str(error) if is_of_user else f"unexpected {type(error).__name__}: {error}"
-        write_failure_of(outdir, sample, step, printable(f"{sample}: {text}"))
+        write_failure_of(outdir, sample, step, text)
 
 
-def write_failure_of(outdir: Path, sample: str, step: str, reason: str) -> None:
-    """Write the record of one of several sections, and say why."""
+def write_failure_of(outdir: Path, sample: str, step: str, problem: str) -> None:
+    """Write the record of one of several sections, and say why it ends here."""
+    reason = printable(f"{sample}: {problem}")
     log.warning("%s", reason)
     (outdir / sample).mkdir(parents=True, exist_ok=True)
     write_failure(outdir / sample / "failure.json", sample, step, reason)

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { callsOf } from '../groups'
 include { options } from '../shell'
 include { encoderBytes } from '../sizes'
 
@@ -28,14 +29,14 @@ process EMBED_PATCHES {
         def stain = image_qcs ? "stains/${place}/image_qc.json" : []
         options([sample: sample, patches: "patches/${place}/patches.h5", stain: stain])
     }
-    def common = [encoder: 'encoder.onnx', stain_reference: stain_reference]
+    def common = options([encoder: 'encoder.onnx', stain_reference: stain_reference])
+    def how = "--threads ${task.cpus} --outdir embedded --failures ${options(task.ext.parameters)}"
+    def command = { given -> "embed_patches.py --process '${task.process}' ${given} ${common} ${how}" }
     // No later step reads them, and they are most of what a section with a large image leaves in the work folder.
     def spent = task.ext.cleanup ? 'for file in patches/*/patches.h5; do rm -f "$(readlink -f "$file")"; done' : ''
     """
     # code ${task.ext.code}
-    embed_patches.py --process '${task.process}' \\
-        ${members.join(' ')} ${options(common)} --threads ${task.cpus} --outdir embedded --failures \\
-        ${options(task.ext.parameters)}
+    ${callsOf(task, 'embed_patches', 'embedded', samples, members, command)}
     ${spent}
     """
 

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { callsOf } from '../groups'
 include { options } from '../shell'
 
 process LEARN_EMBEDDING {
@@ -30,11 +31,13 @@ process LEARN_EMBEDDING {
         def given = [sample: sample, group: group, section: "sections/${place}/section.h5ad"]
         options(given + [features: has_image ? "features/${number}/features.npz" : ''])
     }
+    def how = "--threads ${task.cpus} --outdir learned ${together ? '--space space' : '--failures'}"
+    def command = { given ->
+        "learn_embedding.py --process '${task.process}' ${given} ${how} ${options(task.ext.parameters)}"
+    }
     """
     # code ${task.ext.code}
-    learn_embedding.py --process '${task.process}' \\
-        ${members.join(' ')} --threads ${task.cpus} --outdir learned \\
-        ${together ? '--space space' : '--failures'} ${options(task.ext.parameters)}
+    ${together ? command.call(members.join(' ')) : callsOf(task, 'learn_embedding', 'learned', samples, members, command)}
     """
 
     stub:
