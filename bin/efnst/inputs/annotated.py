@@ -1,27 +1,24 @@
 """What .h5ad files and the tables of SpatialData have in common: where counts, genes, positions and features may be."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix, issparse
 
 from efnst.errors import EfnstError
+from efnst.inputs.barcodes import BIN_PLACE
 from efnst.inputs.feature_matrix import EXPRESSION, Matrix, as_counts, filled, require_unique
 from efnst.inputs.one_section import require_one_section
 from efnst.inputs.positions import ARRAY_COLUMNS, NO_ARRAY, OTHER_NAMES, POSITION_COLUMNS, TRUTH, require_span
-from efnst.inputs.source import CELLS, PIXELS
+from efnst.inputs.source import PIXELS
 
 LAYERS = ("counts", "raw_counts", "raw", "umi")  # names that raw counts are given, in the order they are looked for
 SYMBOLS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "symbol", "SYMBOL")
 IDS = ("gene_ids", "gene_id", "ensembl_id", "feature_id")
 TYPES = ("feature_types", "feature_type")
 FEATURE_TYPES = (EXPRESSION, "Antibody Capture", "CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Peaks")
-SPOT_BARCODE = re.compile(r"[ACGT]{12,}-\d+$")
-BIN_NAME = re.compile(r"(?:^s|^unit|square)_([0-9]{3})um")  # in barcodes and folders of Visium HD, and in our own
-BIN_PLACE = r"^(?:s|unit)_[0-9]{3}um_([0-9]{5})_([0-9]{5})(?![0-9])"  # row and column in a barcode
 
 
 def choose_counts(samples: Mapping[str, Callable[[], np.ndarray]], name: str) -> str:
@@ -95,7 +92,7 @@ def matrix_of(counts: csr_matrix, obs: pd.DataFrame, var: pd.DataFrame, name: st
 
 def with_array(obs: pd.DataFrame) -> pd.DataFrame:
     """`obs` with the rows and columns that the barcodes of bins say, where it has none of its own."""
-    if is_on_array(obs) or not re.match(BIN_PLACE, str(next(iter(obs.index), ""))):
+    if is_on_array(obs) or not re.search(BIN_PLACE, str(next(iter(obs.index), ""))):
         return obs
     places = obs.index.astype(str).str.extract(BIN_PLACE)
     if places.isna().any(axis=None):
@@ -146,20 +143,6 @@ def _is_of_cells(obs: pd.DataFrame) -> bool:
     """Whether array_row and array_col are means over several places, as of bin2cell, or none, as we write them."""
     values = obs[ARRAY_COLUMNS].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     return bool(np.isfinite(values).all() and ((values != np.rint(values)).any() or (values == NO_ARRAY).all()))
-
-
-def bin_size(bin_um: str, names: Iterable[str], path: Path) -> int:
-    """The size of the bins asked for, or the one that a barcode or names of tables say; 0 for spots and cells."""
-    names = [str(name) for name in names]
-    said = next(filter(None, map(BIN_NAME.search, names)), None)
-    own = int(said[1]) if said else 0
-    asked = 0 if bin_um == CELLS else int(bin_um or own)
-    sequence = next(filter(SPOT_BARCODE.match, names), None) if bin_um else None
-    if sequence or own not in (0, asked):
-        wanted = "cells" if bin_um == CELLS else f"bins of {bin_um} µm"
-        found = f"the barcodes of spots ({sequence})" if sequence else f"bins of {own} µm ({said.string})"
-        raise EfnstError(f"Expected {wanted}, found {found} in {path.name}: correct bin_um or leave it empty.")
-    return asked
 
 
 def features_of(obsm: Mapping[str, object], name: str, n_spots: int) -> np.ndarray:

@@ -188,7 +188,8 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
         n_features, n_barcodes, n_entries = _market_header(matrix, file)
         if n_barcodes > MAX_SPOTS or n_features > MAX_FEATURES:
             raise damaged(matrix, f"it claims {n_barcodes} barcodes and {n_features} features")
-        names = np.array([line.partition("\t")[0] for line in _lines(barcodes, n_barcodes)], dtype=object)
+        lines = _lines(barcodes, n_barcodes)
+        names = np.array([_unquoted(line.partition("\t")[0]) for line in lines], dtype=object)
         table = _feature_table(_lines(features, n_features))
         shape = (n_barcodes, n_features)
         _require_sizes([*shape], names, table, matrix)
@@ -198,10 +199,26 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
     return names, table, counts
 
 
+def first_barcode(path: Path) -> str:
+    """The first barcode of a feature-barcode matrix, all else unread; empty where there is none."""
+    if path.is_dir():
+        return next((_unquoted(line.partition("\t")[0]) for line in _lines(_plain_or_gz(path, "barcodes.tsv"), 0)), "")
+    with opened(path) as file:
+        barcodes = member(member(file, "matrix"), "barcodes")
+        is_list = isinstance(barcodes, h5py.Dataset) and barcodes.ndim == 1 and len(barcodes)
+        with reading(path, TypeError):
+            return _text(barcodes[:1], path)[0] if is_list else ""
+
+
+def _unquoted(field: str) -> str:
+    """A field without the quotes that R puts around text."""
+    return field[1:-1] if len(field) > 1 and field[0] == field[-1] == '"' else field
+
+
 def _feature_table(lines: list[str]) -> pd.DataFrame:
     """`id`, `name` and `feature_type` of the lines of features.tsv; genes.tsv of old has no third column."""
     absent = ["", "", EXPRESSION]
-    parts = [line.split("\t", 3)[:3] for line in lines]
+    parts = [[_unquoted(field) for field in line.split("\t", 3)[:3]] for line in lines]
     rows = [part + absent[len(part) :] for part in parts]
     return pd.DataFrame(rows, columns=["id", "name", "feature_type"], dtype=object)
 

@@ -13,6 +13,7 @@ import yaml
 from efnst.errors import EfnstError, require_ordinary
 from efnst.inputs.addresses import was_cut, without_secrets
 from efnst.inputs.covariates import column_name_problems, covariate_columns, covariate_problems
+from efnst.inputs.missing import is_missing
 from efnst.names import NO_IMAGE
 from efnst.program.documents import load_yaml
 from efnst.program.parameters import coerce, errors_by_name, expectation, found_and_expected, show
@@ -61,7 +62,7 @@ def sections(sheet: Samplesheet, schema: dict, parameters: dict, base: str) -> t
     """
     about = schema["items"]["properties"]
     problems = sheet.problems + _column_problems(sheet, about, schema["items"]["required"])
-    rows = [Row(row.place, coerce(row.cells, about)) for row in sheet.rows]
+    rows = [Row(row.place, coerce(_given(row.cells, schema["items"]), about)) for row in sheet.rows]
     absent = {name for name in schema["items"]["required"] if name not in sheet.columns}
     problems += [line for row in rows for line in _row_problems(row, schema["items"], absent)]
     problems += _repeated_samples(rows) + _groups_like_samples(rows, parameters)
@@ -157,6 +158,22 @@ def _checked_form(columns: list[str], rows: list[Row], problems: list[str]) -> S
     if not rows and not wrong:
         wrong = ["found no rows, expected one row per section below the column names; add them"]
     return Samplesheet(named, [Row(row.place, {k: v for k, v in row.cells.items() if k}) for row in rows], wrong)
+
+
+def _given(cells: dict[str, str], schema: dict) -> dict[str, str]:
+    """Cells without those of our optional columns that stand for no value, and bins of 8.0 µm as 8, as pandas writes.
+
+    None is Python's for no value, and for an image what a user writes who wants none.
+    """
+    optional = set(schema["properties"]) - set(schema["required"])
+    kept = {
+        name: value
+        for name, value in cells.items()
+        if name not in optional or not is_missing(value) or (name == "image" and value.lower() == NO_IMAGE)
+    }
+    if "bin_um" in kept:
+        kept["bin_um"] = re.sub(r"\.0+$", "", kept["bin_um"])
+    return kept
 
 
 def _column_problems(sheet: Samplesheet, about: dict, required: list[str]) -> list[str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from efnst.errors import EfnstError
 from efnst.inputs.aggregated import is_aggregated, part_of
+from efnst.inputs.barcodes import BIN_NAME, SPOT_BARCODE, bin_size
 from efnst.inputs.deposit import arranged, is_deposit
-from efnst.inputs.feature_matrix import listing
+from efnst.inputs.feature_matrix import first_barcode, listing
 from efnst.inputs.links import require_inside
 from efnst.inputs.positions import SCALE_FACTORS, read_positions
 from efnst.inputs.source import CELLS
@@ -64,7 +65,7 @@ def find_files(folder: Path, bin_um: str = "", library: str = "") -> Files:
         return _checked_links(_find_aggregated(outs, library), folder)
     if library and outs.is_relative_to(folder):
         raise EfnstError(f"Expected several sections in {folder}, found one: leave the column library empty.")
-    part, bins, warnings = _part(outs, bin_um)
+    part, own, warnings = _part(outs, bin_um)
     spatial = part / "spatial"
     if bin_um == CELLS:
         matrix, is_filtered, positions = *_find_matrix(part, (CELL_MATRIX_NAMES,)), _first(part, CELL_OUTLINES)
@@ -78,12 +79,12 @@ def find_files(folder: Path, bin_um: str = "", library: str = "") -> Files:
         positions=positions,
         scale_factors=spatial / SCALE_FACTORS if (spatial / SCALE_FACTORS).is_file() else None,
         images=_find_images([spatial, outs / "spatial"]),
-        bin_um=bins,
         metrics=next((path for path in (part / METRICS, outs / METRICS) if path.is_file()), None),
         warnings=tuple(warnings),
     )
     files = _checked_links(files, folder)
-    return replace(files, warnings=(*files.warnings, *_other_positions(files.positions)))
+    bins = 0 if bin_um == CELLS else _bins(part, files, own, bin_um)
+    return replace(files, bin_um=bins, warnings=(*files.warnings, *_other_positions(files.positions)))
 
 
 def _find_aggregated(outs: Path, library: str) -> Files:
@@ -154,13 +155,13 @@ def bin_folders(outs: Path) -> dict[int, Path]:
 
 
 def _part(outs: Path, bin_um: str) -> tuple[Path, int, list[str]]:
-    """The folder of the spots, bins or cells asked for, the size of the bins (0 without any), and warnings."""
+    """The folder of the spots, bins or cells asked for, the size of bins that its name says, or 0, and warnings."""
     if bin_um == CELLS:
         return _cells(outs), 0, []
     sizes = bin_folders(outs)
     if not sizes and not (outs / BINS).is_dir():
         own_bins = BIN_FOLDER.fullmatch(outs.resolve().name) if (outs / "spatial").is_dir() else None
-        return outs, *_bins_of_a_plain_folder(outs, int(own_bins[1]) if own_bins else 0, bin_um)
+        return outs, int(own_bins[1]) if own_bins else 0, []
     chosen = int(bin_um) if bin_um else DEFAULT_BIN_UM
     if chosen not in sizes:
         found = ", ".join(map(str, sorted(sizes))) or "none"
@@ -178,17 +179,25 @@ def _cells(outs: Path) -> Path:
     raise EfnstError(f"Expected segmented_outputs in {outs}, found none{listing(outs)}: give a bin size instead.")
 
 
-def _bins_of_a_plain_folder(outs: Path, own: int, bin_um: str) -> tuple[int, list[str]]:
-    """Size of the bins of a folder with spatial in it, 0 where it holds spots; `own`: the size its name says, or 0."""
-    has_bins = own or (outs / "spatial" / "tissue_positions.parquet").is_file()
-    if bin_um and (not has_bins or (own and own != int(bin_um))):
+def _bins(part: Path, files: Files, own: int, bin_um: str) -> int:
+    """The size of the bins in a folder, 0 where it holds spots; `own`: the size that its name says, or 0.
+
+    Barcodes say it; where they say nothing the name of the folder or `bin_um` does.
+    """
+    try:
+        barcode = first_barcode(files.matrix)
+    except EfnstError:  # a damaged matrix is told of where it is read
+        barcode = ""
+    size = bin_size(bin_um or (str(own) if own else ""), [barcode], files.matrix)
+    is_unsaid = files.positions.suffix == ".parquet" and not SPOT_BARCODE.search(barcode)
+    if own not in (0, size) or (size and not (own or is_unsaid or BIN_NAME.search(barcode))):
         found = f"bins of {own} µm" if own else "spots"
-        raise EfnstError(f"Expected bins of {bin_um} µm, found {found} in {outs}: correct bin_um or leave it empty.")
-    if has_bins and not (own or bin_um):
+        raise EfnstError(f"Expected bins of {bin_um} µm, found {found} in {part}: correct bin_um or leave it empty.")
+    if is_unsaid and not size:
         raise EfnstError(
-            f"Expected the size of the bins in {outs}, found a folder of Visium HD that does not say it: give bin_um."
+            f"Expected the size of the bins in {part}, found a folder of Visium HD that does not say it: give bin_um."
         )
-    return own or int(bin_um or 0), []
+    return size
 
 
 def _find_matrix(outs: Path, choices: tuple[tuple[str, ...], ...]) -> tuple[Path, bool]:

@@ -13,7 +13,6 @@ from scipy.sparse import csr_matrix
 from efnst.errors import EfnstError, reading
 from efnst.inputs.annotated import (
     LAYERS,
-    bin_size,
     choose_counts,
     features_of,
     is_on_array,
@@ -22,6 +21,7 @@ from efnst.inputs.annotated import (
     sound,
     with_array,
 )
+from efnst.inputs.barcodes import bin_size
 from efnst.inputs.links import require_own_files
 from efnst.inputs.one_section import rows_of_section
 from efnst.inputs.source import CELLS, Source

@@ -126,7 +126,7 @@ def test_spots_are_no_bins_or_cells(data: AnnData, bin_um: str, tmp_path: Path) 
         read(data, tmp_path, bin_um=bin_um)
 
 
-@pytest.mark.parametrize("name", ["s_008um_{:05d}_{:05d}-1", "unit_008um_{:05d}_{:05d}"])
+@pytest.mark.parametrize("name", ["s_008um_{:05d}_{:05d}-1", "unit_008um_{:05d}_{:05d}", "S1_s_008um_{:05d}_{:05d}-1"])
 def test_barcodes_of_bins_say_their_size_and_place(name: str, tmp_path: Path) -> None:
     """Of every fifth bin, too, whose neighbours lie five places away, and in a table that is called anything."""
     data = bins(60)

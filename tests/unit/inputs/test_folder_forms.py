@@ -72,6 +72,32 @@ def test_bins_wherever_they_lie(layout: str, hd: Path, tmp_path: Path) -> None:
     assert section.uns["section"]["um_per_px"] == expected.uns["section"]["um_per_px"]
 
 
+def test_barcodes_of_bins_say_their_size_whatever_folder_they_lie_in(hd: Path, tmp_path: Path) -> None:
+    expected, _ = read(hd, "none", bin_um="8")
+    mine = shutil.copytree(hd / "binned_outputs" / "square_008um", tmp_path / "mine")
+    (mine / "spatial" / "scalefactors_json.json").unlink()
+    for bin_um in ("", "8"):
+        section, _ = read(mine, "none", bin_um=bin_um)
+        assert section.uns["section"]["bin_um"] == 8
+        assert section.uns["section"]["um_per_px"] == pytest.approx(expected.uns["section"]["um_per_px"])
+    said = r"Expected bins of 16 µm, found bins of 8 µm \(s_008um_\d+_\d+-1\) in filtered_feature_bc_matrix"
+    with pytest.raises(EfnstError, match=said):
+        read(mine, "none", bin_um="16")
+    with pytest.raises(EfnstError, match=said):
+        read(Path(shutil.move(mine, tmp_path / "square_016um")), "none")
+
+
+def test_positions_as_parquet_make_no_bins_of_spots(outs: Path) -> None:
+    expected, _ = read(outs, "none")
+    path = next((outs / "spatial").glob("tissue_positions*.csv"))
+    pd.read_csv(path).to_parquet(path.with_name("tissue_positions.parquet"))
+    path.unlink()
+    section, warnings = read(outs, "none")
+    assert warnings == [] and section.uns["section"]["um_per_px"] == expected.uns["section"]["um_per_px"]
+    with pytest.raises(EfnstError, match="Expected bins of 8 µm, found the barcodes of spots"):
+        read(outs, "none", bin_um="8")
+
+
 def test_aggregated_sections_are_refused(outs: Path, simulated_folder: Callable[[int], Path]) -> None:
     path = next((outs / "spatial").glob("tissue_positions*.csv"))
     table = pd.read_csv(path)

@@ -135,3 +135,15 @@ def test_labels_that_make_no_regions_are_named(labels: list[str | None], said: s
     assert len(warnings) == (said is not None)
     if said:
         assert said in warnings[0] and warnings[0].endswith("are not scored against these labels.")
+
+
+def test_a_few_barcodes_that_are_the_same_do_not_hide_that_most_are_written_otherwise() -> None:
+    """As `obs_names_make_unique` leaves the second of two sections: -1 more behind what the first has, too."""
+    bases = [f"AAACAAGTATCTCC{a}{b}" for a in "ACGT" for b in "ACGT"]
+    spots = pd.Index([f"{base}-1" if number % 8 == 0 else f"{base}-1-1" for number, base in enumerate(bases)])
+    table = pd.Series([f"layer {number}" for number in range(16)], [f"{base}-1" for base in bases])
+    labels, warnings = match_labels(spots, table)
+    assert list(labels) == list(table) and "written otherwise" in warnings[0]
+    half = table.iloc[::2]
+    labels, warnings = match_labels(pd.Index([f"{base}-1" for base in bases]), half)
+    assert labels.notna().sum() == 8 and not any("written otherwise" in warning for warning in warnings)

@@ -54,6 +54,20 @@ def test_what_a_row_leaves_out(tmp_path: Path) -> None:
     assert found == [{"id": "A1", "section": "/data/a1", "covariates": {}} | rest]
 
 
+def test_values_that_are_not_known_are_left_out(tmp_path: Path) -> None:
+    """As R and pandas write them; whole numbers become 8.0 in pandas where one of them is missing."""
+    found, problems = check(
+        tmp_path,
+        "sample,section,image,labels,n_domains,group,bin_um,library\n"
+        "NA,a1,NA,NA,NA,NA,8.0,NA\nB1,b1,None,nan,4.0,donor 1,cells,S1\n",
+    )
+    assert problems == []
+    empty = {"image": "", "labels": "", "n_domains": None, "group": "", "library": ""}
+    assert {name: found[0][name] for name in ("id", "bin_um", *empty)} == {"id": "NA", "bin_um": "8"} | empty
+    kept = {"image": "none", "labels": "", "n_domains": 4, "group": "donor 1", "bin_um": "cells", "library": "S1"}
+    assert {name: found[1][name] for name in kept} == kept
+
+
 def test_further_columns_are_covariates(tmp_path: Path) -> None:
     found, problems = check(tmp_path, "sample,Age,section,sex_group,stage\nA1,61,a,f,\nB1,NA,b,m,II b\n")
     assert problems == []

@@ -10,7 +10,7 @@ from scipy.io import mmwrite
 from scipy.sparse import csc_matrix
 
 from efnst.errors import EfnstError
-from efnst.inputs.feature_matrix import read_matrix
+from efnst.inputs.feature_matrix import first_barcode, read_matrix
 from efnst.inputs.positions import read_positions, read_scales, scale_of
 from efnst.inputs.space_ranger import find_files
 
@@ -76,6 +76,18 @@ def test_a_folder_holds_the_same_matrix(tmp_path: Path, compress: bool) -> None:
 
 def test_a_folder_of_old_with_genes_tsv_holds_genes_only(tmp_path: Path) -> None:
     assert read_matrix(write_folder(tmp_path / "m", three_columns=False)).counts.shape == (3, 3)
+
+
+def test_names_in_quotes_are_those_between_them(tmp_path: Path) -> None:
+    """As R's `write.table` writes them."""
+    expected, folder = read_matrix(write_folder(tmp_path / "m")), write_folder(tmp_path / "quoted", compress=False)
+    for name in ("barcodes.tsv", "features.tsv"):
+        lines = (folder / name).read_text().splitlines()
+        quoted = ["\t".join(f'"{field}"' for field in line.split("\t")) for line in lines]
+        (folder / name).write_text("\n".join(quoted) + "\n")
+    found = read_matrix(folder)
+    assert list(found.barcodes) == list(expected.barcodes) and first_barcode(folder) == BARCODES[0]
+    assert list(found.gene_ids) == list(expected.gene_ids) and list(found.gene_names) == list(expected.gene_names)
 
 
 def test_whole_numbers_stored_as_floats_are_counts(tmp_path: Path) -> None:
