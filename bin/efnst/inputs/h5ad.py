@@ -55,10 +55,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         scales = member(pictures, "scalefactors")
         factors = checked_scales(_plain(_element(scales)) if scales is not None else {}, path.name)
         features = _features(obsm, expression_rep, len(every)) if expression_rep else {}
-        shown = names_in(member(pictures, "images"))
-        images = {
-            source: f"{pictures.name.lstrip('/')}/images/{source}" for source in ("hires", "lowres") if source in shown
-        }
+        images, empty_images = _images(pictures)
     return Source(
         path=path,
         matrix=matrix_of(counts, obs, var, path.name),
@@ -71,8 +68,17 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         is_on_array=is_on_array(obs) and bin_um != CELLS,
         is_cells=bin_um == CELLS,
         representations={name: taken(values, rows, path.name) for name, values in features.items()},
-        warnings=(NO_PICTURES,) if of_others else (),
+        warnings=(*((NO_PICTURES,) if of_others else ()), *empty_images),
     )
+
+
+def _images(library: h5py.Group | None) -> tuple[dict[str, str], list[str]]:
+    """The names within the file of the images of a library, and warnings about those without a px."""
+    shown = member(library, "images")
+    held = {source: member(shown, source) for source in ("hires", "lowres")}
+    empty = [source for source, image in held.items() if isinstance(image, h5py.Dataset) and not image.size]
+    images = {source: image.name.lstrip("/") for source, image in held.items() if image and source not in empty}
+    return images, [f"The {source} image in uns['spatial'] has no px: it was left out." for source in empty]
 
 
 def _spatial(obsm: h5py.Group | None, path: Path) -> np.ndarray | pd.DataFrame:

@@ -1,6 +1,6 @@
 """The image that a section is used with: which one, and whether its spots lie in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,14 +53,19 @@ class ImageChoice:
     height: int
 
 
-def choose_image(image: str, source: Source) -> tuple[ImageChoice, list[str]]:
-    """The image to use: none, the full-resolution file given, or hires before lowres of the section itself."""
+def choose_image(image: str, source: Source) -> tuple[ImageChoice, Source, list[str]]:
+    """The image to use: none, the full-resolution file given, or hires before lowres of the section itself.
+
+    Then the section without images of its own that are not used and cannot be read, and warnings.
+    """
     if image.lower() == NO_IMAGE:
-        return ImageChoice(NO_IMAGE, "", 0.0, 0, 0), []
+        return ImageChoice(NO_IMAGE, "", 0.0, 0, 0), source, []
     if image:
         _refuse_pictures(Path(image))
         width, height = image_size(Path(image))
-        return ImageChoice("fullres", "", 1.0, width, height), _check_full_resolution(width, height, source)
+        source, sizes, warnings = _sound_images(source, "")
+        warnings += _check_full_resolution(width, height, sizes, source.factors)
+        return ImageChoice("fullres", "", 1.0, width, height), source, warnings
     if source.askew and not source.images:
         raise EfnstError(
             f"Expected an image in {source.path.name} that only has to be scaled to lie over the spots, found that "
@@ -73,10 +78,30 @@ def choose_image(image: str, source: Source) -> tuple[ImageChoice, list[str]]:
             f"{_lost_links(source.path)}: give the full-resolution file in the column image, or image: none to run on "
             "expression and position only."
         )
-    sizes = {kind: image_size(located(source.path, name)) for kind, name in source.images.items()}
-    kind = "hires" if "hires" in sizes else "lowres"
+    kind = "hires" if "hires" in source.images else "lowres"
+    source, sizes, warnings = _sound_images(source, kind)
     scale = scale_of(source.factors, f"tissue_{kind}_scalef")
-    return ImageChoice(kind, source.images[kind], scale, *sizes[kind]), _check_two_images(sizes, source.factors)
+    warnings += _check_two_images(sizes, source.factors)
+    return ImageChoice(kind, source.images[kind], scale, *sizes[kind]), source, warnings
+
+
+def _sound_images(source: Source, chosen: str) -> tuple[Source, dict[str, tuple[int, int]], list[str]]:
+    """The section with those of its images that can be read, as the one `chosen` must be, their sizes, and warnings.
+
+    Where none is chosen, up to the first one whose scale is known.
+    """
+    sizes, warnings = {}, []
+    for kind, name in source.images.items():
+        if not chosen and any(f"tissue_{held}_scalef" in source.factors for held in sizes):
+            break
+        try:
+            sizes[kind] = image_size(located(source.path, name))
+        except EfnstError as error:
+            if kind == chosen:
+                raise
+            warnings.append(f"The {kind} image of the section was left out. {error}")
+    images = {kind: name for kind, name in source.images.items() if kind in sizes}
+    return replace(source, images=images), sizes, warnings
 
 
 def known_picture(image: Path) -> str:
@@ -184,13 +209,15 @@ def _largest_page(file: "TiffFile") -> tuple[int, tuple[int, int]]:
     return number, sizes[number]
 
 
-def _check_full_resolution(width: int, height: int, section: Source) -> list[str]:
+def _check_full_resolution(
+    width: int, height: int, sizes: dict[str, tuple[int, int]], factors: dict[str, float]
+) -> list[str]:
     """A warning where the hires or lowres image says that Space Ranger had an image of another size."""
-    for source, name in section.images.items():
-        scale = section.factors.get(f"tissue_{source}_scalef")
+    for source, size in sizes.items():
+        scale = factors.get(f"tissue_{source}_scalef")
         if scale is None:
             continue
-        expected = [round(side / scale) for side in image_size(located(section.path, name))]
+        expected = [round(side / scale) for side in size]
         if any(abs(side / want - 1) > SIZE_TOLERANCE for side, want in zip((width, height), expected, strict=True)):
             return [
                 f"The image given has {width} × {height} px, but by the {source} image Space Ranger had one of about "

@@ -13,7 +13,7 @@ from efnst.inputs.anndata_zarr import as_h5ad, is_anndata_zarr
 from efnst.inputs.archive import unpack_section
 from efnst.inputs.feature_matrix import Matrix, read_matrix
 from efnst.inputs.fine_bins import are_too_many, in_words, read_summed, summed_scales
-from efnst.inputs.metrics import read_metrics
+from efnst.inputs.metrics import metrics_of
 from efnst.inputs.one_section import require_one_section
 from efnst.inputs.positions import read_positions, read_scales
 from efnst.inputs.source import CELLS, Source
@@ -69,6 +69,7 @@ def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool, librar
     if files.suffix:
         matrix, positions = _ending_in(files.suffix, matrix, positions)
     positions, said = with_names_of(pd.Index(matrix.barcodes), positions, "positions")
+    metrics, unread = metrics_of(files.metrics)
     is_on_array = files.positions.suffix != ".geojson"
     if is_on_array:
         require_one_section(positions, files.positions.name)
@@ -83,8 +84,8 @@ def read_folder(root: Path, folder: Path, bin_um: str, with_counts: bool, librar
         bin_um=files.bin_um,
         is_on_array=is_on_array,
         is_cells=bin_um == CELLS,
-        metrics=read_metrics(files.metrics) if files.metrics else None,
-        warnings=(*files.warnings, *said),
+        metrics=metrics,
+        warnings=(*files.warnings, *said, *unread),
     )
 
 

@@ -13,6 +13,7 @@ from efnst.inputs.feature_matrix import LONGEST_LINE, MAX_SPOTS, require_unique
 
 POSITION_COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
 SCALE_FACTORS = "scalefactors_json.json"
+USED_FACTORS = ("tissue_hires_scalef", "tissue_lowres_scalef", "spot_diameter_fullres", "microns_per_pixel")
 OTHER_NAMES = {  # of Seurat
     **{"barcodes": "barcode", "tissue": "in_tissue", "row": "array_row", "col": "array_col"},
     **{"imagerow": "pxl_row_in_fullres", "imagecol": "pxl_col_in_fullres"},
@@ -41,7 +42,7 @@ def read_positions(path: Path) -> tuple[pd.DataFrame, str]:
 
 
 def read_scales(path: Path) -> dict[str, float]:
-    """Read the scale factors; every number among them is finite and above 0."""
+    """Read the scale factors; see `checked_scales`."""
     with reading(path):
         n_bytes = path.stat().st_size
         content = json.loads(path.read_text(encoding="utf-8-sig")) if n_bytes <= MAX_JSON_BYTES else None
@@ -51,7 +52,7 @@ def read_scales(path: Path) -> dict[str, float]:
 
 
 def checked_scales(content: object, name: str) -> dict[str, float]:
-    """The numbers of an object of scale factors, which must be finite and above 0."""
+    """The numbers of an object of scale factors that are finite and above 0, as those that are used must be."""
     if not isinstance(content, dict):
         raise EfnstError(f"Expected a JSON object in {name}, found {type(content).__name__}: take the file again.")
     factors = {}
@@ -59,9 +60,10 @@ def checked_scales(content: object, name: str) -> dict[str, float]:
         value = _number(value)
         if value is None:
             continue
-        if not 0 < value < 1e15:  # not np.isfinite, which whole numbers of hundreds of digits break
+        if 0 < value < 1e15:  # not np.isfinite, which whole numbers of hundreds of digits break
+            factors[key] = float(value)
+        elif key in USED_FACTORS:
             raise EfnstError(f"Expected {key} above 0 in {name}, found {str(value)[:20]}: take the file again.")
-        factors[key] = float(value)
     return factors
 
 

@@ -64,7 +64,7 @@ def load_section(
     fit = _array_fit(source)
     source = _with_bin_size(source, fit)
     grid, geometry, grid_warnings = _geometry(source, fit)
-    choice, image_warnings = choose_image(image, source)
+    choice, source, image_warnings = choose_image(image, source)
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
     warnings += unrecognised(source.matrix.gene_names, source.matrix.gene_ids)
     warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)

@@ -57,6 +57,20 @@ def test_proteins_alone_are_still_refused(data: AnnData, tmp_path: Path) -> None
         read(data, tmp_path)
 
 
+@pytest.mark.parametrize(("empty", "used"), [("hires", "lowres"), ("lowres", "hires")])
+def test_an_image_without_a_px_is_none(empty: str, used: str, data: AnnData, tmp_path: Path) -> None:
+    data.uns["spatial"]["simulated"]["images"][empty] = np.zeros((0, 0, 3), np.uint8)
+    section, warnings = read(data, tmp_path, image="")
+    assert section.uns["section"]["image"]["source"] == used
+    assert warnings[0] == f"The {empty} image in uns['spatial'] has no px: it was left out."
+    assert [line[:21] for line in warnings[1:]] == ["Only the lowres image"] * (used == "lowres")
+
+
+def test_factors_that_nothing_reads_may_be_anything(data: AnnData, tmp_path: Path) -> None:
+    data.uns["spatial"]["simulated"]["scalefactors"] |= {"fiducial_diameter_fullres": 0.0, "mine": np.nan}
+    assert read(data, tmp_path, image="")[1] == []
+
+
 def test_a_section_cut_out_of_several_has_its_own_library(data: AnnData, tmp_path: Path) -> None:
     other = {"images": {}, "scalefactors": {"spot_diameter_fullres": 1.0, "tissue_hires_scalef": 1.0}}
     data.uns["spatial"]["other"] = other
