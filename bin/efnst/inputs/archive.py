@@ -19,9 +19,9 @@ from efnst.inputs.space_ranger import (
     is_outs,
 )
 from efnst.inputs.unpack import unpack
+from efnst.inputs.visible import OF_MACOS, is_visible
 from efnst.program.scratch import new_folder
 
-MAX_DEPTH = 3  # of the folder outs within the archive
 IN_SPATIAL = (*POSITION_FILES, SCALE_FACTORS, *(name for names in IMAGE_NAMES.values() for name in names))
 
 
@@ -47,13 +47,15 @@ def unpack_section(archive: Path, bin_um: str) -> tuple[Path, Path]:
 
 def _is_of_bins(name: str) -> bool:
     """Whether a folder is one of bins, to be listed where another bin size is asked for."""
-    return BIN_FOLDER.fullmatch(posixpath.basename(name)) is not None
+    return BIN_FOLDER.fullmatch(posixpath.basename(name)) is not None and OF_MACOS not in name.split("/")
 
 
 def _is_needed(name: str, bin_um: str, matrices: tuple[tuple[str, ...], ...]) -> bool:
     """Whether a file may be one of the section's, with a matrix of the names `matrices`."""
     *folders, base = name.split("/")
     parent = folders[-1] if folders else ""
+    if OF_MACOS in folders or not is_visible(base):
+        return False
     if "binned_outputs" in folders:
         sizes = [int(found[1]) for folder in folders if (found := BIN_FOLDER.fullmatch(folder))]
         if bin_um == CELLS or sizes != [int(bin_um or DEFAULT_BIN_UM)]:
@@ -67,11 +69,17 @@ def _is_needed(name: str, bin_um: str, matrices: tuple[tuple[str, ...], ...]) ->
 
 
 def _outs_below(folder: Path) -> list[Path]:
-    """The outs folders at the least depth at which there are any."""
+    """The outs folders at the least depth at which there are any; what was packed by its whole path lies deep."""
     level = [folder]
-    for _ in range(MAX_DEPTH + 1):
-        found = [path for path in level if is_outs(path)]
+    while level:
+        found = [path for path in level if is_outs(path) and _holds_files(path)]
         if found:
             return found
         level = sorted(child for path in level for child in path.iterdir() if child.is_dir())
     return []
+
+
+def _holds_files(outs: Path) -> bool:
+    """Whether the folder spatial is that of a section, and not one of the user's that the section lies in."""
+    spatial = outs / "spatial"
+    return not spatial.is_dir() or any(path.is_file() for path in spatial.iterdir())

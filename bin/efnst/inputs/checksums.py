@@ -50,7 +50,7 @@ def input_checksums(section: Path, image: str, labels: str, bin_um: str = "", li
 
 def _paths(files: Files, image: str) -> list[tuple[str, Path]]:
     """The files of a Space Ranger folder with what each is for."""
-    paths = [("counts", path) for path in (sorted(files.matrix.iterdir()) if files.matrix.is_dir() else [files.matrix])]
+    paths = [("counts", path) for path in files.of_matrix]
     paths += [("positions", files.positions)]
     paths += [("scale factors", files.scale_factors)] if files.scale_factors else []
     if image.lower() != NO_IMAGE:

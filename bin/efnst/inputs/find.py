@@ -19,6 +19,7 @@ from efnst.inputs.image_choice import known_picture
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, bin_folders, find_files, is_outs
 from efnst.inputs.unpack import is_archive
+from efnst.inputs.visible import is_visible, visible
 from efnst.machine import lack_of
 from efnst.names import NO_IMAGE
 from efnst.program.spreadsheets import harmless
@@ -83,7 +84,7 @@ def _candidates(folder: Path, depth: int, seen: set[Path]) -> Iterator[tuple[Pat
     if depth == 0 and any(path.is_dir() for path in children):
         yield folder, f"Its folders lie more than {MAX_DEPTH} deep: give one nearer to them."
     for path in children if depth else ():
-        if path.name.startswith(".") or (path.is_symlink() and not path.exists()) or path.resolve() in seen:
+        if not is_visible(path.name) or (path.is_symlink() and not path.exists()) or path.resolve() in seen:
             continue
         if path.is_dir() and not path.name.lower().endswith(".zarr"):
             if path.name in PASSED_OVER:
@@ -135,7 +136,7 @@ def _why_none(path: Path) -> str:
 def _is_section(folder: Path) -> bool:
     """Whether a folder looks like one of Space Ranger, with its matrix or with bins."""
     return is_deposit(folder) or (
-        is_outs(folder) and (any(folder.glob("*feature_bc_matrix*")) or bool(bin_folders(folder)))
+        is_outs(folder) and (bool(visible(folder, "*feature_bc_matrix*")) or bool(bin_folders(folder)))
     )
 
 
@@ -192,7 +193,7 @@ def _columns(path: Path, library: str, held: list[str]) -> dict[str, Path | str]
         image
         for name in IMAGE_FOLDERS
         if (home / name).is_dir()
-        for image in sorted((home / name).iterdir())
+        for image in visible(home / name)
         if image.suffix.lower() in IMAGE_SUFFIXES and _owner(image, held) == library and not known_picture(image)
     ]
     image = images[0] if len(images) == 1 else "" if files.images and files.scale_factors else NO_IMAGE

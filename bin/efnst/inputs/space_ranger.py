@@ -12,6 +12,7 @@ from efnst.inputs.feature_matrix import first_barcode, listing
 from efnst.inputs.links import require_inside
 from efnst.inputs.positions import SCALE_FACTORS, read_positions
 from efnst.inputs.source import CELLS
+from efnst.inputs.visible import visible
 
 POSITION_FILES = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
 MATRIX_NAMES = ("filtered_feature_bc_matrix.h5", "filtered_feature_bc_matrix")
@@ -49,9 +50,13 @@ class Files:
     @property
     def paths(self) -> list[Path]:
         """All files that are read."""
-        matrix = sorted(self.matrix.iterdir()) if self.matrix.is_dir() else [self.matrix]
         others = [self.scale_factors, *self.images.values(), self.metrics]
-        return [*matrix, self.positions, *filter(None, others)]
+        return [*self.of_matrix, self.positions, *filter(None, others)]
+
+    @property
+    def of_matrix(self) -> list[Path]:
+        """The files of the matrix, which may be one."""
+        return visible(self.matrix) if self.matrix.is_dir() else [self.matrix]
 
 
 def find_files(folder: Path, bin_um: str = "", library: str = "") -> Files:
@@ -207,7 +212,7 @@ def _find_matrix(outs: Path, choices: tuple[tuple[str, ...], ...]) -> tuple[Path
             is_filtered = names is not RAW_MATRIX_NAMES
             if (outs / name).exists():
                 return outs / name, is_filtered
-            prefixed = sorted(outs.glob(f"*[._-]{name}"))
+            prefixed = visible(outs, f"*[._-]{name}")
             if len(prefixed) > 1:
                 found = ", ".join(path.name for path in prefixed)
                 raise EfnstError(

@@ -125,6 +125,22 @@ def test_an_archive_of_something_else_or_of_two_sections(tmp_path: Path) -> None
         unpack_section(archive(tmp_path, *two), "")
 
 
+def test_an_archive_packed_by_its_whole_path(tmp_path: Path) -> None:
+    """However deep, and where the user's own folders are called spatial."""
+    above = "data/spatial/.cache/2024/run A/x/y"
+    files = [f"{above}/{name}" for name in ("V1_filtered_feature_bc_matrix.h5", "spatial/tissue_positions.csv")]
+    root, outs = unpack_section(archive(tmp_path, *((name, b"x") for name in files)), "")
+    assert outs == root / above and names_below(root) == files
+
+
+def test_what_macos_adds_is_left(tmp_path: Path) -> None:
+    wanted = ["outs/V1_raw_feature_bc_matrix.h5", "outs/spatial/tissue_positions.csv"]
+    added = ["outs/._V1_filtered_feature_bc_matrix.h5", "outs/spatial/._tissue_positions.csv"]
+    added += [f"__MACOSX/{name}" for name in wanted]
+    root, outs = unpack_section(archive(tmp_path, *((name, b"x") for name in added + wanted)), "")
+    assert names_below(root) == wanted and outs == root / "outs"
+
+
 def test_only_what_a_section_needs_is_unpacked(tmp_path: Path) -> None:
     wanted = [MATRIX, "outs/metrics_summary.csv", "outs/spatial/tissue_positions.csv"]
     others = ["outs/possorted_genome_bam.bam", "outs/raw_feature_bc_matrix.h5", "outs/analysis/pca/projection.csv"]

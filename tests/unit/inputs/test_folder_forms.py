@@ -14,10 +14,11 @@ from PIL import Image
 from tests.support.space_ranger import HIRES, MATRIX, SCALE
 
 from efnst.errors import EfnstError
+from efnst.inputs.find import find_sections
 from efnst.inputs.located import located
 from efnst.inputs.section import load_section
 from efnst.simulation.feature_matrix import read_matrix, write_matrix
-from efnst.simulation.forms import to_anndata
+from efnst.simulation.forms import pack, to_anndata
 from efnst.simulation.space_ranger import SMALL, simulate_section
 from efnst.simulation.visium_hd import write_visium_hd
 
@@ -124,6 +125,23 @@ def test_a_thumbnail_on_the_first_page_is_named_with_the_page_of_the_image(outs:
         file.write(pixels, photometric="rgb")
     with pytest.raises(EfnstError, match=r"found a thumbnail of 75 × 100 px there and the image .* on page 2"):
         read(outs, str(tmp_path / "slide.tif"))
+
+
+def test_what_macos_leaves_beside_each_file_is_passed_over(outs: Path, tmp_path: Path) -> None:
+    expected, _ = read(outs, "none")
+    (outs / MATRIX).rename(outs / f"V1_{MATRIX}")
+    Image.new("L", (9, 9)).save(outs / "he.tif")
+    folder = shutil.copytree(outs, tmp_path / "copy" / "V1")
+    shutil.copytree(outs, tmp_path / "copy" / "__MACOSX" / "V1")
+    for path in [path for path in (tmp_path / "copy").rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+        if "__MACOSX" in path.parts:
+            path.unlink()
+    for source in (folder, pack(folder, tmp_path / "V1.tar.gz")):
+        section, warnings = read(source, "none")
+        assert (section.X != expected.X).nnz == 0 and warnings == []
+    found, notes = find_sections(tmp_path / "copy")
+    assert [(one.sample, one.image, one.note) for one in found] == [("V1", folder / "he.tif", "")] and notes == []
 
 
 def as_deposit(outs: Path, folder: Path, prefix: str, packed: bool, in_spatial: bool, as_mtx: bool) -> None:
