@@ -25,12 +25,16 @@ from efnst.inputs.barcodes import bin_size
 from efnst.inputs.hdf5 import member, names_in, opened, path_of, reading_from
 from efnst.inputs.one_section import rows_of_section, sections_in
 from efnst.inputs.positions import checked_scales
-from efnst.inputs.source import CELLS, Source
+from efnst.inputs.source import CELLS, Names, Source
 from efnst.names import SPATIAL
 from efnst.program.scratch import new_folder
 
 PLACES_OF_SPOTS = (SPATIAL, "X_spatial")  # the latter by tools that write all of obsm with X_
 NO_PICTURES = "uns['spatial'] has no image and no scale factors under a name of this section alone: none were taken."
+LIBRARY = "uns['spatial'][library]"
+NAMES = Names(
+    f"{LIBRARY}['images']['hires'] or ['lowres']", f"{LIBRARY}['images']['hires']", f"{LIBRARY}['scalefactors']"
+)
 SAMPLED = 10_000  # values that tell whether a matrix holds counts
 
 
@@ -49,11 +53,12 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         counts = taken(_sparse(places[place]), rows, path.name) if with_counts else empty
         obsm = member(file, "obsm")
         positions = positions_of(obs, taken(_spatial(obsm, path), rows, path.name), path.name)
-        own = {library} | (_only_values(obs) - _only_values(every)) if library else None
+        own = None if rows is None or rows.all() else {library} | (_only_values(obs) - _only_values(every))
         pictures = _library(file, obs, path, own)
         of_others = bool(own) and pictures is None and bool(names_in(member(file, f"uns/{SPATIAL}")))
         scales = member(pictures, "scalefactors")
-        factors = checked_scales(_plain(_element(scales)) if scales is not None else {}, path.name)
+        content = _plain(_element(scales)) if scales is not None else {}
+        factors = checked_scales(content, f"{NAMES.factors} of {path.name}")
         features = _features(obsm, expression_rep, len(every)) if expression_rep else {}
         images, empty_images = _images(pictures)
     return Source(
@@ -69,6 +74,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         is_cells=bin_um == CELLS,
         representations={name: taken(values, rows, path.name) for name, values in features.items()},
         warnings=(*((NO_PICTURES,) if of_others else ()), *empty_images),
+        names=NAMES,
     )
 
 
@@ -185,10 +191,13 @@ def _frame(file: h5py.File, name: str, path: Path) -> pd.DataFrame:
 def _library(file: h5py.File, obs: pd.DataFrame, path: Path, own: set[str] | None) -> h5py.Group | None:
     """The images and scale factors, uns["spatial"] of the library that the spots are of; None where there are none.
 
+    Where uns["spatial"] has no libraries, but images and scale factors itself, it is that of the one library.
     `own`: names that this section of several has to itself; those of another one are not taken.
     """
     spatial = member(file, f"uns/{SPATIAL}")
-    names = [name for name in names_in(spatial) if isinstance(member(spatial, name), h5py.Group)]
+    names = [name for name in names_in(spatial) if _is_library(member(spatial, name))]
+    if not names and own is None and _is_library(spatial):
+        return spatial
     if own is not None:
         names = [name for name in names if name in own]
     elif len(names) > 1:
@@ -199,6 +208,11 @@ def _library(file: h5py.File, obs: pd.DataFrame, path: Path, own: set[str] | Non
             "write each to a file of its own, or keep the one that the spots are of in uns['spatial']."
         )
     return member(spatial, names[0]) if names else None
+
+
+def _is_library(item: h5py.Group | h5py.Dataset | None) -> bool:
+    """Whether a member of uns holds the images or the scale factors of a library."""
+    return any(isinstance(member(item, name), h5py.Group) for name in ("images", "scalefactors"))
 
 
 def _only_values(obs: pd.DataFrame) -> set[str]:

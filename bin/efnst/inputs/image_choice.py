@@ -74,14 +74,14 @@ def choose_image(image: str, source: Source) -> tuple[ImageChoice, Source, list[
         )
     if not source.images:
         raise EfnstError(
-            f"Expected tissue_hires_image.png or tissue_lowres_image.png in {source.path.name}, found neither"
+            f"Expected {source.names.images} in {source.path.name}, found neither"
             f"{_lost_links(source.path)}: give the full-resolution file in the column image, or image: none to run on "
             "expression and position only."
         )
     kind = "hires" if "hires" in source.images else "lowres"
     source, sizes, warnings = _sound_images(source, kind)
-    scale = scale_of(source.factors, f"tissue_{kind}_scalef")
-    warnings += _check_two_images(sizes, source.factors)
+    scale = scale_of(source.factors, f"tissue_{kind}_scalef", source.names.factors)
+    warnings += _check_two_images(sizes, source)
     return ImageChoice(kind, source.images[kind], scale, *sizes[kind]), source, warnings
 
 
@@ -227,15 +227,15 @@ def _check_full_resolution(
     return []
 
 
-def _check_two_images(sizes: dict[str, tuple[int, int]], factors: dict[str, float]) -> list[str]:
+def _check_two_images(sizes: dict[str, tuple[int, int]], source: Source) -> list[str]:
     """Warnings: only lowres, or hires and lowres whose sizes and scale factors contradict each other."""
     if "hires" not in sizes:
         return [
             f"Only the lowres image of {' × '.join(map(str, sizes['lowres']))} px was found: "
             "its features will be weak. Give the full-resolution file in the column image, "
-            "or add tissue_hires_image.png."
+            f"or add {source.names.hires}."
         ]
-    hires, lowres = factors.get("tissue_hires_scalef"), factors.get("tissue_lowres_scalef")
+    hires, lowres = (source.factors.get(f"tissue_{kind}_scalef") for kind in ("hires", "lowres"))
     if "lowres" not in sizes or hires is None or lowres is None:
         return []
     by_size, by_factor = sizes["hires"][0] / sizes["lowres"][0], hires / lowres

@@ -9,6 +9,7 @@ from efnst.errors import EfnstError
 
 NAMES_OF_SECTIONS = 50  # a column with more values does not name sections
 USUAL_COLUMNS = ("library_id", "library", "sample", "sample_id", "section", "batch")  # looked at first
+NO_NAMES = ("in_tissue", "array_row", "array_col")
 SEQUENCE = r"[ACGT]{16}"  # of a barcode; what stands around it may tell sections apart
 BARCODES = "the barcodes"
 
@@ -43,13 +44,17 @@ def sections_in(obs: pd.DataFrame) -> tuple[str, list[str]]:
 
 
 def rows_of_section(obs: pd.DataFrame, library: str, name: str) -> np.ndarray:
-    """The rows of one section, bool [n], by a value of the column that tells sections apart, or by `COLUMN=VALUE`."""
+    """The rows of one section, bool [n], by a value of the column that tells sections apart, or by `COLUMN=VALUE`.
+
+    All where it is a value that all spots have.
+    """
     column, _, value = library.rpartition("=")
     columns = [(column, obs[column].astype(str))] if column in obs else list(_naming(obs))
     value = value if column in obs else library
     found = {column: (values == value).to_numpy() for column, values in columns if (values == value).any()}
     if not found:
-        held = [f"{_listed(list(dict.fromkeys(values)))} by {_of(column)}" for column, values in columns[:3]]
+        telling = [pair for pair in columns if pair[0] in USUAL_COLUMNS or pair[1].nunique() > 1]
+        held = [f"{_listed(list(dict.fromkeys(values)))} by {_of(column)}" for column, values in telling[:3]]
         raise EfnstError(
             f"Expected the section {library} in {name}, found {', '.join(held) or 'no column that names sections'}: "
             "correct the column library."
@@ -68,9 +73,9 @@ def _naming(obs: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     """Columns each of whose values has every place once, as text; last what stands around the barcodes' sequences."""
     keys = _places(obs)
     usual = [name for name in USUAL_COLUMNS if name in obs]
-    columns = {name: obs[name] for name in [*usual, *(name for name in obs.columns if name not in usual)]}
+    columns = {name: obs[name] for name in [*usual, *(name for name in obs.columns if name not in (*usual, *NO_NAMES))]}
     for name, column in columns.items():
-        if 1 < column.nunique() <= NAMES_OF_SECTIONS and _parts(values := column.astype(str), keys):
+        if 0 < column.nunique() <= NAMES_OF_SECTIONS and _parts(values := column.astype(str), keys):
             yield str(name), values
     affixes = _barcodes(obs).str.replace(SEQUENCE, "", n=1, regex=True).str.strip("-_.")
     if 1 < affixes.nunique() <= NAMES_OF_SECTIONS and _parts(affixes, keys):

@@ -76,16 +76,16 @@ def _number(value: object) -> int | float | np.number | None:
     return value if is_number else None
 
 
-def scale_of(factors: dict[str, float], name: str) -> float:
-    """One scale factor, which must be there."""
+def scale_of(factors: dict[str, float], name: str, place: str = SCALE_FACTORS) -> float:
+    """One scale factor, which must be there; `place`: where it should stand."""
+    is_file = place == SCALE_FACTORS
     if not factors:
-        raise EfnstError(
-            f"Expected {SCALE_FACTORS} with {name}, found none: copy it from the Space Ranger run, or give image: none "
-            "to run on expression and position only."
-        )
+        how = "copy it from the Space Ranger run" if is_file else "add it"
+        or_none = ", or give image: none to run on expression and position only" if name.startswith("tissue_") else ""
+        raise EfnstError(f"Expected {place} with {name}, found none: {how}{or_none}.")
     if name not in factors:
-        found = ", ".join(list(factors)[:8]) or "no numbers"
-        raise EfnstError(f"Expected {name} in {SCALE_FACTORS}, found {found}: take the file from the run again.")
+        found, how = ", ".join(list(factors)[:8]), "take the file from the run again" if is_file else "add it"
+        raise EfnstError(f"Expected {name} in {place}, found {found}: {how}.")
     return factors[name]
 
 

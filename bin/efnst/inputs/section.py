@@ -105,7 +105,7 @@ def _geometry(source: Source, fit: ArrayFit | None) -> tuple[Grid, dict, list[st
     """The grid as measured, the same beside what the files declare, for the record, and warnings where they differ."""
     factors, xy = source.factors, source.xy
     if source.is_cells or (not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um):
-        grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel"))
+        grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel", source.names.factors))
         return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
     um_per_px = factors.get("microns_per_pixel", 0) if source.bin_um else 0
     array = source.positions[ARRAY_COLUMNS].to_numpy() if source.is_on_array else None

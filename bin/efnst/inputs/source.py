@@ -7,9 +7,19 @@ import numpy as np
 import pandas as pd
 
 from efnst.inputs.feature_matrix import Matrix
+from efnst.inputs.positions import SCALE_FACTORS
 
 CELLS = "cells"  # in the place of a bin size: segmented cells, which lie on no grid
 PIXELS = ["pxl_col_in_fullres", "pxl_row_in_fullres"]  # columns of positions: x and y
+
+
+@dataclass(frozen=True)
+class Names:
+    """What images and scale factors are called where a section comes from, for messages."""
+
+    images: str = "tissue_hires_image.png or tissue_lowres_image.png"
+    hires: str = "tissue_hires_image.png"
+    factors: str = SCALE_FACTORS
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Source:
     metrics: dict[str, float | str] | None = None
     representations: dict[str, np.ndarray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    names: Names = Names()
 
     @property
     def xy(self) -> np.ndarray:

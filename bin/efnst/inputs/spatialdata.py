@@ -24,7 +24,7 @@ from efnst.inputs.annotated import (
 from efnst.inputs.barcodes import bin_size
 from efnst.inputs.links import require_own_files
 from efnst.inputs.one_section import rows_of_section
-from efnst.inputs.source import CELLS, Source
+from efnst.inputs.source import CELLS, Names, Source
 from efnst.names import SPATIAL
 from efnst.program.spared import BY_ANNDATA, needed
 
@@ -37,6 +37,7 @@ TABLE_ATTRIBUTES = "spatialdata_attrs"
 AXES = ("x", "y")
 STRAIGHT = 1e-3  # part of the scale by which an image may be turned or stretched
 SHIFT_PX = 1.0
+NAMES = Names("a hires or lowres image in the coordinates of the shapes", "a finer image", "the object")
 CODECS_REFUSED = ("pickle", "msgpack2")  # they run or hide code; SpatialData never uses them
 
 
@@ -46,7 +47,7 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
     name = _choose_table(data, path, bin_um, library)
     table = data.tables[name]
     if library and library != name:
-        table = table[rows_of_section(with_array(table.obs), library, path.name)]
+        table = table[_rows(table, library, path)]
     obs = with_array(table.obs)
     places = _places(table)
     place = choose_counts({key: lambda values=values: _sample(values) for key, values in places.items()}, path.name)
@@ -72,6 +73,7 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
         is_on_array=is_on_array(obs) and bin_um != CELLS,
         is_cells=bin_um == CELLS,
         representations=features,
+        names=NAMES,
     )
 
 
@@ -119,9 +121,10 @@ def forget_codecs() -> None:
 
 
 def _choose_table(data: "SpatialData", path: Path, bin_um: str, library: str) -> str:
-    """The table of the section: the only one, that of the bins asked for, or that called `library`."""
+    """The table of the section: the only one, that of the bins asked for, or that called `library` or its shapes."""
     names = [name for name, table in data.tables.items() if TABLE_ATTRIBUTES in table.uns]
-    chosen = [library] if library in names else names
+    about = [name for name in names if library in _every_region(data.tables[name])]
+    chosen = [library] if library in names else about or names
     if bin_um and library not in names:
         asked = re.compile("cell|segment" if bin_um == CELLS else f"square_{int(bin_um):03d}um$", re.IGNORECASE)
         chosen = [name for name in names if asked.search(name)]
@@ -134,6 +137,14 @@ def _choose_table(data: "SpatialData", path: Path, bin_um: str, library: str) ->
             "or the name of one of them in the column library."
         )
     return chosen[0]
+
+
+def _rows(whole: "AnnData", library: str, path: Path) -> np.ndarray:
+    """The rows of one section of a table, bool [n], by the name of its shapes or a value of a column."""
+    key, regions = whole.uns[TABLE_ATTRIBUTES].get("region_key"), _every_region(whole)
+    if library in regions and (key in whole.obs or len(regions) == 1):
+        return (whole.obs[key] == library).to_numpy() if key in whole.obs else np.ones(whole.n_obs, bool)
+    return rows_of_section(with_array(whole.obs), library, path.name)
 
 
 def _shapes_of(

@@ -13,6 +13,7 @@ from anndata import AnnData
 
 from efnst.errors import EfnstError
 from efnst.inputs.h5ad import read_h5ad_section
+from efnst.inputs.located import located
 from efnst.inputs.section import load_section
 from efnst.simulation.forms import to_anndata
 
@@ -69,6 +70,47 @@ def test_an_image_without_a_px_is_none(empty: str, used: str, data: AnnData, tmp
 def test_factors_that_nothing_reads_may_be_anything(data: AnnData, tmp_path: Path) -> None:
     data.uns["spatial"]["simulated"]["scalefactors"] |= {"fiducial_diameter_fullres": 0.0, "mine": np.nan}
     assert read(data, tmp_path, image="")[1] == []
+
+
+def test_images_and_factors_without_the_level_of_libraries(data: AnnData, tmp_path: Path) -> None:
+    expected, _ = read(data, tmp_path, image="")
+    data.uns["spatial"] = dict(data.uns["spatial"]["simulated"])
+    section, warnings = read(data, tmp_path, image="")
+    image = section.uns["section"]["image"]
+    assert warnings == [] and image | {"file": ""} == expected.uns["section"]["image"] | {"file": ""}
+    assert image["file"] == "uns/spatial/images/hires" and located(tmp_path / "s.h5ad", image["file"]).is_file()
+    data.uns["spatial"] = {"images": {}, "scalefactors": data.uns["spatial"]["scalefactors"]}
+    assert read(data, tmp_path)[1] == []
+
+
+def test_members_without_images_and_factors_are_no_libraries(data: AnnData, tmp_path: Path) -> None:
+    data.uns["spatial"]["other"] = {"metadata": {"chemistry": "v1"}}
+    section, warnings = read(data, tmp_path, image="")
+    assert section.uns["section"]["image"]["source"] == "hires" and warnings == []
+
+
+def test_what_lacks_is_named_by_its_place_in_the_file(data: AnnData, tmp_path: Path) -> None:
+    held = data.uns["spatial"]["simulated"]
+    place = re.escape("uns['spatial'][library]")
+    hires, factors = held["images"].pop("hires"), held["scalefactors"]
+    assert read(data, tmp_path, image="")[1][0].endswith("or add uns['spatial'][library]['images']['hires'].")
+    held["scalefactors"] = {"tissue_lowres_scalef": -1.0}
+    with pytest.raises(EfnstError, match=rf"tissue_lowres_scalef above 0 in {place}\['scalefactors'\] of s\.h5ad"):
+        read(data, tmp_path, image="")
+    held["scalefactors"] = {}
+    with pytest.raises(EfnstError, match=rf"Expected {place}\['scalefactors'\] with tissue_lowres.*none: add it, or"):
+        read(data, tmp_path, image="")
+    held["images"], held["scalefactors"] = {}, factors
+    with pytest.raises(
+        EfnstError, match=rf"Expected {place}\['images'\]\['hires'\] or \['lowres'\] in s\.h5ad, found n"
+    ):
+        read(data, tmp_path, image="")
+    held["images"] = {"hires": hires}
+    del factors["tissue_hires_scalef"]
+    with pytest.raises(
+        EfnstError, match=rf"Expected tissue_hires_scalef in {place}\['scalefactors'\], found .*: add it"
+    ):
+        read(data, tmp_path, image="")
 
 
 def test_a_section_cut_out_of_several_has_its_own_library(data: AnnData, tmp_path: Path) -> None:

@@ -80,7 +80,10 @@ def test_a_concatenation_without_or_with_others_images(both: dict[str, Path], tm
     section, warnings = read(tmp_path / "two.h5ad", "none", "B1")
     assert same(section, read(both["B1"], "none")[0])
     assert warnings == [NO_PICTURES]
-    with pytest.raises(EfnstError, match=r"Expected tissue_hires_image\.png .* in two\.h5ad, found neither"):
+    with pytest.raises(
+        EfnstError,
+        match=r"Expected uns\['spatial'\]\[library\]\['images'\]\['hires'\] or .* in two\.h5ad, found neither",
+    ):
         read(tmp_path / "two.h5ad", library="B1")
 
 
@@ -95,6 +98,21 @@ def test_the_barcodes_may_tell_and_two_columns_may_disagree(both: dict[str, Path
     with pytest.raises(EfnstError, match=r"the column donor and the column run mean different spots .* donor=x"):
         read(tmp_path / "two.h5ad", "none", "x")
     assert same(read(tmp_path / "two.h5ad", "none", "run=y")[0], read(both["A1"], "none")[0])
+
+
+def test_the_name_of_the_only_section_of_a_file(both: dict[str, Path], tmp_path: Path) -> None:
+    """By a value that all its spots have; its image is that of the file."""
+    data = to_anndata(both["A1"])
+    data.obs["library_id"] = "A1"
+    data.write_h5ad(tmp_path / "one.h5ad")
+    section, warnings = read(tmp_path / "one.h5ad", library="A1")
+    assert warnings == [] and same(section, read(both["A1"])[0])
+    assert section.uns["section"]["image"]["source"] == "hires"
+    with pytest.raises(EfnstError, match=r"the section B1 in one\.h5ad, found A1 by the column library_id: correct"):
+        read(tmp_path / "one.h5ad", library="B1")
+    write_spatialdata(both["A1"], tmp_path / "one.zarr")
+    section, warnings = read(tmp_path / "one.zarr", library="spots")
+    assert warnings == [] and same(section, read(both["A1"])[0])
 
 
 def test_without_a_name_or_with_a_wrong_one_the_names_are_told(both: dict[str, Path], tmp_path: Path) -> None:
