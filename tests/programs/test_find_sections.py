@@ -81,6 +81,61 @@ def test_what_was_found_passes_the_check(sheet: Path, start: Callable[..., tuple
     assert status == 0, said
 
 
+@pytest.fixture
+def files(archive_of_runs: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A folder for sections in one file each, and the outs folder that they are made of."""
+    (tmp_path / "files").mkdir()
+    return tmp_path / "files", archive_of_runs / "2024/run A/cortex (left)/outs"
+
+
+def test_files_without_an_image_get_none_and_pass_the_check(
+    files: tuple[Path, Path], tmp_path: Path, start: Callable[..., tuple[int, str]]
+) -> None:
+    folder, outs = files
+    bare = shutil.copytree(outs, tmp_path / "bare")
+    for image in (bare / "spatial").glob("*.png"):
+        image.unlink()
+    pack(bare, folder / "archive.tar.gz")
+    pack(outs, folder / "pictured.tgz")
+    data = to_anndata(outs)
+    data.var_names_make_unique()
+    library = data.uns["spatial"]["simulated"]
+    for name, uns in (
+        ("empty", {}),
+        ("no_image", {"simulated": {"images": {}, "scalefactors": library["scalefactors"]}}),
+        ("no_scales", {"simulated": {"images": library["images"]}}),
+    ):
+        data.uns["spatial"] = uns
+        data.write_h5ad(folder / f"{name}.h5ad")
+    data.uns["spatial"] = {"simulated": library}
+    data.write_zarr(folder / "own.zarr")
+    del data.uns["spatial"]
+    data.write_zarr(folder / "own_none.zarr")
+    find_sections.main(folder, tmp_path / "found.csv")
+    none = {row["sample"]: row["image"] for row in rows_of(tmp_path / "found.csv")}
+    without = ("archive", "empty", "no_image", "no_scales", "own_none")
+    assert none == dict.fromkeys(without, "none") | {"pictured": "", "own": ""}
+    status, said = start(check_sections.main, tmp_path / "found.csv")
+    assert status == 0, said
+
+
+def test_what_lies_beside_a_file(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """All of it where the file is alone; beside others what is named after it."""
+    folder, outs = files
+    to_anndata(outs).write_h5ad(folder / "A1.h5ad")
+    (folder / "labels.csv").touch()
+    (folder / "images").mkdir()
+    (folder / "images" / "he.tif").touch()
+    find_sections.main(folder, tmp_path / "alone.csv")
+    (row,) = rows_of(tmp_path / "alone.csv")
+    assert (row["image"], row["labels"]) == ("files/images/he.tif", "files/labels.csv")
+    shutil.copy2(folder / "A1.h5ad", folder / "B1.h5ad")
+    (folder / "images" / "B1_he.tif").touch()
+    find_sections.main(folder, tmp_path / "two.csv")
+    found = [(row["sample"], row["image"]) for row in rows_of(tmp_path / "two.csv")]
+    assert found == [("A1", ""), ("B1", "files/images/B1_he.tif")] and "labels" not in rows_of(tmp_path / "two.csv")[0]
+
+
 def test_a_broken_section_is_left_out_and_told(
     archive_of_runs: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture
 ) -> None:

@@ -4,8 +4,9 @@ import os
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import h5py
@@ -17,7 +18,7 @@ from efnst.inputs.deposit import is_deposit, is_part_of_deposit, samples
 from efnst.inputs.hdf5 import opened
 from efnst.inputs.image_choice import known_picture
 from efnst.inputs.positions import SCALE_FACTORS
-from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, bin_folders, find_files, is_outs
+from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, IMAGE_NAMES, bin_folders, find_files, is_outs
 from efnst.inputs.unpack import is_archive
 from efnst.inputs.visible import is_visible, visible
 from efnst.machine import lack_of
@@ -93,9 +94,14 @@ def _candidates(folder: Path, depth: int, seen: set[Path]) -> Iterator[tuple[Pat
                 yield from _candidates(path, depth - 1, seen)
         elif is_section and is_part_of_deposit(path):
             continue
-        elif is_archive(path) or path.suffix in (".h5ad", ".zarr"):
+        elif _is_in_one(path):
             seen.add(path.resolve())
             yield path, _why_none(path)
+
+
+def _is_in_one(path: Path) -> bool:
+    """Whether a file or zarr is named as one that holds a section."""
+    return is_archive(path) or path.suffix in (".h5ad", ".zarr")
 
 
 def _looked_into(folder: Path) -> tuple[list[Path], bool, str]:
@@ -124,7 +130,8 @@ def _why_none(path: Path) -> str:
     lacking = "It has no obsm['spatial']" if is_h5ad else f"It holds no spatial/{SCALE_FACTORS}"
     try:
         with reading(path):
-            return "" if (_holds_positions if is_h5ad else _holds_section)(path) else f"{lacking}, or cannot be read."
+            holds = _holds_positions(path) if is_h5ad else _holds_one_of(path, (SCALE_FACTORS,))
+            return "" if holds else f"{lacking}, or cannot be read."
     except Exception as error:
         if lack_of(error) or isinstance(error.__cause__, PermissionError):
             return said_of(error)
@@ -140,10 +147,11 @@ def _is_section(folder: Path) -> bool:
     )
 
 
-def _holds_section(archive: Path) -> bool:
-    """Whether an archive holds the scale factors of a section."""
-    with tarfile.open(archive, "r:*") as file:
-        return any(member.name.endswith(f"spatial/{SCALE_FACTORS}") for member in file)
+def _holds_one_of(archive: Path, names: Iterable[str]) -> bool:
+    """Whether an archive holds one of these files in a folder spatial."""
+    ends = tuple(f"spatial/{name}" for name in names)
+    with reading(archive), tarfile.open(archive, "r:*") as file:
+        return any(member.name.endswith(ends) for member in file)
 
 
 def _holds_positions(path: Path) -> bool:
@@ -156,14 +164,23 @@ def _holds_positions(path: Path) -> bool:
 
 def _described(path: Path) -> list[dict[str, Path | str]]:
     """The further columns of the section at `path`, or of each of several: image, labels, bin size and library."""
+    if _is_in_one(path):
+        held = {_plain(library): pictures for library, pictures in _pictures_in(path).items()}
+        return [_beside(path, library, list(held), *pictures) for library, pictures in held.items()]
+    held = [_plain(library) for library in _libraries(path)]
+    return [_columns(path, library, held) for library in held]
+
+
+def _pictures_in(path: Path) -> dict[str, tuple[bool, bool]]:
+    """Whether each of the sections of a file or zarr has images, and scale factors; see `sections_of`."""
     if path.suffix == ".h5ad":
         from efnst.inputs.h5ad import sections_of
 
-        return [{"library": _plain(library)} for library in sections_of(path)] or [{}]
-    if not path.is_dir() or path.suffix == ".zarr":
-        return [{}]
-    held = [_plain(library) for library in _libraries(path)]
-    return [_columns(path, library, held) for library in held]
+        return sections_of(path)
+    if is_archive(path):
+        return {"": (_holds_one_of(path, chain(*IMAGE_NAMES.values())), True)}
+    places = ("images/*", *(f"uns/spatial/**/images/{kind}" for kind in IMAGE_NAMES))
+    return {"": (any(found.is_dir() for place in places for found in path.glob(place)), True)}
 
 
 def _plain(library: str) -> str:
@@ -188,20 +205,31 @@ def _columns(path: Path, library: str, held: list[str]) -> dict[str, Path | str]
     sizes = sorted(bin_folders(path))
     bin_um = str(DEFAULT_BIN_UM if DEFAULT_BIN_UM in sizes else sizes[-1]) if sizes else ""
     files = find_files(path, bin_um, library)
-    home = path.parent if path.name == "outs" else path
+    return {"bin_um": bin_um} | _beside(path, library, held, bool(files.images), bool(files.scale_factors))
+
+
+def _beside(path: Path, library: str, held: list[str], has_images: bool, has_scales: bool) -> dict[str, Path | str]:
+    """What lies beside one of the sections `held` at `path`, or in it, and what is to be said about its images.
+
+    Files side by side have those images that are named after them, and no labels.
+    """
+    home = path.parent if path.name == "outs" or _is_in_one(path) else path
+    names = [_stem(each.name) for each in visible(home) if _is_in_one(each)] if _is_in_one(path) else []
+    is_one_of_several = len(names) > 1 and not library
+    name, held = (_stem(path.name), names) if is_one_of_several else (library, held)
     images = [
         image
-        for name in IMAGE_FOLDERS
-        if (home / name).is_dir()
-        for image in visible(home / name)
-        if image.suffix.lower() in IMAGE_SUFFIXES and _owner(image, held) == library and not known_picture(image)
+        for folder in IMAGE_FOLDERS
+        if (home / folder).is_dir()
+        for image in visible(home / folder)
+        if image.suffix.lower() in IMAGE_SUFFIXES and _owner(image, held) == name and not known_picture(image)
     ]
-    image = images[0] if len(images) == 1 else "" if files.images and files.scale_factors else NO_IMAGE
+    image = images[0] if len(images) == 1 else "" if has_images and has_scales else NO_IMAGE
     note = f"{len(images)} images, none of them was taken" if len(images) > 1 else ""
-    if image == NO_IMAGE and files.images:
-        note = f"without {SCALE_FACTORS} its image was not taken"
-    labels = home / LABELS if (home / LABELS).is_file() and not library else ""
-    return {"image": image, "labels": labels, "bin_um": bin_um, "library": library, "note": note}
+    if image == NO_IMAGE and has_images:
+        note = f"without {'scale factors' if _is_in_one(path) else SCALE_FACTORS} its image was not taken"
+    labels = home / LABELS if (home / LABELS).is_file() and not name else ""
+    return {"image": image, "labels": labels, "library": library, "note": note}
 
 
 def _owner(image: Path, held: list[str]) -> str:
@@ -233,11 +261,12 @@ def _names(paths: list[Path], top: Path) -> dict[Path, str]:
 def _telling(path: Path, top: Path) -> list[str]:
     """The folders down to a section without those that say nothing, letters and digits as a sample may have."""
     parts = [part for part in path.relative_to(top).parts if part.lower() not in SAY_NOTHING]
-    base = [
-        re.sub(r"\.(tar\.gz|tgz|tar|h5ad|zarr)$", "", part, flags=re.IGNORECASE)
-        for part in parts or [top.resolve().name]
-    ]
-    return [_allowed(part) for part in base]
+    return [_allowed(_stem(part)) for part in parts or [top.resolve().name]]
+
+
+def _stem(name: str) -> str:
+    """A name without the ending of what holds a section."""
+    return re.sub(r"\.(tar\.gz|tgz|tar|h5ad|zarr)$", "", name, flags=re.IGNORECASE)
 
 
 def _allowed(name: str) -> str:

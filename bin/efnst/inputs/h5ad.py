@@ -44,7 +44,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         raise EfnstError(f"Expected an .h5ad file, found none at {path}: check the column section.")
     with _opened_in_current_form(path) as file:
         every = with_array(_frame(file, "obs", path))
-        rows = rows_of_section(every, library, path.name) if library else None
+        rows, pictures = _part(file, every, library, path)
         obs = every if rows is None else every[rows]
         places = _places(file)
         place = choose_counts({name: _sampler(matrix) for name, matrix in places.items()}, path.name)
@@ -53,9 +53,8 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         counts = taken(_sparse(places[place]), rows, path.name) if with_counts else empty
         obsm = member(file, "obsm")
         positions = positions_of(obs, taken(_spatial(obsm, path), rows, path.name), path.name)
-        own = None if rows is None or rows.all() else {library} | (_only_values(obs) - _only_values(every))
-        pictures = _library(file, obs, path, own)
-        of_others = bool(own) and pictures is None and bool(names_in(member(file, f"uns/{SPATIAL}")))
+        is_part = rows is not None and not rows.all()
+        of_others = is_part and pictures is None and bool(names_in(member(file, f"uns/{SPATIAL}")))
         scales = member(pictures, "scalefactors")
         content = _plain(_element(scales)) if scales is not None else {}
         factors = checked_scales(content, f"{NAMES.factors} of {path.name}")
@@ -76,6 +75,18 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         warnings=(*((NO_PICTURES,) if of_others else ()), *empty_images),
         names=NAMES,
     )
+
+
+def _part(
+    file: h5py.File, every: pd.DataFrame, library: str, path: Path
+) -> tuple[np.ndarray | None, h5py.Group | None]:
+    """The rows of a section, bool [n], None for all, and its images and scale factors; `every`: obs of the file."""
+    if not library:
+        return None, _library(file, every, path, None)
+    rows = rows_of_section(every, library, path.name)
+    obs = every[rows]
+    own = None if rows.all() else {library} | (_only_values(obs) - _only_values(every))
+    return rows, _library(file, obs, path, own)
 
 
 def _images(library: h5py.Group | None) -> tuple[dict[str, str], list[str]]:
@@ -105,10 +116,18 @@ def _features(obsm: h5py.Group, name: str, n_spots: int) -> dict[str, np.ndarray
     return {name: features_of(given, name, n_spots)}
 
 
-def sections_of(path: Path) -> list[str]:
-    """The sections of a file of several by name, as the column library takes them; none where it holds one."""
+def sections_of(path: Path) -> dict[str, tuple[bool, bool]]:
+    """The sections of a file by name, as the column library takes them, an empty one where it holds one.
+
+    With each whether it has images, and scale factors.
+    """
     with _opened_in_current_form(path) as file:
-        return sections_in(with_array(_frame(file, "obs", path)))[1]
+        every = with_array(_frame(file, "obs", path))
+        held = {name: _part(file, every, name, path)[1] for name in sections_in(every)[1] or [""]}
+        return {
+            name: (bool(_images(pictures)[0]), bool(names_in(member(pictures, "scalefactors"))))
+            for name, pictures in held.items()
+        }
 
 
 @contextmanager
