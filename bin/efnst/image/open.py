@@ -11,8 +11,11 @@ import pyvips
 import tifffile
 
 from efnst.errors import EfnstError, require_ordinary
+from efnst.image.formats import CONVERT, begins, first_bytes, kind_of
 from efnst.image.tiff_blocks import (
     JPEG_2000,
+    PACKED,
+    YCBCR,
     BlockTiff,
     DamagedBlockError,
     block_size,
@@ -32,20 +35,19 @@ MAX_JPEG_2000_BYTES = 64 * 2**20  # a block of it, for which its decoder takes s
 MAX_BLOCKS = 4_000_000  # strips and tiles of a page: 100,000 × 100,000 px in tiles of 64 px are 2.4 million
 MAX_PX_PER_BYTE = 500  # H&E takes at least a byte for 200 px, blank glass included; a decompression bomb much less
 HARMLESS_PX = 50_000_000  # smaller images may be as empty as they like
-SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "png",
-    b"\xff\xd8\xff": "jpeg",
-    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "tiff"),
-}
+# libjpeg calls it a warning when the pixels end too early or make no sense, and with `truncated` missing tiles of a
+# TIFF would become black with no more than one; in PNG, where damage is an error, warnings are of colour profiles and
+# the like.
+FAIL_ON = {"jpeg": "warning", "tiff": "warning", "png": "truncated"}
+JPEG = (6, 7)  # values of the TIFF tag Compression; YCbCr becomes RGB as it is decoded
+COMPRESSIONS = (*PACKED, 2, 3, 4, *JPEG, 32773, 50001, *JPEG_2000)  # also fax, PackBits and WebP
 NOT_READ = {
     **dict.fromkeys((22610, 34934, 48124), "JPEG XR"),
     **dict.fromkeys((50002, 52546), "JPEG XL"),
+    **dict.fromkeys((34926, 50000), "Zstandard"),
+    34925: "LZMA",
 }
-CONVERT = (
-    "Convert it to a tiled TIFF with JPEG, LZW or deflate compression, for instance with QuPath "
-    "(Export images, OME-TIFF) or `vips tiffsave --tile`."
-)
-
+PLAIN_COLOURS = (0, 1, 2, 3, 5)  # TIFF tag PhotometricInterpretation: grey, RGB, palette and CMYK, in any compression
 UNSIGNED = 1  # value of the TIFF tag SampleFormat
 ReadInPieces = PlainTiff | BlockTiff  # what libvips does not read, or not within bounds
 
@@ -67,15 +69,13 @@ def open_image(path: Path) -> pyvips.Image | ReadInPieces:
     TIFF (also BigTIFF, OME-TIFF, SVS, NDPI), JPEG and PNG. Three grey pages that are the channels of one image become
     RGB. Decoding fails where the file is damaged or breaks off. Raises an `EfnstError` that names the file.
     """
-    kind = _kind(path)
+    kind = image_kind(path)
     with image_errors(path):
         if kind == "tiff":
             return _open_tiff(path)
         if kind == "png":  # libvips refuses rows that are too long without saying so
             _check_size(path, *_png_size(path))
-        # libjpeg calls it a warning when the pixels end too early or make no sense; in PNG, where damage is an error,
-        # warnings are of colour profiles and the like.
-        image = _open(path, "warning" if kind == "jpeg" else "truncated")
+        image = _open(path, kind)
     _check_size(path, image.width, image.height)
     _check_interlaced(path, image)
     return image
@@ -89,18 +89,17 @@ def _check_interlaced(path: Path, image: pyvips.Image) -> None:
         raise _too_much(path, found, f"{MAX_WHOLE_PX} px for images that are decoded as a whole")
 
 
-def _kind(path: Path) -> str:
+def image_kind(path: Path) -> str:
     """`tiff`, `jpeg` or `png` by the first bytes; libvips would also take formats that are programs, such as SVG."""
     require_ordinary(path)
     try:
-        with path.open("rb") as file:
-            start = file.read(8)
+        start = first_bytes(path)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    for signature, kind in SIGNATURES.items():
-        if start.startswith(signature):
-            return kind
-    raise _unreadable(path, "an empty file" if not start else f"a file that begins with {start!r}")
+    kind = kind_of(path, start)
+    if not kind:
+        raise _unreadable(path, begins(start))
+    return kind
 
 
 def _png_size(path: Path) -> tuple[int, int]:
@@ -133,9 +132,9 @@ def _check_size(path: Path, width: int, height: int) -> None:
         raise _unreadable(path, f"{size} in {n_bytes} bytes")
 
 
-def _open(path: Path, fail_on: str, page: int = 0) -> pyvips.Image:
+def _open(path: Path, kind: str, page: int = 0) -> pyvips.Image:
     options = {"page": page} if page else {}
-    return pyvips.Image.new_from_file(str(path), access="sequential", fail_on=fail_on, **options)
+    return pyvips.Image.new_from_file(str(path), access="sequential", fail_on=FAIL_ON[kind], **options)
 
 
 def _open_tiff(path: Path) -> pyvips.Image | ReadInPieces:
@@ -156,28 +155,36 @@ def _open_tiff(path: Path) -> pyvips.Image | ReadInPieces:
         raise
     except Exception as error:  # whatever tifffile stumbles on in a damaged header
         raise _unreadable(path, f"a damaged TIFF header ({type(error).__name__}: {error})"[:300]) from error
-    # With fail_on truncated, missing tiles would become black with no more than a warning.
-    planes = [_open(path, "warning", page) for page in range(n_channels)]
+    planes = [_open(path, "tiff", page) for page in range(n_channels)]
     if len(planes) > 1:
         return planes[0].bandjoin(planes[1:]).copy(interpretation="srgb")
     return planes[0].extract_band(0, n=n_shown) if n_shown < n_bands == planes[0].bands else planes[0]
 
 
 def _check_page(path: Path, page: tifffile.TiffPage) -> None:
-    """Refuse a page whose compression is not read or whose dimensions or blocks are out of all proportion."""
+    """Refuse a page whose compression or colours are not read or whose size or blocks are out of all proportion."""
     _check_size(path, page.imagewidth, page.imagelength)
-    if int(page.compression) in NOT_READ:
-        name = NOT_READ[int(page.compression)]
-        raise EfnstError(f"Expected `{path.name}` in a compression that is read, found {name}. {CONVERT}")
+    compression, photometric = int(page.compression), int(page.photometric)
     if needs_blocks(page) and not is_readable(page):
         found = f"{page.compression.name}, {page.photometric.name}, {page.bitspersample} bits, {page.planarconfig.name}"
         raise EfnstError(f"Expected `{path.name}` in a layout that is read, found {found}. {CONVERT}")
+    if compression not in COMPRESSIONS:
+        name = NOT_READ.get(compression, f"{_named(page.compression)} (number {compression} of the tag)")
+        raise EfnstError(f"Expected `{path.name}` in a compression that is read, found {name}. {CONVERT}")
+    if photometric not in PLAIN_COLOURS and not (photometric == YCBCR and compression in (*JPEG, *JPEG_2000)):
+        found = f"{_named(page.photometric)} with the compression {_named(page.compression)}"
+        raise EfnstError(f"Expected `{path.name}` in grey, RGB or CMYK, found {found}. {CONVERT}")
     if page.sampleformat != UNSIGNED or page.bitspersample > 16:
         raise EfnstError(
             f"Expected `{path.name}` to have whole numbers of up to 16 bits as pixels, found {page.dtype}. "
             "Convert it to 8 bits per channel, glass near 255."
         )
     _check_blocks(path, page)
+
+
+def _named(value: int) -> str:
+    """A value of a TIFF tag as tifffile names it, where it does."""
+    return getattr(value, "name", str(value))
 
 
 def _check_blocks(path: Path, page: tifffile.TiffPage) -> None:

@@ -10,6 +10,7 @@ from efnst.errors import EfnstError, damaged, reading
 from efnst.geometry.grid import (
     Grid,
 )
+from efnst.image.formats import begins, first_bytes, kind_of
 from efnst.inputs.located import located
 from efnst.inputs.positions import scale_of
 from efnst.inputs.source import Source
@@ -24,9 +25,8 @@ MAX_OUTSIDE = 0.05  # share of spots that may lie outside the image
 MIN_EXTENT = 0.25  # of the image's width or height, below which its scale is doubtful
 SIZE_TOLERANCE = 0.02
 DECODED_PX = 50_000_000  # images up to this size are decoded as a whole, to find damage before the work begins
-FORMATS = ("PNG", "JPEG", "TIFF")  # Pillow knows others, and starts Ghostscript for one of them
+FORMATS = ("PNG", "JPEG")  # Pillow knows others, and starts Ghostscript for one of them
 BYTES_TO_DECODE = 8  # for a px: the coefficients of a progressive JPEG, and its colours
-WHOLE_SLIDE = (".tif", ".tiff", ".btf", ".svs", ".ndpi", ".scn", ".qptiff")
 
 _PICTURE = "a small picture for looking at"
 NO_FULL_RESOLUTION = {
@@ -126,12 +126,20 @@ def _lost_links(path: Path) -> str:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height in px. Small images are decoded, so that a damaged one is refused here and not hours later."""
+    """Width and height in px, whatever the file is called.
+
+    Small images are decoded, so that a damaged one is refused here and not hours later; a TIFF is in `thumbnail`.
+    """
     from PIL import Image
 
     if not path.is_file():
         raise EfnstError(f"Expected an image, found no file {path}: check the column image.")
-    if path.suffix.lower() in WHOLE_SLIDE:
+    with reading(path):
+        start = first_bytes(path)
+        kind = kind_of(path, start)
+    if not kind:
+        raise damaged(path, begins(start))
+    if kind == "tiff":
         return _tiff_size(path)
     Image.MAX_IMAGE_PIXELS = None  # histology images are larger than what Pillow takes for an attack
     with reading(path), Image.open(path, formats=FORMATS) as picture:

@@ -18,6 +18,7 @@ import efnst.image.open
 from efnst.errors import EfnstError
 from efnst.image.rows import shrunk
 from efnst.image.thumbnail import thumbnail
+from efnst.inputs.image_choice import image_size
 
 
 def write_pyramid(path: Path, **options: object) -> None:
@@ -102,6 +103,64 @@ def test_a_compression_that_is_not_read(compression: int, name: str, tmp_path: P
     message = rf"Expected `he\.svs` in a compression that is read, found {name}\. Convert it to a tiled TIFF"
     with pytest.raises(EfnstError, match=message):
         whole(tmp_path / "he.svs")
+
+
+@pytest.mark.parametrize(("compression", "name"), [("zstd", "Zstandard"), ("lzma", "LZMA"), ("lerc", "LERC")])
+def test_a_compression_that_libvips_is_built_without(compression: str, name: str, tmp_path: Path) -> None:
+    path = tiff("he.tif", tmp_path, picture(), photometric="rgb", compression=compression, tile=(64, 64))
+    message = rf"Expected `he\.tif` in a compression that is read, found {name}.*\. Convert it to a tiled TIFF"
+    for read in (whole, lambda path: thumbnail(path, 100)):
+        with pytest.raises(EfnstError, match=message):
+            read(path)
+
+
+@pytest.mark.parametrize("compression", ["packbits", "webp"])
+def test_rarer_compressions_that_are_read(compression: str, tmp_path: Path) -> None:
+    path = tiff("he.tif", tmp_path, picture(), photometric="rgb", compression=compression, tile=(64, 64))
+    assert np.array_equal(whole(path), picture())
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate"])
+def test_luma_and_chroma_that_are_not_jpeg_are_refused_and_not_taken_for_rgb(compression: str, tmp_path: Path) -> None:
+    Image.fromarray(picture()).convert("YCbCr").save(tmp_path / "he.tif", compression=compression)
+    message = r"Expected `he\.tif` in grey, RGB or CMYK, found YCBCR with the compression .*\. Convert it to a til"
+    for read in (whole, lambda path: thumbnail(path, 100)):
+        with pytest.raises(EfnstError, match=message):
+            read(tmp_path / "he.tif")
+
+
+def test_luma_and_chroma_in_jpeg_are_read(tmp_path: Path) -> None:
+    Image.fromarray(picture()).convert("YCbCr").save(tmp_path / "he.tif", compression="jpeg", quality=95)
+    with tifffile.TiffFile(tmp_path / "he.tif") as file:
+        assert file.pages[0].photometric == tifffile.PHOTOMETRIC.YCBCR
+    assert np.abs(whole(tmp_path / "he.tif").astype(int) - picture()).max() <= 4
+
+
+def test_lab_is_refused_with_how_to_convert_it(tmp_path: Path) -> None:
+    Image.fromarray(picture()).convert("RGB").save(tmp_path / "rgb.tif")
+    pyvips.Image.new_from_file(str(tmp_path / "rgb.tif")).colourspace("lab").tiffsave(str(tmp_path / "he.tif"))
+    with pytest.raises(EfnstError, match=r"found CIELAB with the compression NONE\. Convert it"):
+        whole(tmp_path / "he.tif")
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw"])
+def test_damaged_tiles_are_no_black_thumbnail(compression: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path, pixels = tmp_path / "he.tif", rng.integers(0, 255, (512, 512, 3), np.uint8)
+    pyvips.Image.new_from_array(pixels).tiffsave(
+        str(path), tile=True, tile_width=64, tile_height=64, compression={"zlib": "deflate"}.get(compression, "lzw")
+    )
+    sound = np.asarray(thumbnail(path, 512))
+    assert np.array_equal(sound, pixels)
+    with tifffile.TiffFile(path) as file:
+        places = list(zip(file.pages[0].dataoffsets, file.pages[0].databytecounts, strict=True))
+    content = bytearray(path.read_bytes())
+    for offset, n_bytes in places[::20]:
+        content[offset + n_bytes // 4 : offset + n_bytes // 2] = rng.bytes(n_bytes // 2 - n_bytes // 4)
+    (tmp_path / "damaged.tif").write_bytes(content)
+    for read in (whole, lambda path: thumbnail(path, 100)):
+        with pytest.raises(EfnstError, match=r"Expected `damaged\.tif` to be a readable image .* Copy it again"):
+            read(tmp_path / "damaged.tif")
 
 
 KINDS = {
@@ -225,6 +284,27 @@ def test_other_formats_are_refused_whatever_libvips_reads(name: str, tmp_path: P
         Image.fromarray(picture()).save(tmp_path / name)
     with pytest.raises(EfnstError, match=rf"Expected `{name}` to be a readable image .* found: a file that begins"):
         whole(tmp_path / name)
+
+
+FOREIGN = {
+    "he.czi": (b"ZISRAWFILE\0\0\0\0", r"a file that begins with b'ZISRAWFI' \(Zeiss CZI\)"),
+    "he.tif": (b"ZISRAWFILE\0\0\0\0", r"a file that begins with b'ZISRAWFI' \(Zeiss CZI\)"),
+    "he.webp": (b"RIFF\0\0\0\0WEBP", r"a file that begins with .* \(WebP\)"),
+    "he.bmp": (b"BM\0\0\0\0\0\0", r"a file that begins with .* \(BMP\)"),
+    "he.lif": (b"\x70\0\0\0", r"a file that begins with b'p"),
+    "he.vsi": (b"II*\0\x08\0\0\0", r"a slide whose pixels lie in files beside it \(Olympus VSI\)"),
+    "he.MRXS": (b"\xff\xd8\xff\xe0", r"a slide whose pixels lie in files beside it \(3DHISTECH MRXS\)"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_formats_that_are_not_read_are_named_with_how_to_convert_them(name: str, tmp_path: Path) -> None:
+    content, found = FOREIGN[name]
+    (tmp_path / name).write_bytes(content)
+    said = rf"Expected `{name}` to be a readable image \(TIFF, .*\), found: {found}.* Convert it to a tiled TIFF"
+    for read in (whole, image_size):
+        with pytest.raises(EfnstError, match=said):
+            read(tmp_path / name)
 
 
 def lzw_tile(pixels: np.ndarray, folder: Path) -> bytes:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from efnst.errors import EfnstError
 from efnst.geometry.grid import Grid
+from efnst.image.thumbnail import thumbnail
 from efnst.inputs.image_choice import ImageChoice, check_spots_in_image, image_size
 
 GRID = Grid("hexagonal", 100.0, 1.0, 55.0)
@@ -85,6 +86,16 @@ def test_tiff_headers_that_lead_nowhere(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "he.tif").write_bytes(content)
     with pytest.raises(EfnstError, match=r"complete he\.tif, found that it cannot be read"):
         image_size(tmp_path / "he.tif")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("he.tif", "jpeg"), ("he.svs", "png"), ("he.png", "tiff"), ("he", "jpeg")])
+def test_an_image_under_the_ending_of_another_format_is_read_as_what_it_is(
+    name: str, kind: str, tmp_path: Path
+) -> None:
+    pixels = np.full((60, 80, 3), 200, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / name, format=kind)
+    assert image_size(tmp_path / name) == (80, 60)
+    assert np.array_equal(np.asarray(thumbnail(tmp_path / name, 100)), pixels)
 
 
 def test_files_that_are_no_image(tmp_path: Path) -> None:
