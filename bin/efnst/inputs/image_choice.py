@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
     from tifffile import TiffFile
 
+FULLRES = "fullres"
 MAX_OUTSIDE = 0.05  # share of spots that may lie outside the image
 MIN_EXTENT = 0.25  # of the image's width or height, below which its scale is doubtful
 SIZE_TOLERANCE = 0.02
@@ -53,6 +54,15 @@ class ImageChoice:
     height: int
 
 
+@dataclass(frozen=True)
+class ImpliedSize:
+    """The size in px of the image that Space Ranger had, by the section's image `by` (hires or lowres)."""
+
+    by: str
+    width: int
+    height: int
+
+
 def choose_image(image: str, source: Source) -> tuple[ImageChoice, Source, list[str]]:
     """The image to use: none, the full-resolution file given, or hires before lowres of the section itself.
 
@@ -63,9 +73,8 @@ def choose_image(image: str, source: Source) -> tuple[ImageChoice, Source, list[
     if image:
         _refuse_pictures(Path(image))
         width, height = image_size(Path(image))
-        source, sizes, warnings = _sound_images(source, "")
-        warnings += _check_full_resolution(width, height, sizes, source.factors)
-        return ImageChoice("fullres", "", 1.0, width, height), source, warnings
+        source, _, warnings = _sound_images(source, "")
+        return ImageChoice(FULLRES, "", 1.0, width, height), source, warnings
     if source.askew and not source.images:
         raise EfnstError(
             f"Expected an image in {source.path.name} that only has to be scaled to lie over the spots, found that "
@@ -157,33 +166,38 @@ def _decode(picture: "ImageFile") -> None:
         raise
 
 
-def check_spots_in_image(xy: np.ndarray, image: ImageChoice, grid: Grid, factors: dict[str, float]) -> list[str]:
+def check_spots_in_image(
+    xy: np.ndarray, image: ImageChoice, grid: Grid, factors: dict[str, float], implied: ImpliedSize | None = None
+) -> list[str]:
     """Refuse an image that more than `MAX_OUTSIDE` of the spots lie outside of.
 
-    `xy`: float64 [n_spots, 2] in full-resolution px. Returns a warning where the spots fill so little
-    of the image that its scale is doubtful.
+    `xy`: float64 [n_spots, 2] in full-resolution px; `implied` as of `implied_size`. Returns warnings where the image
+    has another size than that, and where the spots fill so little of it that its scale is doubtful.
     """
     if image.source == NO_IMAGE:
         return []
     size, tolerance = np.array([image.width, image.height]), grid.spot_diameter_px
     outside, spans = _share_outside(xy, image.scale, size, tolerance), _spans(xy, image)
+    other_size = _other_size(image, implied) if implied else ""
     if outside > MAX_OUTSIDE:
+        cause = other_size and _factor_like(image, implied, factors) + other_size
         raise EfnstError(
             f"Expected the spots inside the {image.source} image of {image.width} × {image.height} px, found "
-            f"{outside:.0%} of them outside: {spans}. {_likely_cause(xy, image, size, tolerance, factors)}"
+            f"{outside:.0%} of them outside: {spans}. {cause or _likely_cause(xy, image, size, tolerance, factors)}"
         )
+    warnings = [other_size] if other_size else []
     if _fills_little(xy, image.scale, size):
-        return [
+        warnings += [
             f"The spots fill little of the {image.source} image of {image.width} × {image.height} px: {spans}. "
             "If that is not so on the slide, image or scale factor is the wrong one."
         ]
-    return []
+    return warnings
 
 
 def _spans(xy: np.ndarray, image: ImageChoice) -> str:
     """Where on the image the spots lie, in words."""
     (left, top), (right, bottom) = xy.min(axis=0) * image.scale, xy.max(axis=0) * image.scale
-    name = "1 (full resolution)" if image.source == "fullres" else f"tissue_{image.source}_scalef {image.scale:.5g}"
+    name = "1 (full resolution)" if image.source == FULLRES else f"tissue_{image.source}_scalef {image.scale:.5g}"
     return f"scaled by {name} they span x {left:.0f} to {right:.0f} and y {top:.0f} to {bottom:.0f} px"
 
 
@@ -217,22 +231,41 @@ def _largest_page(file: "TiffFile") -> tuple[int, tuple[int, int]]:
     return number, sizes[number]
 
 
-def _check_full_resolution(
-    width: int, height: int, sizes: dict[str, tuple[int, int]], factors: dict[str, float]
-) -> list[str]:
-    """A warning where the hires or lowres image says that Space Ranger had an image of another size."""
-    for source, size in sizes.items():
-        scale = factors.get(f"tissue_{source}_scalef")
-        if scale is None:
-            continue
-        expected = [round(side / scale) for side in size]
-        if any(abs(side / want - 1) > SIZE_TOLERANCE for side, want in zip((width, height), expected, strict=True)):
-            return [
-                f"The image given has {width} × {height} px, but by the {source} image Space Ranger had one of about "
-                f"{expected[0]} × {expected[1]} px: make sure that it is the same image."
-            ]
-        return []
-    return []
+def implied_size(choice: ImageChoice, section: Source) -> ImpliedSize | None:
+    """The size of the image that Space Ranger had by the section's own ones, where a full-resolution one is given."""
+    for source, name in section.images.items() if choice.source == FULLRES else ():
+        scale = section.factors.get(f"tissue_{source}_scalef")
+        if scale is not None:
+            width, height = image_size(located(section.path, name))
+            return ImpliedSize(source, round(width / scale), round(height / scale))
+    return None
+
+
+def _other_size(image: ImageChoice, implied: ImpliedSize) -> str:
+    """What to do about a full-resolution image that has not the implied size; empty where it has."""
+    across, down = image.width / implied.width, image.height / implied.height
+    if max(abs(across - 1), abs(down - 1)) <= SIZE_TOLERANCE:
+        return ""
+    said = (
+        f"The image given has {image.width} × {image.height} px, but by the {implied.by} image Space Ranger had one of "
+        f"about {implied.width} × {implied.height} px"
+    )
+    if abs(across / down - 1) > SIZE_TOLERANCE:
+        return f"{said}: make sure that it is the same image, neither cut nor turned."
+    return (
+        f"{said}: it seems to be a {'smaller' if across < 1 else 'larger'} copy, with {across:.3g} times the width and "
+        "height. Give the file that Space Ranger was given as --image, or leave the column image empty for the "
+        f"{implied.by} image."
+    )
+
+
+def _factor_like(image: ImageChoice, implied: ImpliedSize, factors: dict[str, float]) -> str:
+    """Which picture of the section a full-resolution image is as large as, by the implied size."""
+    ratios = np.array([image.width / implied.width, image.height / implied.height])
+    for name in ("tissue_hires_scalef", "tissue_lowres_scalef"):
+        if name in factors and (abs(ratios / factors[name] - 1) <= SIZE_TOLERANCE).all():
+            return f"Scaled by {name} {factors[name]:.5g} they fit. "
+    return ""
 
 
 def _check_two_images(sizes: dict[str, tuple[int, int]], source: Source) -> list[str]:

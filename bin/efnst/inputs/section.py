@@ -27,7 +27,7 @@ from efnst.inputs.annotations import is_annotations, region_labels
 from efnst.inputs.array_places import in_pixels
 from efnst.inputs.gene_kinds import unrecognised
 from efnst.inputs.image_agreement import check_picture
-from efnst.inputs.image_choice import check_spots_in_image, choose_image
+from efnst.inputs.image_choice import check_spots_in_image, choose_image, implied_size
 from efnst.inputs.labels import match_labels, read_labels, unscored
 from efnst.inputs.open import open_source
 from efnst.inputs.positions import ARRAY_COLUMNS, scale_of
@@ -67,7 +67,7 @@ def load_section(
     choice, source, image_warnings = choose_image(image, source)
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
     warnings += unrecognised(source.matrix.gene_names, source.matrix.gene_ids)
-    warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors)
+    warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors, implied_size(choice, source))
     agreement, picture_warnings = check_picture(image, choice, source, grid, fit)
     warnings += picture_warnings
     warnings += _even_totals(section)

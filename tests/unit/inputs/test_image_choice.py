@@ -10,7 +10,7 @@ from PIL import Image
 from efnst.errors import EfnstError
 from efnst.geometry.grid import Grid
 from efnst.image.thumbnail import thumbnail
-from efnst.inputs.image_choice import ImageChoice, check_spots_in_image, image_size
+from efnst.inputs.image_choice import ImageChoice, ImpliedSize, check_spots_in_image, image_size
 
 GRID = Grid("hexagonal", 100.0, 1.0, 55.0)
 FACTORS = {"tissue_hires_scalef": 0.5, "tissue_lowres_scalef": 0.1}
@@ -48,6 +48,42 @@ def test_exchanged_axes() -> None:
 def test_an_image_of_another_section() -> None:
     with pytest.raises(EfnstError, match=r"No scale factor of the section fits"):
         check_spots_in_image(SPOTS + 90000, HIRES, GRID, FACTORS)
+
+
+IMPLIED = ImpliedSize("hires", 2000, 4000)
+
+
+def full_resolution(width: int, height: int) -> ImageChoice:
+    return ImageChoice("fullres", "", 1.0, width, height)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ((1000, 2000), "with 0.5 times the width and height. Give the file that Space Ranger was given as --image"),
+        ((600, 1210), "it seems to be a smaller copy, with 0.3 times the width and height."),
+        ((1000, 3000), "px: make sure that it is the same image, neither cut nor turned."),
+    ],
+)
+def test_a_full_resolution_image_of_another_size_is_the_cause(size: tuple[int, int], said: str) -> None:
+    with pytest.raises(EfnstError) as error:
+        check_spots_in_image(SPOTS, full_resolution(*size), GRID, {"tissue_hires_scalef": 0.4}, IMPLIED)
+    begin = "Space Ranger had one of about 2000 × 4000 px: "
+    assert begin in str(error.value) and said in str(error.value).split("outside: ")[1]
+    assert "exchanged" not in str(error.value) and "Scaled by" not in str(error.value)
+
+
+def test_a_picture_of_the_section_given_as_full_resolution_is_told_by_its_size() -> None:
+    factors = {"tissue_hires_scalef": 0.4, "tissue_lowres_scalef": 0.1}
+    said = r"Scaled by tissue_hires_scalef 0\.4 they fit\. The image given has .* a smaller copy, with 0\.4 times the"
+    with pytest.raises(EfnstError, match=said):
+        check_spots_in_image(SPOTS, full_resolution(800, 1600), GRID, factors, IMPLIED)
+
+
+def test_a_larger_copy_in_which_the_spots_lie_is_a_warning() -> None:
+    assert check_spots_in_image(SPOTS, full_resolution(2010, 4020), GRID, FACTORS, IMPLIED) == []
+    (warning,) = check_spots_in_image(SPOTS, full_resolution(4000, 8000), GRID, FACTORS, IMPLIED)
+    assert "it seems to be a larger copy, with 2 times the width and height" in warning
 
 
 def test_spots_in_a_corner_are_a_warning() -> None:
