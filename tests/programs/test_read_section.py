@@ -17,6 +17,7 @@ from tests.support.places import PROJECT, REAL
 
 import read_section
 from efnst.errors import EfnstError
+from efnst.inputs.section import load_section
 from efnst.simulation.damage import DAMAGES, damage
 from efnst.simulation.feature_matrix import read_matrix, write_matrix
 from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
@@ -281,6 +282,21 @@ def test_real_sections(name: str, tmp_path: Path) -> None:
     weak = [warning for warning in qc["warnings"] if "lowres" in warning]
     assert len(weak) == (source == "lowres")
     assert not [warning for warning in qc["warnings"] if "spot_diameter" in warning or "fill little" in warning]
+
+
+@pytest.mark.parametrize("name", ["dlpfc_151510", "dlpfc_151673", "dlpfc_151676", "her2st_A1", "mouse_cytassist"])
+def test_the_negative_of_a_real_image_is_taken_for_fluorescence(
+    name: str, real_section: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from PIL import Image, ImageOps
+
+    folder = shutil.copytree(real_section(name), tmp_path / name, copy_function=shutil.copy)
+    assert load_section("S1", folder, "", "", with_counts=False)[1]["image_agreement"]["tissue"] > 0.6
+    for path in folder.glob("spatial/tissue_*res_image.png"):
+        path.chmod(0o644)
+        ImageOps.invert(Image.open(path).convert("RGB")).save(path)
+    with pytest.raises(EfnstError, match=r"on a dark ground \(median \d\d of 255\), as in fluorescence\. Give the H&E"):
+        load_section("S1", folder, "", "", with_counts=False)
 
 
 def test_a_real_section_without_an_image_says_what_to_do(tmp_path: Path) -> None:

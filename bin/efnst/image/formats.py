@@ -27,6 +27,8 @@ CONVERT = (
     "(Export images, OME-TIFF) or `vips tiffsave --tile`."
 )
 
+GIVE_H_AND_E = "Give the H&E image, not one of fluorescence"
+
 
 def first_bytes(path: Path) -> bytes:
     """What tells the format of a file."""

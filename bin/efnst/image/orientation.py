@@ -72,15 +72,40 @@ def tissue_matches(picture: Image.Image, xy: np.ndarray, in_tissue: np.ndarray, 
     given, places around the spots stand for them. Empty where (nearly) all places are on tissue, or none.
     """
     pitch_px = max(pitch_px, 2.0)
-    if (~in_tissue).mean() < MIN_SHARE:
-        xy, in_tissue = _with_ring(xy[in_tissue], pitch_px, picture.size)
-    step = -(-len(xy) // LOOKED_AT)
-    xy, in_tissue = xy[::step], in_tissue[::step]
+    xy, in_tissue = _looked_at(xy, in_tissue, pitch_px, picture.size)
     if not MIN_SHARE <= in_tissue.mean() <= 1 - MIN_SHARE:
         return {}
     tissue = gaussian_filter(_unlike_glass(np.asarray(picture, float)), pitch_px / 3)
     tissue = np.minimum(tissue, np.quantile(tissue, 0.9))  # ink and folds count for no more than tissue
     return {way: _agreement(turn(tissue), xy, in_tissue) for way, turn in WAYS.items()}
+
+
+def bright_tissue(
+    picture: Image.Image, xy: np.ndarray, in_tissue: np.ndarray, pitch_px: float
+) -> tuple[float, float] | None:
+    """The correlation of spots in tissue with brightness, and how bright the places off tissue are (median, 0 to 255).
+
+    The brightness of a pixel is that of its brightest channel, so that a fluorescence of any colour counts. The
+    arguments are those of `tissue_matches`; None where that is empty, or all places of one kind lie outside.
+    """
+    pitch_px = max(pitch_px, 2.0)
+    xy, in_tissue = _looked_at(xy, in_tissue, pitch_px, picture.size)
+    brightness = gaussian_filter(np.asarray(picture, float).max(axis=2), pitch_px / 3)
+    values, spots = _values(brightness, xy, in_tissue)
+    if not MIN_SHARE <= in_tissue.mean() <= 1 - MIN_SHARE or spots.all() or not spots.any():
+        return None
+    most = np.quantile(values[spots], 0.9)  # debris that shines counts for no more than tissue
+    return _agreement(np.minimum(brightness, most), xy, in_tissue), float(np.median(values[~spots]))
+
+
+def _looked_at(
+    xy: np.ndarray, in_tissue: np.ndarray, pitch_px: float, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Spots on and off tissue, with places around them where (nearly) none are off it; not more than are needed."""
+    if (~in_tissue).mean() < MIN_SHARE:
+        xy, in_tissue = _with_ring(xy[in_tissue], pitch_px, size)
+    step = -(-len(xy) // LOOKED_AT)
+    return xy[::step], in_tissue[::step]
 
 
 def _with_ring(spots: np.ndarray, pitch_px: float, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,9 +126,14 @@ def _unlike_glass(colours: np.ndarray) -> np.ndarray:
 
 def _agreement(tissue: np.ndarray, xy: np.ndarray, in_tissue: np.ndarray) -> float:
     """The correlation of `in_tissue` with the picture of tissue at these places; -1 where half of them lie outside."""
-    column, row = xy.astype(int).T
-    inside = (column >= 0) & (row >= 0) & (column < tissue.shape[1]) & (row < tissue.shape[0])
-    values, spots = tissue[row[inside], column[inside]], in_tissue[inside]
-    if inside.mean() < 0.5 or spots.min(initial=1) == spots.max(initial=0) or not np.ptp(values):
+    values, spots = _values(tissue, xy, in_tissue)
+    if len(spots) < 0.5 * len(xy) or spots.min(initial=1) == spots.max(initial=0) or not np.ptp(values):
         return -1.0
     return float(np.corrcoef(values, spots)[0, 1])
+
+
+def _values(field: np.ndarray, xy: np.ndarray, in_tissue: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a picture [height, width] has at the places that lie in it, and which of these are in tissue."""
+    column, row = xy.astype(int).T
+    inside = (column >= 0) & (row >= 0) & (column < field.shape[1]) & (row < field.shape[0])
+    return field[row[inside], column[inside]], in_tissue[inside]

@@ -7,6 +7,7 @@ import numpy as np
 import pyvips
 
 from efnst.errors import EfnstError
+from efnst.image.formats import GIVE_H_AND_E
 from efnst.image.open import ReadInPieces, image_errors, open_image
 
 BLOCK_ROWS = 64
@@ -114,7 +115,7 @@ def _check_channels(path: Path, image: pyvips.Image | ReadInPieces) -> None:
     if image.bands > _n_colours(image) + 1:
         raise EfnstError(
             f"Expected `{path.name}` to be grey, RGB or CMYK with or without transparency, found {image.bands} "
-            "channels. Give the H&E image, not one of fluorescence."
+            f"channels. {GIVE_H_AND_E}."
         )
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 from efnst.errors import EfnstError
 from efnst.geometry.array_fit import ArrayFit
 from efnst.geometry.grid import Grid
+from efnst.image.formats import GIVE_H_AND_E
 from efnst.inputs.image_choice import ImageChoice
 from efnst.inputs.located import located
 from efnst.inputs.source import Source
@@ -19,6 +20,8 @@ ON_TISSUE = 0.6  # correlation of spots and tissue in an image that fits
 CLEARLY = 0.25  # by which another way of turning the image must fit better than as it is
 AND_BY_ARRAY = 0.1  # the same where the array says too that the positions have been turned or mirrored
 SPOT_RATIO = (0.7, 1.6)  # of the declared diameter of a spot to 55 µm; Space Ranger declares 65 µm, some tools 55
+BRIGHT = 0.5  # correlation of spots in tissue with brightness from which on tissue is what shines; of H&E below 0.2
+DARK = 110  # of 255: what is around the tissue; of H&E above 150, even where spots off tissue lie on it, else below 95
 NOWHERE = 0.1  # correlation below which the spots do not lie on what looks like tissue
 
 
@@ -27,7 +30,7 @@ def check_picture(
 ) -> tuple[dict[str, float | str], list[str]]:
     """How well the image agrees with the section (ImageAgreement), and warnings where it hardly does.
 
-    One that is turned, mirrored or another is refused.
+    One that is turned, mirrored, another or no brightfield image is refused.
 
     `image` is the full-resolution file, where one is used; `fit`: the places of the spots on the array.
     """
@@ -38,7 +41,8 @@ def check_picture(
 
     is_given = choice.source == "fullres"
     picture = thumbnail(Path(image) if is_given else located(source.path, choice.file), THUMBNAIL_PX)
-    agreement, warnings = _check_same(picture, source) if is_given else ({}, [])
+    _refuse_dark_field(picture, choice, source, grid)
+    agreement, warnings = _check_same(picture, choice, source, grid) if is_given else ({}, [])
     scale = choice.scale * picture.width / choice.width
     in_tissue = source.positions["in_tissue"].to_numpy() == 1
     matches = tissue_matches(picture, source.xy * scale, in_tissue, grid.pitch_px * scale)
@@ -47,10 +51,36 @@ def check_picture(
     return agreement, warnings + _check_tissue(matches, choice.source, fit) + _check_array(fit, matches)
 
 
-def _check_same(picture: Image.Image, source: Source) -> tuple[dict[str, float | str], list[str]]:
+def _dark_field(picture: Image.Image, choice: ImageChoice, source: Source, grid: Grid) -> tuple[float, float] | None:
+    """How well tissue shines and how dark the rest is (`bright_tissue`), in a picture of the field of the image used.
+
+    None where that does not say that this is no brightfield image.
+    """
+    from efnst.image.orientation import bright_tissue
+
+    scale = choice.scale * picture.width / choice.width
+    in_tissue = source.positions["in_tissue"].to_numpy() == 1
+    found = bright_tissue(picture, source.xy * scale, in_tissue, grid.pitch_px * scale)
+    return found if found and found[0] >= BRIGHT and found[1] < DARK else None
+
+
+def _refuse_dark_field(picture: Image.Image, choice: ImageChoice, source: Source, grid: Grid) -> None:
+    """Refuse an image in which tissue is bright on a dark ground, which the encoder would take for H&E."""
+    found = _dark_field(picture, choice, source, grid)
+    if found:
+        raise EfnstError(
+            f"Expected an H&E image, tissue on bright glass, found that in the {choice.source} image the spots in "
+            f"tissue are bright (correlation {found[0]:.2f}) on a dark ground (median {found[1]:.0f} of 255), as in "
+            f"fluorescence. {GIVE_H_AND_E}, or image: none to run on expression and position only."
+        )
+
+
+def _check_same(
+    picture: Image.Image, choice: ImageChoice, source: Source, grid: Grid
+) -> tuple[dict[str, float | str], list[str]]:
     """Refuse a full-resolution image that the section's own image does not show; a warning where it hardly does.
 
-    First the correlation of the two.
+    First the correlation of the two. An own image of fluorescence is not compared.
     """
     kind = next((kind for kind in ("hires", "lowres") if kind in source.images), None)
     if kind is None:
@@ -58,7 +88,13 @@ def _check_same(picture: Image.Image, source: Source) -> tuple[dict[str, float |
     from efnst.image.orientation import AS_IT_IS, picture_matches
     from efnst.image.thumbnail import thumbnail
 
-    matches = picture_matches(thumbnail(located(source.path, source.images[kind]), THUMBNAIL_PX), picture)
+    own = thumbnail(located(source.path, source.images[kind]), THUMBNAIL_PX)
+    if _dark_field(own, choice, source, grid):
+        return {}, [
+            f"In the section's {kind} image tissue is bright on a dark ground, as in fluorescence: it cannot tell "
+            "whether the image given is of this section."
+        ]
+    matches = picture_matches(own, picture)
     agreement = {"own_image": kind, "detail": matches[AS_IT_IS]} if matches else {}
     if not matches or matches[AS_IT_IS] >= SAME:
         return agreement, []

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from efnst.image.orientation import AS_IT_IS, WAYS, picture_matches, tissue_matches
+from efnst.image.orientation import AS_IT_IS, WAYS, bright_tissue, picture_matches, tissue_matches
 
 INVERSE = {way: way for way in WAYS} | {
     "turned by 90° to the left": "turned by 90° to the right",
@@ -59,7 +59,22 @@ def test_the_way_that_brings_the_tissue_to_the_spots_is_named(way: str, off_tiss
     assert sorted(found.values())[-2] < found[INVERSE[way]] - 0.25
 
 
+@pytest.mark.parametrize("off_tissue_known", [True, False])
+def test_tissue_that_shines_on_a_dark_ground(off_tissue_known: bool) -> None:
+    picture, xy, in_tissue = l_shape()
+    if not off_tissue_known:
+        xy, in_tissue = xy[in_tissue], in_tissue[in_tissue]
+    correlation, ground = bright_tissue(picture, xy, in_tissue, 20)
+    assert correlation < -0.75 and ground == pytest.approx(240, abs=2)
+    negative = 255 - np.asarray(picture)
+    blue = np.dstack([negative[..., 0] * 0, negative[..., 0] * 0, negative[..., 0]])
+    for shining in (negative, blue):
+        correlation, ground = bright_tissue(Image.fromarray(shining), xy, in_tissue, 20)
+        assert correlation > 0.75 and ground == pytest.approx(15, abs=2)
+
+
 def test_tissue_everywhere_says_nothing() -> None:
     columns, rows = np.meshgrid(np.arange(0, 300, 20.0), np.arange(0, 300, 20.0))
     xy = np.column_stack([columns.ravel(), rows.ravel()])
     assert tissue_matches(Image.new("RGB", (300, 300)), xy, np.ones(len(xy), bool), 20) == {}
+    assert bright_tissue(Image.new("RGB", (300, 300)), xy, np.ones(len(xy), bool), 20) is None

@@ -1,6 +1,7 @@
 """Whether an image shows the section whose spots it is used with."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-from tests.support.space_ranger import HIRES, SCALE
+from PIL import Image, ImageOps
+from scipy.ndimage import gaussian_filter
+from tests.support.space_ranger import HIRES, SCALE, positions_of
 
 from efnst.errors import EfnstError
 from efnst.inputs.section import load_section
@@ -72,6 +74,61 @@ def test_a_full_resolution_image_of_another_section_is_refused(
         EfnstError, match=r"by at most 0.\d+ however it is turned or mirrored: it is of another section"
     ):
         read(outs, tmp_path / "full.jpg")
+
+
+def inverted(picture: Image.Image) -> Image.Image:
+    return ImageOps.invert(picture.convert("RGB"))
+
+
+def blue(picture: Image.Image) -> Image.Image:
+    """What is dark shines in blue, as nuclei with DAPI."""
+    grey = ImageOps.autocontrast(ImageOps.invert(picture.convert("L")))
+    black = Image.new("L", grey.size)
+    return Image.merge("RGB", [black, black, grey])
+
+
+@pytest.fixture
+def shining(outs: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A copy whose hires and lowres images show tissue bright on a dark ground."""
+    copy = shutil.copytree(outs, tmp_path / "shining")
+    for path in copy.glob("spatial/tissue_*res_image.png"):
+        request.param(Image.open(path)).save(path)
+    return copy
+
+
+DARK_FIELD = (
+    r"Expected an H&E image, tissue on bright glass, found that in the {} image the spots in tissue are bright "
+    r"\(correlation 0\.[6-9]\d\) on a dark ground \(median \d+ of 255\), as in fluorescence\. "
+    r"Give the H&E image, not one of fluorescence, or image: none"
+)
+
+
+@pytest.mark.parametrize("shining", [inverted, blue], indirect=True)
+def test_tissue_that_is_bright_on_a_dark_ground_is_no_h_and_e(shining: Path, outs: Path, tmp_path: Path) -> None:
+    with pytest.raises(EfnstError, match=DARK_FIELD.format("hires")):
+        read(shining)
+    assert read(shining, "none") == []
+    full_resolution(shining).save(tmp_path / "fluorescence.jpg", quality=60)
+    with pytest.raises(EfnstError, match=DARK_FIELD.format("fullres")):
+        read(shining, tmp_path / "fluorescence.jpg")
+    full_resolution(outs).save(tmp_path / "full.jpg", quality=60)
+    (warning,) = read(shining, tmp_path / "full.jpg")
+    assert "it cannot tell whether the image given is of this section" in warning
+
+
+def test_h_and_e_with_tissue_where_the_spots_are_not_is_a_warning(outs: Path, tmp_path: Path) -> None:
+    """Glass is brighter than tissue there too, but what lies around it is no dark ground."""
+    copy = shutil.copytree(outs, tmp_path / "outs")
+    hires, table = Image.open(copy / HIRES).convert("RGB"), positions_of(copy)
+    scale = json.loads((copy / SCALE).read_text())["tissue_hires_scalef"]
+    spots = table.loc[table["in_tissue"] == 1, ["pxl_row_in_fullres", "pxl_col_in_fullres"]].to_numpy() * scale
+    marked = np.zeros(hires.size[::-1], float)
+    marked[tuple(spots.astype(int).T)] = 1
+    glass = gaussian_filter(marked, 8) > gaussian_filter(marked, 8).max() / 4
+    tissue = np.random.default_rng(0).integers((120, 70, 120), (180, 120, 190), (*glass.shape, 3), np.uint8)
+    Image.fromarray(np.where(glass[..., None], np.uint8(240), tissue)).save(copy / HIRES)
+    (warning,) = read(copy)
+    assert re.search(r"do not lie on what looks like tissue in the hires image \(correlation -0\.[5-9]", warning)
 
 
 @pytest.fixture
