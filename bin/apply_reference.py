@@ -36,7 +36,7 @@ def main(
     from efnst.program.cli import log
     from efnst.records.arrays import EMBEDDING_NPZ
     from efnst.records.base import read_record, write_record
-    from efnst.records.domains import TrainingRecord
+    from efnst.records.domains import TrainingRecord, UsedReference
     from efnst.records.encoder import EncoderRecord
 
     about, learned = read_reference(reference), load_space(reference)
@@ -51,7 +51,13 @@ def main(
     write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
     trained = read_record(reference / TRAINING_JSON, TrainingRecord)
     image = about.image and features is not None
-    write_record(outdir / "training.json", trained.changed(sample=sample, seconds=0.0, image=image))
+    used = UsedReference(
+        **about.model_dump(include={"samples", "correct_by", "files"}),
+        corrected=learned.is_corrected,
+        parameters=trained.parameters,
+    )
+    own = {"sample": sample, "seconds": 0.0, "image": image, "parameters": {}, "reference": used}
+    write_record(outdir / "training.json", trained.changed(**own))
     fit = fit_of(sample, batch, about, learned, spots)
     if fit.known_batch and learned.components.correction and sample == batch != group:
         text = "%s: corrected as %s of the reference; rename it, or give its group, if it is another"

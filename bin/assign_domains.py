@@ -97,8 +97,8 @@ def _write(outdir: Path, sample: str, final: "AnnData", pieces: "Bins | None", t
 
 def _recorded(options: DomainOptions) -> dict[str, object]:
     """The options that the provenance names beside those in domains.json."""
-    given = {"max_domains": options.max_domains, "refinement_rounds": options.refinement_rounds}
-    return given | {"ignore_labels": ",".join(options.ignored)}
+    names = ("max_domains", "untrained_views", "diffusion", "weigh_by_counts", "refinement_rounds")
+    return {name: getattr(options, name) for name in names} | {"ignore_labels": ",".join(options.ignored)}
 
 
 def _image_records(*paths: Path | None) -> list:

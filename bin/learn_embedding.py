@@ -88,9 +88,10 @@ def _learn(
     found = learn(members, options, training, cohort, device, threads)
     for sample, problem in found.together.problems.items():
         write_failure_of(outdir, sample, STEP, problem)
-    about = _about(found, str(device))
+    about = _about(found, str(device), cohort if space else None)
     if space:
         _write_space(space, found, about)
+        about |= {"cohort": {"samples": list(found.together.sizes), "corrected": found.learned.is_corrected}}
     for member, barcodes, has_image, arrays in found.sections(device, threads):
         _write_arrays(outdir / member.sample, barcodes, arrays)
         of_section = {"image": has_image, "warnings": found.together.warnings[member.sample]}
@@ -119,11 +120,14 @@ def _told(members: list["Member"]) -> str:
     return members[0].sample if len(members) == 1 else f"{len(members)} sections"
 
 
-def _about(found: "Outcome", device: str) -> dict[str, object]:
-    """What training.json says of all sections alike."""
+def _about(found: "Outcome", device: str, cohort: CohortOptions | None) -> dict[str, object]:
+    """What training.json says of all sections alike; `cohort` is None where each is learned alone."""
     from efnst.program.cli import versions
+    from efnst.program.options import given_values
 
+    scope = {"scope": "cohort"} | given_values(cohort) if cohort else {"scope": "section"}
     return found.record | {
+        "parameters": found.record["parameters"] | scope,
         "n_image_components_fused": found.learned.n_fused,
         "device": device,
         "versions": versions("torch", "torch-geometric", "scipy", "harmonypy"),

@@ -22,6 +22,7 @@ from efnst.embedding.saved_space import load_space
 from efnst.errors import EfnstError
 from efnst.program.arrays import read_arrays
 from efnst.program.tensors import read_tensors
+from efnst.provenance.explain import find_origin
 from efnst.records.arrays import EMBEDDING_NPZ
 
 SIZES = {"a": 300, "b": 300, "few": 8}
@@ -144,6 +145,28 @@ def test_a_reference_gives_a_section_of_its_own_the_same_domains(
     assert known.mean() > 0.95 and (own.obs["efnst"].astype(str) == again.obs["efnst"].astype(str))[known].all()
     assert record["fit"]["known_batch"] and record["fit"]["missing_genes"] == 0
     assert set(own.uns["efnst_colors"]) <= {"#0072b2", "#e69f00", "#009e73"}
+
+
+def test_a_section_says_what_it_was_learned_with(
+    sections: dict[str, Path], learned: Path, reference: Path, tmp_path: Path
+) -> None:
+    """The cohort and its parameters or, with a reference, that one's files: its training is none of the section's."""
+    assign("a", sections["a"], learned / "a", tmp_path, reference=reference)
+    of_cohort = json.loads((tmp_path / "provenance.json").read_text())
+    names = ("scope", "correct_by", "shared_genes", "learn_labels", "n_domains", "epochs")
+    assert [of_cohort["parameters"][name] for name in names] == ["cohort", "group", 0.8, False, 3, 30]
+    assert of_cohort["cohort"] == {"samples": ["a", "b"], "corrected": True} and "reference" not in of_cohort
+    found, _ = apply("new", sections["a"], reference, tmp_path)
+    of_reference = json.loads((tmp_path / "domains" / "provenance.json").read_text())
+    about = json.loads((reference / "reference.json").read_text())
+    used = of_reference["reference"]
+    assert {name: used[name] for name in ("samples", "correct_by", "files")} == {
+        name: about[name] for name in ("samples", "correct_by", "files")
+    }
+    assert used["corrected"] and used["parameters"]["epochs"] == 30 and "cohort" not in of_reference
+    assert not {"epochs", "save_model", "n_domains", "scope"} & set(of_reference["parameters"])
+    assert find_origin(tmp_path / "domains" / "new.h5ad").section["reference"] == used
+    assert list(found.uns["efnst"]["reference"]["samples"]) == ["a", "b"]
 
 
 def test_new_tissue_is_no_domain(sections: dict[str, Path], reference: Path, tmp_path: Path) -> None:

@@ -324,6 +324,15 @@ def _of_shared(assigned: Assigned, rows: np.ndarray | slice) -> dict[str, np.nda
     return found
 
 
+def _own_parameters(training: TrainingRecord, record: DomainsRecord) -> dict:
+    """Parameters of this step in uns["efnst"]; a reference brings its own number of domains and its names."""
+    found = {key: getattr(record, key) for key in ("clustering", "spatial_prior")}
+    if training.reference:
+        return found
+    names = {"learn_labels": record.names is not None} if training.cohort else {}
+    return found | names | {"n_domains": record.n_domains_asked}
+
+
 def final_section(
     section: AnnData, arrays: dict, assigned: Assigned, training: TrainingRecord, record: DomainsRecord
 ) -> AnnData:
@@ -348,14 +357,12 @@ def final_section(
             section.obsm[key] = arrays[name]
     loss = {name: np.asarray(values) for name, values in training.loss.items()}
     section.uns[PROVENANCE] = {
-        "parameters": training.parameters
-        | {"n_domains": record.n_domains_asked}
-        | {key: getattr(record, key) for key in ("clustering", "spatial_prior")},
+        "parameters": training.parameters | _own_parameters(training, record),
         "versions": dict(training.versions),
         "seed": record.seed,
         "training": {"device": training.device, "seconds": training.seconds, "loss": loss},
         "domains": record.model_dump(include=set(DomainFigures.model_fields)),
-    }
+    } | training.model_dump(include={"cohort", "reference"}, exclude_none=True)
     if record.choice:
         section.uns[PROVENANCE]["number_of_domains"] = pd.DataFrame(record.choice.curve.plain())
     return section

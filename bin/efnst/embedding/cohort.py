@@ -77,6 +77,11 @@ class Learned:
         image = self.spaces[0].image
         return 0 if image is None or image.fusion is None else len(image.fusion.columns)
 
+    @property
+    def is_corrected(self) -> bool:
+        """Whether differences between sections are taken out."""
+        return self.components.correction is not None
+
     def part(self, section: AnnData, features: ImageFeatures | None, batch: str) -> Part:
         """A section with all its units."""
         return part_of(section, features, batch, self.genes, self.options)

@@ -42,6 +42,8 @@ KINDS = (  # name of the file, the step that makes it, what it is
     ("mixing.csv", "COHORT_SUMMARY", "how well sections mix in the embedding"),
     ("multiqc_report*", "MULTIQC", "the whole cohort on one page"),
 )
+REFERENCE = "REFERENCE"  # in a command, in place of a folder that is not known
+SHOWN_SECTIONS = 12
 PER_SECTION = ("n_domains", "use_image", "batch_size", "stain_normalisation", "encoder", "encoder_output", "precision")
 
 
@@ -98,9 +100,10 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     lines += [("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))] if versions else []
     changed = changed_parameters(origin, schema)
     ran = ", ".join(f"{name} {_shown(value)}" for name, value in changed.items() if name not in ("input", "outdir"))
-    lines.append(("parameters", f"{ran or 'none'} (all others have their defaults)"))
+    others = "all others" if origin.parameters else "all others that the file knows of"
+    lines.append(("parameters", f"{ran or 'none'} ({others} have their defaults)"))
     lines += [("doubt", text) for text in disagreements(origin)]
-    lines += [("repeat", text) for text in repeat(origin, changed)]
+    lines += [("repeat", text) for text in repeat(origin, changed, schema)]
     return "\n".join([str(origin.path), *_in_columns(lines)]) + "\n"
 
 
@@ -131,7 +134,7 @@ def disagreements(origin: Origin) -> list[str]:
         return []
     ran = origin.section["parameters"]
     shared = [name for name in ran if name in origin.parameters and name not in PER_SECTION]
-    return [
+    return _other_reference(origin) + [
         f"this section was made with {name} {_shown(ran[name])}, the last run into this folder had "
         f"{_shown(origin.parameters[name])}: repeat with the former"
         for name in shared
@@ -139,35 +142,67 @@ def disagreements(origin: Origin) -> list[str]:
     ]
 
 
-def repeat(origin: Origin, changed: dict) -> list[str]:
-    """The command that makes the result again, and for one section the samplesheet that it needs."""
+def _other_reference(origin: Origin) -> list[str]:
+    """Where only one of the section and the folder's last run had a reference."""
+    has, had = ("reference" in origin.section, bool(origin.parameters.get("reference")))
+    if has == had or not (has or "scope" in origin.section["parameters"]):
+        return []
+    words = {True: "with a reference", False: "without"}
+    text = f"this section was made {words[has]}, the last run into this folder {words[had]}: repeat with the former"
+    return [text]
+
+
+def repeat(origin: Origin, changed: dict, schema: dict) -> list[str]:
+    """The command that makes the result again, and the sections and the reference that it needs, as far as known."""
     given = dict(changed)
-    if origin.section and not origin.parameters:
-        given["n_domains"] = origin.section["parameters"]["n_domains"]
-    sheet = str(given.pop("input", "samplesheet.csv"))
-    launched = Path(origin.run.get("launch_dir", "."))
-    if origin.run and "://" not in sheet:
-        sheet = str(launched / sheet)
+    ran, alone = origin.section.get("parameters", {}), not origin.parameters
+    if alone and "reference" in origin.section:
+        given["reference"] = REFERENCE
+    elif alone and origin.section:
+        given["n_domains"] = ran["n_domains"]
+    about = properties(schema)
+    given = {name: _from_anywhere(origin, value) if "format" in about[name] else value for name, value in given.items()}
+    sheet = given.pop("input", "samplesheet.csv")
     given.pop("outdir", None)
-    ran = origin.section.get("parameters", {})
     given |= {name: ran[name] for name in given if name in ran and name not in PER_SECTION}
     options = [part for name, value in given.items() for part in (f"--{name}", _shown(value))]
     command = shlex.join(["./efnst", "run", "--input", sheet, "--outdir", "repeated", *options])
-    return [command, *_samplesheet(origin)]
+    return [command, *_needed(origin)]
 
 
-def _samplesheet(origin: Origin) -> list[str]:
-    """The samplesheet of the section alone, as far as it is known; nothing for a whole cohort."""
+def _from_anywhere(origin: Origin, path: str) -> str:
+    """The path of a file or folder as it is called from any folder, where it is known from which it was given."""
+    return str(Path(origin.run["launch_dir"]) / path) if origin.run and "://" not in path else path
+
+
+def _needed(origin: Origin) -> list[str]:
+    """What the command needs: the whole cohort, the samplesheet of the section alone, or what a file says of these."""
+    if not origin.sample:
+        return []
+    cohort = origin.section.get("cohort", {}).get("samples", [])
+    is_cohort = "reference" not in origin.section and (cohort or origin.parameters.get("scope") == "cohort")
+    together = f"all sections of the cohort{f' ({_listed(cohort)})' if cohort else ''}, whose domains are found together"
+    if origin.parameters and is_cohort:
+        return [f"for {together}: a section alone would get other domains"]
     if origin.row:
-        named = {name: value for name, value in origin.row.items() if value not in (None, "") and name != "problem"}
-        named = {"sample" if name == "id" else name: value for name, value in named.items()}
         written = io.StringIO()
-        csv.writer(written, lineterminator="\n").writerows([list(named), list(named.values())])
+        row = _sheet_row(origin.row)
+        csv.writer(written, lineterminator="\n").writerows([list(row), list(row.values())])
         return ["for this section alone, with a samplesheet of these two lines:", *written.getvalue().splitlines()]
     if origin.parameters:
         return []
     inputs = ", ".join(row["file"] for row in origin.section.get("inputs", []))
-    return [f"where samplesheet.csv names {origin.sample} and the folder with {inputs or 'its files'}"]
+    lines = [f"where samplesheet.csv names {origin.sample} and the folder with {inputs or 'its files'}"]
+    lines += [f"and {together}, with their groups"] if is_cohort else []
+    used = origin.section.get("reference")
+    return lines + ([f"and {REFERENCE} is the folder `reference` of a run, with the files named above"] if used else [])
+
+
+def _sheet_row(row: dict) -> dict[str, object]:
+    """A row of sections.json as the samplesheet has it: only what is given, and the covariates in their own columns."""
+    columns = {"sample" if name == "id" else name: value for name, value in row.items()}
+    columns |= columns.pop("covariates", {})
+    return {name: value for name, value in columns.items() if value not in (None, "") and name != "problem"}
 
 
 def _outdir(path: Path) -> Path | None:
@@ -258,11 +293,29 @@ def _section_lines(section: dict) -> list[tuple[str, str]]:
         weights = f"{used.get('weights_file', '')} sha256 {used.get('weights_sha256', '?')}"
         licence = f", licence {used['licence']}" if "licence" in used else ""
         lines.append(("encoder", f"{used['encoder']}, weights {weights}{licence}"))
+    lines += _shared_lines(section)
     lines.append(("domains", f"{domains['n_domains_found']} found, {domains['n_domains_asked']} asked for or chosen"))
     lines.append(("seed", str(section["seed"])))
     devices = section.get("devices", {})
     lines.append(("device", ", ".join(f"{name}: {device}" for name, device in sorted(devices.items())) or "?"))
     return lines
+
+
+def _shared_lines(section: dict) -> list[tuple[str, str]]:
+    """The cohort that a section was learned with, or the reference that it was brought into, with its files."""
+    if "cohort" in section:
+        return [("cohort", f"learned together: {_listed(section['cohort']['samples'])}")]
+    used = section.get("reference")
+    if not used:
+        return []
+    lines = [("reference", f"of {_listed(used['samples'])}, correct_by {used['correct_by']}")]
+    return lines + [("reference", f"{name} sha256 {checksum}") for name, checksum in sorted(used["files"].items())]
+
+
+def _listed(samples: list[str]) -> str:
+    """Names of sections; of many the first, and how many others there are."""
+    more = len(samples) - SHOWN_SECTIONS
+    return ", ".join(samples[:SHOWN_SECTIONS]) + (f" and {more} others" if more > 0 else "")
 
 
 def _shown(value: object) -> str:

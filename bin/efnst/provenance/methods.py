@@ -1,7 +1,7 @@
 """The methods of a section as text, with the values that really ran, and what to cite."""
 
 from efnst.names import DOMAIN, NO_IMAGE
-from efnst.records.domains import Evidence
+from efnst.records.domains import Evidence, TrainingRecord
 from efnst.records.encoder import EncoderRecord, FeaturesRecord, licence_text
 from efnst.records.quality import ImageQc
 from efnst.records.section import Records
@@ -38,10 +38,22 @@ METHODS_TEXT = {  # one sentence per topic, filled with the parameters that ran
     "were adjusted by the method of Benjamini and Hochberg. As the domains were found in the same counts, the p values "
     "of the markers only rank genes.",
 }
+CORRECTIONS = {"group": "groups of sections", "sample": "sections"}  # by correct_by: differences between what
 COMMON_TEXT = (
-    "The domains are those of several sections: components of the genes that these share, corrected by Harmony for "
-    "differences between groups of sections, networks trained on a sample of all of them, and one mixture for each."
+    "The domains are those of {n_sections} sections: components of the genes that these share, {correction}, networks "
+    "trained on a sample of all of them, and one mixture for each."
 )
+REFERENCE_TEXT = {  # "number" is of the reference, too
+    "network": "No network was trained on the section: it was brought into the space of a reference "
+    "(space.safetensors with SHA-256 {space_sha256}), whose networks, denoising autoencoders containing a variational "
+    "graph autoencoder, trained {n_seeds} times for up to {epochs} epochs on a graph of neighbouring spots (seed "
+    "{seed}, {device}), were applied as they are; the embedding of each combines its decoded features with the "
+    "features diffused over the graph.",
+    "number": "",
+    "cohort": "The domains are those of the reference, learned from {n_sections} sections: components of the genes "
+    "that these share, {correction}, and one mixture for each network. Spots unlike all tissue of the reference were "
+    "left without a domain.",
+}
 CITATIONS = {
     "EfNST": "Zhao Y, et al. A composite scaling network of EfficientNet for improving spatial domain identification "
     "performance. Communications Biology 2024; 7 (preprint: bioRxiv 2023.12.03.569798).",
@@ -77,7 +89,7 @@ CITATIONS = {
 def methods_text(records: Records, parameters: dict, image_source: str) -> dict[str, str]:
     """The methods as one sentence per topic, with the values that really ran; left out where a value is unknown."""
     training, domains = records.training, records.domains
-    given = parameters | {"image_source": image_source} | records.qc.thresholds.plain()
+    given = _shared_given(training) | parameters | {"image_source": image_source} | records.qc.thresholds.plain()
     given |= training.model_dump(include={"seed", "device", "epochs", "n_genes_used"})
     given |= domains.model_dump(include={"refinement_rounds", "n_domains_asked"})
     given["how"] = domains.methods[DOMAIN].how
@@ -91,9 +103,29 @@ def methods_text(records: Records, parameters: dict, image_source: str) -> dict[
     if records.encoder:
         given |= {"encoder": _encoder_named(records.encoder), "encoder_device": _device_named(records.features)}
         given["precision"] = records.features.precision
-    sentences = METHODS_TEXT | ({"cohort": COMMON_TEXT} if domains.common else {})
+    sentences = _sentences(training)
     sentences |= {"image": "No image was used."} if image_source == NO_IMAGE else {}
     return {topic: text for topic, sentence in sentences.items() if (text := _filled(sentence, given))}
+
+
+def _sentences(training: TrainingRecord) -> dict[str, str]:
+    """The sentences of a section by itself, of one of a cohort, or of one that was brought into a reference."""
+    if training.reference:
+        return METHODS_TEXT | REFERENCE_TEXT
+    return METHODS_TEXT | ({"cohort": COMMON_TEXT} if training.cohort else {})
+
+
+def _shared_given(training: TrainingRecord) -> dict:
+    """What the sentences about a cohort or a reference are filled with, and the parameters of the latter's training."""
+    used = training.reference or training.cohort
+    if not used:
+        return {}
+    own = training.reference.parameters if training.reference else {}
+    correct_by = training.reference.correct_by if training.reference else training.parameters["correct_by"]
+    correction = f"corrected by Harmony for differences between {CORRECTIONS.get(correct_by, 'sections')}"
+    found = {"n_sections": len(used.samples), "correction": correction if used.corrected else "not corrected"}
+    sums = training.reference.files if training.reference else {}
+    return own | found | {"space_sha256": sums.get("space.safetensors", "?")}
 
 
 def _patches_named(image_qc: ImageQc) -> str:
@@ -145,11 +177,12 @@ def citations(records: Records, has_layout: bool) -> dict[str, str]:
     stain = records.features.stain_normalisation if records.features else "none"
     has_graph = records.description.adjacency.connectivity is not None
     encoder = records.encoder.encoder if records.encoder else ""
+    shared = records.training.reference or records.training.cohort
     left_out = {
         "EfficientNet": not encoder.startswith("efficientnet"),
         "Macenko": stain != "macenko",
         "Reinhard": stain != "reinhard",
-        "Harmony": not records.domains.common,
+        "Harmony": not (shared and shared.corrected),
         "Spatial prior": "spatial prior" not in records.domains.methods[DOMAIN].how,
         "decoupler": records.description.gene_sets is None,
         "PAGA": not has_graph,

@@ -3,7 +3,7 @@
 from efnst.records.base import Number, Record, Value, Versions, about
 from efnst.records.naming import LeftOutScores
 from efnst.records.quality import UsedImage
-from efnst.records.reference import ReferenceFit
+from efnst.records.reference import CorrectBy, ReferenceFit
 
 
 class TrainingRun(Record):
@@ -16,6 +16,21 @@ class TrainingRun(Record):
     epochs: int = about("epochs until its loss no longer fell", "epochs")
     seconds: float = about("time", "s")
     n_spots_without_neighbours: int = about("spots that borrowed no expression", "spots")
+
+
+class UsedCohort(Record):
+    """Sections that were learned from together."""
+
+    samples: list[str] = about("their names", shape="[n_sections]")
+    corrected: bool = about("whether Harmony took out differences between them: not where all are of one group")
+
+
+class UsedReference(UsedCohort):
+    """What a section was brought into, instead of a training of its own."""
+
+    correct_by: CorrectBy = about("what differences between its sections were taken out by")
+    files: dict[str, str] = about("SHA-256 of its files, as in its reference.json")
+    parameters: dict[str, Value] = about("that its networks were trained with")
 
 
 class TrainingRecord(Record):
@@ -32,8 +47,10 @@ class TrainingRecord(Record):
     n_image_components_fused: int = about("image components that the network read")
     loss: dict[str, list[float]] = about("of the first training, each part by epoch, not weighted", shape="[n_epochs]")
     runs: list[TrainingRun] = about("one for each training")
-    parameters: dict[str, Value] = about("that really ran")
+    parameters: dict[str, Value] = about("that really ran; with --reference none, as nothing is trained")
     versions: Versions = about("of the libraries that trained it")
+    cohort: UsedCohort | None = about("scope cohort: the sections that were learned from together", optional=True)
+    reference: UsedReference | None = about("with --reference: what took the place of a training", optional=True)
     warnings: list[str] = about("scope cohort: what the user should know", optional=True)
 
 
@@ -228,6 +245,8 @@ class Provenance(Record):
     units: UsedUnits | None = about("of Visium HD and cells", optional=True)
     inputs: list[InputFile] | None = about("files that the section was read from", optional=True)
     encoder: UsedEncoder | None = about("the encoder, where there is an image", optional=True)
+    cohort: UsedCohort | None = about("scope cohort: the sections that were learned from together", optional=True)
+    reference: UsedReference | None = about("with --reference: what took the place of a training", optional=True)
 
 
 class DotPlot(Record):

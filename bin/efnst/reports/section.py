@@ -110,6 +110,7 @@ def _of_records(records: Records) -> dict:
         "licence": licence_text(records.encoder.declaration) if records.encoder else "",
         "domains": records.domains,
         "training": records.training,
+        "reference": records.training.reference,
         "description": records.description,
         "choice": records.domains.choice,
     }

@@ -107,6 +107,73 @@ def test_results_of_two_runs_in_one_folder_are_told(outdir: Path) -> None:
     assert changed_parameters(origin, SCHEMA)["epochs"] == 50
 
 
+COHORT = {"samples": ["S1", "S2"], "corrected": True}
+REFERENCE = COHORT | {"correct_by": "none", "files": {"space.safetensors": "12ab"}, "parameters": {"save_model": True}}
+
+
+def change(path: Path, **changes: object) -> None:
+    """Change members of a JSON object."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def lone(outdir: Path, ran: dict, **section: object) -> str:
+    """The explanation of a .geojson away from its folder, of a section with these parameters and members."""
+    record = json.loads((outdir / "pipeline_info" / "provenance" / "S1.json").read_text()) | section
+    record["parameters"] |= ran
+    if "reference" in section:
+        del record["parameters"]["n_domains"]  # of the reference
+    path = outdir.parent / "mailed.geojson"
+    path.write_text(json.dumps({"efnst": record}))
+    return explain(find_origin(path), SCHEMA)
+
+
+def test_covariates_are_columns_of_the_samplesheet(outdir: Path) -> None:
+    rows = json.loads((outdir / "pipeline_info" / "sections.json").read_text())
+    rows[0] |= {"covariates": {"age": "31", "donor": "", "treatment": "yes, twice"}}
+    (outdir / "pipeline_info" / "sections.json").write_text(json.dumps(rows))
+    lines = [line.strip() for line in explain(find_origin(outdir / "S1"), SCHEMA).splitlines()]
+    at = lines.index("sample,section,labels,n_domains,age,treatment")
+    assert lines[at + 1].startswith("S1,") and lines[at + 1].endswith(',7,31,"yes, twice"')
+
+
+def test_a_cohort_is_repeated_as_a_whole(outdir: Path) -> None:
+    info = outdir / "pipeline_info"
+    change(info / "parameters.json", scope="cohort", gene_sets="sets.gmt")
+    for section in ({}, {"cohort": COHORT}):
+        change(info / "provenance" / "S1.json", **section)
+        text = explain(find_origin(outdir / "S1" / "domains.csv"), SCHEMA)
+        assert "--input /somewhere/sheet.csv" in text and "--scope cohort" in text and "--epochs 20" in text
+        assert "--gene_sets /somewhere/sets.gmt" in text
+        assert "a section alone would get other domains" in text and "sample,section" not in text
+    assert "for all sections of the cohort (S1, S2), whose domains are found together" in text
+    assert "learned together: S1, S2" in text
+
+
+def test_a_lone_file_of_a_cohort_names_its_parameters(outdir: Path) -> None:
+    text = lone(outdir, {"scope": "cohort", "correct_by": "none", "learn_labels": True}, cohort=COHORT)
+    assert "--scope cohort --correct_by none --learn_labels true" in text and "--n_domains 7" in text
+    assert "and all sections of the cohort (S1, S2), whose domains are found together" in text
+    assert "(all others that the file knows of have their defaults)" in text
+
+
+def test_a_lone_file_of_a_reference_names_that(outdir: Path) -> None:
+    text = lone(outdir, {}, reference=REFERENCE)
+    assert "--reference REFERENCE" in text and "--n_domains" not in text and "save_model" not in text
+    assert "of S1, S2, correct_by none" in text and "space.safetensors sha256 12ab" in text
+    assert "REFERENCE is the folder `reference` of a run" in text and "cohort" not in text
+
+
+def test_a_run_with_a_reference_is_no_doubt(outdir: Path) -> None:
+    info = outdir / "pipeline_info"
+    change(info / "provenance" / "S1.json", reference=REFERENCE)
+    assert "made with a reference, the last run into this folder without" in disagreements(find_origin(outdir / "S1"))[0]
+    change(info / "parameters.json", reference="../ref", save_model=False)
+    origin = find_origin(outdir / "S1")
+    assert disagreements(origin) == []
+    text = explain(origin, SCHEMA)
+    assert "--reference /somewhere/../ref" in text and "for this section alone" in text
+
+
 @pytest.mark.parametrize("content", ["no HDF5", None])
 def test_what_is_no_result_is_refused(tmp_path: Path, content: str | None) -> None:
     if content:

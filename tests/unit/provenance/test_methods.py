@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.support.records import example
 
 from efnst.provenance.methods import citations, methods_text
-from efnst.records.domains import DomainsRecord, MethodRecord
+from efnst.records.domains import DomainsRecord, MethodRecord, UsedCohort, UsedReference
 from efnst.records.encoder import EncoderDeclaration, EncoderRecord, FeaturesRecord
 from efnst.records.quality import ImageQc, PatchScale
 from efnst.records.section import Records
@@ -55,3 +55,34 @@ def test_methods_text_holds_what_ran_and_nothing_unknown(records: Records) -> No
     assert "augmentation" not in text
     assert "image" not in methods_text(records, parameters, "hires")
     assert methods_text(records, parameters, "none")["image"] == "No image was used."
+
+
+def test_a_cohort_is_said_to_be_corrected_where_it_was(records: Records) -> None:
+    assert "cohort" not in methods_text(records, {}, "none")
+    told = {}
+    for corrected in (True, False):
+        cohort = UsedCohort(samples=["a", "b", "c"], corrected=corrected)
+        training = records.training.changed(cohort=cohort, parameters={"correct_by": "sample"})
+        ran = replace(records, training=training)
+        told[corrected] = methods_text(ran, {}, "none")["cohort"]
+        assert ("Harmony" in citations(ran, False)) == corrected
+    assert "of 3 sections" in told[True] and "corrected by Harmony for differences between sections," in told[True]
+    assert "not corrected," in told[False] and "Harmony" not in told[False]
+
+
+def test_with_a_reference_nothing_was_trained(records: Records) -> None:
+    own = {"n_seeds": 2, "epochs": 20, "n_neighbours": 4, "augmentation": 0.2, "expression_pcs": 30}
+    sums = {"space.safetensors": "0123abcd"}
+    used = {"samples": ["a", "b"], "corrected": False, "correct_by": "none", "files": sums, "parameters": own}
+    training = records.training.changed(reference=UsedReference(**used), parameters={})
+    choice = {"n_domains": 2, "runner_up": None, "flat": False, "supported": True}
+    curve = dict.fromkeys(("stability", "sd", "se", "gain", "gain_se"), [0.5]) | {"n_domains": [2]}
+    domains = records.domains.changed(choice=choice | {"curve": curve})
+    ran = replace(records, training=training, domains=domains)
+    text = methods_text(ran, {"epochs": 400, "clustering": "mixture"}, "none")
+    assert text["network"].startswith("No network was trained on the section: it was brought into the space of a ref")
+    assert "SHA-256 0123abcd" in text["network"] and "trained 2 times" in text["network"]
+    assert "weight 0.2" in text["augmentation"]
+    assert "of the reference, learned from 2 sections" in text["cohort"] and "not corrected" in text["cohort"]
+    assert not text.get("number") and "number" in methods_text(replace(records, domains=domains), {}, "none")
+    assert "Harmony" not in citations(ran, False)

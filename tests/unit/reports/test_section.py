@@ -184,6 +184,19 @@ def test_a_broken_rule_stands_above_all(data: anndata.AnnData, records: Records)
     assert html.index("This section fails quality control") < html.index("few counts") < html.index('id="tissue"')
 
 
+def test_a_reference_is_named_with_its_files(data: anndata.AnnData, records: Records) -> None:
+    """And the parameters of its training are not among those of the section."""
+    used = {"samples": ["a", "b"], "corrected": False, "correct_by": "none", "files": {"space.json": "12ab"}}
+    used |= {"parameters": {"save_model": True, "n_seeds": 2}}
+    training = records.training.changed(parameters={}, reference=used)
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+    ran = replace(records, training=training)
+    context = report_context(data, ran, section_view(data, None), None, Tables(*tables))
+    html = " ".join(rendered(context).split())
+    assert "<td>a, b</td>" in html and "SHA-256 <code>12ab</code>" in html and "<code>save_model True</code>" in html
+    assert "<code>save_model</code>" not in html and "No network was trained on the section" in html
+
+
 def test_report_loads_nothing_from_elsewhere(data: anndata.AnnData, records: Records) -> None:
     tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
     html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
