@@ -70,18 +70,19 @@ def main(
     else:
         assigned, found = assign_domains(*given)
     record = DomainsRecord(sample=sample, **found)
-    write_table(outdir / "domains.csv", DOMAINS_CSV, domain_table(spots.obs_names, assigned))
+    table = domain_table(spots.obs_names, assigned)
+    write_table(outdir / "domains.csv", DOMAINS_CSV, table)
     write_record(outdir / "domains.json", record)
     learned = read_record(training, TrainingRecord)
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
     final = final_section(spots, arrays, assigned, used, record)
     final.uns["spatial"] = {sample: scanpy_pictures(final, image_path(final.uns[SECTION], source, image))}
     add_origin(final, _recorded(options), *_image_records(image_qc, features_json, encoder_json))
-    _write(outdir, sample, final, pieces, assigned.bins)
+    _write(outdir, sample, final, pieces, table)
     log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
 
 
-def _write(outdir: Path, sample: str, final: "AnnData", pieces: "Bins | None", table: "pd.DataFrame | None") -> None:
+def _write(outdir: Path, sample: str, final: "AnnData", pieces: "Bins | None", table: "pd.DataFrame") -> None:
     """The section with its domains, its bins where there are any, and how all was made."""
     from efnst.domains.bins import write_bins
     from efnst.names import PROVENANCE

@@ -52,6 +52,7 @@ def summary(number: int) -> SectionSummary:
     row |= {"efnst_stability": 0.9, "n_epochs": [100], "quantiles": example(SpotQuantiles, **spread)}
     row |= {"adjacency": example(Adjacency, domains=DOMAINS, pairs=[[5] * 7] * 7)}
     row |= {"top_markers": {domain: ["MBP", "PLP1", "MOBP"] for domain in DOMAINS}}
+    row |= {"names": dict.fromkeys(DOMAINS, "stroma")}
     row |= {"methods_text": {"network": "Trained for 100 epochs."}}
     loss = {part: [[epoch, 9 / epoch] for epoch in range(1, 101)] for part in ("reconstruction", "graph", "kl")}
     return example(SectionSummary, **row, loss=loss)

@@ -18,7 +18,18 @@ from efnst.domains.mean_field import mean_field
 from efnst.geometry.lattice import bilinear
 from efnst.geometry.neighbours import neighbour_graph
 from efnst.inputs.hdf5 import opened
-from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, LATTICE, PROVENANCE, UNIT
+from efnst.names import (
+    BASELINES,
+    CONFIDENCE,
+    DOMAIN,
+    LABEL,
+    LATTICE,
+    NAME,
+    NAME_PROBABILITY,
+    NOVELTY,
+    PROVENANCE,
+    UNIT,
+)
 
 ROWS_AT_ONCE = 50_000
 NEIGHBOURS = 8  # of a bin, in the spatial prior
@@ -26,6 +37,7 @@ STRENGTH = 1.0  # what a neighbour in a domain for certain adds to the logarithm
 DOUBT = 0.05  # added to the units' probabilities, so that a bin's own counts can speak against all of them
 PSEUDO_COUNT = 0.1  # of each gene, in the profile of the section; the domains' profiles are drawn towards that
 SWEEPS = 20
+SHARED_COLUMNS = {NOVELTY: "novelty", NAME: "name", NAME_PROBABILITY: "name_probability"}  # where there are any
 COLUMNS = {DOMAIN: "domain"} | {name: name for name in BASELINES}  # of domains.csv, by the names of obs
 
 
@@ -121,6 +133,10 @@ def write_bins(bins: Bins, table: pd.DataFrame, path: Path, provenance: dict) ->
         for name, column in COLUMNS.items():
             obs[name] = domain_categories(table[column].to_numpy())
         obs[CONFIDENCE] = table["confidence"].to_numpy()
+        for name, column in SHARED_COLUMNS.items():
+            if column in table:
+                values = table[column].to_numpy()
+                obs[name] = pd.Categorical(values) if name == NAME else values
         del file["obs"], file["uns"]
         write_elem(file, "obs", obs)
         write_elem(file, "uns", uns | {PROVENANCE: provenance})

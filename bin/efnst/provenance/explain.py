@@ -181,7 +181,8 @@ def _needed(origin: Origin) -> list[str]:
         return []
     cohort = origin.section.get("cohort", {}).get("samples", [])
     is_cohort = "reference" not in origin.section and (cohort or origin.parameters.get("scope") == "cohort")
-    together = f"all sections of the cohort{f' ({_listed(cohort)})' if cohort else ''}, whose domains are found together"
+    names = f" ({_listed(cohort)})" if cohort else ""
+    together = f"all sections of the cohort{names}, whose domains are found together"
     if origin.parameters and is_cohort:
         return [f"for {together}: a section alone would get other domains"]
     if origin.row:

@@ -23,6 +23,7 @@ FIELDS = (
     *("n_domains_asked", "n_domains_found", "image_source"),
     *(f"{method}_{score}" for score in ("chaos", "pas", "silhouette") for method in METHOD_TITLES),
     *(f"ari_{method}" for method in METHOD_TITLES),
+    *("named_macro_f1", "named_ari", "named_known", "names"),
     *("device", "seconds", "spots_per_second"),
 )
 COLUMNS = ("sample", "status", "reason", "report", *FIELDS)
@@ -111,9 +112,15 @@ def write_sections(ended: list[Outcome], path: Path) -> None:
         writer.writerow(COLUMNS)
         for outcome in ended:
             values = [getattr(outcome.summary, field, None) for field in FIELDS]
-            fields = ["" if value is None else value for value in values]
-            row = [outcome.sample, outcome.status, outcome.reason, outcome.report, *fields]
+            row = [outcome.sample, outcome.status, outcome.reason, outcome.report, *map(_cell, values)]
             writer.writerow(map(harmless, row))
+
+
+def _cell(value: object) -> object:
+    """A value of a record in a table: empty where it is not known, names of domains as `1 tumour; 2 stroma`."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {name}" for key, name in value.items())
+    return "" if value is None else value
 
 
 def summary_table(ended: list[Outcome], groups: Mapping[str, str] = MappingProxyType({})) -> pd.DataFrame:

@@ -21,7 +21,14 @@ from efnst.reports.multiqc_plots import (
     training_lines,
 )
 from efnst.reports.multiqc_statistics import domain_key, statistics_contents
-from efnst.reports.multiqc_tables import device_table, marker_table, score_table, statistics_table, status_table
+from efnst.reports.multiqc_tables import (
+    device_table,
+    marker_table,
+    name_table,
+    score_table,
+    statistics_table,
+    status_table,
+)
 from efnst.reports.profiles import Profiles
 
 
@@ -48,6 +55,7 @@ def contents(
         **statistics_contents(statistics),
         "marker_map": marker_map(ended, profiles),
         "markers": marker_table(ended),
+        "names": name_table(ended),
         "adjacency": adjacency_map(ended, common),
         "profiles": profile_scatter(profiles, groups),
         "training": training_lines(ended),

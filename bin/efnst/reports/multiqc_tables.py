@@ -39,6 +39,9 @@ STATISTICS = {
     "efnst_stability": header(
         "Stability", "Mean ARI of pairs of trainings; below about 0.6 unstable", "{:,.2f}", "RdYlGn"
     ),
+    "named_macro_f1": header(
+        "Named", "Macro F1 of the names that labels of other sections gave, with its own labels", THREE_DIGITS, "RdYlGn"
+    ),
     "novel_share": header("Novel", "Share of spots unlike all that the reference knows", THREE_DIGITS, "Oranges"),
     "verdict": header("Fits", "Whether the reference fits this section: pass, warn, fail", None),
     "image_source": header("Image", "Image used", None),
@@ -105,18 +108,36 @@ def _score_headers() -> dict[str, dict]:
 
 def marker_table(ended: list[Outcome]) -> dict:
     """The best three marker genes of each domain."""
-    rows, n_domains = {}, 0
-    for name, summary in finished_sections(ended):
-        rows[name] = {}
-        for domain, genes in summary.top_markers.items():
-            rows[name][f"domain_{domain}"] = escape(", ".join(genes[:3])) or "–"
-            n_domains = max(n_domains, int(domain))
-    headers = {
-        f"domain_{number}": header(f"Domain {number}", f"Best markers of domain {number}", None)
-        for number in range(1, n_domains + 1)
+    markers = {
+        name: {domain: ", ".join(genes[:3]) or "–" for domain, genes in summary.top_markers.items()}
+        for name, summary in finished_sections(ended)
     }
     text = "The three best markers of each domain (Wilcoxon). markers.csv and the section's report list all."
-    return table("Domain markers", text, rows, headers)
+    return _table_by_domain("Domain markers", text, markers, "Best markers")
+
+
+def name_table(ended: list[Outcome]) -> dict:
+    """What labels of other sections call each domain."""
+    names = {name: summary.names for name, summary in finished_sections(ended) if summary.names}
+    text = (
+        "The name that most spots of each domain have, by the labels of other sections; unknown: tissue that nobody "
+        "labelled. How well labelled sections are named stands in Statistics (Named)."
+    )
+    return _table_by_domain("Domain names", text, names, "Name")
+
+
+def _table_by_domain(name: str, text: str, found: dict[str, dict[str, str]], what: str) -> dict:
+    """A table of what was `found` of each section, by domain, a column for each domain."""
+    rows = {
+        sample: {f"domain_{domain}": escape(value) for domain, value in values.items()}
+        for sample, values in found.items()
+    }
+    n_domains = max((int(domain) for values in found.values() for domain in values), default=0)
+    headers = {
+        f"domain_{number}": header(f"Domain {number}", f"{what} of domain {number}", None)
+        for number in range(1, n_domains + 1)
+    }
+    return table(name, text, rows, headers)
 
 
 def device_table(ended: list[Outcome]) -> dict:

@@ -59,6 +59,7 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
         **records.training.model_dump(include={"device", "seconds"}),
         **_scores(records.domains.methods),
         **_fit(records.domains),
+        **_names(records.domains),
         **_devices(records),
         status=section_status(records, warnings),
         warnings=warnings,
@@ -83,6 +84,12 @@ def _scores(methods: dict[str, MethodRecord]) -> dict:
 def _fit(domains: DomainsRecord) -> dict:
     """How the section fits the reference that it was given, if any."""
     return {"novel_share": domains.fit.novel, "verdict": domains.fit.verdict} if domains.fit else {}
+
+
+def _names(domains: DomainsRecord) -> dict:
+    """What labels of other sections call the domains, and how well they name this section, if any do."""
+    scores = {f"named_{key}": value for key, value in domains.named.plain().items()} if domains.named else {}
+    return scores | ({"names": domains.names} if domains.names else {})
 
 
 def _devices(records: Records) -> dict:

@@ -87,3 +87,20 @@ def test_the_file_has_counts_and_domains(made: tuple[Path, AnnData, np.ndarray],
     assert written.obs["efnst"].astype(int).to_numpy().tolist() == (region + 1).tolist()
     assert written.uns["efnst"]["seed"] == 3 and written.uns["section"]["bin_um"] == 8
     assert read_bin_domains(tmp_path / "S_bins.h5ad").obs["efnst"].equals(written.obs["efnst"])
+    assert not {"efnst_name", "efnst_name_probability", "efnst_novelty"} & set(written.obs)
+
+
+def test_the_file_has_names_and_novelty_where_there_are_any(
+    made: tuple[Path, AnnData, np.ndarray], tmp_path: Path
+) -> None:
+    path, _, region = made
+    bins = read_bins(path)
+    table = pd.DataFrame({"barcode": bins.barcodes, "domain": region + 1, "confidence": 0.5})
+    table[["leiden", "diffused"]] = 1
+    names = np.where(region > 0, "tumour", "unknown")
+    table = table.assign(novelty=0.25, name=names, name_probability=np.linspace(0, 1, len(region)))
+    write_bins(bins, table, tmp_path / "S_bins.h5ad", {})
+    written = anndata.read_h5ad(tmp_path / "S_bins.h5ad").obs
+    assert written["efnst_name"].astype(str).tolist() == names.tolist()
+    assert written["efnst_name_probability"].tolist() == table["name_probability"].tolist()
+    assert set(written["efnst_novelty"]) == {0.25}

@@ -76,7 +76,7 @@ def test_with_a_reference_nothing_was_trained(records: Records) -> None:
     used = {"samples": ["a", "b"], "corrected": False, "correct_by": "none", "files": sums, "parameters": own}
     training = records.training.changed(reference=UsedReference(**used), parameters={})
     choice = {"n_domains": 2, "runner_up": None, "flat": False, "supported": True}
-    curve = dict.fromkeys(("stability", "sd", "se", "gain", "gain_se"), [0.5]) | {"n_domains": [2]}
+    curve = {key: [0.5] for key in ("stability", "sd", "se", "gain", "gain_se")} | {"n_domains": [2]}
     domains = records.domains.changed(choice=choice | {"curve": curve})
     ran = replace(records, training=training, domains=domains)
     text = methods_text(ran, {"epochs": 400, "clustering": "mixture"}, "none")

@@ -162,6 +162,23 @@ def test_labels_for_some_only() -> None:
     assert "ari_efnst" not in none["efnst_statistics"]["headers"]
 
 
+def test_names_of_domains_and_how_well_a_section_was_named(tmp_path: Path) -> None:
+    named = summary("a", names={"1": EVIL, "2": "unknown"}, named_macro_f1=0.8, named_ari=0.7, named_known=0.9)
+    ended = outcomes(["a", "b", "c"], [named, summary("b", names={"3": "stroma"}), summary("c")], [])
+    made = contents(ended, {})
+    found = made["efnst_names"]
+    assert found["data"]["b"] == {"domain_3": "stroma"} and "c" not in found["data"]
+    assert found["data"]["a"]["domain_2"] == "unknown" and "<" not in found["data"]["a"]["domain_1"]
+    assert list(found["headers"]) == ["domain_1", "domain_2", "domain_3"]
+    figures = made["efnst_statistics"]["data"]
+    assert figures["a"]["named_macro_f1"] == 0.8 and "named_macro_f1" not in figures["b"]
+    write_sections(ended, tmp_path / "sections.csv")
+    table = rows(tmp_path / "sections.csv")
+    assert [row["names"] for row in table] == [f"1 {EVIL}; 2 unknown", "3 stroma", ""]
+    columns = ("named_macro_f1", "named_ari", "named_known")
+    assert [[row[name] for name in columns] for row in table] == [["0.8", "0.7", "0.9"], [""] * 3, [""] * 3]
+
+
 def test_methods_say_of_how_many_sections_a_sentence_is_true() -> None:
     without = summary("b", methods_text={"image": "No image.", "network": "40 epochs."})
     made = contents(outcomes(["a", "b", "c"], [summary("a"), without, summary("c")], []), {})

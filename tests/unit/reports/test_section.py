@@ -197,6 +197,20 @@ def test_a_reference_is_named_with_its_files(data: anndata.AnnData, records: Rec
     assert "<code>save_model</code>" not in html and "No network was trained on the section" in html
 
 
+def test_names_of_domains_and_how_well_they_name(data: anndata.AnnData, records: Records) -> None:
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+
+    def shown(**found: object) -> str:
+        ran = replace(records, domains=records.domains.changed(**found))
+        return " ".join(rendered(report_context(data, ran, section_view(data, None), None, Tables(*tables))).split())
+
+    names, scores = {"1": EVIL, "2": "unknown"}, {"macro_f1": 0.8125, "ari": 0.75, "known": 0.9}
+    html = shown(names=names, named=scores)
+    assert '<th scope="col">Name</th>' in html and "<td>unknown</td>" in html and "&lt;/script&gt;" in html
+    assert "macro F1 0.812, ARI 0.750; 90.0 % of the labelled spots have a name." in html
+    assert "macro F1" not in shown(names=names) and '<th scope="col">Name</th>' not in shown()
+
+
 def test_report_loads_nothing_from_elsewhere(data: anndata.AnnData, records: Records) -> None:
     tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
     html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))

@@ -45,5 +45,11 @@ def test_summary_row(data: anndata.AnnData, records: Records) -> None:
     assert summary.methods["leiden"] == MethodFigures(**records.domains.methods["leiden"].plain())
     assert (summary.spots_per_second, summary.encoder, summary.n_epochs) == (99.0, None, [3])
     assert summary.loss == {"total": [[1, 3.0], [2, 2.0], [3, 1.0]]}
+    assert summary.names is None and summary.named_macro_f1 is None
+    scores = {"macro_f1": 0.8, "ari": 0.7, "known": 0.9}
+    named = replace(records, domains=records.domains.changed(names={"1": "tumour"}, named=scores))
+    found = section_summary(data, named, {})
+    assert found.names == {"1": "tumour"}
+    assert (found.named_macro_f1, found.named_ari, found.named_known) == (0.8, 0.7, 0.9)
     weak = replace(records, qc=records.qc.changed(warnings=["weak"]))
     assert section_summary(data, weak, {}).status == "warn"
