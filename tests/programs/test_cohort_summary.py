@@ -128,7 +128,7 @@ def test_rows_and_files(tmp_path: Path) -> None:
     assert [row["ari_efnst"] for row in rows] == ["", "0.5", "", "", ""]
     assert rows[0]["report"] == "P000_tumour/report.html"
     made = {path.name for path in (tmp_path / "out").iterdir()}
-    parts = ("status", "statistics", "spots_lost", "quantiles", "composition", "gallery", "markers", "scores")
+    parts = ("status", "statistics", "spots_lost", "quantiles", "composition", "gallery", "markers", "names", "scores")
     parts += ("marker_map", "adjacency", "profiles", "training", "stability", "devices", "methods")
     expected = {f"efnst_{part}_mqc.json" for part in parts}
     assert made == expected | {*OF_ALL, "efnst_mqc_versions.yml"}
