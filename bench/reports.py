@@ -102,7 +102,7 @@ def cohort(made: Path, folder: Path, n_sections: int) -> list:
     """Summaries, profiles and thumbnails of `n_sections` sections, varied from one; options of cohort_summary.py."""
     rng = np.random.default_rng(0)
     summary = json.loads((made / "section_summary.json").read_text())
-    sums = pd.read_csv(made / f"{SAMPLE}_pseudobulk.csv", index_col="gene", keep_default_na=False)
+    sums = pd.read_csv(made / f"{SAMPLE}_pseudobulk.csv", index_col=["gene", "gene_id"], keep_default_na=False)
     for name in ("summaries", "pseudobulk", "thumbnails", "described"):
         (folder / name).mkdir(parents=True)
     names = [f"sample_{number:03d}" for number in range(n_sections)]

@@ -46,7 +46,7 @@ def main(
     from efnst.reports.cohort_statistics import cohort_statistics, write_statistics
     from efnst.reports.multiqc import contents
     from efnst.reports.profiles import profiles_of
-    from efnst.statistics.pseudobulk import read_sums
+    from efnst.statistics.pseudobulk import read_sums, why_left_out
 
     compile_for_any_cpu()
     listed = read_record(sections, list[SheetRow])
@@ -61,8 +61,11 @@ def main(
     files = {path.name.removesuffix("_pseudobulk.csv"): path for path in files_below(pseudobulk, "_pseudobulk.csv")}
     finished = [outcome.summary for outcome in ended if outcome.summary]
     sums = read_sums({summary.sample: files[summary.sample] for summary in finished if summary.sample in files})
-    statistics = cohort_statistics(finished, listed, _folders(described), common)
+    statistics = cohort_statistics(finished, listed, _folders(described), common, sums)
     write_statistics(statistics, sums, outdir)
+    if reason := why_left_out(sums):
+        log.warning("%s", reason)
+        (outdir / "left_out.txt").write_text(f"{reason}\n", encoding="utf-8")
     for name, content in contents(ended, pictures, profiles_of(sums), groups, statistics).items():
         write_json(outdir / f"{name}_mqc.json", content)
     _write_versions(files_below(versions, ".yml"), outdir)

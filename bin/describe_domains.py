@@ -114,6 +114,8 @@ def _write_pseudobulk(data: AnnData, labels: pd.Categorical, path: Path) -> None
 
     sums = pseudobulk(sp.csr_matrix(data.X), labels).T
     table = pd.DataFrame(sums, data.var_names.rename("gene"), labels.categories.astype(str))
+    if "gene_ids" in data.var:
+        table.insert(0, "gene_id", data.var["gene_ids"].astype(str))
     harmless_table(table).to_csv(path)
 
 

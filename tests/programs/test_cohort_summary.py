@@ -154,6 +154,36 @@ def test_tables_of_common_domains(tmp_path: Path) -> None:
     }
 
 
+def test_genes_are_joined_by_identifier(tmp_path: Path) -> None:
+    """One section is named by identifiers alone: its counts and its markers are those of the same genes."""
+    options = [*stage(tmp_path, finished=3), "--common"]
+    for number in range(3):
+        path = tmp_path / "pseudobulk" / f"{summary(number).sample}_pseudobulk.csv"
+        table = pd.read_csv(path)
+        table.insert(1, "gene_id", [f"E{place}" for place in range(len(GENES))])
+        table["gene"] = table["gene_id"] if number == 0 else table["gene"]
+        table.to_csv(path, index=False)
+    path = tmp_path / "described" / summary(0).sample / "markers.csv"
+    markers = pd.read_csv(path)
+    markers.assign(gene=[f"E{GENES.index(gene)}" for gene in markers["gene"]]).to_csv(path, index=False)
+    summarise(tmp_path, options)
+    pseudobulk = anndata.read_h5ad(tmp_path / "out" / "pseudobulk.h5ad")
+    assert list(pseudobulk.var_names) == GENES and pseudobulk.var.loc["MOBP", "gene_ids"] == "E2"
+    shared = pd.read_csv(tmp_path / "out" / "shared_markers.csv")
+    assert set(shared["n_samples"]) == {3} and set(shared["gene"]) == set(GENES[:20])
+    assert not (tmp_path / "out" / "left_out.txt").exists()
+
+
+def test_counts_that_share_too_few_genes_are_left_out_and_said_so(tmp_path: Path) -> None:
+    options = stage(tmp_path, finished=3)
+    path = tmp_path / "pseudobulk" / f"{summary(1).sample}_pseudobulk.csv"
+    path.write_text(path.read_text().replace("GENE", "Gene"))
+    summarise(tmp_path, options)
+    assert anndata.read_h5ad(tmp_path / "out" / "pseudobulk.h5ad").shape == (21, 0)
+    said = (tmp_path / "out" / "left_out.txt").read_text()
+    assert "3 sections have 3 genes in common" in said and said.endswith(f"is {summary(1).sample}.\n")
+
+
 def test_one_row_per_section_and_method_alike_in_csv_and_parquet(tmp_path: Path) -> None:
     summarise(tmp_path, stage(tmp_path, finished=2, failed=1))
     table = pd.read_parquet(tmp_path / "out" / "summary.parquet")

@@ -118,6 +118,14 @@ def test_pseudobulk_and_layout_hold_every_gene_and_spot(section: anndata.AnnData
     assert (tmp_path / "out" / "umap.csv").read_text() == "barcode,umap_1,umap_2\n"
 
 
+def test_the_pseudobulk_has_identifiers_where_they_are_known(section: anndata.AnnData, tmp_path: Path) -> None:
+    section.var["gene_ids"] = [f"ENSG{number}" for number in range(30)]
+    describe(section, tmp_path)
+    sums = pd.read_csv(tmp_path / "out" / "s1_pseudobulk.csv", index_col="gene", keep_default_na=False)
+    assert list(sums.columns) == ["gene_id", "1", "2", "3"] and sums.loc["MARK", "gene_id"] == "ENSG4"
+    assert sums.loc["MARK", "2"] == section.X[60:99, 4].sum()
+
+
 def test_real_section_with_its_labels_as_domains(tmp_path: Path) -> None:
     """White matter of the cortex is identified by myelin genes, which also vary most over the section."""
     folder = REAL / "dlpfc_151673"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from efnst.errors import EfnstError
@@ -38,13 +39,37 @@ class SharedGenes:
 
 
 @dataclass
-class Survey:
-    """The genes of all sections so far; `sums` [n_genes, 3]: how many measure each, and of these ranks and shares."""
+class GeneNumbers:
+    """One number for each gene of all sections so far: by identifier first, by symbol second."""
 
     ids: list[str] = field(default_factory=list)
     symbols: list[str] = field(default_factory=list)
     by_id: dict[str, int] = field(default_factory=dict)
     by_symbol: dict[str, int] = field(default_factory=dict)
+
+    def numbers(self, ids: np.ndarray, symbols: np.ndarray) -> list[int]:
+        """The number of each gene of a section; genes that were not there before get one. ids: `unambiguous`."""
+        own = set(ids)
+        return [self._number(gene, symbol, own) for gene, symbol in zip(ids, symbols, strict=True)]
+
+    def _number(self, gene_id: str, symbol: str, own: set[str]) -> int:
+        """The number of one gene of a section with the identifiers `own`."""
+        if gene_id in self.by_id:
+            return self.by_id[gene_id]
+        known = self.by_symbol.get(symbol, len(self.ids))
+        if known == len(self.ids) or self.ids[known] in own:  # in the latter case the section has that gene, too
+            known = len(self.ids)
+            self.ids.append(gene_id)
+            self.symbols.append(symbol)
+            self.by_symbol.setdefault(symbol, known)
+        self.by_id[gene_id] = known
+        return known
+
+
+@dataclass
+class Survey(GeneNumbers):
+    """The genes of all sections so far; `sums` [n_genes, 3]: how many measure each, and of these ranks and shares."""
+
     sums: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     n_sections: int = 0
     min_spots: int = 0
@@ -62,7 +87,7 @@ class Survey:
         rank = np.ones(section.n_vars)
         rank[candidates[np.argsort(-index, kind="stable")]] = np.arange(len(candidates)) / max(len(candidates), 1)
         share = np.asarray(counts.sum(0)).ravel() / max(counts.sum(), 1)
-        numbers, first = np.unique(self._numbers(section), return_index=True)
+        numbers, first = np.unique(self.numbers(unambiguous_ids(section), section.var_names), return_index=True)
         grown = np.zeros((len(self.ids), 3))
         grown[: len(self.sums)] = self.sums
         grown[numbers] += np.column_stack([np.ones(len(first)), rank[first], share[first]])
@@ -86,27 +111,12 @@ class Survey:
         best = kept[np.argsort(rank[kept], kind="stable")][:n_genes]
         return SharedGenes(np.array(self.ids)[best], np.array(self.symbols)[best], share[best])
 
-    def _numbers(self, section: AnnData) -> list[int]:
-        """The number of each gene of `section`; genes that were not there before get one."""
-        ids = unambiguous_ids(section)
-        own = set(ids)
-        return [self._number(gene, symbol, own) for gene, symbol in zip(ids, section.var_names, strict=True)]
-
-    def _number(self, gene_id: str, symbol: str, own: set[str]) -> int:
-        """The number of one gene of a section with the identifiers `own`."""
-        if gene_id in self.by_id:
-            return self.by_id[gene_id]
-        known = self.by_symbol.get(symbol, len(self.ids))
-        if known == len(self.ids) or self.ids[known] in own:  # in the latter case the section has that gene, too
-            known = len(self.ids)
-            self.ids.append(gene_id)
-            self.symbols.append(symbol)
-            self.by_symbol.setdefault(symbol, known)
-        self.by_id[gene_id] = known
-        return known
-
 
 def unambiguous_ids(section: AnnData) -> np.ndarray:
     """The identifier of each gene, text [n_genes]; its symbol where the identifier is that of several."""
-    ids = section.var["gene_ids"].astype(str)
-    return np.where(ids.duplicated(keep=False), section.var_names, ids)
+    return unambiguous(section.var["gene_ids"].astype(str), section.var_names)
+
+
+def unambiguous(ids: pd.Index | pd.Series, symbols: pd.Index) -> np.ndarray:
+    """The same from identifiers and symbols, each text [n_genes]."""
+    return np.where(ids.duplicated(keep=False), symbols, ids)

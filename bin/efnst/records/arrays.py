@@ -254,6 +254,7 @@ PSEUDOBULK_CSV = Arrays(
     "counts summed over the spots of each domain",
     (
         Array("gene", TEXT, "[n_genes]", "the gene"),
+        Array("gene_id", TEXT, "[n_genes]", "its identifier, as in `var` of <sample>.h5ad", optional=True),
         Array(ANY, "float", "[n_genes]", "one column for each domain", "counts"),
     ),
 )

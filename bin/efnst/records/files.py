@@ -98,5 +98,6 @@ FILES = (
     File("embedding_sample.npz", "DESCRIBE_DOMAINS", EMBEDDING_SAMPLE_NPZ),
     File("description.json", "DESCRIBE_DOMAINS", Description),
     File("section_summary.json", "SECTION_REPORT", SectionSummary),
+    File("left_out.txt", "COHORT_SUMMARY", "why a table of the cohort is empty, in words, for the log; only then"),
 )
 WITHIN = {"uns/section": SectionFacts}  # records within section.h5ad

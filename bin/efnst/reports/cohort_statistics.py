@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
 from efnst.program.spreadsheets import harmless_table, read_table
 from efnst.records.cohort import SectionSummary, SheetRow
 from efnst.statistics.association import association_table
+from efnst.statistics.common_genes import common_genes
 from efnst.statistics.covariates import covariate_table, with_covariates
 from efnst.statistics.embedding import SharedSpots, read_shared_spots
 from efnst.statistics.mixing import mixing_table
 from efnst.statistics.proportions import proportion_table
-from efnst.statistics.pseudobulk import pseudobulk_samples
+from efnst.statistics.pseudobulk import pseudobulk_samples, samples_without_genes
 from efnst.statistics.shared_markers import shared_gene_sets, shared_markers
 
 DOMAIN_TEXT = {"domain": str}  # names of domains are no numbers
@@ -34,12 +36,17 @@ class Statistics:
 
 
 def cohort_statistics(
-    summaries: Sequence[SectionSummary], rows: Sequence[SheetRow], described: Mapping[str, Path], common: bool
+    summaries: Sequence[SectionSummary],
+    rows: Sequence[SheetRow],
+    described: Mapping[str, Path],
+    common: bool,
+    sums: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> Statistics:
     """The statistics of the finished sections.
 
     `rows`: of sections.json; `described`: the folder of describe_domains by sample; common: whether a domain is the
-    same in all sections. Where it is not, only the proportions of each section are known.
+    same in all sections. Where it is not, only the proportions of each section are known. `sums`: counts of each
+    domain by sample (`read_sums`), whose genes tell which are the same in two sections.
     """
     finished = [summary.sample for summary in summaries]
     covariates = covariate_table([row for row in rows if row.id in finished])
@@ -53,7 +60,7 @@ def cohort_statistics(
         covariates,
         proportions,
         tests=association_table(proportions, covariates),
-        markers=shared_markers(_tables(folders, "markers.csv")),
+        markers=shared_markers(_markers(folders, sums)),
         gene_sets=shared_gene_sets(_tables(folders, "gene_sets.csv")),
         mixing=_mixing(spots, covariates),
         spots=spots,
@@ -72,6 +79,8 @@ def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], o
     for name, table in tables.items():
         harmless_table(table).to_csv(outdir / f"{name}.csv", index=False, float_format="%.6g")
     pseudobulk = pseudobulk_samples(sums, statistics.proportions, statistics.covariates)
+    if pseudobulk is None and sums:  # so that none of an earlier run stays in its place
+        pseudobulk = samples_without_genes(sums, statistics.proportions, statistics.covariates)
     if pseudobulk is not None:
         pseudobulk.write_h5ad(outdir / "pseudobulk.h5ad", compression="gzip", compression_opts=1)
 
@@ -90,6 +99,15 @@ def _tables(folders: Mapping[str, Path], name: str) -> dict[str, pd.DataFrame]:
     """The tables of this name, by sample."""
     found = _existing(folders, name)
     return {sample: read_table(path, dtype=DOMAIN_TEXT | {"gene": str}) for sample, path in found.items()}
+
+
+def _markers(folders: Mapping[str, Path], sums: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """markers.csv by sample, with what the cohort calls the genes."""
+    tables, genes = _tables(folders, "markers.csv"), common_genes(sums)
+    for sample in tables.keys() & genes.keys():
+        own = tables[sample]["gene"]
+        tables[sample]["gene"] = own.map(genes[sample]["gene"]).fillna(own)
+    return tables
 
 
 def _mixing(spots: SharedSpots | None, covariates: pd.DataFrame) -> pd.DataFrame | None:

@@ -65,7 +65,10 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
     """Expression of the most frequent markers in every domain of every section."""
     rows = {}
     if profiles:
-        markers = [{domain: genes[:3] for domain, genes in s.top_markers.items()} for _, s in finished_sections(ended)]
+        markers = [
+            {domain: profiles.common_names(summary.sample, genes[:3]) for domain, genes in summary.top_markers.items()}
+            for _, summary in finished_sections(ended)
+        ]
         scores = marker_scores(profiles, markers, MARKER_GENES).round(2)
         scores.columns = [escape(gene) for gene in scores.columns]
         names = _profile_names(profiles)

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import eigh
 
+from efnst.statistics.common_genes import common_genes
 from efnst.statistics.pseudobulk import joined_genes
 
 VARIABLE_GENES = 2000  # that the components are made of
@@ -15,12 +16,21 @@ VARIABLE_GENES = 2000  # that the components are made of
 
 @dataclass(frozen=True)
 class Profiles:
-    """log2 of counts per million, plus one, of each domain: float64 [n_profiles, n_genes], and what the rows are."""
+    """log2 of counts per million, plus one, of each domain: float64 [n_profiles, n_genes], and what the rows are.
+
+    `called`: by sample, what `genes` calls a gene of the section, by its own symbol.
+    """
 
     samples: list[str]
     domains: list[str]
     genes: np.ndarray
     expression: np.ndarray
+    called: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def common_names(self, sample: str, genes: Sequence[str]) -> list[str]:
+        """The genes of a section as `genes` calls them."""
+        called = self.called.get(sample, {})
+        return [called.get(gene, gene) for gene in genes]
 
 
 def profiles_of(sums: Mapping[str, pd.DataFrame]) -> Profiles | None:
@@ -32,7 +42,9 @@ def profiles_of(sums: Mapping[str, pd.DataFrame]) -> Profiles | None:
     if joined is None:
         return None
     samples, domains = (joined.columns.get_level_values(level).astype(str).tolist() for level in (0, 1))
-    return Profiles(samples, domains, joined.index.to_numpy(dtype=str), np.log2(joined.to_numpy().T + 1))
+    genes = joined.index.get_level_values("gene").to_numpy(dtype=str)
+    called = {sample: found["gene"].to_dict() for sample, found in common_genes(sums).items()}
+    return Profiles(samples, domains, genes, np.log2(joined.to_numpy().T + 1), called)
 
 
 def principal_components(profiles: Profiles) -> tuple[np.ndarray, np.ndarray]:

@@ -69,6 +69,17 @@ def test_marker_scores_are_of_the_genes_named_most_often(profiles: Profiles) -> 
     np.testing.assert_allclose(scores.mean(), 0, atol=1e-9)
 
 
+def test_a_section_named_by_identifiers_alone_names_the_same_markers(tmp_path: Path) -> None:
+    paths = {sample: write_sums(tmp_path, sample, [0, 1]) for sample in ("a", "bb")}
+    for sample, path in paths.items():
+        table = pd.read_csv(path)
+        table.insert(1, "gene_id", "E" + table["gene"])
+        table["gene"] = table["gene_id"] if sample == "a" else table["gene"]
+        table.to_csv(path, index=False)
+    found = profiles_of(read_sums(paths))
+    assert found.genes[0] == "G0" and found.common_names("a", ["EG7", "other"]) == ["G7", "other"]
+
+
 def test_points_and_rows_of_the_report(profiles: Profiles) -> None:
     """Sections of one group share a colour; without groups each section has its own; one section has no scatter."""
     shown = {"top_markers": {"1": ["G0"], "2": ["G20"]}, "loss": {"kl": [[1, 1.0]]}, "composition": {"1": 1.0}}

@@ -9,9 +9,16 @@ import pytest
 from tests.support.records import example
 
 from efnst.records.cohort import SheetRow
+from efnst.statistics.common_genes import common_genes
 from efnst.statistics.covariates import covariate_table, with_covariates
 from efnst.statistics.proportions import log_ratios, proportion_table
-from efnst.statistics.pseudobulk import MIN_GENES, pseudobulk_samples, read_sums
+from efnst.statistics.pseudobulk import (
+    MIN_GENES,
+    pseudobulk_samples,
+    read_sums,
+    samples_without_genes,
+    why_left_out,
+)
 from efnst.statistics.shared_markers import shared_gene_sets, shared_markers
 
 
@@ -106,6 +113,55 @@ def test_pseudobulk_of_all_samples(tmp_path: Path) -> None:
     data.write_h5ad(tmp_path / "written.h5ad")
     few = {name: table.iloc[: MIN_GENES - 1] for name, table in sums.items()}
     assert pseudobulk_samples(few, proportions, covariate_table([])) is None
+
+
+def write_named_sums(folder: Path, **named: tuple[list[str], list[str]]) -> dict[str, pd.DataFrame]:
+    """Counts of sections with these identifiers and symbols: gene number n of the ids E0, E1, … has 100 + n."""
+    paths = {}
+    for sample, (ids, symbols) in named.items():
+        paths[sample] = folder / f"{sample}_pseudobulk.csv"
+        counts = [100.0 + int("".join(filter(str.isdecimal, text))) for text in (ids if ids[0][0] == "E" else symbols)]
+        pd.DataFrame({"gene": symbols, "gene_id": ids, "1": counts}).to_csv(paths[sample], index=False)
+    return read_sums(paths)
+
+
+IDS, SYMBOLS = [f"E{n}" for n in range(60)], [f"g{n}" for n in range(60)]
+
+
+def test_genes_of_one_name_are_told_apart_by_their_identifiers(tmp_path: Path) -> None:
+    """Two genes are called DUP, and made unique by their order, which differs between the sections."""
+    names = ["DUP", "DUP-1", *SYMBOLS[2:]]
+    sums = write_named_sums(tmp_path, a=(IDS, names), b=(["E1", "E0", *IDS[2:]], names))
+    proportions = proportion_table({"a": {"1": 7}, "b": {"1": 4}}, common=True)
+    data = pseudobulk_samples(sums, proportions, covariate_table([]))
+    assert data.var["gene_ids"].to_dict() == dict(zip(names, IDS, strict=True))
+    assert data.X[0].tolist() == data.X[1].tolist() == [100 + n for n in range(60)]
+
+
+def test_sections_with_identifiers_or_symbols_alone_share_their_genes(tmp_path: Path) -> None:
+    """A section with both tells which identifier of one is which symbol of another, wherever it stands."""
+    named = {"ids": (IDS, IDS), "symbols": (SYMBOLS, SYMBOLS), "both": (IDS[:55], SYMBOLS[:55])}
+    sums = write_named_sums(tmp_path, **named, last=([f"E{n}.7" for n in range(60)], SYMBOLS))
+    proportions = proportion_table({name: {"1": 9} for name in sums}, common=True)
+    sums["last"] = sums["last"].assign(**{"1": range(100, 160)})
+    data = pseudobulk_samples(sums, proportions, covariate_table([]))
+    assert list(data.var_names) == SYMBOLS[:55] and set(data.obs["sample"]) == set(sums)
+    np.testing.assert_array_equal(data.X, np.tile(np.arange(100, 155), (4, 1)))
+    called = [*SYMBOLS[:55], *IDS[55:]]  # nothing tells the symbols of the last five
+    assert common_genes(sums)["ids"]["gene"].to_dict() == dict(zip(IDS, called, strict=True))
+
+
+def test_why_there_are_no_counts_of_all_samples(tmp_path: Path) -> None:
+    other = [f"E{n}" for n in range(50, 110)], [f"g{n}" for n in range(50, 110)]
+    sums = write_named_sums(tmp_path, a=(IDS, SYMBOLS), other=other, b=(IDS, SYMBOLS))
+    proportions = proportion_table({name: {"1": 9} for name in sums}, common=True)
+    assert pseudobulk_samples(sums, proportions, covariate_table([])) is None
+    reason = why_left_out(sums)
+    assert "3 sections have 10 genes in common" in reason and reason.endswith("is other.")
+    empty = samples_without_genes(sums, proportions, covariate_table([]))
+    empty.write_h5ad(tmp_path / "p.h5ad", compression="gzip")
+    assert anndata.read_h5ad(tmp_path / "p.h5ad").shape == (3, 0) and empty.obs["n_spots"].tolist() == [9, 9, 9]
+    assert why_left_out({name: sums[name] for name in "ab"}) == "" == why_left_out({})
 
 
 def test_genes_that_are_numbers_in_one_sample(tmp_path: Path) -> None:
