@@ -19,7 +19,7 @@ from tests.support.records import example
 from efnst.program.arrays import write_arrays
 from efnst.program.spreadsheets import harmless_table
 from efnst.records.arrays import EMBEDDING_SAMPLE_NPZ
-from efnst.records.base import write_record
+from efnst.records.base import read_record, write_record
 from efnst.records.cohort import Failure, SectionSummary, SheetRow
 from efnst.records.domains import Adjacency
 from efnst.records.quality import SpotQuantiles
@@ -152,6 +152,39 @@ def test_tables_of_common_domains(tmp_path: Path) -> None:
         "no": 14,
         "yes": 14,
     }
+
+
+def test_codes_and_names_in_digits_are_levels_of_every_table(tmp_path: Path) -> None:
+    options = [*stage(tmp_path, finished=4), "--common"]
+    rows = read_record(tmp_path / "sections.json", list[SheetRow])
+    known = [row.plain() | {"covariates": {"batch": str(1 + n % 2), "donor": f"00{n}"}} for n, row in enumerate(rows)]
+    write_record(tmp_path / "sections.json", [SheetRow(**row) for row in known])
+    summarise(tmp_path, options)
+    read = {name: pd.read_csv(tmp_path / "out" / name, dtype=str) for name in ("proportions.csv", *OF_COMMON)}
+    assert read["mixing.csv"]["batch"].tolist() == ["sample", "batch", "donor"]
+    assert set(read["domain_tests.csv"]["levels"]) == {"1: 2, 2: 2"}
+    assert read["proportions.csv"][["batch", "donor"]].to_numpy()[::7].tolist() == [
+        ["1", "000"],
+        ["2", "001"],
+        ["1", "002"],
+        ["2", "003"],
+    ]
+    pseudobulk = anndata.read_h5ad(tmp_path / "out" / "pseudobulk.h5ad")
+    assert list(pseudobulk.obs["donor"].cat.categories) == ["000", "001", "002", "003"]
+
+
+def test_what_is_unlike_a_reference_has_no_markers_that_hold(tmp_path: Path) -> None:
+    """Domain 0 is another thing in each section."""
+    options = [*stage(tmp_path, finished=3), "--common"]
+    for number in range(3):
+        for name in ("markers.csv", "gene_sets.csv"):
+            path = tmp_path / "described" / summary(number).sample / name
+            table = pd.read_csv(path, dtype=str)
+            table["domain"] = table["domain"].replace("7", "0")
+            table.to_csv(path, index=False)
+    summarise(tmp_path, options)
+    for name in ("shared_markers.csv", "shared_gene_sets.csv"):
+        assert set(pd.read_csv(tmp_path / "out" / name, dtype=str)["domain"]) == set(DOMAINS[:6]), name
 
 
 def test_genes_are_joined_by_identifier(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from efnst.names import NOVEL_DOMAIN
 from efnst.program.spreadsheets import harmless_table, read_table
 from efnst.records.cohort import SectionSummary, SheetRow
 from efnst.statistics.association import association_table
@@ -96,9 +97,10 @@ def _existing(folders: Mapping[str, Path], name: str) -> dict[str, Path]:
 
 
 def _tables(folders: Mapping[str, Path], name: str) -> dict[str, pd.DataFrame]:
-    """The tables of this name, by sample."""
+    """The tables of this name, by sample, without what is unlike all tissue: that is another thing in each sample."""
     found = _existing(folders, name)
-    return {sample: read_table(path, dtype=DOMAIN_TEXT | {"gene": str}) for sample, path in found.items()}
+    tables = {sample: read_table(path, dtype=DOMAIN_TEXT | {"gene": str}) for sample, path in found.items()}
+    return {sample: table[table["domain"] != str(NOVEL_DOMAIN)] for sample, table in tables.items()}
 
 
 def _markers(folders: Mapping[str, Path], sums: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -106,7 +108,7 @@ def _markers(folders: Mapping[str, Path], sums: Mapping[str, pd.DataFrame]) -> d
     tables, genes = _tables(folders, "markers.csv"), common_genes(sums)
     for sample in tables.keys() & genes.keys():
         own = tables[sample]["gene"]
-        tables[sample]["gene"] = own.map(genes[sample]["gene"]).fillna(own)
+        tables[sample] = tables[sample].assign(gene=own.map(genes[sample]["gene"]).fillna(own))
     return tables
 
 

@@ -41,7 +41,8 @@ def association_table(proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd
 def _rows(ratios: pd.DataFrame, covariate: pd.Series) -> list[dict]:
     """A row for each domain, none where the covariate cannot be tested."""
     known = covariate.dropna()
-    known = known.astype(str) if known.nunique() == 2 else known  # 0 and 1 are levels
+    if pd.api.types.is_numeric_dtype(known) and known.nunique() == 2:  # 0 and 1 are levels
+        known = known.map("{:g}".format)
     if not pd.api.types.is_numeric_dtype(known):
         sizes = known.value_counts()
         known = known[known.isin(sizes.index[sizes >= LEAST_IN_LEVEL])]

@@ -9,12 +9,13 @@ from efnst.inputs.missing import is_missing
 from efnst.records.cohort import SheetRow
 
 GROUP = "group"
+LEADING_ZERO = r"[+-]?0\d"
 
 
 def covariate_table(rows: Sequence[SheetRow]) -> pd.DataFrame:
     """Group and further columns of the samplesheet, indexed by `sample`, without those that nowhere hold a value.
 
-    A column all of whose known values are numbers is float64, any other is text; what is not known is missing.
+    A column all of whose known values are quantities is float64, any other is text; what is not known is missing.
     """
     values = {row.id: {GROUP: row.group} | row.covariates for row in rows}
     table = pd.DataFrame.from_dict(values, orient="index", dtype=object).rename_axis("sample")
@@ -28,7 +29,15 @@ def with_covariates(table: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFra
 
 
 def _typed(column: pd.Series) -> pd.Series:
-    """A column of text as numbers where all that is known of it are finite numbers; a group is a name always."""
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    is_number = column.name != GROUP and np.isfinite(numbers[column.notna()]).all()
-    return numbers if is_number else column
+    """A column of text as numbers where all that is known of it are quantities; a group is a name always.
+
+    `007` is a name, too, and two numbers that several samples have are codes: these stay as the sheet spells them.
+    """
+    known = column.dropna()
+    numbers = pd.to_numeric(known, errors="coerce").astype(float)
+    if column.name == GROUP or not np.isfinite(numbers).all() or known.str.match(LEADING_ZERO).any():
+        return column
+    if numbers.nunique() == 2 and len(numbers) > 2:
+        spelt = dict(zip(reversed(list(numbers)), reversed(list(known)), strict=True))  # as it first comes
+        return numbers.map(spelt).astype(object).reindex(column.index).where(column.notna(), None)
+    return numbers.reindex(column.index)

@@ -39,6 +39,11 @@ def test_numbers_that_take_two_values_are_levels() -> None:
     )
 
 
+def test_levels_of_numbers_are_written_as_numbers() -> None:
+    assert set(table_of(batch=[1.0, 2.0] * 4)["levels"]) == {"1: 4, 2: 4"}
+    assert set(table_of(batch=["01", "02"] * 4)["levels"]) == {"01: 4, 02: 4"}
+
+
 def test_more_levels() -> None:
     table = table_of(stage=list("IJKIJKIJ")).set_index("domain")
     parts = [RATIOS[np.array(list("IJKIJKIJ")) == level, 1] for level in "IJK"]

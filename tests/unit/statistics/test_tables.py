@@ -41,6 +41,17 @@ def test_numbers_and_levels_of_the_samplesheet() -> None:
     assert list(joined) == ["sample", "n", "group", "age", "sex", "dose"] and joined["group"].tolist() == ["2", "1"]
 
 
+def test_names_and_codes_that_are_written_in_digits_stay_as_they_are() -> None:
+    """Numbers with leading zeros, and two numbers of more than two samples."""
+    named = {"donor": ["001", "002", "003", "010"], "batch": ["1", "2", "2.0", ""], "depth": ["0.5", "0", "1", "-0.5"]}
+    rows = [row(name, **{key: values[n] for key, values in named.items()}) for n, name in enumerate("abcd")]
+    table = covariate_table(rows)
+    assert table["donor"].tolist() == named["donor"]
+    assert table["batch"].tolist() == ["1", "2", "2", None]
+    assert table["depth"].dtype == float and table["depth"].tolist() == [0.5, 0, 1, -0.5]
+    assert covariate_table(rows[:2])["batch"].tolist() == [1, 2]  # of two samples nothing says that they are codes
+
+
 def test_a_samplesheet_without_covariates() -> None:
     table = covariate_table([row("a"), row("b")])
     assert list(with_covariates(pd.DataFrame({"sample": ["a"]}), table)) == ["sample"]
