@@ -12,6 +12,8 @@ from efnst.program.arguments import Outdir
 from efnst.program.cli import run, write_json
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from efnst.reports.cohort import Outcome
 
 log = logging.getLogger("efnst")
@@ -46,7 +48,7 @@ def main(
     from efnst.reports.cohort_statistics import cohort_statistics, write_statistics
     from efnst.reports.multiqc import contents
     from efnst.reports.profiles import profiles_of
-    from efnst.statistics.pseudobulk import read_sums, why_left_out
+    from efnst.statistics.pseudobulk import read_sums
 
     compile_for_any_cpu()
     listed = read_record(sections, list[SheetRow])
@@ -63,13 +65,20 @@ def main(
     sums = read_sums({summary.sample: files[summary.sample] for summary in finished if summary.sample in files})
     statistics = cohort_statistics(finished, listed, _folders(described), common, sums)
     write_statistics(statistics, sums, outdir)
-    if reason := why_left_out(sums):
-        log.warning("%s", reason)
-        (outdir / "left_out.txt").write_text(f"{reason}\n", encoding="utf-8")
+    _say_what_is_left_out(sums, outdir)
     for name, content in contents(ended, pictures, profiles_of(sums), groups, statistics).items():
         write_json(outdir / f"{name}_mqc.json", content)
     _write_versions(files_below(versions, ".yml"), outdir)
     _log(ended)
+
+
+def _say_what_is_left_out(sums: dict[str, "pd.DataFrame"], outdir: Path) -> None:
+    """Write left_out.txt where the sections share too few genes, for the log of the run."""
+    from efnst.statistics.pseudobulk import why_left_out
+
+    if reason := why_left_out(sums):
+        log.warning("%s", reason)
+        (outdir / "left_out.txt").write_text(f"{reason}\n", encoding="utf-8")
 
 
 def _folders(parent: Path | None) -> dict[str, Path]:

@@ -28,10 +28,13 @@ def main(
 
     Prints which domain is which and how far they agree, by domain and by sample; with --outdir also as CSV.
     """
-    from efnst.inputs.runs import has_common_domains, shared_spots
+    from efnst.inputs.runs import has_common_domains, left_over, shared_spots
     from efnst.statistics.matching import match_domains
 
     pairs, dropped = shared_spots(first, second)
+    for folder in (first, second):
+        if old := left_over(folder):
+            log.warning("%s: left out %s, which its last run does not have or did not finish", folder, ", ".join(old))
     if dropped:
         log.warning("no barcode has a domain in both runs: %s left out", ", ".join(dropped))
     common = has_common_domains(first) and has_common_domains(second)

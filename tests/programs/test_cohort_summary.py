@@ -23,6 +23,7 @@ from efnst.records.base import read_record, write_record
 from efnst.records.cohort import Failure, SectionSummary, SheetRow
 from efnst.records.domains import Adjacency
 from efnst.records.quality import SpotQuantiles
+from efnst.statistics import association, mixing, shared_markers
 
 PROGRAM = PROJECT / "bin" / "cohort_summary.py"
 GENES = ["MBP", "PLP1", "MOBP", *(f"GENE{number}" for number in range(300))]
@@ -185,6 +186,17 @@ def test_what_is_unlike_a_reference_has_no_markers_that_hold(tmp_path: Path) -> 
     summarise(tmp_path, options)
     for name in ("shared_markers.csv", "shared_gene_sets.csv"):
         assert set(pd.read_csv(tmp_path / "out" / name, dtype=str)["domain"]) == set(DOMAINS[:6]), name
+
+
+def test_tables_of_common_domains_that_have_no_rows_are_written(tmp_path: Path) -> None:
+    """So that Nextflow puts them in the place of those of an earlier run: three sections cannot be tested."""
+    options = [*stage(tmp_path, finished=3), "--common"]
+    for path in (tmp_path / "described").glob("*/*"):
+        path.unlink()
+    summarise(tmp_path, options)
+    expected = (association.COLUMNS, shared_markers.MARKER_COLUMNS, shared_markers.GENE_SET_COLUMNS, mixing.COLUMNS)
+    for name, columns in zip(OF_COMMON, expected, strict=True):
+        assert (tmp_path / "out" / name).read_text() == ",".join(columns) + "\n", name
 
 
 def test_genes_are_joined_by_identifier(tmp_path: Path) -> None:

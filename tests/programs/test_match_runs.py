@@ -66,6 +66,30 @@ def test_runs_whose_domains_are_common_have_one_assignment(tmp_path: Path) -> No
     assert samples.loc["s", "n_shared"] == 6  # the last spot has no domain in the first run
 
 
+def test_what_an_earlier_run_left_in_the_folder_is_not_matched(tmp_path: Path) -> None:
+    """`old` is in no samplesheet any more, `failed` ended in an error, and its domains are those of a run before."""
+    first = write_run(tmp_path / "1", "cohort", s="1122", old="2211", failed="2211")
+    second = write_run(tmp_path / "2", "cohort", s="1122", old="1122", failed="1122")
+    (first / "pipeline_info" / "sections.json").write_text(json.dumps([{"id": "s"}, {"id": "failed"}]))
+    assert [row[0] for row in matched_samples(first, second, tmp_path)] == [
+        "failed",
+        "s",
+    ]  # stopped before sections.csv
+    (first / "sections.csv").write_text("sample,status\ns,warn\nold,pass\nfailed,error\n")
+    assert matched_samples(first, second, tmp_path) == [["s", 4, 1, 1]]
+    done = match(first, second)
+    assert f"{first}: left out failed, old, which its last run does not have or did not finish" in done.stderr
+    assert done.stderr.count("left out") == 1
+    (first / "sections.csv").write_text("sample\ns\n")
+    assert match(first, second).returncode == 2
+
+
+def matched_samples(first: Path, second: Path, folder: Path) -> list[list]:
+    """The rows of match_samples.csv."""
+    assert match(first, second, "--outdir", folder / "out").returncode == 0
+    return pd.read_csv(folder / "out" / "match_samples.csv").to_numpy().tolist()
+
+
 def test_runs_that_share_nothing(tmp_path: Path) -> None:
     first = write_run(tmp_path / "1", s="11")
     done = match(first, write_run(tmp_path / "2", t="11"))

@@ -9,19 +9,51 @@ from efnst.names import NOVEL_DOMAIN
 from efnst.program.documents import document_text, load_json
 from efnst.program.spreadsheets import read_table
 
+INFO = "pipeline_info"
 TABLE = "domains.csv"
+FAILED = "error"  # status in sections.csv of a section that did not come to an end
 
 
 def sample_tables(folder: Path) -> dict[str, Path]:
-    """domains.csv of each sample of a run, by sample; EfnstError where there is none."""
+    """domains.csv of each sample of a run that finished, by sample; EfnstError where there is none."""
     if not folder.is_dir():
         raise EfnstError(f"Expected the folder of a run's results, found no folder {folder}: name its --outdir.")
-    found = {path.parent.name: path for path in sorted(folder.glob(f"*/{TABLE}"))}
+    finished = finished_samples(folder)
+    found = {sample: path for sample, path in _tables_in(folder).items() if finished is None or sample in finished}
     if not found:
         raise EfnstError(
             f"Expected <sample>/{TABLE} in {folder}, found none: name the --outdir of a run that finished."
         )
     return found
+
+
+def finished_samples(folder: Path) -> set[str] | None:
+    """Samples that the last run into a folder has and brought to an end; None where the folder does not tell.
+
+    A run does not clear what earlier ones left there. A run that was stopped before its sections.csv is known by its
+    samplesheet alone.
+    """
+    listed, ended = folder / INFO / "sections.json", folder / "sections.csv"
+    if not listed.is_file():
+        return None
+    with reading(listed):
+        rows = load_json(document_text(listed))
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
+        raise damaged(listed, "no list of sections")
+    samples = {str(row["id"]) for row in rows}
+    if not ended.is_file():
+        return samples
+    with reading(ended):
+        table = read_table(ended, dtype=str)
+    if missing := {"sample", "status"} - set(table.columns):
+        raise damaged(ended, f"no column {', '.join(sorted(missing))}")
+    return samples & set(table["sample"][table["status"] != FAILED])
+
+
+def left_over(folder: Path) -> list[str]:
+    """Samples with domains in a folder that its last run does not have, or did not bring to an end."""
+    finished = finished_samples(folder)
+    return [] if finished is None else [sample for sample in _tables_in(folder) if sample not in finished]
 
 
 def shared_spots(first: Path, second: Path) -> tuple[dict[str, pd.DataFrame], list[str]]:
@@ -51,7 +83,7 @@ def shared_spots(first: Path, second: Path) -> tuple[dict[str, pd.DataFrame], li
 
 def has_common_domains(folder: Path) -> bool:
     """Whether a domain is the same in all samples of a run: in a cohort's scope, or by a reference."""
-    path = folder / "pipeline_info" / "parameters.json"
+    path = folder / INFO / "parameters.json"
     if not path.is_file():
         return False
     with reading(path):
@@ -59,6 +91,11 @@ def has_common_domains(folder: Path) -> bool:
     if not isinstance(parameters, dict):
         raise damaged(path, "no JSON object")
     return parameters.get("scope") == "cohort" or bool(parameters.get("reference"))
+
+
+def _tables_in(folder: Path) -> dict[str, Path]:
+    """domains.csv of every sample in a folder, whichever run left it there."""
+    return {path.parent.name: path for path in sorted(folder.glob(f"*/{TABLE}"))}
 
 
 def _joined(first: Path, second: Path) -> pd.DataFrame:

@@ -44,6 +44,7 @@ KINDS = (  # name of the file, the step that makes it, what it is
 )
 REFERENCE = "REFERENCE"  # in a command, in place of a folder that is not known
 SHOWN_SECTIONS = 12
+OF_COMMON_DOMAINS = ("domain_tests.csv", "shared_markers.csv", "shared_gene_sets.csv", "mixing.csv")
 PER_SECTION = ("n_domains", "use_image", "batch_size", "stain_normalisation", "encoder", "encoder_output", "precision")
 
 
@@ -102,7 +103,7 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     ran = ", ".join(f"{name} {_shown(value)}" for name, value in changed.items() if name not in ("input", "outdir"))
     others = "all others" if origin.parameters else "all others that the file knows of"
     lines.append(("parameters", f"{ran or 'none'} ({others} have their defaults)"))
-    lines += [("doubt", text) for text in disagreements(origin)]
+    lines += [("doubt", text) for text in [*disagreements(origin), *left_overs(origin)]]
     lines += [("repeat", text) for text in repeat(origin, changed, schema)]
     return "\n".join([str(origin.path), *_in_columns(lines)]) + "\n"
 
@@ -150,6 +151,19 @@ def _other_reference(origin: Origin) -> list[str]:
     words = {True: "with a reference", False: "without"}
     text = f"this section was made {words[has]}, the last run into this folder {words[had]}: repeat with the former"
     return [text]
+
+
+def left_overs(origin: Origin) -> list[str]:
+    """Where a result is not one of the folder's last run, or a folder holds such results: these are named."""
+    from efnst.inputs.runs import finished_samples, has_common_domains, left_over
+
+    finished = finished_samples(origin.outdir) if origin.outdir else None
+    if origin.path.name in OF_COMMON_DOMAINS and origin.outdir and not has_common_domains(origin.outdir):
+        return ["the last run into this folder has no common domains: an earlier one left this file"]
+    if origin.sample and finished is not None and origin.sample not in finished:
+        return [f"the last run into this folder does not have {origin.sample}, or did not finish it"]
+    old = [] if origin.sample or finished is None else left_over(origin.outdir)
+    return [f"left out: {', '.join(old)}, which the last run does not have or did not finish"] if old else []
 
 
 def repeat(origin: Origin, changed: dict, schema: dict) -> list[str]:
@@ -252,7 +266,11 @@ def _json(path: Path) -> dict:
 def _kind(origin: Origin) -> tuple[str, str]:
     """The step that made a result, and what it is."""
     if origin.path.suffix != ".zarr" and origin.path.is_dir():
-        count = len(list((origin.path / INFO / "provenance").glob("*.json")))
+        from efnst.inputs.runs import finished_samples
+
+        finished = finished_samples(origin.path)
+        found = {path.stem for path in (origin.path / INFO / "provenance").glob("*.json")}
+        count = len(found if finished is None else found & finished)
         return "", f"results of {count} section{'s' * (count != 1)}" if count else "results"
     step, kind = next(((step, kind) for name, step, kind in KINDS if fnmatch(origin.path.name, name)), ("", "a result"))
     is_quantised = step == "EXPORT_ENCODER" and origin.parameters.get("precision") == "int8"

@@ -14,6 +14,7 @@ from efnst.statistics.association import association_table
 from efnst.statistics.common_genes import common_genes
 from efnst.statistics.covariates import covariate_table, with_covariates
 from efnst.statistics.embedding import SharedSpots, read_shared_spots
+from efnst.statistics.mixing import COLUMNS as MIXING_COLUMNS
 from efnst.statistics.mixing import mixing_table
 from efnst.statistics.proportions import proportion_table
 from efnst.statistics.pseudobulk import pseudobulk_samples, samples_without_genes
@@ -69,13 +70,15 @@ def cohort_statistics(
 
 
 def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], outdir: Path) -> None:
-    """Write proportions.csv, pseudobulk.h5ad and, of common domains, the tables of `Statistics` that have rows.
+    """Write proportions.csv, pseudobulk.h5ad and, of common domains, the tables of `Statistics`.
 
-    `sums`: counts of each domain by sample (`read_sums`).
+    One without rows is written, too: Nextflow would leave that of an earlier run in its place. `sums`: counts of each
+    domain by sample (`read_sums`).
     """
     known = {"domain_tests": statistics.tests, "shared_markers": statistics.markers}
-    known |= {"shared_gene_sets": statistics.gene_sets, "mixing": statistics.mixing}
-    tables = {name: table for name, table in known.items() if table is not None and len(table)}
+    known["shared_gene_sets"] = statistics.gene_sets
+    known["mixing"] = pd.DataFrame(columns=MIXING_COLUMNS) if statistics.mixing is None else statistics.mixing
+    tables = known if statistics.common else {}
     tables["proportions"] = with_covariates(statistics.proportions, statistics.covariates)
     for name, table in tables.items():
         harmless_table(table).to_csv(outdir / f"{name}.csv", index=False, float_format="%.6g")

@@ -175,6 +175,23 @@ def test_a_run_with_a_reference_is_no_doubt(outdir: Path) -> None:
     assert "--reference /somewhere/../ref" in text and "for this section alone" in text
 
 
+def test_what_an_earlier_run_left_is_told(outdir: Path) -> None:
+    """A section that the samplesheet no longer has, and a table of common domains of a run in the scope of sections."""
+    (outdir / "OLD").mkdir()
+    (outdir / "OLD" / "domains.csv").write_text("")
+    (outdir / "domain_tests.csv").write_text("")
+    record = json.loads((outdir / "pipeline_info" / "provenance" / "S1.json").read_text())
+    (outdir / "pipeline_info" / "provenance" / "OLD.json").write_text(json.dumps(record | {"sample": "OLD"}))
+    old = explain(find_origin(outdir / "OLD" / "domains.csv"), SCHEMA)
+    assert "the last run into this folder does not have OLD, or did not finish it" in old
+    whole = explain(find_origin(outdir), SCHEMA)
+    assert "results of 1 section\n" in whole and "left out: OLD, which" in whole
+    assert "an earlier one left this file" in explain(find_origin(outdir / "domain_tests.csv"), SCHEMA)
+    assert "doubt" not in explain(find_origin(outdir / "S1" / "domains.csv"), SCHEMA)
+    (outdir / "sections.csv").write_text("sample,status\nS1,error\n")
+    assert "does not have S1" in explain(find_origin(outdir / "S1" / "domains.csv"), SCHEMA)
+
+
 @pytest.mark.parametrize("content", ["no HDF5", None])
 def test_what_is_no_result_is_refused(tmp_path: Path, content: str | None) -> None:
     if content:
