@@ -3,15 +3,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from efnst.domains.options import DomainOptions, NamingOptions
 from efnst.embedding.options import CohortOptions
 from efnst.encoder.options import StainOptions
+from efnst.errors import EfnstError
 from efnst.program.arguments import SAME_ORDER, EncoderFile, Outdir, Samples, StainReferenceFile, one_for_each
 from efnst.program.cli import run
+
+if TYPE_CHECKING:
+    from efnst.domains.naming import Taught
 
 
 def main(
@@ -47,7 +51,7 @@ def main(
     shutil.copytree(space, reference, dirs_exist_ok=True)
     save_vocabulary(reference, vocabulary, choice)
     if naming.learn_labels:
-        _teach(reference, {sample[n]: (section[n], embedding[n]) for n in order}, options)
+        _tell(outdir, _teach(reference, {sample[n]: (section[n], embedding[n]) for n in order}, options))
     for file, name in ((encoder_json, ENCODER_JSON), (stain_reference, STAIN_JSON)):
         if file:
             shutil.copyfile(file, reference / name)
@@ -101,18 +105,44 @@ def _sample(sections: list[Path], embeddings: list[Path], options: DomainOptions
     return sample | {"views": views, "beside": beside}
 
 
-def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: DomainOptions) -> None:
-    """Learn names from the sections with labels, given as section.h5ad and embedding.npz, and say how well it went."""
+def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: DomainOptions) -> list[str]:
+    """Learn names from the sections with labels, given as section.h5ad and embedding.npz, and say how well it went.
+
+    Returns what the user should know; where the labels teach nothing, the domains go without names.
+    """
     import numpy as np
 
-    from efnst.domains.candidates import TAUGHT_BLOCKS, taught_values
-    from efnst.domains.naming import UNKNOWN, Taught, fit_naming, left_out_scores
+    from efnst.domains.candidates import TAUGHT_BLOCKS
+    from efnst.domains.naming import fit_naming, left_out_scores
     from efnst.domains.saved_naming import save_naming
-    from efnst.domains.scores import scored_spots
+    from efnst.program.cli import log
+
+    taught = _taught(sections, options)
+    try:
+        naming = fit_naming(taught, TAUGHT_BLOCKS)
+    except EfnstError as error:
+        return [f"no names were learned, and the domains go without. {error}"]
+    scores = left_out_scores(naming, taught, options.refinement_rounds)
+    scores = {name: found for name, found in scores.items() if len(np.unique(taught[name].labels)) > 1}
+    save_naming(folder, naming, scores)
+    for name, found in scores.items():
+        log.info("%s, named from the others: macro F1 %.3f, ARI %.3f", name, found["macro_f1"], found["ari"])
+    return [
+        f"{name} is unknown throughout: the labels of the other sections, which name it, are too few to teach"
+        for name in naming.unnamed
+    ]
+
+
+def _taught(sections: dict[str, tuple[Path, Path]], options: DomainOptions) -> dict[str, "Taught"]:
+    """The labelled units of the sections that have any, also where all of them have one label."""
+    import numpy as np
+
+    from efnst.domains.candidates import taught_values
+    from efnst.domains.naming import UNKNOWN, Taught
+    from efnst.domains.scores import labelled_spots
     from efnst.inputs.hdf5 import opened_own
     from efnst.names import LABEL, SPATIAL
     from efnst.program.arrays import read_arrays
-    from efnst.program.cli import log
     from efnst.records.arrays import EMBEDDING_NPZ
 
     taught, ignored = {}, [*options.ignored, UNKNOWN]
@@ -120,21 +150,25 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
         with opened_own(path) as spots:
             labels, barcodes, totals = spots.obs.get(LABEL), spots.obs_names.to_numpy(), spots.obs["total_counts"]
             positions = np.asarray(spots.obsm[SPATIAL], float)
-        labelled = np.zeros(len(barcodes), bool) if labels is None else scored_spots(labels, ignored)
+        labelled = np.zeros(len(barcodes), bool) if labels is None else labelled_spots(labels, ignored)
         if labelled.any():
             arrays = read_arrays(embedding, EMBEDDING_NPZ, barcodes)
             values = taught_values(arrays, totals.to_numpy(), positions, options.weigh_by_counts)
             given = labels[labelled].astype(str).to_numpy()
             taught[name] = Taught(values, given, labelled, positions)
-    naming = fit_naming(taught, TAUGHT_BLOCKS)
-    scores = left_out_scores(naming, taught, options.refinement_rounds)
-    save_naming(folder, naming, scores)
-    for name in naming.unnamed:
-        log.warning(
-            "%s is unknown throughout: the labels of the other sections, which name it, are too few to teach", name
-        )
-    for name, found in scores.items():
-        log.info("%s, named from the others: macro F1 %.3f, ARI %.3f", name, found["macro_f1"], found["ari"])
+    return taught
+
+
+def _tell(outdir: Path, warnings: list[str]) -> None:
+    """Log what the user should know, and write it to warnings.txt, for the log of the run."""
+    from efnst.program.cli import log
+    from efnst.program.terminal import printable
+
+    lines = [printable(warning) for warning in warnings]
+    for line in lines:
+        log.warning("%s", line)
+    if lines:
+        (outdir / "warnings.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, image: dict[str, object]) -> None:

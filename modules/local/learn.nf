@@ -34,6 +34,7 @@ workflow LEARN {
             encoder,
             stain_reference,
         )
+        FIT_DOMAINS.out.warnings.splitText().subscribe { line -> log.warn("efnst: ${line.trim()}") }
         reference = FIT_DOMAINS.out.reference
         versions = versions.mix(FIT_DOMAINS.out.versions)
     }

@@ -213,6 +213,14 @@ def test_labels_of_another_section(folder: Path, tmp_path: Path) -> None:
         read(folder, tmp_path, labels=str(tmp_path / "l.csv"))
 
 
+def test_a_single_label_is_kept_for_names_with_a_warning(whole: Path, tmp_path: Path) -> None:
+    spots = read(whole, tmp_path)[0].obs_names
+    (tmp_path / "l.csv").write_text("barcode,label\n" + "".join(f"{spot},tumour\n" for spot in spots[:30]))
+    section, qc = read(whole, tmp_path, labels=str(tmp_path / "l.csv"))
+    assert (section.obs["label"] == "tumour").sum() == 30 and section.obs["label"].isna().sum() == len(spots) - 30
+    assert any("all 30 labelled spots have the label 'tumour'" in warning for warning in qc["warnings"])
+
+
 def test_without_labels_there_is_no_column_of_labels(whole: Path, tmp_path: Path) -> None:
     assert "label" not in read(whole, tmp_path)[0].obs
 

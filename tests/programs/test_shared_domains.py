@@ -298,3 +298,46 @@ def test_labels_teach_names(sections: dict[str, Path], learned: Path, tmp_path: 
     assert set(record["names"].values()) <= {*np.unique(truth), "unknown"} and len(set(record["names"].values())) > 1
     table = (tmp_path / "of_b" / "domains.csv").read_text().splitlines()
     assert table[0] == "barcode,domain,confidence,leiden,diffused,name,name_probability"
+
+
+def teach(sections: dict[str, Path], learned: Path, outdir: Path, labels: dict[str, list[str]]) -> dict[str, np.ndarray]:
+    """Learn names where of each sample only spots with these labels are labelled; returns the regions of all spots."""
+    truth, paths = {}, []
+    for sample in "ab":
+        section = anndata.read_h5ad(sections[sample])
+        given = section.obs["label"].astype(str)
+        truth[sample] = given.to_numpy()
+        section.obs["label"] = given.where(given.isin(labels.get(sample, []))).astype("category")
+        paths.append(outdir / f"{sample}.h5ad")
+        section.write_h5ad(paths[-1])
+    files = {"section": paths, "space": learned / "space", "outdir": outdir}
+    files["embedding"] = [learned / sample / "embedding.npz" for sample in "ab"]
+    fit_domains.main(sample=["a", "b"], **files, **chosen(fit_domains.main, n_domains=3, learn_labels=True))
+    return truth
+
+
+def test_sections_with_one_label_each_teach(sections: dict[str, Path], learned: Path, tmp_path: Path) -> None:
+    """One is annotated for one region only, the other for another: each is unknown, and further sections are named."""
+    first, second = sorted(anndata.read_h5ad(sections["a"]).obs["label"].value_counts().index[:2])
+    truth = teach(sections, learned, tmp_path, {"a": [first], "b": [second]})
+    record = json.loads((tmp_path / "reference" / "naming.json").read_text())
+    assert record["names"] == [first, second] and record["left_out"] == {}
+    found, _ = apply("new", sections["b"], tmp_path / "reference", tmp_path / "new")
+    labelled = np.isin(truth["b"], [first, second])
+    assert (found.obs["efnst_name"].astype(str) == truth["b"])[labelled].mean() > 0.9
+    told = (tmp_path / "warnings.txt").read_text().splitlines()
+    assert [line.partition(" is unknown throughout")[0] for line in told if "throughout" in line] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("labels", "said"), [(0, "labels of at least one section"), (1, "two different labels")])
+def test_domains_go_without_names_where_labels_teach_nothing(
+    labels: int, said: str, sections: dict[str, Path], learned: Path, tmp_path: Path
+) -> None:
+    """The only section with labels may have failed: the others keep their domains."""
+    names = list(anndata.read_h5ad(sections["a"]).obs["label"].value_counts().index[:labels])
+    teach(sections, learned, tmp_path, {"a": names})
+    told = (tmp_path / "warnings.txt").read_text()
+    assert told.startswith("no names were learned, and the domains go without. Expected") and said in told
+    assert not (tmp_path / "reference" / "naming.json").exists()
+    _, record = assign("b", tmp_path / "b.h5ad", learned / "b", tmp_path / "of_b", reference=tmp_path / "reference")
+    assert "names" not in record and record["common"]

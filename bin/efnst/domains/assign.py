@@ -247,7 +247,7 @@ def _stability(section: AnnData, partitions: np.ndarray, options: DomainOptions)
     record = {"n_runs": len(partitions), "stability": float(agreement(partitions).mean())}
     if LABEL in section.obs:
         single = [label_scores(labels, section.obs[LABEL], options.ignored) for labels in partitions]
-        record["ari_of_runs"] = [scores["ari"] for scores in single if scores]
+        record |= {"ari_of_runs": [scores["ari"] for scores in single]} if all(single) else {}
     return record
 
 

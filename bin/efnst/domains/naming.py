@@ -92,7 +92,10 @@ def fit_naming(sections: Mapping[str, Taught], n_blocks: int = 1) -> Naming:
     left out best (macro F1, before refinement); the first alone where there is no section to leave out.
     """
     if not sections:
-        raise EfnstError("Expected labels of at least one section with learn_labels, found none. Give labels.")
+        raise EfnstError(
+            "Expected labels of at least one section with learn_labels, found none: sections with labels "
+            "failed, or all of their labels are left out. The log says which sections failed, and why."
+        )
     names = sorted({str(name) for taught in sections.values() for name in taught.labels})
     if len(names) < 2:
         raise EfnstError(f"Expected at least two different labels to learn from, found {names}.")

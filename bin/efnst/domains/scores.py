@@ -16,9 +16,15 @@ SCORES = {
 }
 
 
-def scored_spots(labels: pd.Series, ignore: list[str]) -> np.ndarray:
+def labelled_spots(labels: pd.Series, ignore: list[str]) -> np.ndarray:
     """bool [n_spots]: spots with a label that is not to be ignored."""
     return (labels.notna() & ~labels.isin([*ignore, ""])).to_numpy()
+
+
+def scored_spots(labels: pd.Series, ignore: list[str]) -> np.ndarray:
+    """bool [n_spots]: the same; none where all have one label, which says nothing about domains."""
+    found = labelled_spots(labels, ignore)
+    return found if labels[found].nunique() > 1 else np.zeros(len(labels), bool)
 
 
 def label_scores(domains: np.ndarray, labels: pd.Series, ignore: list[str]) -> dict[str, float]:

@@ -190,13 +190,16 @@ def _even_totals(section: AnnData) -> list[str]:
 
 
 def _add_labels(section: AnnData, path: Path) -> list[str]:
-    """Add the labels of a file to `obs`, unless they divide the spots into no regions; returns warnings."""
+    """Add the labels of a file to `obs`, unless they are too many to name regions; returns warnings.
+
+    A single label is no score, but with others' labels it may teach names.
+    """
     if is_annotations(path):
         labels, warnings = region_labels(section.obs_names, section.obsm[SPATIAL], path)
     else:
         labels, warnings = match_labels(section.obs_names, read_labels(path))
     reasons = unscored(labels)
-    if not reasons:
+    if not reasons or len(labels.categories) == 1:
         section.obs[LABEL] = labels
     return warnings + reasons
 

@@ -15,6 +15,7 @@ process FIT_DOMAINS {
 
     output:
     path 'reference', emit: reference
+    path 'warnings.txt', emit: warnings, optional: true // of the names that labels taught
     path 'versions.yml', emit: versions
 
     script:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from efnst.domains.scores import best_matches, confusion, label_scores, scored_spots
+from efnst.domains.scores import best_matches, confusion, label_scores, labelled_spots, scored_spots
 
 DOMAINS = np.array([1, 1, 1, 1, 2, 2, 2, 1])
 LABELS = pd.Series(["a", "a", "a", "b", "b", "b", None, "undetermined"])
@@ -105,6 +105,13 @@ def test_scored_spots() -> None:
     labels = pd.Series(["a", None, "", "undetermined", np.nan, "b"])
     assert scored_spots(labels, IGNORE).tolist() == [True, False, False, False, False, True]
     assert scored_spots(labels.astype("category"), IGNORE).tolist() == [True, False, False, False, False, True]
+
+
+def test_a_single_label_is_no_score_but_may_teach() -> None:
+    labels = pd.Series(["a", "a", "a", "undetermined", None, "a", "", "a"])
+    assert label_scores(DOMAINS, labels, IGNORE) == {} and not scored_spots(labels, IGNORE).any()
+    assert labelled_spots(labels, IGNORE).tolist() == [True, True, True, False, False, True, False, True]
+    assert label_scores(DOMAINS, labels, []), "the ignored one is the second"
 
 
 def test_confusion_by_hand() -> None:
