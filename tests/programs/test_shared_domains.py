@@ -197,6 +197,16 @@ def test_few_missing_genes_are_borne_many_refused(
     assert adjusted_rand_score(own.obs["efnst"], found.obs["efnst"]) > 0.8
 
 
+def test_a_section_of_few_spots_is_refused(sections: dict[str, Path], reference: Path, tmp_path: Path) -> None:
+    """As in a cohort; of one to three spots there were tracebacks in later steps."""
+    with pytest.raises(EfnstError, match="at least 10 spots to find the domains of a reference in, found 8"):
+        apply("few", sections["few"], reference, tmp_path / "few")
+    ten = tmp_path / "ten.h5ad"
+    anndata.read_h5ad(sections["a"])[:10].copy().write_h5ad(ten)
+    found, _ = apply("ten", ten, reference, tmp_path / "ten")
+    assert found.n_obs == 10
+
+
 def test_what_is_no_reference_is_refused(sections: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match="Expected --reference to name the folder `reference`"):
         apply("a", sections["a"], tmp_path, tmp_path)

@@ -10,9 +10,10 @@ from efnst.embedding.at_once import run_at_once
 from efnst.embedding.cohort import Learned, Member
 from efnst.embedding.options import CohortOptions, EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of, pooled
+from efnst.embedding.reference import FEWEST_SPOTS
 from efnst.embedding.sketch import enough, quota
 from efnst.embedding.space import fit_components, fit_image, fit_space
-from efnst.embedding.together import FEWEST_SPOTS, Together, together
+from efnst.embedding.together import Together, together
 from efnst.geometry.units import MANY_UNITS
 from efnst.program.options import given_values
 

@@ -21,6 +21,7 @@ REFERENCE_JSON, ENCODER_JSON, TRAINING_JSON = "reference.json", "encoder.json", 
 STAIN_JSON = "stain_reference.json"
 READ = (".json", ".safetensors")  # how the names of files that are read end
 PATCH_TOLERANCE = 0.25  # patches are whole pixels wide, and those of coarse images few
+FEWEST_SPOTS = 10  # of a section
 MOST_MISSING = 0.5  # share of the genes that a section may lack
 README = """# Reference of efnst
 
@@ -73,7 +74,12 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def require_fit(folder: Path, record: ReferenceRecord, learned: Learned, section: AnnData) -> None:
-    """Refuse a section of another species, or with too few of the reference's genes."""
+    """Refuse a section of too few spots, of another species, or with too few of the reference's genes."""
+    if section.n_obs < FEWEST_SPOTS:
+        raise EfnstError(
+            f"Expected at least {FEWEST_SPOTS} spots to find the domains of a reference in, found {section.n_obs}. "
+            "Leave the section out, or lower the thresholds of quality control if these took its spots."
+        )
     prefix = gene_prefix(section.var["gene_ids"])
     if prefix and record.gene_prefix and prefix != record.gene_prefix:
         raise EfnstError(

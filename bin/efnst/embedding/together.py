@@ -9,14 +9,13 @@ from anndata import AnnData
 
 from efnst.embedding.cohort import Member
 from efnst.embedding.options import CohortOptions, EmbeddingOptions
-from efnst.embedding.reference import MOST_MISSING, gene_prefix
+from efnst.embedding.reference import FEWEST_SPOTS, MOST_MISSING, gene_prefix
 from efnst.embedding.sketch import enough, some_of
 from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes, Survey
 from efnst.names import SPATIAL
 from efnst.records.reference import MANY_MISSING
 
-FEWEST_SPOTS = 10
 HALF = 0.5  # of the sections
 
 

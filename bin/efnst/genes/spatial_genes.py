@@ -9,6 +9,7 @@ from efnst.genes.expression import gene_morans_i
 from efnst.geometry.neighbours import graph_of_pairs, pairs_within
 
 TOUCHING = 1.5  # pitches: 6 neighbours on a hexagonal grid (the next ring is at 1.73), 8 on a square one
+LEAST_VARIANCE = 1e-9  # of Moran's I, in squares of its expectation; below it is rounding
 COLUMNS = ["gene", "morans_i", "p_value", "p_adjusted"]
 
 
@@ -37,11 +38,12 @@ def rank_spatial_genes(expression: sp.csc_matrix, genes: np.ndarray, graph: sp.c
     """All genes by falling Moran's I, with one-sided p values (more alike than by chance), Benjamini-Hochberg adjusted.
 
     expression: log1p-normalised [n_spots, n_genes]; genes: names [n_genes]; graph: touching spots. The p values take I
-    as normal; for genes seen in few spots of a small section they come out too small, so use them with the rank.
+    as normal; for genes seen in few spots of a small section they come out too small, so use them with the rank. They
+    are 1 where I cannot vary: without spots that touch, or where all of a few touch all others.
     """
     statistic = gene_morans_i(expression, graph)
-    if graph.nnz and len(genes):
-        expected, variance = morans_i_moments(graph)
+    expected, variance = morans_i_moments(graph) if graph.nnz else (0, 0)
+    if len(genes) and variance > LEAST_VARIANCE * expected**2:
         p_value = norm.sf((statistic - expected) / np.sqrt(variance))
         p_adjusted = false_discovery_control(p_value)
     else:

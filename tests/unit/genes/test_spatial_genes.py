@@ -75,3 +75,15 @@ def test_spots_without_neighbours_are_no_evidence() -> None:
     table = rank_spatial_genes(sp.csc_matrix(np.eye(9)), np.arange(9).astype(str), graph)
     assert (table["morans_i"] == 0).all()
     assert (table["p_value"] == 1).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_spots", [1, 2, 3])
+def test_few_spots_that_all_touch_have_no_small_p_values(n_spots: int) -> None:
+    """Of three spots that touch each other I is -1/2 whatever they hold, so that it has no variance."""
+    graph = touching_spots(np.array([[0, 0], [1, 0], [0.5, 0.8]])[:n_spots], 1)
+    values = np.array([[1.0, 5, 2], [2, 0, 2], [9, 1, 2]])[:n_spots]
+    table = rank_spatial_genes(sp.csc_matrix(values), np.array(["a", "b", "constant"]), graph)
+    assert (table[["p_value", "p_adjusted"]] == 1).all(axis=None)
+    if n_spots == 3:
+        assert table.set_index("gene")["morans_i"].to_dict() == pytest.approx({"constant": 0, "a": -0.5, "b": -0.5})
