@@ -39,15 +39,18 @@ def main(
     sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and
     default).
     """
+    from efnst.inputs.combinations import combination_problems
     from efnst.inputs.covariates import mixed_covariates
-    from efnst.program.parameters import check_parameters, problem_list, read_parameters, read_schema
+    from efnst.program.parameters import check_parameters, defaults, problem_list, read_parameters, read_schema
     from efnst.program.terminal import printable
     from efnst.records.base import write_record
     from efnst.records.cohort import SheetRow
 
     given = read_parameters(params) if params else {"input": str(input or ""), "outdir": str(outdir)}
-    parameters, found = check_parameters(given, read_schema(schema))
+    about = read_schema(schema)
+    parameters, found = check_parameters(given, about)
     listed, wrong = _sections(input, read_schema(sheet_schema), parameters, base) if input else ([], [])
+    found += combination_problems(parameters, defaults(about), listed) if not found else []
     found += wrong + (_gene_set_problems(gene_sets) if gene_sets else [])
 
     message = printable(problem_list(found, "the parameters and the samplesheet"))

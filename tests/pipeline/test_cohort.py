@@ -12,7 +12,8 @@ from tests.pipeline.conftest import QUICK, Efnst, Run, write_sheet
 pytestmark = pytest.mark.slow
 
 SAMPLES = ("sim_layers", "sim_nested")
-OPTIONS = (*QUICK, "--use_image", "false", "--exports", "none", "--n_domains", "4")
+OF_REFERENCE = (*QUICK, "--use_image", "false", "--exports", "none")
+OPTIONS = (*OF_REFERENCE, "--n_domains", "4")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_the_reference_finds_the_same_domains_again(efnst: Efnst, together: Run,
     reference = together.outdir / "reference"
     about = json.loads((reference / "reference.json").read_text())
     assert about["samples"] == list(SAMPLES)
-    run = efnst(sheet.parent, *OPTIONS, "--reference", reference, "--input", sheet, outdir="later")
+    run = efnst(sheet.parent, *OF_REFERENCE, "--reference", reference, "--input", sheet, outdir="later")
     assert run.status == 0, run.output
     assert "LEARN_EMBEDDING" not in {task["process"] for task in run.tasks}
     for sample in SAMPLES:

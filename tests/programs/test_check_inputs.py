@@ -49,6 +49,14 @@ def test_problems_of_parameters_and_rows_are_printed_together(tmp_path: Path) ->
     assert not (tmp_path / "sections.json").exists()
 
 
+def test_parameters_that_contradict_each_other_or_the_rows(tmp_path: Path) -> None:
+    params = {"input": "my/cohort.csv", "outdir": "r", "scope": "cohort", "clustering": "leiden", "learn_labels": "true"}
+    done = check(tmp_path, params=params, sheet="sample,section,labels\nA1,a1,\n")
+    assert done.returncode == 2 and "Found 2 problems" in done.stderr
+    assert "--clustering: found \"leiden\" with --scope cohort" in done.stderr
+    assert "--learn_labels: found true and no section with labels" in done.stderr
+
+
 def test_gene_sets_that_are_none_are_a_problem(tmp_path: Path) -> None:
     (tmp_path / "sets.gmt").write_text("MBP,PLP1\n")
     done = check(tmp_path, "--gene_sets", "sets.gmt", sheet="sample,section,age\nA1,a1,x\n")

@@ -67,7 +67,10 @@ def sections(sheet: Samplesheet, schema: dict, parameters: dict, base: str) -> t
     problems += [line for row in rows for line in _row_problems(row, schema["items"], absent)]
     problems += _repeated_samples(rows) + _groups_like_samples(rows, parameters)
     further = covariate_columns(sheet.columns, list(about))
-    return [_section(row.cells, about, parameters, base, further) for row in rows] if not problems else [], problems
+    if problems:
+        return [], problems
+    n_domains = _number_without_own(rows, parameters)
+    return [_section({"n_domains": n_domains} | row.cells, about, parameters, base, further) for row in rows], []
 
 
 def absolute_base(base: str) -> str:
@@ -242,6 +245,12 @@ def _groups_like_samples(rows: list[Row], parameters: dict) -> list[str]:
     ]
 
 
+def _number_without_own(rows: list[Row], parameters: dict) -> int | None:
+    """Number of domains of a section that has none of its own: in a cohort the largest of the others'."""
+    own = [row.cells["n_domains"] for row in rows if "n_domains" in row.cells]
+    return max(own) if own and parameters.get("scope") == "cohort" else parameters.get("n_domains")
+
+
 def _section(cells: dict, about: dict, parameters: dict, base: str, further: list[str]) -> dict:
     """One member of sections.json; `further` are the columns that are covariates."""
     paths = {
@@ -251,8 +260,7 @@ def _section(cells: dict, about: dict, parameters: dict, base: str, further: lis
     }
     if cells.get("image", "").lower() == NO_IMAGE or parameters.get("use_image") is False:
         paths["image"] = NO_IMAGE
-    n_domains = cells.get("n_domains", parameters.get("n_domains"))
     given = {name: cells.get(name, "") for name in ("group", "bin_um", "library")}
     given["covariates"] = {name: cells.get(name, "") for name in further}
     wrong = [f"column {name}: {problem}" for name in paths if name in cells for problem in _unusable(cells[name], base)]
-    return {"id": cells["sample"]} | paths | {"n_domains": n_domains, "problem": "; ".join(wrong)} | given
+    return {"id": cells["sample"]} | paths | {"n_domains": cells["n_domains"], "problem": "; ".join(wrong)} | given

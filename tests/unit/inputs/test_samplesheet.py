@@ -234,6 +234,16 @@ def test_a_section_without_number_of_domains(tmp_path: Path) -> None:
     assert problems == [] and [row["n_domains"] for row in found] == [3, None]
 
 
+@pytest.mark.parametrize(("scope", "numbers"), [("cohort", [3, 5, 5]), ("section", [3, 6, 5])])
+def test_in_a_cohort_the_column_goes_before_the_parameter(tmp_path: Path, scope: str, numbers: list[int]) -> None:
+    """The cohort gets the largest number of its sections: 5, not 6."""
+    content = "sample,section,n_domains\nA1,a,3\nB1,b,\nC1,c,5\n"
+    found, problems = check(tmp_path, content, scope=scope, n_domains=6)
+    assert problems == [] and [row["n_domains"] for row in found] == numbers
+    found, _ = check(tmp_path, "sample,section\nA1,a\n", scope=scope, n_domains=6)
+    assert found[0]["n_domains"] == 6
+
+
 @pytest.mark.parametrize("name", ["$HOME", "{a,b}", "st*r", "a?", "a[1]", "a$$b", "a$1"])
 def test_a_path_that_cannot_be_brought_to_a_task(tmp_path: Path, name: str) -> None:
     """It is a problem of this section alone."""

@@ -1,0 +1,53 @@
+"""Parameters that contradict each other or the samplesheet, or that would do nothing beside each other."""
+
+from efnst.program.parameters import show
+
+NOT_WITH_REFERENCE = (
+    *("n_domains", "max_domains", "clustering", "spatial_prior", "untrained_views", "expression_rep"),
+    *("correct_by", "shared_genes", "learn_labels"),
+)
+
+
+def combination_problems(parameters: dict, usual: dict, rows: list[dict]) -> list[str]:
+    """One line for each parameter that cannot be followed beside the others or with these sections.
+
+    `parameters` are sound by themselves and have their defaults, `usual`; `rows` are those of sections.json, none where
+    they are not known.
+    """
+    given = {name: value for name, value in parameters.items() if value != usual.get(name)}
+    if "reference" in given:
+        return [
+            f"parameter --{name}: found {show(given[name])} with --reference, which it has no effect on: domains and "
+            "names are those of the reference; leave it out"
+            for name in NOT_WITH_REFERENCE
+            if name in given
+        ]
+    if parameters["scope"] == "cohort":
+        return _of_cohort(given, rows)
+    if parameters["learn_labels"]:
+        return [
+            "parameter --learn_labels: found true with --scope section, expected --scope cohort, in which the labels "
+            "of some sections name the others; give it, or leave --learn_labels out"
+        ]
+    return []
+
+
+def _of_cohort(given: dict, rows: list[dict]) -> list[str]:
+    """The same, of sections that share their domains."""
+    problems = []
+    if "clustering" in given:
+        problems.append(
+            f"parameter --clustering: found {show(given['clustering'])} with --scope cohort, expected mixture, the only "
+            "way to domains that sections share; leave it out"
+        )
+    if "expression_rep" in given:
+        problems.append(
+            f"parameter --expression_rep: found {show(given['expression_rep'])} with --scope cohort, expected --scope "
+            "section, as sections share components of their counts; leave one of the two out"
+        )
+    if "learn_labels" in given and rows and not any(row["labels"] for row in rows):
+        problems.append(
+            "parameter --learn_labels: found true and no section with labels, expected a file in the column labels of "
+            "at least one; fill it, or leave --learn_labels out"
+        )
+    return problems

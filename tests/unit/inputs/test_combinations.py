@@ -1,0 +1,50 @@
+"""Parameters that contradict each other, or that do nothing beside each other."""
+
+import pytest
+
+from efnst.inputs.combinations import NOT_WITH_REFERENCE, combination_problems
+from efnst.program.parameters import defaults, known_parameters, read_schema
+from tests.support.places import PROJECT
+
+USUAL = defaults(read_schema(PROJECT / "nextflow_schema.json"))
+LABELLED, BARE = [{"labels": ""}, {"labels": "/a.csv"}], [{"labels": ""}]
+
+
+def problems(rows: list[dict], **given: object) -> list[str]:
+    return combination_problems(USUAL | given, USUAL, rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "rows", "said"),
+    [
+        ({"scope": "cohort", "clustering": "leiden"}, BARE, 'found "leiden" with --scope cohort, expected mixture'),
+        ({"scope": "cohort", "expression_rep": "X_a"}, BARE, 'found "X_a" with --scope cohort, expected --scope section'),
+        ({"scope": "cohort", "learn_labels": True}, BARE, "found true and no section with labels, expected a file"),
+        ({"learn_labels": True}, LABELLED, "found true with --scope section, expected --scope cohort"),
+        ({"reference": "r", "n_domains": 3}, BARE, "found 3 with --reference, which it has no effect on"),
+        ({"reference": "r", "correct_by": "none"}, BARE, 'found "none" with --reference'),
+        ({"reference": "r", "learn_labels": True}, LABELLED, "found true with --reference"),
+    ],
+)
+def test_what_does_not_go_together_is_one_problem(given: dict, rows: list[dict], said: str) -> None:
+    found = problems(rows, **given)
+    assert len(found) == 1 and said in found[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "rows"),
+    [
+        ({}, BARE),
+        ({"n_domains": 3, "clustering": "leiden", "expression_rep": "X_a"}, BARE),
+        ({"scope": "cohort", "clustering": "mixture", "n_domains": 3, "correct_by": "none"}, BARE),
+        ({"scope": "cohort", "learn_labels": True}, LABELLED),
+        ({"scope": "cohort", "learn_labels": True}, []),  # the samplesheet has problems of its own
+        ({"reference": "r", "correct_by": "group", "epochs": 3, "refinement_rounds": 1}, BARE),
+    ],
+)
+def test_what_goes_together_is_no_problem(given: dict, rows: list[dict]) -> None:
+    assert problems(rows, **given) == []
+
+
+def test_what_a_reference_passes_over_are_parameters() -> None:
+    assert set(NOT_WITH_REFERENCE) <= known_parameters().keys()
