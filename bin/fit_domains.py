@@ -115,19 +115,20 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     from efnst.domains.candidates import TAUGHT_BLOCKS
     from efnst.domains.naming import fit_naming, left_out_scores
     from efnst.domains.saved_naming import save_naming
+    from efnst.domains.spellings import one_spelling
     from efnst.program.cli import log
 
-    taught = _taught(sections, options)
+    taught, told = one_spelling(_taught(sections, options))
     try:
         naming = fit_naming(taught, TAUGHT_BLOCKS)
     except EfnstError as error:
-        return [f"no names were learned, and the domains go without. {error}"]
+        return [f"no names were learned, and the domains go without. {error}", *told]
     scores = left_out_scores(naming, taught, options.refinement_rounds)
     scores = {name: found for name, found in scores.items() if len(np.unique(taught[name].labels)) > 1}
     save_naming(folder, naming, scores)
     for name, found in scores.items():
         log.info("%s, named from the others: macro F1 %.3f, ARI %.3f", name, found["macro_f1"], found["ari"])
-    return [
+    return told + [
         f"{name} is unknown throughout: the labels of the other sections, which name it, are too few to teach"
         for name in naming.unnamed
     ]

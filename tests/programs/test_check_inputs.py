@@ -50,10 +50,10 @@ def test_problems_of_parameters_and_rows_are_printed_together(tmp_path: Path) ->
 
 
 def test_parameters_that_contradict_each_other_or_the_rows(tmp_path: Path) -> None:
-    params = {"input": "my/cohort.csv", "outdir": "r", "scope": "cohort", "clustering": "leiden", "learn_labels": "true"}
+    params = {"input": "c.csv", "outdir": "r", "scope": "cohort", "clustering": "leiden", "learn_labels": "true"}
     done = check(tmp_path, params=params, sheet="sample,section,labels\nA1,a1,\n")
     assert done.returncode == 2 and "Found 2 problems" in done.stderr
-    assert "--clustering: found \"leiden\" with --scope cohort" in done.stderr
+    assert '--clustering: found "leiden" with --scope cohort' in done.stderr
     assert "--learn_labels: found true and no section with labels" in done.stderr
 
 

@@ -310,14 +310,20 @@ def test_labels_teach_names(sections: dict[str, Path], learned: Path, tmp_path: 
     assert table[0] == "barcode,domain,confidence,leiden,diffused,name,name_probability"
 
 
-def teach(sections: dict[str, Path], learned: Path, outdir: Path, labels: dict[str, list[str]]) -> dict[str, np.ndarray]:
-    """Learn names where of each sample only spots with these labels are labelled; returns the regions of all spots."""
+def teach(
+    sections: dict[str, Path], learned: Path, outdir: Path, labels: dict[str, list[str]], respelled: str = ""
+) -> dict[str, np.ndarray]:
+    """Learn names where of each sample only spots with these labels are labelled; returns the regions of all spots.
+
+    The labels of the sample `respelled` are in capitals.
+    """
     truth, paths = {}, []
     for sample in "ab":
         section = anndata.read_h5ad(sections[sample])
         given = section.obs["label"].astype(str)
         truth[sample] = given.to_numpy()
-        section.obs["label"] = given.where(given.isin(labels.get(sample, []))).astype("category")
+        kept = given.where(given.isin(labels.get(sample, [])))
+        section.obs["label"] = (kept.str.upper() if sample == respelled else kept).astype("category")
         paths.append(outdir / f"{sample}.h5ad")
         section.write_h5ad(paths[-1])
     files = {"section": paths, "space": learned / "space", "outdir": outdir}
@@ -351,3 +357,17 @@ def test_domains_go_without_names_where_labels_teach_nothing(
     assert not (tmp_path / "reference" / "naming.json").exists()
     _, record = assign("b", tmp_path / "b.h5ad", learned / "b", tmp_path / "of_b", reference=tmp_path / "reference")
     assert "names" not in record and record["common"]
+
+
+def test_names_spelled_in_two_ways_are_one(sections: dict[str, Path], learned: Path, tmp_path: Path) -> None:
+    """The same names and scores as if all were spelled in one way, but for the names themselves."""
+    names = sorted(anndata.read_h5ad(sections["a"]).obs["label"].unique())
+    found = {}
+    for respelled in ("", "b"):
+        (tmp_path / f"of{respelled}").mkdir()
+        teach(sections, learned, tmp_path / f"of{respelled}", {"a": names, "b": names}, respelled)
+        found[respelled] = json.loads((tmp_path / f"of{respelled}" / "reference" / "naming.json").read_text())
+    assert found["b"]["names"] == [name.upper() for name in found[""]["names"]] and len(names) > 2
+    assert found["b"]["left_out"] == found[""]["left_out"] and found[""]["left_out"]["a"]["macro_f1"] > 0.5
+    told = (tmp_path / "ofb" / "warnings.txt").read_text().splitlines()
+    assert len(told) == len(names) and "are one name" in told[0] and not (tmp_path / "of" / "warnings.txt").exists()

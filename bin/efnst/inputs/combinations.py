@@ -37,8 +37,8 @@ def _of_cohort(given: dict, rows: list[dict]) -> list[str]:
     problems = []
     if "clustering" in given:
         problems.append(
-            f"parameter --clustering: found {show(given['clustering'])} with --scope cohort, expected mixture, the only "
-            "way to domains that sections share; leave it out"
+            f"parameter --clustering: found {show(given['clustering'])} with --scope cohort, expected mixture, the "
+            "only way to domains that sections share; leave it out"
         )
     if "expression_rep" in given:
         problems.append(

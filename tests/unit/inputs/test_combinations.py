@@ -1,10 +1,10 @@
 """Parameters that contradict each other, or that do nothing beside each other."""
 
 import pytest
+from tests.support.places import PROJECT
 
 from efnst.inputs.combinations import NOT_WITH_REFERENCE, combination_problems
 from efnst.program.parameters import defaults, known_parameters, read_schema
-from tests.support.places import PROJECT
 
 USUAL = defaults(read_schema(PROJECT / "nextflow_schema.json"))
 LABELLED, BARE = [{"labels": ""}, {"labels": "/a.csv"}], [{"labels": ""}]
@@ -18,7 +18,11 @@ def problems(rows: list[dict], **given: object) -> list[str]:
     ("given", "rows", "said"),
     [
         ({"scope": "cohort", "clustering": "leiden"}, BARE, 'found "leiden" with --scope cohort, expected mixture'),
-        ({"scope": "cohort", "expression_rep": "X_a"}, BARE, 'found "X_a" with --scope cohort, expected --scope section'),
+        (
+            {"scope": "cohort", "expression_rep": "X_a"},
+            BARE,
+            'found "X_a" with --scope cohort, expected --scope section',
+        ),
         ({"scope": "cohort", "learn_labels": True}, BARE, "found true and no section with labels, expected a file"),
         ({"learn_labels": True}, LABELLED, "found true with --scope section, expected --scope cohort"),
         ({"reference": "r", "n_domains": 3}, BARE, "found 3 with --reference, which it has no effect on"),

@@ -1,0 +1,59 @@
+"""Labels of several sections that are one name, spelled in several ways."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from efnst.domains.naming import Taught
+from efnst.program.parameters import show
+
+DIFFERENCES = "case, spaces, - and _"
+SHOWN = 5  # names that a warning lists
+
+
+def one_spelling(sections: Mapping[str, Taught]) -> tuple[dict[str, Taught], list[str]]:
+    """The sections with labels that differ in `DIFFERENCES` only as one, and what the user should know of the labels.
+
+    The first spelling by order of names is taken. Spellings that stand side by side in a section are meant to differ.
+    """
+    own = {sample: [str(name) for name in np.unique(taught.labels)] for sample, taught in sections.items()}
+    spellings = {}
+    for name in sorted({name for names in own.values() for name in names}):
+        spellings.setdefault(_bare(name), []).append(name)
+    apart = {key for names in own.values() for key in spellings if sum(_bare(name) == key for name in names) > 1}
+    several = {key: names for key, names in spellings.items() if len(names) > 1}
+    told = [_told(names, key in apart) for key, names in several.items()]
+    taken = {name: names[0] for key, names in several.items() if key not in apart for name in names}
+    renamed = {
+        sample: replace(taught, labels=np.array([taken.get(name, name) for name in map(str, taught.labels)]))
+        for sample, taught in sections.items()
+    }
+    return renamed, told + _nothing_in_common(renamed)
+
+
+def _bare(name: str) -> str:
+    """A name without what is likely a matter of spelling."""
+    return re.sub(r"[\s_-]+", " ", name.casefold())
+
+
+def _told(names: list[str], is_apart: bool) -> str:
+    """What is said of the spellings of a name."""
+    found = f"labels {' and '.join(map(show, names))} differ in {DIFFERENCES} only"
+    if is_apart:
+        return f"{found} and are different names, as a section has several of them; spell them alike if they are one"
+    return f"{found} and are one name, {show(names[0])}; rename them if they are not"
+
+
+def _nothing_in_common(sections: Mapping[str, Taught]) -> list[str]:
+    """A warning where no label is in two of several labelled sections."""
+    names = [set(map(str, taught.labels)) for taught in sections.values()]
+    every = sorted(set().union(*names))
+    if len(names) < 2 or sum(map(len, names)) > len(every):
+        return []
+    listed = ", ".join(map(show, every[:SHOWN])) + (", …" if len(every) > SHOWN else "")
+    return [
+        f"no label is in two of the {len(names)} labelled sections ({listed}), so that none of them can be named "
+        "rightly from the others; are labels spelled in different ways?"
+    ]
