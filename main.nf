@@ -17,7 +17,7 @@ include { weightsBeside } from './modules/local/own_encoder'
 include { accepted ; failureRecord ; reasonOf } from './modules/local/failures'
 include { inputsOf ; overwritten } from './modules/local/outdir'
 include { inOrder } from './modules/local/order'
-include { pathProblems ; platformProblems ; secretProblems ; textProblems } from './modules/local/platform'
+include { pathProblems ; platformProblems ; referenceProblems ; secretProblems ; textProblems } from './modules/local/platform'
 include { advance ; startedProgress } from './modules/local/progress'
 include { countBytes } from './modules/local/sizes'
 include { inputParameters ; isTrue } from './modules/local/values'
@@ -154,6 +154,7 @@ workflow {
     }
     refuse(params, workflow.workDir.toUriString(), workflow.stubRun)
     lock = claim(params.outdir)
+    reference = params.reference ? file(params.reference, glob: false, checkIfExists: true) : []
     gene_sets = params.gene_sets ? file(params.gene_sets, glob: false, checkIfExists: true) : []
     sheet = file(params.input, glob: false)
     CHECK_INPUTS(
@@ -164,6 +165,7 @@ workflow {
         channel.of(withoutSecrets(groovy.json.JsonOutput.toJson(params))).collectFile(name: 'parameters.json'),
         [file("${projectDir}/nextflow_schema.json"), file("${projectDir}/assets/samplesheet_schema.json")],
         gene_sets,
+        reference,
     )
     channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
     checked = CHECK_INPUTS.out.problems
@@ -178,7 +180,7 @@ workflow {
     FIND_DOMAINS(
         checked.found,
         params.scope == 'cohort',
-        params.reference ? file(params.reference, glob: false, checkIfExists: true) : [],
+        reference,
         params.encoder_weights ? file(params.encoder_weights, glob: false, checkIfExists: true) : [],
         params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
         file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", glob: false, checkIfExists: true),
@@ -230,7 +232,7 @@ def refuse(settings, work, is_stub) {
         def found = settings.input ? "found `${settings.input}`, ${sheet_problem}" : sheet_problem
         error("Expected --input to name a samplesheet, ${found}. `--help` lists the parameters.")
     }
-    def here = is_stub ? [] : platformProblems(settings, work)
+    def here = is_stub ? [] : platformProblems(settings, work) + referenceProblems(settings.reference)
     def over = settings.outdir ? overwritten(ownInputs(settings), settings.outdir, []) : []
     def both = settings.reference && settings.scope == 'cohort'
         ? ['Expected --scope cohort or --reference, found both: with a reference nothing is learned. Leave one out.']

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from efnst.errors import EfnstError
-from efnst.program.arguments import GeneSets, Outdir
+from efnst.program.arguments import GeneSets, Outdir, ReferenceFolder
 from efnst.program.cli import run, write_json
 
 log = logging.getLogger("efnst")
@@ -27,6 +27,7 @@ def main(
         str, typer.Option("--base", help="Folder or URI that relative paths in the samplesheet start from.")
     ] = "",
     gene_sets: GeneSets = None,
+    reference: ReferenceFolder = None,
     outdir: Outdir = Path(),
     problems: Annotated[
         Path | None,
@@ -35,8 +36,8 @@ def main(
 ) -> None:
     """Check the parameters against nextflow_schema.json and the samplesheet against its own schema.
 
-    All problems are found at once. Of the files that are named only that of gene sets is looked at. Writes
-    sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and
+    All problems are found at once. Of the files that are named only gene sets and a reference are looked at.
+    Writes sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and
     default).
     """
     from efnst.inputs.combinations import combination_problems
@@ -52,6 +53,7 @@ def main(
     listed, wrong = _sections(input, read_schema(sheet_schema), parameters, base) if input else ([], [])
     found += combination_problems(parameters, defaults(about), listed) if not found else []
     found += wrong + (_gene_set_problems(gene_sets) if gene_sets else [])
+    found += _reference_problems(reference, str(parameters.get("reference", ""))) if reference else []
 
     message = printable(problem_list(found, "the parameters and the samplesheet"))
     if message and problems is None:
@@ -86,6 +88,17 @@ def _gene_set_problems(path: Path) -> list[str]:
         read_gene_sets(path)
     except EfnstError as error:
         return [f"parameter --gene_sets: {error}"]
+    return []
+
+
+def _reference_problems(folder: Path, given: str) -> list[str]:
+    """What is wrong with a reference, called `given`, which else every section would fail by after its embedding."""
+    from efnst.embedding.reference_folder import read_reference
+
+    try:
+        read_reference(folder, given)
+    except EfnstError as error:
+        return [f"parameter --reference: {error}"]
     return []
 
 

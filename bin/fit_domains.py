@@ -176,7 +176,8 @@ def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, im
     """What the reference was made of, in reference.json and README.md."""
     import numpy as np
 
-    from efnst.embedding.reference import FORMAT, README, REFERENCE_JSON, digests, gene_prefix
+    from efnst.embedding.reference import README, gene_prefix
+    from efnst.embedding.reference_folder import FORMAT, REFERENCE_JSON, digests
     from efnst.inputs.hdf5 import opened_own
     from efnst.program.cli import versions
     from efnst.records.base import write_record

@@ -1,6 +1,6 @@
 // What would stop a run only after minutes, or hours in a queue, found before anything starts.
 
-include { withoutSecrets } from './addresses'
+include { fileProblem ; withoutSecrets } from './addresses'
 include { describedParameters ; inputParameters ; isTrue } from './values'
 
 // One line for each thing that `settings` (the parameters) and the work folder's address ask for and that is not there.
@@ -41,6 +41,19 @@ def pathProblems(settings) {
         "parameter --${name}: found `${path}`, expected a path " +
             'without *?[]{}, $NAME and control characters; rename it'
     }
+}
+
+// What is wrong with the address of a reference; CHECK_INPUTS looks at its files.
+def referenceProblems(address) {
+    def problem = address ? fileProblem(address) : null
+    def folder = address && !problem ? file(address, glob: false) : null
+    if (!problem && (!folder || folder.resolve('reference.json').exists())) {
+        return []
+    }
+    def below = folder?.resolve('reference/reference.json')?.exists()
+    def found = problem ?: 'which has no reference.json'
+    def advice = below ? "Give `${address}/reference`" : 'Give that folder'
+    return ["Expected --reference to name the folder `reference` of a cohort's run, found `${address}`, ${found}. ${advice}."]
 }
 
 def engineProblems(settings) {

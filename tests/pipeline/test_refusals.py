@@ -47,3 +47,22 @@ def test_help_and_version_are_shown_and_nothing_is_left(project: Path, tmp_path:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert shown in ended.stdout
     assert {path.name.split(".log")[0] for path in tmp_path.iterdir()} <= {".nextflow", "work"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("old", "found `old`, which has no reference.json. Give `old/reference`."),
+        ("old/A1", "found `old/A1`, which has no reference.json. Give that folder."),
+        ("new", "found `new`, which does not exist. Give that folder."),
+    ],
+)
+def test_a_folder_that_is_no_reference(efnst: Efnst, tmp_path: Path, given: str, said: str) -> None:
+    """The folder of results in place of the reference in it is the usual slip."""
+    for folder in ("reference", "A1"):
+        (tmp_path / "old" / folder).mkdir(parents=True)
+    (tmp_path / "old" / "reference" / "reference.json").write_text("{}")
+    sheet = write_sheet(tmp_path / "sheet.csv", {"sample": "a", "section": "nowhere"})
+    run = efnst(tmp_path, "--input", sheet, "--reference", given)
+    assert run.status != 0 and said in words(run.output)
+    assert run.tasks == []

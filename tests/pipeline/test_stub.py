@@ -39,6 +39,7 @@ def test_sections_are_brought_to_the_stain_of_their_reference(efnst: Efnst, one_
     options = ("--reference", reference, "--stain_normalisation", "macenko")
     run = efnst(tmp_path, "-stub-run", "--input", one_section, *options)
     assert run.status == 0, run.output
+    assert "no process matching" not in run.output, "all selectors of the configuration fit, without learning too"
     assert {task["process"] for task in run.tasks} == ALONE - {"LEARN_EMBEDDING", "FIT_STAIN", "QUANTISE_ENCODER"} | {
         "APPLY_REFERENCE"
     }

@@ -15,9 +15,10 @@ from tests.support.options import chosen
 
 import apply_reference
 import assign_domains
+import check_inputs
 import fit_domains
 import learn_embedding
-from efnst.embedding.reference import digests
+from efnst.embedding.reference_folder import digests
 from efnst.embedding.saved_space import load_space
 from efnst.errors import EfnstError
 from efnst.program.arrays import read_arrays
@@ -256,6 +257,34 @@ def test_an_edited_or_mixed_reference_is_refused(
     change(tmp_path / "changed")
     with pytest.raises(EfnstError, match="Expected the files of the reference `changed` as they were made"):
         apply("a", sections["a"], tmp_path / "changed", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (None, ""),
+        (
+            without_training,
+            "the reference `../old/reference` as they were made, found that training.json is missing",
+        ),
+        (lambda folder: remade(folder, format=2), "Expected a reference of format 3, found format 2"),
+        (lambda folder: (folder / "reference.json").unlink(), "cohort's run, found `../old/reference`"),
+    ],
+)
+def test_a_reference_is_looked_at_before_any_section(
+    change: Callable[[Path], None] | None, said: str, reference: Path, tmp_path: Path
+) -> None:
+    """It is staged under a name of ours, and told by that of the user."""
+    shutil.copytree(reference, tmp_path / "given")
+    if change:
+        change(tmp_path / "given")
+    given = {"input": "sheet.csv", "outdir": "r", "reference": "../old/reference"}
+    (tmp_path / "params.json").write_text(json.dumps(given))
+    (tmp_path / "sheet.csv").write_text("sample,section\nA1,a\n")
+    files = {"input": tmp_path / "sheet.csv", "params": tmp_path / "params.json", "reference": tmp_path / "given"}
+    check_inputs.main(**files, outdir=tmp_path, problems=tmp_path / "problems.txt")
+    found = (tmp_path / "problems.txt").read_text()
+    assert said in found and ("parameter --reference: Expected" in found) == bool(said)
 
 
 def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:

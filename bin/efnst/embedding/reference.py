@@ -1,4 +1,4 @@
-"""A reference: what a cohort has in common, in a folder, and whether a section can be brought into it."""
+"""A reference: what a cohort has in common, and whether a section can be brought into it."""
 
 import re
 from collections import Counter
@@ -10,16 +10,12 @@ from anndata import AnnData
 
 from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
-from efnst.encoder.cache import sha256
-from efnst.errors import EfnstError, require_ordinary
+from efnst.errors import EfnstError
 from efnst.records.base import read_record
 from efnst.records.encoder import EncoderRecord
 from efnst.records.reference import ReferenceFit, ReferenceRecord
 
-FORMAT = 3
-REFERENCE_JSON, ENCODER_JSON, TRAINING_JSON = "reference.json", "encoder.json", "training.json"
-STAIN_JSON = "stain_reference.json"
-READ = (".json", ".safetensors")  # how the names of files that are read end
+ENCODER_JSON, TRAINING_JSON, STAIN_JSON = "encoder.json", "training.json", "stain_reference.json"
 PATCH_TOLERANCE = 0.25  # patches are whole pixels wide, and those of coarse images few
 FEWEST_SPOTS = 10  # of a section
 MOST_MISSING = 0.5  # share of the genes that a section may lack
@@ -44,33 +40,6 @@ def gene_prefix(ids: Sequence[str]) -> str:
     """The letters that most Ensembl identifiers begin with, which tell the species; empty where there are none."""
     found = Counter(match.group(1) for match in (re.match(r"(ENS[A-Z]*G)\d{6,}", str(each)) for each in ids) if match)
     return found.most_common(1)[0][0] if found and found.total() > len(ids) / 2 else ""
-
-
-def read_reference(folder: Path) -> ReferenceRecord:
-    """reference.json of a folder; refuses what is no reference, one of another version, or one that was changed."""
-    if not (folder / REFERENCE_JSON).exists():
-        raise EfnstError(f"Expected --reference to name the folder `reference` of a cohort's run, found `{folder}`.")
-    record = read_record(folder / REFERENCE_JSON, ReferenceRecord)
-    if record.format != FORMAT:
-        raise EfnstError(
-            f"Expected a reference of format {FORMAT}, found format {record.format}, made by efnst "
-            f"{record.versions.get('efnst', 'nobody knows which')}. Use that version, or make the reference again."
-        )
-    changed = sorted(name for name, _ in record.files.items() ^ digests(folder).items())
-    if changed:
-        raise EfnstError(
-            f"Expected the files of the reference `{folder.name}` as they were made, found that {changed[0]} is "
-            "missing or is another. Copy the whole folder again, or make the reference again."
-        )
-    return record
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files of a reference that are read, by name, but of reference.json, which holds them."""
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix in READ and path.name != REFERENCE_JSON]
-    for path in paths:
-        require_ordinary(path)
-    return {path.name: sha256(path) for path in paths}
 
 
 def require_fit(folder: Path, record: ReferenceRecord, learned: Learned, section: AnnData) -> None:

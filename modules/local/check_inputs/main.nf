@@ -12,6 +12,7 @@ process CHECK_INPUTS {
     path parameters, stageAs: 'given/*' // the run's parameters, as JSON
     path schemas // nextflow_schema.json and samplesheet_schema.json
     path gene_sets, stageAs: 'given/gene_sets/*' // file of gene sets, or []
+    path reference, stageAs: 'given/reference' // folder of an earlier run, or []
 
     output:
     path 'sections.json', emit: sections
@@ -20,10 +21,11 @@ process CHECK_INPUTS {
     path 'versions.yml', emit: versions
 
     script:
+    def files = [gene_sets: gene_sets, reference: reference]
     """
     # code ${task.ext.code}
     check_inputs.py --process '${task.process}' \\
-        ${options([input: sheet, base: base, params: parameters, gene_sets: gene_sets])} \\
+        ${options([input: sheet, base: base, params: parameters] + files)} \\
         --problems problems.txt --schema nextflow_schema.json --sheet_schema samplesheet_schema.json
     """
 
