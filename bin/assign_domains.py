@@ -98,7 +98,7 @@ def _write(outdir: Path, sample: str, final: "AnnData", pieces: "Bins | None", t
 
 def _recorded(options: DomainOptions) -> dict[str, object]:
     """The options that the provenance names beside those in domains.json."""
-    names = ("max_domains", "untrained_views", "diffusion", "weigh_by_counts", "refinement_rounds")
+    names = ("max_domains", "untrained_views", "diffusion", "weigh_by_counts", "refinement_rounds", "seed")
     return {name: getattr(options, name) for name in names} | {"ignore_labels": ",".join(options.ignored)}
 
 
