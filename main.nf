@@ -167,6 +167,7 @@ workflow {
         gene_sets,
         reference,
     )
+    CHECK_INPUTS.out.warnings.splitText().subscribe { line -> log.warn("efnst: ${line.trim()}") }
     channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
     checked = CHECK_INPUTS.out.problems
         .map { problems -> problems.size() > 0 ? error(problems.text) : true }

@@ -9,7 +9,7 @@ import typer
 
 from efnst.errors import EfnstError
 from efnst.program.arguments import GeneSets, Outdir, ReferenceFolder
-from efnst.program.cli import run, write_json
+from efnst.program.cli import run, write_json, write_warnings
 
 log = logging.getLogger("efnst")
 PROJECT = Path(__file__).resolve().parent.parent
@@ -38,9 +38,9 @@ def main(
 
     All problems are found at once. Of the files that are named only gene sets and a reference are looked at.
     Writes sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and
-    default).
+    default), and warnings.txt where there is something to know.
     """
-    from efnst.inputs.combinations import combination_problems
+    from efnst.inputs.combinations import combination_problems, combination_warnings
     from efnst.inputs.covariates import mixed_covariates
     from efnst.program.parameters import check_parameters, defaults, problem_list, read_parameters, read_schema
     from efnst.program.terminal import printable
@@ -60,8 +60,8 @@ def main(
         raise EfnstError(message)
     if problems is not None:
         problems.write_text(message, encoding="utf-8")
-    for line in mixed_covariates([section["covariates"] for section in listed]):
-        log.warning("%s", printable(line))
+    of_parameters = combination_warnings(parameters, defaults(about)) if not message else []
+    write_warnings(outdir, of_parameters + mixed_covariates([section["covariates"] for section in listed]))
     write_record(outdir / "sections.json", [] if message else [SheetRow(**section) for section in listed])
     write_json(outdir / "parameters.json", parameters)
     log.info("%d sections, %d problems", len(listed), len(found))

@@ -41,7 +41,7 @@ def main(
     from efnst.domains.saved_vocabulary import save_vocabulary
     from efnst.domains.vocabulary import fit_vocabulary
     from efnst.embedding.reference import ENCODER_JSON, STAIN_JSON
-    from efnst.program.cli import log
+    from efnst.program.cli import log, write_warnings
 
     one_for_each(sample, section=section, embedding=embedding)
     order = sorted(range(len(sample)), key=lambda number: sample[number])
@@ -51,7 +51,7 @@ def main(
     shutil.copytree(space, reference, dirs_exist_ok=True)
     save_vocabulary(reference, vocabulary, choice)
     if naming.learn_labels:
-        _tell(outdir, _teach(reference, {sample[n]: (section[n], embedding[n]) for n in order}, options))
+        write_warnings(outdir, _teach(reference, {sample[n]: (section[n], embedding[n]) for n in order}, options))
     for file, name in ((encoder_json, ENCODER_JSON), (stain_reference, STAIN_JSON)):
         if file:
             shutil.copyfile(file, reference / name)
@@ -158,18 +158,6 @@ def _taught(sections: dict[str, tuple[Path, Path]], options: DomainOptions) -> d
             given = labels[labelled].astype(str).to_numpy()
             taught[name] = Taught(values, given, labelled, positions)
     return taught
-
-
-def _tell(outdir: Path, warnings: list[str]) -> None:
-    """Log what the user should know, and write it to warnings.txt, for the log of the run."""
-    from efnst.program.cli import log
-    from efnst.program.terminal import printable
-
-    lines = [printable(warning) for warning in warnings]
-    for line in lines:
-        log.warning("%s", line)
-    if lines:
-        (outdir / "warnings.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, image: dict[str, object]) -> None:

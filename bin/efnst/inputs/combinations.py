@@ -1,4 +1,4 @@
-"""Parameters that contradict each other or the samplesheet, or that would do nothing beside each other."""
+"""Parameters that contradict each other or the samplesheet, or that do nothing beside each other."""
 
 from efnst.program.parameters import show
 
@@ -16,12 +16,7 @@ def combination_problems(parameters: dict, usual: dict, rows: list[dict]) -> lis
     """
     given = {name: value for name, value in parameters.items() if value != usual.get(name)}
     if "reference" in given:
-        return [
-            f"parameter --{name}: found {show(given[name])} with --reference, which it has no effect on: domains and "
-            "names are those of the reference; leave it out"
-            for name in NOT_WITH_REFERENCE
-            if name in given
-        ]
+        return []
     if parameters["scope"] == "cohort":
         return _of_cohort(given, rows)
     if parameters["learn_labels"]:
@@ -30,6 +25,18 @@ def combination_problems(parameters: dict, usual: dict, rows: list[dict]) -> lis
             "of some sections name the others; give it, or leave --learn_labels out"
         ]
     return []
+
+
+def combination_warnings(parameters: dict, usual: dict) -> list[str]:
+    """One line for each parameter that was given and has no effect beside the others."""
+    if not parameters.get("reference"):
+        return []
+    return [
+        f"parameter --{name}: found {show(parameters[name])} with --reference, which it has no effect on: domains and "
+        "names are those of the reference"
+        for name in NOT_WITH_REFERENCE
+        if parameters.get(name) != usual.get(name)
+    ]
 
 
 def _of_cohort(given: dict, rows: list[dict]) -> list[str]:

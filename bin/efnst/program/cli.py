@@ -127,6 +127,15 @@ def write_failure(path: Path, sample: str, step: str, reason: str) -> None:
     write_record(path, Failure(sample=sample, step=step, reason=reason))
 
 
+def write_warnings(outdir: Path, warnings: list[str]) -> None:
+    """Log what the user should know, and write it to warnings.txt, if anything, for the log of the run."""
+    lines = [printable(warning) for warning in warnings]
+    for line in lines:
+        log.warning("%s", line)
+    if lines:
+        (outdir / "warnings.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
 def with_options(main: Callable[..., None]) -> Callable[..., None]:
     """`main` for typer: dataclasses of options taken apart into their parameters, as text."""
     kinds = options_of(main)

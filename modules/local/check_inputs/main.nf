@@ -18,6 +18,7 @@ process CHECK_INPUTS {
     path 'sections.json', emit: sections
     path 'parameters.json', emit: parameters
     path 'problems.txt', emit: problems
+    path 'warnings.txt', emit: warnings, optional: true
     path 'versions.yml', emit: versions
 
     script:

@@ -3,7 +3,7 @@
 import pytest
 from tests.support.places import PROJECT
 
-from efnst.inputs.combinations import NOT_WITH_REFERENCE, combination_problems
+from efnst.inputs.combinations import NOT_WITH_REFERENCE, combination_problems, combination_warnings
 from efnst.program.parameters import defaults, known_parameters, read_schema
 
 USUAL = defaults(read_schema(PROJECT / "nextflow_schema.json"))
@@ -25,9 +25,6 @@ def problems(rows: list[dict], **given: object) -> list[str]:
         ),
         ({"scope": "cohort", "learn_labels": True}, BARE, "found true and no section with labels, expected a file"),
         ({"learn_labels": True}, LABELLED, "found true with --scope section, expected --scope cohort"),
-        ({"reference": "r", "n_domains": 3}, BARE, "found 3 with --reference, which it has no effect on"),
-        ({"reference": "r", "correct_by": "none"}, BARE, 'found "none" with --reference'),
-        ({"reference": "r", "learn_labels": True}, LABELLED, "found true with --reference"),
     ],
 )
 def test_what_does_not_go_together_is_one_problem(given: dict, rows: list[dict], said: str) -> None:
@@ -48,6 +45,20 @@ def test_what_does_not_go_together_is_one_problem(given: dict, rows: list[dict],
 )
 def test_what_goes_together_is_no_problem(given: dict, rows: list[dict]) -> None:
     assert problems(rows, **given) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"n_domains": 3}, "found 3 with --reference, which it has no effect on"),
+        ({"correct_by": "none"}, 'found "none" with --reference'),
+        ({"learn_labels": True}, "found true with --reference"),
+    ],
+)
+def test_what_has_no_effect_with_a_reference_is_a_warning(given: dict, said: str) -> None:
+    (warning,) = combination_warnings(USUAL | given | {"reference": "r"}, USUAL)
+    assert said in warning and problems(BARE, reference="r", **given) == []
+    assert combination_warnings(USUAL | given, USUAL) == []
 
 
 def test_what_a_reference_passes_over_are_parameters() -> None:
