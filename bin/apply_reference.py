@@ -2,13 +2,18 @@
 """Bring a section into the space of a reference."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from efnst.encoder.options import StainOptions
 from efnst.program.arguments import EncoderFile, Failure, Outdir, Sample, SectionFile
 from efnst.program.cli import run
+
+if TYPE_CHECKING:
+    from efnst.embedding.cohort import Learned
+    from efnst.records.domains import TrainingRecord
+    from efnst.records.reference import ReferenceRecord
 
 
 def main(
@@ -37,7 +42,7 @@ def main(
     from efnst.program.cli import log
     from efnst.records.arrays import EMBEDDING_NPZ
     from efnst.records.base import read_record, write_record
-    from efnst.records.domains import TrainingRecord, UsedReference
+    from efnst.records.domains import TrainingRecord
     from efnst.records.encoder import EncoderRecord
 
     about, learned = read_reference(reference), load_space(reference)
@@ -51,14 +56,8 @@ def main(
         arrays = learned.arrays(learned.part(spots, described, batch))
     write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
     trained = read_record(reference / TRAINING_JSON, TrainingRecord)
-    image = about.image and features is not None
-    used = UsedReference(
-        **about.model_dump(include={"samples", "correct_by", "files"}),
-        corrected=learned.is_corrected,
-        parameters=trained.parameters,
-    )
-    own = {"sample": sample, "seconds": 0.0, "image": image, "parameters": {}, "reference": used}
-    write_record(outdir / "training.json", trained.changed(**own))
+    own = {"sample": sample, "seconds": 0.0, "image": about.image and features is not None}
+    write_record(outdir / "training.json", trained.changed(**own, **_used(about, learned, trained)))
     fit = fit_of(sample, batch, about, learned, spots)
     if fit.known_batch and learned.components.correction and sample == batch != group:
         text = "%s: corrected as %s of the reference; rename it, or give its group, if it is another"
@@ -67,6 +66,15 @@ def main(
     log.info(
         "%s: %.0f %% of the reference's genes missing, depth %.2f of its", sample, 100 * fit.missing_genes, fit.depth
     )
+
+
+def _used(about: "ReferenceRecord", learned: "Learned", trained: "TrainingRecord") -> dict[str, object]:
+    """What training.json says of the reference, whose parameters are none of the section."""
+    from efnst.records.domains import UsedReference
+
+    kept = about.model_dump(include={"samples", "correct_by", "files"})
+    used = UsedReference(**kept, corrected=learned.is_corrected, parameters=trained.parameters)
+    return {"parameters": {}, "reference": used}
 
 
 if __name__ == "__main__":

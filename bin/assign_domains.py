@@ -54,10 +54,10 @@ def main(
     from efnst.inputs.hdf5 import read_own
     from efnst.inputs.located import image_path
     from efnst.names import SECTION
-    from efnst.program.arrays import read_arrays, write_table
+    from efnst.program.arrays import read_arrays
     from efnst.program.cli import log, versions
     from efnst.provenance.record import add_origin
-    from efnst.records.arrays import DOMAINS_CSV, EMBEDDING_NPZ
+    from efnst.records.arrays import EMBEDDING_NPZ
     from efnst.records.base import read_record, write_record
     from efnst.records.domains import DomainsRecord, TrainingRecord
 
@@ -71,7 +71,6 @@ def main(
         assigned, found = assign_domains(*given)
     record = DomainsRecord(sample=sample, **found)
     table = domain_table(spots.obs_names, assigned)
-    write_table(outdir / "domains.csv", DOMAINS_CSV, table)
     write_record(outdir / "domains.json", record)
     learned = read_record(training, TrainingRecord)
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
@@ -83,13 +82,16 @@ def main(
 
 
 def _write(outdir: Path, sample: str, final: "AnnData", pieces: "Bins | None", table: "pd.DataFrame") -> None:
-    """The section with its domains, its bins where there are any, and how all was made."""
+    """The section with its domains, its bins where there are any, the table of both, and how all was made."""
     from efnst.domains.bins import write_bins
     from efnst.names import PROVENANCE
+    from efnst.program.arrays import write_table
     from efnst.provenance.record import compact
+    from efnst.records.arrays import DOMAINS_CSV
     from efnst.records.base import write_record
     from efnst.records.domains import Provenance
 
+    write_table(outdir / "domains.csv", DOMAINS_CSV, table)
     final.write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
     if pieces:
         write_bins(pieces, table, outdir / f"{sample}_bins.h5ad", final.uns[PROVENANCE])
