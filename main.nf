@@ -18,7 +18,7 @@ include { accepted ; failureRecord ; reasonOf } from './modules/local/failures'
 include { inputsOf ; overwritten } from './modules/local/outdir'
 include { inOrder } from './modules/local/order'
 include { pathProblems ; platformProblems ; referenceProblems ; secretProblems ; textProblems } from './modules/local/platform'
-include { advance ; startedProgress } from './modules/local/progress'
+include { advance ; startedProgress ; tell } from './modules/local/progress'
 include { countBytes } from './modules/local/sizes'
 include { inputParameters ; isTrue } from './modules/local/values'
 
@@ -66,6 +66,7 @@ workflow FIND_DOMAINS {
         encoders = image_records.map { meta, _qc, _features, encoder -> [meta, encoder] }
         given = sections.map { meta, files -> [meta, files.group, digest] }
         APPLY_REFERENCE(to_learn.join(encoders).join(given), reference)
+        tell(APPLY_REFERENCE.out.warnings)
         embeddings = APPLY_REFERENCE.out.embedding
         fits = APPLY_REFERENCE.out.fit
         shared = reference
@@ -167,7 +168,7 @@ workflow {
         gene_sets,
         reference,
     )
-    CHECK_INPUTS.out.warnings.splitText().subscribe { line -> log.warn("efnst: ${line.trim()}") }
+    tell(CHECK_INPUTS.out.warnings)
     channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
     checked = CHECK_INPUTS.out.problems
         .map { problems -> problems.size() > 0 ? error(problems.text) : true }

@@ -29,7 +29,8 @@ def main(
 ) -> None:
     """Bring a section into the space of a reference; nothing is trained.
 
-    Writes embedding.npz and training.json, as the learning step does, and reference_fit.json.
+    Writes embedding.npz and training.json, as the learning step does, reference_fit.json, and warnings.txt where there
+    is something to know.
     """
     from threadpoolctl import threadpool_limits
 
@@ -39,7 +40,7 @@ def main(
     from efnst.embedding.reference_folder import read_reference
     from efnst.embedding.saved_space import load_space
     from efnst.program.arrays import write_arrays
-    from efnst.program.cli import log
+    from efnst.program.cli import log, write_warnings
     from efnst.records.arrays import EMBEDDING_NPZ
     from efnst.records.base import read_record, write_record
     from efnst.records.domains import TrainingRecord
@@ -60,8 +61,8 @@ def main(
     write_record(outdir / "training.json", trained.changed(**own, **_used(about, learned, trained)))
     fit = fit_of(sample, batch, about, learned, spots)
     if fit.known_batch and learned.components.correction and sample == batch != group:
-        text = "%s: corrected as %s of the reference; rename it, or give its group, if it is another"
-        log.warning(text, sample, sample)
+        text = f"corrected as {sample} of the reference; rename it, or give its group, if it is another"
+        write_warnings(outdir, [f"{sample}: {text}"])
     write_record(outdir / "reference_fit.json", fit)
     log.info(
         "%s: %.0f %% of the reference's genes missing, depth %.2f of its", sample, 100 * fit.missing_genes, fit.depth

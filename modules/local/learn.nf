@@ -2,6 +2,7 @@ include { FIT_DOMAINS } from './fit_domains'
 include { bySample ; inGroups } from './groups'
 include { LEARN_EMBEDDING } from './learn_embedding'
 include { allInOrder } from './order'
+include { tell } from './progress'
 
 // The embedding of each section by itself, or of all of them in one space, and then the domains that they share.
 workflow LEARN {
@@ -34,7 +35,7 @@ workflow LEARN {
             encoder,
             stain_reference,
         )
-        FIT_DOMAINS.out.warnings.splitText().subscribe { line -> log.warn("efnst: ${line.trim()}") }
+        tell(FIT_DOMAINS.out.warnings)
         reference = FIT_DOMAINS.out.reference
         versions = versions.mix(FIT_DOMAINS.out.versions)
     }

@@ -1,4 +1,9 @@
-// How far a run has come, as a person reads it.
+// How far a run has come, and what it has to tell, as a person reads it.
+
+// The lines of each warnings.txt in the log of the run.
+def tell(warnings) {
+    warnings.splitText().subscribe { line -> log.warn("efnst: ${line.trim()}") }
+}
 
 // Steps that each section passes, and what they take of a section of 1,000 spots, in seconds of CPU (docs/scaling.md).
 def stepCosts() {

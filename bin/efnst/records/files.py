@@ -82,7 +82,11 @@ FILES = (
     ),
     File("naming.json", "FIT_DOMAINS", NamingRecord),
     File("naming.safetensors", "FIT_DOMAINS", "discriminant heads of these names; see docs/cohort.md"),
-    File("warnings.txt", "CHECK_INPUTS, FIT_DOMAINS", "what the user should know, a line each, for the log of the run"),
+    File(
+        "warnings.txt",
+        "CHECK_INPUTS, FIT_DOMAINS, APPLY_REFERENCE",
+        "what the user should know, a line each, for the log of the run",
+    ),
     File("<sample>.h5ad", "ASSIGN_DOMAINS", FINAL_H5AD),
     File(
         "<sample>_bins.h5ad", "ASSIGN_DOMAINS", "with `--keep_bins`: bins.h5ad with the columns of domains.csv in `obs`"

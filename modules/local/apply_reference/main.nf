@@ -16,6 +16,7 @@ process APPLY_REFERENCE {
     tuple val(meta), path('embedding.npz'), path('training.json'), optional: true, emit: embedding
     tuple val(meta), path('reference_fit.json'), optional: true, emit: fit
     path 'failure.json', optional: true, emit: failure
+    path 'warnings.txt', optional: true, emit: warnings
     path 'versions.yml', emit: versions
 
     script:
