@@ -36,8 +36,8 @@ def real(efnst: Efnst, real_sections: Path, tmp_path_factory: pytest.TempPathFac
 
 def test_patches_are_removed_once_they_are_embedded(real: Run) -> None:
     work = real.outdir.parent / "work"
-    assert len(list(work.glob("*/*/features.npz"))) >= 3
-    assert not [path for path in work.glob("*/*/patches.h5") if path.exists()]
+    assert len(list(work.glob("*/*/embedded/*/features.npz"))) >= 3
+    assert not [path for path in work.glob("*/*/**/patches.h5") if path.exists()]
 
 
 def test_every_section_is_finished(real: Run) -> None:

@@ -33,7 +33,9 @@ process LEARN_EMBEDDING {
     }
     def how = "--threads ${task.cpus} --outdir learned ${together ? '--space space' : '--failures'}"
     def command = { given ->
-        "learn_embedding.py --process '${task.process}' ${given} ${how} ${options(task.ext.parameters)}"
+        """
+        learn_embedding.py --process '${task.process}' ${given} ${how} ${options(task.ext.parameters)}
+        """.trim()
     }
     """
     # code ${task.ext.code}
