@@ -37,8 +37,9 @@ def bySample(files, n_files) {
 
 // What a task runs for its sections: `command` with the options of all in `members`, or, the third time, after it was
 // killed twice, with those of one after the other, so that a section that is killed does not take the others with it.
+// `samples`: those that the members are of, none where the program needs all of them at once.
 def callsOf(task, program, folder, samples, members, command) {
-    if (task.attempt < 3 || samples.size() == 1) {
+    if (task.attempt < 3 || samples.size() < 2) {
         return command.call(members.join(' '))
     }
     def killed = 'the step was ended three times (exit status %d), as for lack of memory; give it more (docs/usage.md)'

@@ -53,7 +53,10 @@ def referenceProblems(address) {
     def below = folder?.resolve('reference/reference.json')?.exists()
     def found = problem ?: 'which has no reference.json'
     def advice = below ? "Give `${address}/reference`" : 'Give that folder'
-    return ["Expected --reference to name the folder `reference` of a cohort's run, found `${address}`, ${found}. ${advice}."]
+    return [
+        "Expected --reference to name the folder `reference` of a cohort's run, found `${address}`, ${found}. " +
+            "${advice}."
+    ]
 }
 
 def engineProblems(settings) {

@@ -130,7 +130,7 @@ def _why_none(path: Path) -> str:
     lacking = "It has no obsm['spatial']" if is_h5ad else f"It holds no spatial/{SCALE_FACTORS}"
     try:
         with reading(path):
-            holds = _holds_positions(path) if is_h5ad else _holds_one_of(path, (SCALE_FACTORS,))
+            holds = _holds_positions(path) if is_h5ad else _holds_section(path, (SCALE_FACTORS,))
             return "" if holds else f"{lacking}, or cannot be read."
     except Exception as error:
         if lack_of(error) or isinstance(error.__cause__, PermissionError):
@@ -147,7 +147,7 @@ def _is_section(folder: Path) -> bool:
     )
 
 
-def _holds_one_of(archive: Path, names: Iterable[str]) -> bool:
+def _holds_section(archive: Path, names: Iterable[str]) -> bool:
     """Whether an archive holds one of these files in a folder spatial."""
     ends = tuple(f"spatial/{name}" for name in names)
     with reading(archive), tarfile.open(archive, "r:*") as file:
@@ -178,7 +178,7 @@ def _pictures_in(path: Path) -> dict[str, tuple[bool, bool]]:
 
         return sections_of(path)
     if is_archive(path):
-        return {"": (_holds_one_of(path, chain(*IMAGE_NAMES.values())), True)}
+        return {"": (_holds_section(path, chain(*IMAGE_NAMES.values())), True)}
     places = ("images/*", *(f"uns/spatial/**/images/{kind}" for kind in IMAGE_NAMES))
     return {"": (any(found.is_dir() for place in places for found in path.glob(place)), True)}
 

@@ -45,8 +45,11 @@ process EMBED_PATCHES {
     """
 
     stub:
+    def made = samples.collect { sample ->
+        "mkdir -p embedded/${sample}; touch embedded/${sample}/features.{npz,json}"
+    }
     """
-    ${samples.collect { sample -> "mkdir -p embedded/${sample}; touch embedded/${sample}/features.{npz,json}" }.join('\n    ')}
+    ${made.join('\n    ')}
     touch versions.yml
     """
 }

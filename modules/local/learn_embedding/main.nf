@@ -37,9 +37,10 @@ process LEARN_EMBEDDING {
         learn_embedding.py --process '${task.process}' ${given} ${how} ${options(task.ext.parameters)}
         """.trim()
     }
+    def alone = together ? [] : samples
     """
     # code ${task.ext.code}
-    ${together ? command.call(members.join(' ')) : callsOf(task, 'learn_embedding', 'learned', samples, members, command)}
+    ${callsOf(task, 'learn_embedding', 'learned', alone, members, command)}
     """
 
     stub:
