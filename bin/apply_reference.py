@@ -29,8 +29,7 @@ def main(
 ) -> None:
     """Bring a section into the space of a reference; nothing is trained.
 
-    Writes embedding.npz and training.json, as the learning step does, reference_fit.json, and warnings.txt where there
-    is something to know.
+    Writes embedding.npz and training.json, as the learning step does, reference_fit.json, and any warnings.txt.
     """
     from threadpoolctl import threadpool_limits
 

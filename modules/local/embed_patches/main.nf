@@ -31,11 +31,9 @@ process EMBED_PATCHES {
     }
     def common = options([encoder: 'encoder.onnx', stain_reference: stain_reference])
     def how = "--threads ${task.cpus} --outdir embedded --failures ${options(task.ext.parameters)}"
-    def command = { given ->
-        """
-        embed_patches.py --process '${task.process}' ${given} ${common} ${how}
-        """.trim()
-    }
+    def command = { given -> """
+    embed_patches.py --process '${task.process}' ${given} ${common} ${how}
+    """.trim() }
     // No later step reads them, and they are most of what a section with a large image leaves in the work folder.
     def spent = task.ext.cleanup ? 'for file in patches/*/patches.h5; do rm -f "$(readlink -f "$file")"; done' : ''
     """

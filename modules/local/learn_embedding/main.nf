@@ -32,11 +32,9 @@ process LEARN_EMBEDDING {
         options(given + [features: has_image ? "features/${number}/features.npz" : ''])
     }
     def how = "--threads ${task.cpus} --outdir learned ${together ? '--space space' : '--failures'}"
-    def command = { given ->
-        """
-        learn_embedding.py --process '${task.process}' ${given} ${how} ${options(task.ext.parameters)}
-        """.trim()
-    }
+    def command = { given -> """
+    learn_embedding.py --process '${task.process}' ${given} ${how} ${options(task.ext.parameters)}
+    """.trim() }
     def alone = together ? [] : samples
     """
     # code ${task.ext.code}
