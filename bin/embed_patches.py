@@ -2,7 +2,6 @@
 """Run the exported encoder over the patches of sections."""
 
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,7 +45,7 @@ def main(
     network = open_encoder(encoder, options.device, threads)
     log.info("device %s, %s", network.device, network.reason)
     for name, file, own_stain in zip(sample, patches, stains, strict=True):
-        with left_out(name, STEP, outdir, len(sample)) if failures else nullcontext():
+        with left_out(name, STEP, outdir, len(sample), failures):
             normalise = read_normaliser(options.stain_normalisation, own_stain, stain_reference)
             if options.stain_normalisation != "none" and normalise is None:
                 log.warning("%s: no statistics of its stains, its patches stay as they are", name)

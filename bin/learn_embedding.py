@@ -3,7 +3,6 @@
 
 import os
 import warnings
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,7 +66,7 @@ def main(
             _learn(members, outdir, space, *how)
             return
         for member in members:
-            with left_out(member.sample, STEP, outdir, len(members)) if failures else nullcontext():
+            with left_out(member.sample, STEP, outdir, len(members), failures):
                 _learn([member], outdir, None, *how)
 
 

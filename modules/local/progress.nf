@@ -1,6 +1,6 @@
 // How far a run has come, and what it has to tell, as a person reads it.
 
-// The lines of each warnings.txt in the log of the run.
+// The lines of files such as warnings.txt in the log of the run.
 def tell(warnings) {
     warnings.splitText().subscribe { line -> log.warn("efnst: ${line.trim()}") }
 }

@@ -188,8 +188,7 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
         n_features, n_barcodes, n_entries = _market_header(matrix, file)
         if n_barcodes > MAX_SPOTS or n_features > MAX_FEATURES:
             raise damaged(matrix, f"it claims {n_barcodes} barcodes and {n_features} features")
-        lines = _lines(barcodes, n_barcodes)
-        names = np.array([_unquoted(line.partition("\t")[0]) for line in lines], dtype=object)
+        names = np.array(_barcodes(barcodes, n_barcodes), dtype=object)
         table = _feature_table(_lines(features, n_features))
         shape = (n_barcodes, n_features)
         _require_sizes([*shape], names, table, matrix)
@@ -202,12 +201,17 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
 def first_barcode(path: Path) -> str:
     """The first barcode of a feature-barcode matrix, all else unread; empty where there is none."""
     if path.is_dir():
-        return next((_unquoted(line.partition("\t")[0]) for line in _lines(_plain_or_gz(path, "barcodes.tsv"), 0)), "")
+        return next(iter(_barcodes(_plain_or_gz(path, "barcodes.tsv"), 0)), "")
     with opened(path) as file:
         barcodes = member(member(file, "matrix"), "barcodes")
         is_list = isinstance(barcodes, h5py.Dataset) and barcodes.ndim == 1 and len(barcodes)
         with reading(path, TypeError):
             return _text(barcodes[:1], path)[0] if is_list else ""
+
+
+def _barcodes(path: Path, expected: int) -> list[str]:
+    """The barcodes of barcodes.tsv, up to one more than the number `expected`."""
+    return [_unquoted(line.partition("\t")[0]) for line in _lines(path, expected)]
 
 
 def _unquoted(field: str) -> str:

@@ -93,8 +93,8 @@ def _end_at_once(status: int) -> NoReturn:
 
 
 @contextmanager
-def left_out(sample: str, step: str, outdir: Path, n_samples: int) -> Iterator[None]:
-    """What is wrong with one section becomes its OUTDIR/SAMPLE/failure.json, and the others of a program go on.
+def left_out(sample: str, step: str, outdir: Path, n_samples: int, failures: bool) -> Iterator[None]:
+    """With `failures`, what is wrong with one section becomes its OUTDIR/SAMPLE/failure.json, and the others go on.
 
     So does, where there are others, an error that is none of the user's; its traceback is printed. What the machine
     lacks passes: all of them are tried again.
@@ -103,7 +103,7 @@ def left_out(sample: str, step: str, outdir: Path, n_samples: int) -> Iterator[N
         yield
     except Exception as error:
         is_of_user = isinstance(error, EfnstError)
-        if lack_of(error) or not (is_of_user or n_samples > 1):
+        if not failures or lack_of(error) or not (is_of_user or n_samples > 1):
             raise
         if not is_of_user:
             traceback.print_exc()
