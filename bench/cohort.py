@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(BIN))
 
-from efnst.domains.candidates import TAUGHT_BLOCKS, taught_values
+from efnst.domains.candidates import taught_values
 from efnst.domains.naming import Taught, fit_naming, left_out_scores
 from efnst.domains.options import DomainOptions
 from efnst.domains.scores import scored_spots
@@ -71,7 +71,7 @@ def scores(members: list[Member], correct_by: str) -> dict[str, dict[str, float]
             values = taught_values(arrays, section.obs["total_counts"].to_numpy(), part.positions, True)
             labels = section.obs[LABEL][labelled].astype(str).to_numpy()
             taught[member.sample] = Taught(values, labels, labelled, np.asarray(section.obsm[SPATIAL], float))
-    return left_out_scores(fit_naming(taught, TAUGHT_BLOCKS), taught, DomainOptions().refinement_rounds)
+    return left_out_scores(fit_naming(taught), taught, DomainOptions().refinement_rounds)
 
 
 def print_names(sheet: Path, folder: Path, ways: list[str]) -> None:

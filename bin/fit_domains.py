@@ -112,7 +112,6 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     """
     import numpy as np
 
-    from efnst.domains.candidates import TAUGHT_BLOCKS
     from efnst.domains.naming import fit_naming, left_out_scores
     from efnst.domains.saved_naming import save_naming
     from efnst.domains.spellings import one_spelling
@@ -120,7 +119,7 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
 
     taught, told = one_spelling(_taught(sections, options))
     try:
-        naming = fit_naming(taught, TAUGHT_BLOCKS)
+        naming = fit_naming(taught)
     except EfnstError as error:
         return [f"no names were learned, and the domains go without. {error}", *told]
     scores = left_out_scores(naming, taught, options.refinement_rounds)

@@ -14,7 +14,6 @@ from efnst.geometry.neighbours import NEAREST, neighbour_graph
 
 COMPONENT_SHARES = (1 / 2, 1)  # of the components of the expression; each with each of `DIFFUSION_FACTORS`
 TAUGHT_DIFFUSION = (0.5, 2.0)  # of the components that heads of names read
-TAUGHT_BLOCKS = len(TAUGHT_DIFFUSION)
 DRAWN = tuple(product(COMPONENT_SHARES, DIFFUSION_FACTORS))
 
 
@@ -97,10 +96,6 @@ def _drawn(space: Space, diffusion: float) -> list[tuple[float, Smooth]]:
 def taught_values(
     arrays: dict[str, np.ndarray], totals: np.ndarray, positions: np.ndarray, weigh_by_counts: bool
 ) -> np.ndarray:
-    """What heads of names read, float32 [n_spots, ·], in `TAUGHT_BLOCKS` as wide as each other.
-
-    First the components diffused as little as the baseline's, then the same diffused farther: where sections are alike,
-    as those of one donor are, that names layers better; between patients it does not (docs/cohort.md).
-    """
+    """What heads of names read, float32 [n_spots, ·]: components diffused as little as the baseline's, and farther."""
     graph, precision = neighbour_graph(positions, NEAREST), count_precision(totals, weigh_by_counts)
     return np.hstack([diffuse(arrays["expression"], graph, strength, precision) for strength in TAUGHT_DIFFUSION])

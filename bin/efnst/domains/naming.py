@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import adjusted_rand_score, f1_score
 
 from efnst.domains.refinement import refine
+from efnst.domains.tied_mixture import RIDGE, TiedGaussians
 from efnst.errors import EfnstError
 
 UNKNOWN = "unknown"
 LEAST_ODDS = 1.5  # of the best name, over what it has where all are as likely
-NEVER = -1e9  # score of a name that a head was not taught
 TEMPERATURES = np.geomspace(1, 32, 41)
 MOST_TAUGHT = 5_000  # labelled units of one section that teach
+SHRINKAGE = 0.1
+OWN_SHARE, OWN_ROUNDS = 0.3, 20  # what the units of the section that is named count, of all labelled ones; steps of EM
 
 
 @dataclass(frozen=True)
@@ -30,24 +31,50 @@ class Taught:
 
 @dataclass(frozen=True)
 class Head:
-    """Scores of names: the first `n_dims` columns of values @ `weights` [n_dims, n_names] + `offset` [n_names]."""
+    """What labels taught: how many units have each name, `sizes` [n_names], their `means` [n_names, n_dims], and the
+    `covariance` [n_dims, n_dims] within names.
+    """
 
-    weights: np.ndarray
-    offset: np.ndarray
+    sizes: np.ndarray
+    means: np.ndarray
+    covariance: np.ndarray
 
     @property
     def silent(self) -> bool:
         """Whether no labels taught it: all names are as likely, so that every unit is `UNKNOWN`."""
-        return not self.weights.any()
+        return not self.sizes.any()
 
     def scores(self, values: np.ndarray) -> np.ndarray:
-        """[n_units, n_names]"""
-        if len(self.weights) > values.shape[1]:
+        """Logarithm of the odds of each name for the units of a section, [n_units, n_names]; -inf for one never taught.
+
+        Linear discriminants that follow the section: by EM its units, whose names are not known, count beside the
+        labelled ones, in all `OWN_SHARE` of what these count (semi-supervised mixtures: Nigam et al. 2000).
+        """
+        values = np.asarray(values, np.float64)
+        if self.means.shape[1] != values.shape[1]:
             raise EfnstError(
-                f"Expected at least {len(self.weights)} components, as names were learned from, found "
-                f"{values.shape[1]}: these are files of two references. Copy the whole folder again."
+                f"Expected {self.means.shape[1]} columns, as names were learned from, found {values.shape[1]}: these "
+                "are files of two references. Copy the whole folder again."
             )
-        return np.asarray(values, np.float64)[:, : len(self.weights)] @ self.weights + self.offset
+        if self.silent:
+            return np.zeros((len(values), len(self.sizes)))
+        sums, n_taught = self.sizes[:, None] * self.means, self.sizes.sum()
+        weight = min(1.0, OWN_SHARE * n_taught / len(values))
+        squares = n_taught * self.covariance + sums.T @ self.means + weight * values.T @ values
+        found = _discriminants(self.sizes, self.means, self.covariance)
+        for _ in range(OWN_ROUNDS):
+            own = weight * found.probabilities(values)
+            sizes = self.sizes + own.sum(0)
+            means = (sums + own.T @ values) / np.maximum(sizes, np.finfo(float).tiny)[:, None]
+            found = _discriminants(sizes, means, (squares - (sizes * means.T) @ means) / sizes.sum())
+        return found.log_odds(values)
+
+
+def _discriminants(sizes: np.ndarray, means: np.ndarray, covariance: np.ndarray) -> TiedGaussians:
+    """Linear discriminants as a mixture, its covariance shrunken to its diagonal by `SHRINKAGE`."""
+    diagonal = np.diag(covariance.diagonal())
+    root = np.linalg.cholesky((1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal + RIDGE * np.eye(len(covariance)))
+    return TiedGaussians(sizes / sizes.sum(), means, root)
 
 
 @dataclass(frozen=True)
@@ -85,12 +112,8 @@ class Naming:
         return named.astype(str), probability
 
 
-def fit_naming(sections: Mapping[str, Taught], n_blocks: int = 1) -> Naming:
-    """Heads of all labelled sections, together and with each left out, and the temperature.
-
-    Where the values are `n_blocks` blocks of as many columns, heads read as many of the first ones as name sections
-    left out best (macro F1, before refinement); the first alone where there is no section to leave out.
-    """
+def fit_naming(sections: Mapping[str, Taught]) -> Naming:
+    """Heads of all labelled sections, together and with each left out, and the temperature."""
     if not sections:
         raise EfnstError(
             "Expected labels of at least one section with learn_labels, found none: sections with labels "
@@ -99,26 +122,17 @@ def fit_naming(sections: Mapping[str, Taught], n_blocks: int = 1) -> Naming:
     names = sorted({str(name) for taught in sections.values() for name in taught.labels})
     if len(names) < 2:
         raise EfnstError(f"Expected at least two different labels to learn from, found {names}.")
-    width = next(iter(sections.values())).values.shape[1] // n_blocks
-    found = [_fitted(sections, names, width * number) for number in range(1, n_blocks + 1)]
-    if "" in found[0].unnamed:
-        counts = ", ".join(f"{len(taught.labels)} in {sample}" for sample, taught in sections.items())
+    taught = {sample: _some(each) for sample, each in sections.items()}
+    n_dims = next(iter(sections.values())).values.shape[1]
+    heads = {"": _head(list(taught.values()), names, n_dims)}
+    if heads[""].silent:
+        counts = ", ".join(f"{len(each.labels)} in {sample}" for sample, each in sections.items())
         raise EfnstError(
             f"Expected more labelled units than labels to learn names from, found one for each label "
             f"({counts}). Give labels of regions, or leave learn_labels out."
         )
-    if n_blocks == 1 or len(found[0].unnamed) == len(sections):
-        return found[0]
-    scores = [[each["macro_f1"] for each in left_out_scores(naming, sections, 0).values()] for naming in found]
-    return found[int(np.argmax(np.mean(scores, axis=1)))]
-
-
-def _fitted(sections: Mapping[str, Taught], names: list[str], width: int) -> Naming:
-    """`fit_naming` with heads that read the first `width` columns."""
-    taught = {sample: _some(each) for sample, each in sections.items()}
-    heads = {"": _head(list(taught.values()), names, width)}
     for sample in taught:
-        heads[sample] = _head([each for name, each in taught.items() if name != sample], names, width)
+        heads[sample] = _head([each for name, each in taught.items() if name != sample], names, n_dims)
     return Naming(names, heads, _temperature(sections, heads, names))
 
 
@@ -136,20 +150,17 @@ def left_out_scores(naming: Naming, sections: Mapping[str, Taught], rounds: int)
     return found
 
 
-def _head(taught: Sequence[tuple[np.ndarray, np.ndarray]], names: list[str], width: int) -> Head:
-    """Linear discriminant analysis with a shrunken covariance of labelled units; silent where these cannot teach."""
+def _head(taught: Sequence[tuple[np.ndarray, np.ndarray]], names: list[str], n_dims: int) -> Head:
+    """The head of labelled units; silent where these cannot teach."""
     labels = np.concatenate([labels for _, labels in taught] or [np.zeros(0, str)])
     if not 1 < len(np.unique(labels)) < len(labels):
-        return Head(np.zeros((width, len(names))), np.zeros(len(names)))
-    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    model.fit(np.concatenate([values[:, :width] for values, _ in taught]), labels)
-    weights, offset = np.zeros((width, len(names))), np.full(len(names), NEVER)
-    places = np.searchsorted(names, model.classes_)
-    if len(model.classes_) == 2:  # scikit-learn keeps the difference of two
-        weights[:, places[1]], offset[places] = model.coef_[0], (0.0, model.intercept_[0])
-    else:
-        weights[:, places], offset[places] = model.coef_.T, model.intercept_
-    return Head(weights, offset)
+        return Head(np.zeros(len(names)), np.zeros((len(names), n_dims)), np.zeros((n_dims, n_dims)))
+    values = np.concatenate([values for values, _ in taught])
+    given = (labels[:, None] == names).astype(float)
+    sizes = given.sum(0)
+    means = given.T @ values / np.maximum(sizes, 1)[:, None]
+    apart = values - given @ means
+    return Head(sizes, means, apart.T @ apart / len(values))
 
 
 def _some(taught: Taught) -> tuple[np.ndarray, np.ndarray]:
@@ -168,10 +179,10 @@ def _temperature(sections: Mapping[str, Taught], heads: dict[str, Head], names: 
     for sample in sections:
         if heads[sample].silent:
             continue
-        values, labels = _some(sections[sample])
-        places = np.searchsorted(names, labels)
-        known = heads[sample].offset[places] > NEVER
-        scores.append(heads[sample].scores(values[known]))
+        taught = sections[sample]
+        places = np.searchsorted(names, taught.labels.astype(str))
+        known = heads[sample].sizes[places] > 0
+        scores.append(heads[sample].scores(taught.values)[taught.labelled][known])
         truth.append(places[known])
     scores, truth = np.concatenate([np.zeros((0, len(names))), *scores]), np.concatenate([[], *truth])
     if not len(truth):

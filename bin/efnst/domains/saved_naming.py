@@ -12,10 +12,11 @@ from efnst.records.base import read_record, write_record
 from efnst.records.naming import NamingRecord
 
 RECORD, ARRAYS = "naming.json", "naming.safetensors"
+AXES = {"sizes": ("names",), "means": ("names", "columns"), "covariance": ("columns", "columns")}  # of a head
 
 
 def save_naming(folder: Path, naming: Naming, left_out: dict[str, dict[str, float]]) -> None:
-    """Write the record and the arrays `heads.SAMPLE.weights` and `.offset`, without a sample those of all sections."""
+    """Write the record and the arrays of each head, `heads.SAMPLE.sizes` …, without a sample those of all sections."""
     record = NamingRecord(
         names=naming.names,
         heads=sorted(set(naming.heads) - {""}),
@@ -25,8 +26,7 @@ def save_naming(folder: Path, naming: Naming, left_out: dict[str, dict[str, floa
     )
     arrays = {}
     for sample, head in naming.heads.items():
-        arrays[f"heads.{sample}.weights"] = np.ascontiguousarray(head.weights)
-        arrays[f"heads.{sample}.offset"] = head.offset
+        arrays |= {f"heads.{sample}.{part}": np.ascontiguousarray(getattr(head, part)) for part in AXES}
     save_file(arrays, folder / ARRAYS)
     write_record(folder / RECORD, record)
 
@@ -39,11 +39,20 @@ def load_naming(folder: Path) -> tuple[Naming, NamingRecord] | None:
     arrays = read_tensors(folder / ARRAYS)
     with reading(folder / ARRAYS):
         heads = {
-            sample: Head(arrays[f"heads.{sample}.weights"], arrays[f"heads.{sample}.offset"])
-            for sample in ("", *record.heads)
+            sample: Head(**{part: arrays[f"heads.{sample}.{part}"] for part in AXES}) for sample in ("", *record.heads)
         }
         for sample, head in heads.items():
-            axes = Axes({"names": len(record.names)})
-            axes.require(f"heads.{sample}.weights", head.weights, "columns", "names")
-            axes.require(f"heads.{sample}.offset", head.offset, "names")
+            _require_fitting(f"heads.{sample}", head, len(record.names))
     return Naming(record.names, heads, record.temperature), record
+
+
+def _require_fitting(name: str, head: Head, n_names: int) -> None:
+    """Raise ValueError unless the arrays of a head fit together and can be those of labelled units."""
+    axes = Axes({"names": n_names})
+    for part, names in AXES.items():
+        axes.require(f"{name}.{part}", getattr(head, part), *names)
+    spread = head.covariance
+    if (head.sizes < 0).any() or not np.allclose(spread, spread.T):
+        raise ValueError(f"{name} has negative sizes, or its covariance is not symmetric")
+    if spread.size and np.linalg.eigvalsh(spread)[0] < -1e-6 * np.trace(spread):
+        raise ValueError(f"{name}.covariance is none")

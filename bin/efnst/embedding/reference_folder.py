@@ -7,7 +7,7 @@ from efnst.errors import EfnstError, require_ordinary
 from efnst.records.base import read_record
 from efnst.records.reference import ReferenceRecord
 
-FORMAT = 3
+FORMAT = 4
 REFERENCE_JSON = "reference.json"
 READ = (".json", ".safetensors")  # how the names of files that are read end
 

@@ -1,5 +1,7 @@
 """Names that the labels of some sections teach."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.support.grids import square
@@ -105,15 +107,26 @@ def test_where_no_label_is_in_two_sections_there_is_nothing_to_calibrate_on() ->
     assert fit_naming({"a": taught(["rim", "cortex"], 0), "b": taught(["medulla"], 1)}).temperature == 1
 
 
-@pytest.mark.parametrize(("told", "width"), [(True, 6), (False, 3)])
-def test_of_two_widths_the_one_that_names_sections_left_out_better(told: bool, width: int) -> None:
-    """Further columns that tell the names, or that tell other names in every section."""
-    found = {}
-    for number, name in enumerate("abc"):
-        one = taught(list(CENTRES), number)
-        further = 20 * np.array([CENTRES[label] for label in one.labels])
-        further = further if told else np.roll(further, number, axis=1) * (1, -1, 1)[number]
-        found[name] = Taught(np.hstack([one.values, further]), one.labels, one.labelled, one.positions)
-    naming = fit_naming(found, 2)
-    assert {len(head.weights) for head in naming.heads.values()} == {width}
-    assert fit_naming({"a": found["a"]}, 2).heads[""].weights.shape[0] == 3, "nothing is left out to choose by"
+def test_a_head_follows_the_section_that_it_names() -> None:
+    """The units of a section that is shifted against the labelled ones, whose names are not known, shift the means."""
+    naming = fit_naming({name: taught(list(CENTRES), seed) for seed, name in enumerate("ab")})
+    head, right = naming.heads[""], {}
+    for shift in (0.0, 1.5):
+        new = taught(list(CENTRES), 2)
+        values = new.values + np.array([shift, 0, 0])
+        still = ((values[:, None] - head.means) ** 2).sum(2).argmin(1)
+        for way, found in {"still": still, "follows": head.scores(values).argmax(1)}.items():
+            right[way, shift] = (np.array(naming.names)[found] == new.labels).mean()
+    assert right["follows", 0] > right["still", 0] - 0.01
+    assert right["follows", 1.5] > right["still", 1.5] + 0.02
+
+
+def test_few_labels_of_many_columns_name_a_section() -> None:
+    """Fewer labelled units than columns, of which one does not vary."""
+    rng = np.random.default_rng(0)
+    few = taught(list(CENTRES), 0, 25)
+    noise = np.hstack([rng.standard_normal((400, 37)), np.zeros((400, 1))])
+    naming = fit_naming({"a": replace(few, values=np.hstack([few.values * 2, noise]))})
+    new = taught(list(CENTRES), 1)
+    names, _ = naming.of("b", np.hstack([new.values * 2, noise[::-1]]), new.positions, 1)
+    assert (names == new.labels).mean() > 0.9
