@@ -3,7 +3,7 @@
 import pytest
 from tests.support.places import PROJECT
 
-from efnst.inputs.combinations import NOT_WITH_REFERENCE, combination_problems, combination_warnings
+from efnst.inputs.combinations import WITHOUT_EFFECT, combination_problems, combination_warnings
 from efnst.program.parameters import defaults, known_parameters, read_schema
 
 USUAL = defaults(read_schema(PROJECT / "nextflow_schema.json"))
@@ -50,16 +50,24 @@ def test_what_goes_together_is_no_problem(given: dict, rows: list[dict]) -> None
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"n_domains": 3}, "found 3 with --reference, which it has no effect on"),
-        ({"correct_by": "none"}, 'found "none" with --reference'),
-        ({"learn_labels": True}, "found true with --reference"),
+        ({"reference": "r", "n_domains": 3}, "found 3 with --reference, which it has no effect on"),
+        ({"reference": "r", "correct_by": "none"}, 'found "none" with --reference'),
+        ({"reference": "r", "learn_labels": True}, "found true with --reference"),
+        ({"correct_by": "none"}, 'found "none" with --scope section, in which it has no effect'),
+        ({"shared_genes": 0.5}, "found 0.5 with --scope section, in which it has no effect"),
     ],
 )
-def test_what_has_no_effect_with_a_reference_is_a_warning(given: dict, said: str) -> None:
-    (warning,) = combination_warnings(USUAL | given | {"reference": "r"}, USUAL)
-    assert said in warning and problems(BARE, reference="r", **given) == []
+def test_what_has_no_effect_is_a_warning(given: dict, said: str) -> None:
+    (warning,) = combination_warnings(USUAL | given, USUAL)
+    assert said in warning and problems(BARE, **given) == []
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"n_domains": 3}, {"scope": "cohort", "correct_by": "none", "shared_genes": 0.5}]
+)
+def test_what_has_an_effect_is_none(given: dict) -> None:
     assert combination_warnings(USUAL | given, USUAL) == []
 
 
-def test_what_a_reference_passes_over_are_parameters() -> None:
-    assert set(NOT_WITH_REFERENCE) <= known_parameters().keys()
+def test_what_is_passed_over_are_parameters() -> None:
+    assert {name for names in WITHOUT_EFFECT.values() for name in names} <= known_parameters().keys()
