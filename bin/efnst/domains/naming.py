@@ -15,7 +15,6 @@ UNKNOWN = "unknown"
 LEAST_ODDS = 1.5  # of the best name, over what it has where all are as likely
 TEMPERATURES = np.geomspace(1, 32, 41)
 MOST_TAUGHT = 5_000  # labelled units of one section that teach
-SHRINKAGE = 0.1
 OWN_SHARE, OWN_ROUNDS = 0.3, 20  # what the units of the section that is named count, of all labelled ones; steps of EM
 
 
@@ -71,9 +70,10 @@ class Head:
 
 
 def _discriminants(sizes: np.ndarray, means: np.ndarray, covariance: np.ndarray) -> TiedGaussians:
-    """Linear discriminants as a mixture, its covariance shrunken to its diagonal by `SHRINKAGE`."""
+    """Linear discriminants as a mixture; the covariance is shrunken to its diagonal, the more the fewer units."""
+    shrinkage = len(covariance) / (len(covariance) + sizes.sum())
     diagonal = np.diag(covariance.diagonal())
-    root = np.linalg.cholesky((1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal + RIDGE * np.eye(len(covariance)))
+    root = np.linalg.cholesky((1 - shrinkage) * covariance + shrinkage * diagonal + RIDGE * np.eye(len(covariance)))
     return TiedGaussians(sizes / sizes.sum(), means, root)
 
 
