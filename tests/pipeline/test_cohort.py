@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def rows(run: Run, sample: str) -> list[dict[str, str]]:
 def test_a_broken_section_does_not_end_the_cohort(together: Run) -> None:
     assert together.summary["broken"]["status"] == "error"
     assert all((together.outdir / sample / "report.html").exists() for sample in SAMPLES)
+
+
+def test_others_may_read_all_results(together: Run) -> None:
+    """As the umask has it: a folder of results, and its reference above all, is shared."""
+    os.umask(umask := os.umask(0))
+    files = [path for path in together.outdir.rglob("*") if path.is_file()]
+    assert "space.safetensors" in {path.name for path in files}
+    assert [path for path in files if path.stat().st_mode & 0o444 != 0o444 & ~umask] == []
 
 
 def test_domains_have_one_colour_everywhere(together: Run) -> None:

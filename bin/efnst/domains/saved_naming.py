@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from efnst.domains.naming import Head, Naming
 from efnst.errors import reading
-from efnst.program.tensors import Axes, read_tensors
+from efnst.program.tensors import Axes, read_tensors, write_tensors
 from efnst.records.base import read_record, write_record
 from efnst.records.naming import NamingRecord
 
@@ -26,8 +25,8 @@ def save_naming(folder: Path, naming: Naming, left_out: dict[str, dict[str, floa
     )
     arrays = {}
     for sample, head in naming.heads.items():
-        arrays |= {f"heads.{sample}.{part}": np.ascontiguousarray(getattr(head, part)) for part in AXES}
-    save_file(arrays, folder / ARRAYS)
+        arrays |= {f"heads.{sample}.{part}": getattr(head, part) for part in AXES}
+    write_tensors(folder / ARRAYS, arrays)
     write_record(folder / RECORD, record)
 
 

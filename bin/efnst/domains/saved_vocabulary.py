@@ -4,12 +4,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from efnst.domains.candidates import DRAWN, CommonViews
 from efnst.domains.vocabulary import Mixture, Vocabulary
 from efnst.errors import EfnstError, reading
-from efnst.program.tensors import Axes, read_tensors, require_positive
+from efnst.program.tensors import Axes, read_tensors, require_positive, write_tensors
 from efnst.records.base import read_record, write_record
 from efnst.records.vocabulary import VocabularyRecord
 
@@ -32,11 +31,11 @@ def save_vocabulary(folder: Path, vocabulary: Vocabulary, choice: dict) -> None:
         **({"choice": choice} if choice else {}),
     )
     arrays = {
-        f"mixtures.{number}.{part}": np.ascontiguousarray(getattr(mixture, part))
+        f"mixtures.{number}.{part}": getattr(mixture, part)
         for number, mixture in enumerate(vocabulary.mixtures)
         for part in PARTS
     }
-    save_file(arrays | {"known": vocabulary.known}, folder / ARRAYS)
+    write_tensors(folder / ARRAYS, arrays | {"known": vocabulary.known})
     write_record(folder / RECORD, record)
 
 

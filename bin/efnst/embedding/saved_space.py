@@ -7,7 +7,6 @@ from types import UnionType
 from typing import get_args, get_type_hints
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from efnst.embedding.cohort import Learned
 from efnst.embedding.consistent import require_learned
@@ -19,7 +18,7 @@ from efnst.embedding.views import View
 from efnst.errors import EfnstError, reading
 from efnst.genes.shared import SharedGenes
 from efnst.program.documents import load_json
-from efnst.program.tensors import read_tensors
+from efnst.program.tensors import read_tensors, write_tensors
 
 FORMAT = 2
 KINDS = (Components, Correction, Fusion, ImageComponents, SharedGenes, Space, View)
@@ -42,7 +41,7 @@ def save_space(folder: Path, learned: Learned) -> None:
     }
     arrays["genes.profile"] = learned.genes.profile
     (folder / SPACE_JSON).write_text(json.dumps(about, indent=1, allow_nan=False) + "\n")
-    save_file({name: np.ascontiguousarray(values) for name, values in arrays.items()}, folder / SPACE_ARRAYS)
+    write_tensors(folder / SPACE_ARRAYS, arrays)
 
 
 def load_space(folder: Path) -> Learned:

@@ -52,13 +52,15 @@ def _make(cache: Path, entry: Path, export: Callable[[Path], None]) -> None:
             f"Expected encoder_cache to be a folder that can be written to, found `{cache}` ({error.strerror}). "
             "Give another folder with --encoder_cache, or none."
         ) from error
+    made = folder / "encoder"  # mkdtemp makes folders that only their owner can read
     try:
-        export(folder)
-        write_json(folder / DIGESTS, {path.name: sha256(path) for path in sorted(folder.iterdir())})
+        made.mkdir()
+        export(made)
+        write_json(made / DIGESTS, {path.name: sha256(path) for path in sorted(made.iterdir())})
         if entry.exists() and not _is_intact(entry):
             log.info("the encoder in %s is damaged and is made again", entry)
             os.rename(entry, folder / "damaged")
-        _rename(folder, entry)
+        _rename(made, entry)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -66,13 +68,10 @@ def _make(cache: Path, entry: Path, export: Callable[[Path], None]) -> None:
 def _rename(folder: Path, entry: Path) -> None:
     """Give the complete `folder` the name `entry`, unless another program was faster."""
     try:
-        folder.chmod(0o755)  # mkdtemp makes folders that only their owner can read
         os.rename(folder, entry)
     except OSError:
         if not _is_intact(entry):
             raise
-    else:
-        shutil.rmtree(entry / "damaged", ignore_errors=True)
 
 
 def _is_intact(entry: Path) -> bool:

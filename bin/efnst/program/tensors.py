@@ -6,9 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save
 
 from efnst.errors import reading
+
+
+def write_tensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays by name, for everybody whom the umask allows to read files: `save_file` lets only their owner."""
+    path.write_bytes(save({name: np.ascontiguousarray(values) for name, values in arrays.items()}))
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """The folder of exported encoders: found again, shared by programs at once, repaired."""
 
 import multiprocessing
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,17 @@ def test_another_identity_is_another_encoder(tmp_path: Path) -> None:
     assert not cached(tmp_path / "cache", IDENTITY | {"output": "logits"}, exporter("logits"), tmp_path / "b")
     assert (tmp_path / "b" / "encoder.onnx").read_text() == "logits"
     assert cached(tmp_path / "cache", IDENTITY, exporter(), tmp_path / "c")
+
+
+def test_the_umask_says_who_may_read_an_entry(tmp_path: Path) -> None:
+    before = os.umask(0o007)
+    try:
+        cached(tmp_path / "cache", IDENTITY, exporter(), tmp_path / "a")
+    finally:
+        os.umask(before)
+    (entry,) = (tmp_path / "cache").iterdir()
+    assert entry.stat().st_mode & 0o777 == 0o770
+    assert {path.stat().st_mode & 0o777 for path in entry.iterdir()} == {0o660}
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "no digests", "empty digests"])
