@@ -79,6 +79,7 @@ def test_the_reference_finds_the_same_domains_again(efnst: Efnst, together: Run,
     reference = together.outdir / "reference"
     about = json.loads((reference / "reference.json").read_text())
     assert about["samples"] == list(SAMPLES)
+    assert {path.name for path in reference.iterdir()} == {"README.md", "reference.json", *about["files"]}
     run = efnst(sheet.parent, *OF_REFERENCE, "--reference", reference, "--input", sheet, outdir="later")
     assert run.status == 0, run.output
     assert "LEARN_EMBEDDING" not in {task["process"] for task in run.tasks}

@@ -30,6 +30,7 @@ Nothing here is run when it is read. docs/cohort.md of efnst describes every fil
 - reference.json: sections, species, depth, versions
 - space.json, space.safetensors: genes, components, their correction, networks
 - vocabulary.json, vocabulary.safetensors: the domains
+- naming.json, naming.safetensors, where labels taught names: these
 - training.json: how the networks were trained
 - encoder.json, where images were used: the encoder, whose licence holds for this folder too
 - stain_reference.json, where stains were normalised: what further sections are brought to

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from efnst.encoder.cache import sha256
-from efnst.errors import EfnstError, require_ordinary
+from efnst.errors import EfnstError, reading
 from efnst.records.base import read_record
 from efnst.records.reference import ReferenceRecord
 
 FORMAT = 4
 REFERENCE_JSON = "reference.json"
-READ = (".json", ".safetensors")  # how the names of files that are read end
+READ = (  # every other file that is read, where there is one; a folder may hold more, such as notes
+    *("space.json", "space.safetensors", "training.json", "vocabulary.json", "vocabulary.safetensors"),
+    *("naming.json", "naming.safetensors", "encoder.json", "stain_reference.json"),
+)
 
 
 def read_reference(folder: Path, given: str = "") -> ReferenceRecord:
@@ -17,7 +20,7 @@ def read_reference(folder: Path, given: str = "") -> ReferenceRecord:
 
     `given` is what the user calls the folder, where that is not its name.
     """
-    if not (folder / REFERENCE_JSON).exists():
+    if not (folder / REFERENCE_JSON).is_file():
         raise EfnstError(
             f"Expected --reference to name the folder `reference` of a cohort's run, found `{given or folder}`."
         )
@@ -27,18 +30,23 @@ def read_reference(folder: Path, given: str = "") -> ReferenceRecord:
             f"Expected a reference of format {FORMAT}, found format {record.format}, made by efnst "
             f"{record.versions.get('efnst', 'nobody knows which')}. Use that version, or make the reference again."
         )
-    changed = sorted(name for name, _ in record.files.items() ^ digests(folder).items())
-    if changed:
+    found = digests(folder)
+    for name in sorted(record.files.keys() | found):
+        if record.files.get(name) == found.get(name):
+            continue
+        how = "is missing" if name not in found else "was changed" if name in record.files else "was added"
         raise EfnstError(
-            f"Expected the files of the reference `{given or folder.name}` as they were made, found that {changed[0]} "
-            "is missing or is another. Copy the whole folder again, or make the reference again."
+            f"Expected the files of the reference `{given or folder.name}` as they were made, found that {name} {how}. "
+            "Copy the whole folder again, or make the reference again."
         )
     return record
 
 
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of the files of a reference that are read, by name, but of reference.json, which holds them."""
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix in READ and path.name != REFERENCE_JSON]
-    for path in paths:
-        require_ordinary(path)
-    return {path.name: sha256(path) for path in paths}
+    found = {}
+    for path in (folder / name for name in READ):
+        with reading(path):
+            if path.exists():
+                found[path.name] = sha256(path) if path.is_file() else "a folder"
+    return found
