@@ -13,6 +13,7 @@ from tests.pipeline.conftest import QUICK, Efnst, Run, write_sheet
 pytestmark = pytest.mark.slow
 
 SAMPLES = ("sim_layers", "sim_nested")
+GROUPS = ("Müller's (A)/1+, $HOME", '-n `date` "B"; 0,5 °C \\n #*')
 OF_REFERENCE = (*QUICK, "--use_image", "false", "--exports", "none")
 OPTIONS = (*OF_REFERENCE, "--n_domains", "4")
 
@@ -27,6 +28,7 @@ def sheet(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"sample": sample, "section": f"{cohort / sample / 'outs'}", "labels": f"{cohort / sample / 'labels.csv'}"}
         for sample in SAMPLES
     ]
+    rows = [row | {"group": group} for row, group in zip(rows, GROUPS, strict=True)]
     return write_sheet(folder / "sheet.csv", *rows, {"sample": "broken", "section": f"{folder / 'broken'}"})
 
 
@@ -53,6 +55,11 @@ def test_others_may_read_all_results(together: Run) -> None:
     files = [path for path in together.outdir.rglob("*") if path.is_file()]
     assert "space.safetensors" in {path.name for path in files}
     assert [path for path in files if path.stat().st_mode & 0o444 != 0o444 & ~umask] == []
+
+
+def test_groups_come_to_the_programs_unchanged(together: Run) -> None:
+    space = json.loads((together.outdir / "reference" / "space.json").read_text())
+    assert set(space["components"]["correction"]["batches"]) == set(GROUPS)
 
 
 def test_domains_have_one_colour_everywhere(together: Run) -> None:

@@ -17,7 +17,7 @@ from tests.support.places import PROJECT
 from tests.support.records import example
 
 from efnst.program.arrays import write_arrays
-from efnst.program.spreadsheets import harmless_table
+from efnst.program.spreadsheets import harmless_table, read_table
 from efnst.records.arrays import EMBEDDING_SAMPLE_NPZ
 from efnst.records.base import read_record, write_record
 from efnst.records.cohort import Failure, SectionSummary, SheetRow
@@ -172,6 +172,24 @@ def test_codes_and_names_in_digits_are_levels_of_every_table(tmp_path: Path) -> 
     ]
     pseudobulk = anndata.read_h5ad(tmp_path / "out" / "pseudobulk.h5ad")
     assert list(pseudobulk.obs["donor"].cat.categories) == ["000", "001", "002", "003"]
+
+
+@pytest.mark.slow
+def test_groups_of_any_letters_in_tables_and_report(tmp_path: Path) -> None:
+    options = [*stage(tmp_path, finished=4), "--common"]
+    groups = ["=Müller/2", "=Müller/2", "<b id='x'>Donor (A)</b>", "<b id='x'>Donor (A)</b>"]
+    rows = read_record(tmp_path / "sections.json", list[SheetRow])
+    write_record(tmp_path / "sections.json", [row.changed(group=of) for row, of in zip(rows, groups, strict=True)])
+    summarise(tmp_path, options)
+    table = pd.read_parquet(tmp_path / "out" / "summary.parquet")
+    assert table["group"].tolist() == [group for group in groups for _ in range(3)]
+    assert read_table(tmp_path / "out" / "proportions.csv")["group"].tolist()[::7] == groups
+    assert set(pd.read_csv(tmp_path / "out" / "summary.csv")["group"]) == {"'=Müller/2", groups[2]}
+    assert "=Müller/2: 2" in pd.read_csv(tmp_path / "out" / "domain_tests.csv")["levels"][0]
+    pseudobulk = anndata.read_h5ad(tmp_path / "out" / "pseudobulk.h5ad")
+    assert set(pseudobulk.obs["group"]) == set(groups)
+    _, html = multiqc(tmp_path)
+    assert "=Müller/2" in html and "<b id='x'>" not in html and "&lt;b id=" in html
 
 
 def test_what_is_unlike_a_reference_has_no_markers_that_hold(tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from efnst.inputs.missing import is_missing
+from efnst.inputs.one_line import EXPECTED, is_one_line
 from efnst.program.parameters import show, suggestion
 
 NEAR = 0.8  # likeness of two names from which one is taken for a slip of the other; `age` is 0.75 from `image`
 NAME = re.compile(r"[^\W\d_]\w{0,49}")  # what formulas of R and Python take without quotes
 OF_TABLES = ("n_spots", "share", "total_counts")  # columns of the cohort's tables, beside our own
 SHOWN = 3  # values that a warning names
-LONGEST_VALUE = 200  # characters
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def covariate_columns(columns: list[str], known: list[str]) -> list[str]:
@@ -28,12 +27,11 @@ def column_name_problems(columns: list[str], known: list[str]) -> list[str]:
 
 
 def covariate_problems(where: str, cells: dict[str, str], known: list[str]) -> list[str]:
-    """One line for each value of a row that no table should hold."""
-    expected = f"expected a single line of at most {LONGEST_VALUE} characters; shorten it"
+    """One line for each value of a row, but for the `known` columns, that no table should hold."""
     return [
-        f"{where}, column {name}: found {show(value)}, {expected}"
+        f"{where}, column {name}: found {show(value)}, expected {EXPECTED}; shorten it"
         for name, value in cells.items()
-        if name not in known and (len(value) > LONGEST_VALUE or UNPRINTABLE.search(value))
+        if name not in known and not is_one_line(value)
     ]
 
 

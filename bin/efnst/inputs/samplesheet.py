@@ -5,6 +5,7 @@ import io
 import os
 import posixpath
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -200,7 +201,7 @@ def _row_problems(row: Row, schema: dict, absent: set[str]) -> list[str]:
     wrong = errors_by_name(row.cells, {"properties": about})
     for name, errors in wrong.items():
         problems.append(f"{where}, column {name}: {found_and_expected(row.cells[name], about[name], errors)}")
-    return problems + covariate_problems(where, row.cells, list(about))
+    return problems + covariate_problems(where, row.cells, [name for name in about if name != "group"])
 
 
 def _unusable(value: str, base: str) -> list[str]:
@@ -260,7 +261,9 @@ def _section(cells: dict, about: dict, parameters: dict, base: str, further: lis
     }
     if cells.get("image", "").lower() == NO_IMAGE or parameters.get("use_image") is False:
         paths["image"] = NO_IMAGE
-    given = {name: cells.get(name, "") for name in ("group", "bin_um", "library")}
-    given["covariates"] = {name: cells.get(name, "") for name in further}
+    given = {name: cells.get(name, "") for name in ("bin_um", "library")}
+    # An ü of macOS is a u and a ¨, and would make a group of its own.
+    named = {name: unicodedata.normalize("NFC", cells.get(name, "")) for name in ("group", *further)}
+    given |= {"group": named.pop("group"), "covariates": named}
     wrong = [f"column {name}: {problem}" for name in paths if name in cells for problem in _unusable(cells[name], base)]
     return {"id": cells["sample"]} | paths | {"n_domains": cells["n_domains"], "problem": "; ".join(wrong)} | given

@@ -64,7 +64,8 @@ def test_a_change_of_what_is_read_is_refused(
     name: str, change: Callable[[Path], None], how: str, reference: Path
 ) -> None:
     change(reference / name)
-    with pytest.raises(EfnstError, match=re.escape(f"reference `reference` as they were made, found that {name} {how}")):
+    said = f"of the reference `reference` as they were made, found that {name} {how}."
+    with pytest.raises(EfnstError, match=re.escape(said)):
         read_reference(reference)
 
 

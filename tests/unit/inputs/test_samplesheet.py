@@ -68,6 +68,29 @@ def test_values_that_are_not_known_are_left_out(tmp_path: Path) -> None:
     assert {name: found[1][name] for name in kept} == kept
 
 
+@pytest.mark.parametrize(
+    "group", ["Müller", "Donor (A)", "A/B", "IDH1+", "day 0,5", "-80 °C", "'; $(x) `y` \\n #", "患者 1"]
+)
+def test_groups_are_named_as_covariates_are(tmp_path: Path, group: str) -> None:
+    found, problems = check(tmp_path, f'sample,section,group\nA1,a,"{group}"\n')
+    assert problems == [] and found[0]["group"] == group
+
+
+@pytest.mark.parametrize("group", ["a\nb", "a\tb", "a\x00b", "a\x85b", "a\u2028b", "x" * 201])
+@pytest.mark.parametrize("column", ["group", "stage"])
+def test_a_group_or_a_value_that_no_table_should_hold(tmp_path: Path, column: str, group: str) -> None:
+    _, problems = check(tmp_path, f'sample,section,{column}\nA1,a,"{group}"\n')
+    assert len(problems) == 1 and f"(A1), column {column}: found" in problems[0]
+    assert problems[0].endswith("expected a single line of at most 200 characters; shorten it")
+
+
+def test_a_letter_is_the_same_however_it_is_encoded(tmp_path: Path) -> None:
+    """macOS and Windows write ü in two ways, of which nobody sees that they differ."""
+    found, _ = check(tmp_path, "sample,section,group,town\nA1,a,M\u00fcller,K\u00f6ln\nB1,b,Mu\u0308ller,Ko\u0308ln\n")
+    assert [row["group"] for row in found] == ["M\u00fcller"] * 2
+    assert [row["covariates"]["town"] for row in found] == ["K\u00f6ln"] * 2
+
+
 def test_further_columns_are_covariates(tmp_path: Path) -> None:
     found, problems = check(tmp_path, "sample,Age,section,sex_group,stage\nA1,61,a,f,\nB1,NA,b,m,II b\n")
     assert problems == []
