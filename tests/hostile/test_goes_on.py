@@ -110,7 +110,13 @@ def test_a_killed_training_ends_the_step_as_killed(simulated_section: Callable[.
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("\x1b[31mred", "\\x1b[31mred"), ("\x9b0m\x07", "\\x9b0m\\x07"), ("µm\n\tä", "µm\n\tä"), ("\x7f", "\\x7f")],
+    [
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x9b0m\x07", "\\x9b0m\\x07"),
+        ("µm\n\tä", "µm\n\tä"),
+        ("\x7f", "\\x7f"),
+        ("\ud800", "\\ud800"),
+    ],
 )
 def test_control_characters_are_written_out(text: str, shown: str) -> None:
     assert printable(text) == shown

@@ -10,12 +10,13 @@ import pandas as pd
 import shapely
 
 from efnst.errors import EfnstError, damaged, reading
+from efnst.inputs.one_line import EXPECTED, is_one_line
 from efnst.program.documents import document_text, load_json
+from efnst.program.parameters import show
 
 SUFFIXES = (".geojson", ".json")
 MAX_BYTES = 200_000_000  # outlines drawn by a pixel classifier have some 10 MB
 MAX_REGIONS = 10_000
-LONGEST_NAME = 200  # characters
 AREAS = ("Polygon", "MultiPolygon")
 ANNOTATION = "annotation"  # QuPath's word for what people draw; others are its cells, detections and tiles
 READERS = (TypeError, AttributeError, shapely.errors.ShapelyError)  # how shapely refuses coordinates
@@ -54,6 +55,10 @@ def read_annotations(path: Path) -> tuple[list[Region], list[str]]:
         reason, label, geometry = _parts(feature)
         if reason:
             left_out[reason] += 1
+        elif not is_one_line(label):
+            raise EfnstError(
+                f"Expected classes in {path.name} to be {EXPECTED} each, found {show(label)}: rename it in QuPath."
+            )
         else:
             regions.append(Region(label, _outline(geometry, path)))
     if not regions:
@@ -140,7 +145,7 @@ def _class(classification: object) -> str:
     about = {"name": classification} if isinstance(classification, str) else _object(classification)
     names = about.get("name") or about.get("names")
     names = names if isinstance(names, list) else [names]
-    return " ".join(": ".join(name for name in names if isinstance(name, str)).split())[:LONGEST_NAME]
+    return " ".join(": ".join(name for name in names if isinstance(name, str)).split())
 
 
 def _outline(geometry: dict, path: Path) -> shapely.Polygon | shapely.MultiPolygon:

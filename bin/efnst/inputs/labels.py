@@ -10,6 +10,8 @@ import pandas as pd
 from efnst.errors import EfnstError, damaged, reading
 from efnst.inputs.affixes import SEQUENCE, with_names_of
 from efnst.inputs.missing import is_missing
+from efnst.inputs.one_line import EXPECTED, is_one_line
+from efnst.program.parameters import show
 
 LONGEST_HEADER = 100_000  # characters; metadata of a section have a few dozen columns
 ROW_NAMES = ""  # a column without a name, as R and pandas write the names of rows
@@ -28,6 +30,13 @@ def read_labels(path: Path) -> pd.Series:
     names, lines = _table(path)
     barcode, label = _columns(names, path)
     values = [(line[barcode], line[label]) for line in lines]
+    for spot, value in values:
+        wrong = [cell for cell in (spot, value) if not is_one_line(cell)]
+        if wrong:
+            raise EfnstError(
+                f"Expected barcodes and labels in {path.name} to be {EXPECTED} each, found {show(wrong[0])} in the "
+                f"line of {show(spot)}: shorten it, or look for a quote there that is not closed."
+            )
     labels = pd.Series(
         [None if is_missing(value) else value for _, value in values],
         [spot for spot, _ in values],

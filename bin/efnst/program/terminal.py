@@ -5,6 +5,7 @@ from typing import TextIO
 
 OBEYED = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\r\t"]
 WRITTEN_OUT = {code: f"\\x{code:02x}" for code in OBEYED}
+WRITTEN_OUT |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}  # halves of letters, which no file can hold
 
 
 def printable(text: str) -> str:

@@ -123,6 +123,9 @@ def test_several_classes_of_one_annotation(tmp_path: Path) -> None:
         (json.dumps([feature(ALL)]).replace("30", "1e999"), "no finite numbers"),
         ([feature(polygon(square(100, 100, 200, 200)))], r"from \[100, 100\] to \[200, 200\], of the spots from"),
         ([TOP] * (MAX_REGIONS + 1), "at most 10000 regions"),
+        ([feature(ALL, "x" * 201)], 'single line of at most 200 characters each, found "x+…: rename it in QuPath'),
+        ([feature(ALL, "a\x00b")], r'found "a\\u0000b": rename'),
+        ([feature(ALL, "\ud800")], "rename it in QuPath"),
     ],
 )
 def test_files_that_hold_no_regions_of_the_section(tmp_path: Path, content: object, said: str) -> None:

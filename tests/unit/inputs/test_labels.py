@@ -60,6 +60,31 @@ def test_labels_that_are_none(tmp_path: Path, content: str, said: str) -> None:
         match_labels(BARCODES, read_labels(tmp_path / "l.csv"))
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("barcode,label\nS0,a\nS1,b\x00\n", r'found "b\\u0000" in the line of "S1": shorten it'),
+        ("barcode,label\nS0,a\nS1,b\x07c\n", r'found "b\\u0007c" in the line of "S1"'),
+        ('barcode,label\nS0,"a\nb"\n', r'found "a\\nb" in the line of "S0"'),
+        (f"barcode,label\nS0,{'a' * 201}\n", r'found "a+… in the line of "S0"'),
+        ('barcode,label\nS0,"a\nS1,b\nS2,c"\n', r'in the line of "S0": .* look for a quote there that is not closed'),
+        ('barcode,label\nS0,"a\nS1,b\nS2,c\n', 'in the line of "S0"'),  # never closed
+        ('barcode,label\n"S0,a\nS1",b\nS2,c\n', r'found "S0,a\\nS1" in the line of'),
+    ],
+)
+def test_a_label_is_one_line(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "l.csv").write_text(content)
+    with pytest.raises(EfnstError, match=f"in l.csv to be a single line of at most 200 characters each, .*{said}"):
+        read_labels(tmp_path / "l.csv")
+
+
+def test_only_labels_have_to_be_one_line(tmp_path: Path) -> None:
+    """What else a table of metadata holds is not looked at; a label may have any letters."""
+    label = "Ränder (präneoplastisch) / 5 µm, 患者 " + "x" * 100
+    (tmp_path / "l.csv").write_text(f'barcode,note,label\nS0,"two\nlines","{label}"\nS1,{"y" * 300},\n')
+    assert read_labels(tmp_path / "l.csv").tolist() == [label, None]
+
+
 def test_no_file_of_labels(tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match=r"found no file"):
         read_labels(tmp_path / "absent.csv")
