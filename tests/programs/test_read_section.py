@@ -221,6 +221,14 @@ def test_a_single_label_is_kept_for_names_with_a_warning(whole: Path, tmp_path: 
     assert any("all 30 labelled spots have the label 'tumour'" in warning for warning in qc["warnings"])
 
 
+def test_a_file_of_empty_labels_is_none(whole: Path, tmp_path: Path) -> None:
+    spots = read(whole, tmp_path)[0].obs_names
+    (tmp_path / "l.csv").write_text("barcode,label\n" + "".join(f"{spot},\n" for spot in spots))
+    section, qc = read(whole, tmp_path, labels=str(tmp_path / "l.csv"))
+    assert "label" not in section.obs
+    assert any(warning.endswith("in the file of labels: the section goes without.") for warning in qc["warnings"])
+
+
 def test_without_labels_there_is_no_column_of_labels(whole: Path, tmp_path: Path) -> None:
     assert "label" not in read(whole, tmp_path)[0].obs
 

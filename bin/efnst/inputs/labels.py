@@ -52,15 +52,18 @@ def read_labels(path: Path) -> pd.Series:
 
 
 def match_labels(barcodes: pd.Index, labels: pd.Series) -> tuple[pd.Categorical, list[str]]:
-    """Labels in the order of `barcodes`, missing where there is none, and warnings about barcodes that do not match."""
+    """Labels in the order of `barcodes`, missing where there is none, and warnings about barcodes that do not match.
+
+    Empty labels throughout, as an annotator leaves them who did not come to this section, are a warning. Raises
+    EfnstError where no barcode matches.
+    """
     labels, warnings = with_names_of(barcodes, labels, "labels")
     given = labels.dropna()
     n_known = int(given.index.isin(barcodes).sum())
-    if not n_known:
+    if len(labels) and not labels.index.isin(barcodes).any():
         raise EfnstError(
-            f"Expected labels for the spots of the section, found {len(given)} labels and none for any of its "
-            f"{len(barcodes)} spots (first spot {barcodes[0]}, first label for "
-            f"{labels.index[0] if len(labels) else 'nothing'}): "
+            f"Expected labels for the spots of the section, found {len(labels)} labels and none for any of its "
+            f"{len(barcodes)} spots (first spot {barcodes[0]}, first label for {labels.index[0]}): "
             "give the labels of this section, with the barcodes as they are in the matrix."
         )
     if n_known < len(given):
@@ -68,13 +71,15 @@ def match_labels(barcodes: pd.Index, labels: pd.Series) -> tuple[pd.Categorical,
     n_absent = int((~barcodes.isin(labels.index)).sum())
     if n_absent:
         warnings.append(f"{n_absent} of {len(barcodes)} spots do not stand in the file of labels.")
+    if not n_known:
+        warnings.append(f"None of {len(barcodes)} spots has a label in the file of labels: the section goes without.")
     return pd.Categorical(given.reindex(barcodes)), warnings
 
 
 def unscored(labels: pd.Categorical) -> list[str]:
-    """A warning where the labels divide the spots into no regions, so that they say nothing about domains."""
+    """A warning where the labels that there are divide the spots into no regions, and say nothing about domains."""
     n_labelled, n_labels = int((labels.codes >= 0).sum()), len(labels.categories)
-    if 1 < n_labels <= TOO_MANY * n_labelled:
+    if n_labels == 0 or 1 < n_labels <= TOO_MANY * n_labelled:
         return []
     found = f"all {n_labelled} labelled spots have the label" if n_labels == 1 else f"{n_labels} labels such as"
     return [
@@ -91,7 +96,8 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     if len(first) == 2 and BARCODE.fullmatch(first[0]):
         return ["barcode", "label"], [_filled(line, 2) for line in lines]
     names = [name.lower() for name in first]
-    if rest and all(len(line) == len(names) + 1 for line in rest) and any(line[-1] for line in rest):
+    is_longer = bool(rest) and all(len(line) == len(names) + 1 for line in rest)
+    if is_longer and (any(line[-1] for line in rest) or {"barcode", ROW_NAMES}.isdisjoint(names)):
         names = [ROW_NAMES, *names]
     rest = [line[:-1] if len(line) == len(names) + 1 and not line[-1] else line for line in rest]  # a comma at the end
     if any(len(line) > len(names) for line in rest):

@@ -199,7 +199,7 @@ def _add_labels(section: AnnData, path: Path) -> list[str]:
     else:
         labels, warnings = match_labels(section.obs_names, read_labels(path))
     reasons = unscored(labels)
-    if not reasons or len(labels.categories) == 1:
+    if len(labels.categories) == 1 or (len(labels.categories) and not reasons):
         section.obs[LABEL] = labels
     return warnings + reasons
 

@@ -27,6 +27,24 @@ def test_labels_are_joined_on_the_barcode(tmp_path: Path, content: str) -> None:
     assert labels[0] == "b" and pd.isna(labels[1]) and labels[2] == "a" and warnings == []
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "barcode,label\nS0,\nS1,\nS2,\n",
+        'Barcode,Pathologist\n"S0",""\n"S1",NA\n"S2",NaN\n',
+        "label\nS0,\nS1,\nS2,\n",  # write.table(na = ""): names of rows, and no comma at the end
+        "barcode,label\nS0,\nT9,a\n",  # none of a spot in tissue
+        "barcode,label\n",
+    ],
+)
+def test_empty_labels_are_a_warning(tmp_path: Path, content: str) -> None:
+    """As one column of a cohort's metadata has them for the sections that nobody labelled."""
+    (tmp_path / "l.csv").write_text(content)
+    labels, warnings = match_labels(BARCODES, read_labels(tmp_path / "l.csv"))
+    assert len(labels.categories) == 0 and labels.isna().all() and unscored(labels) == []
+    assert warnings[-1] == "None of 3 spots has a label in the file of labels: the section goes without."
+
+
 def test_labels_that_match_in_part_are_a_warning(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("barcode,label\nS0,a\nT9,b\n")
     labels, warnings = match_labels(BARCODES, read_labels(tmp_path / "l.csv"))
@@ -44,8 +62,7 @@ def test_labels_that_match_in_part_are_a_warning(tmp_path: Path) -> None:
             "barcode,label\nT0,a\n",
             r"found 1 labels and none for any of its 3 spots \(first spot S0, first label for T0\)",
         ),
-        ("barcode,label\nS0,\n", "found 0 labels"),
-        ("barcode,label\n", "found 0 labels and none .* first label for nothing"),
+        ("barcode,label\nT0,\nT1,NA\n", "found 2 labels and none for any of its 3 spots"),
         ("S0,a\nS1,b\n", "columns barcode and label in l.csv, found s0, a"),
         ("barcode,x,y\nS0,a,b\n", "found barcode, x, y"),
         ("barcode,label\nS0,a\nS0,b\n", "every barcode once in l.csv, found S0 more than once"),
