@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from efnst.errors import EfnstError, damaged, reading
+from efnst.inputs.above_table import above_table
 
 POSITIONS = "aggr_tissue_positions.csv"
 ORDER = "aggregation.csv"  # row k names the section whose barcodes end in -k
@@ -34,7 +35,8 @@ def libraries(outs: Path) -> list[str]:
     with reading(path):
         n_bytes = path.stat().st_size
         lines = path.read_text(encoding="utf-8-sig").splitlines() if n_bytes <= MAX_BYTES else []
-        rows = list(csv.DictReader(lines))
+        above, named = above_table(lines)
+        rows = list(csv.DictReader(lines[above:], delimiter=named or ","))
     names = [row.get(LIBRARY) or row.get("sample_id") or "" for row in rows]
     if not all(names):
         raise damaged(path, f"it has no column {LIBRARY}, or too much in it")

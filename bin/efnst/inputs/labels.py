@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from efnst.errors import EfnstError, damaged, reading
+from efnst.inputs.above_table import above_table
 from efnst.inputs.affixes import SEQUENCE, with_names_of
 from efnst.inputs.missing import is_missing
 from efnst.inputs.one_line import EXPECTED, is_one_line
@@ -113,18 +114,20 @@ def _lines(path: Path) -> list[list[str]]:
     """The cells of all lines that are not empty."""
     with reading(path):
         content = path.read_bytes()
-    if len(content.partition(b"\n")[0]) >= LONGEST_HEADER:
-        raise damaged(path, f"a first line of more than {LONGEST_HEADER} characters")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise EfnstError(
             f"Expected UTF-8 text in {path.name}, found {error}: save it as CSV UTF-8, not as Windows or Unicode text."
         ) from error
-    separator = next((found for line in text.splitlines()[:2] for found in _separators(line)), ",")
+    lines = list(io.StringIO(text, newline=""))
+    above, named = above_table(lines)
+    lines = lines[above:]
+    if lines and len(lines[0]) >= LONGEST_HEADER:
+        raise damaged(path, f"a first line of more than {LONGEST_HEADER} characters")
+    separator = named or next((found for line in lines[:2] for found in _separators(line)), ",")
     with reading(path):
-        file = io.StringIO(text, newline="")
-        table = list(csv.reader(file, delimiter=separator, skipinitialspace=separator != "\t"))
+        table = list(csv.reader(lines, delimiter=separator, skipinitialspace=separator != "\t"))
     if not table:
         raise EfnstError(f"Expected a complete {path.name}, found an empty file: copy it again.")
     return [[cell.strip() for cell in line] for line in table if any(cell.strip() for cell in line)]

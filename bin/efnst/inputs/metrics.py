@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from efnst.errors import EfnstError, damaged, reading
+from efnst.inputs.above_table import above_table
 
 NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?([eE][+-]?[0-9]+)?(%?)")
 MAX_BYTES = 1_000_000
@@ -29,8 +30,9 @@ def read_metrics(path: Path) -> dict[str, float | str]:
     with reading(path):
         n_bytes = path.stat().st_size
         text = path.read_text(encoding="utf-8-sig").splitlines() if n_bytes <= MAX_BYTES else []
-        separator = max(",;", key="".join(text[:1]).count)
-        lines = list(csv.reader(text, delimiter=separator))
+        above, named = above_table(text)
+        separator = named or max(",;", key="".join(text[above : above + 1]).count)
+        lines = list(csv.reader(text[above:], delimiter=separator))
     if n_bytes > MAX_BYTES:
         raise damaged(path, f"{n_bytes} bytes are too many for one row of figures")
     if len(lines) < 2 or len(lines[0]) != len(lines[1]):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from efnst.errors import EfnstError, damaged, reading
+from efnst.inputs.above_table import above_table
 from efnst.inputs.feature_matrix import LONGEST_LINE, MAX_SPOTS, require_unique
 
 POSITION_COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
@@ -96,7 +97,7 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
     line decides, by a cell that is one of our names. Without a header the order is that of `POSITION_COLUMNS`, row (y)
     before column (x). Spreadsheets write other separators, R names of rows.
     """
-    first, second, separator = _first_lines(path)
+    first, second, separator, above = _first_lines(path)
     names = _names_of(first, len(second))
     if names is None and len(first) != len(POSITION_COLUMNS):
         raise EfnstError(
@@ -108,7 +109,7 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
             path,
             sep=separator,
             header=None,
-            skiprows=0 if names is None else 1,
+            skiprows=above + (names is not None),
             names=POSITION_COLUMNS if names is None else names,
             dtype=str,
             encoding="utf-8-sig",
@@ -118,21 +119,23 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
         )
     if separator == ";":
         table = table.apply(lambda column: column.str.replace(",", "."))
-    return _checked(table, path, first_line=1 if names is None else 2), names is not None
+    return _checked(table, path, first_line=above + (1 if names is None else 2)), names is not None
 
 
-def _first_lines(path: Path) -> tuple[list[str], list[str], str]:
-    """The cells of the first two lines, and what separates them."""
+def _first_lines(path: Path) -> tuple[list[str], list[str], str, int]:
+    """The cells of the first two lines, what separates them, and how many lines stand above."""
     with reading(path), path.open("rb") as file:
         if file.read(2) in UTF16:
             raise EfnstError(f"Expected UTF-8 text in {path.name}, found UTF-16: save it as CSV UTF-8.")
     with reading(path), path.open(newline="", encoding="utf-8-sig") as file:
-        lines = [file.readline(LONGEST_LINE) for _ in range(2)]
-        separator = max(",\t;", key=lines[0].count)
+        above, named = above_table(iter(lambda: file.readline(LONGEST_LINE), ""))
+        file.seek(0)
+        lines = [file.readline(LONGEST_LINE) for _ in range(above + 2)][above:]
+        separator = named or max(",\t;", key=lines[0].count)
         first, second = (next(csv.reader([line], delimiter=separator), []) for line in lines)
     if len(first) > MAX_COLUMNS:
         raise damaged(path, f"its first line has {len(first)} values")
-    return first, second, separator
+    return first, second, separator, above
 
 
 def _names_of(first: list[str], n_values: int) -> list[str] | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from efnst.errors import EfnstError, require_ordinary
+from efnst.inputs.above_table import above_table
 from efnst.inputs.addresses import was_cut, without_secrets
 from efnst.inputs.covariates import column_name_problems, covariate_columns, covariate_problems
 from efnst.inputs.missing import is_missing
@@ -92,9 +93,10 @@ def join(base: str, value: str) -> str:
 
 def _from_table(text: str) -> Samplesheet:
     """A table whose first row that is not empty names the columns, separated by `,`, `;` or tab."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(",\t;", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != "\t")
+    lines = list(io.StringIO(text, newline=""))
+    above, named = above_table(lines)
+    delimiter = named or max(",\t;", key=[*lines[above:], ""][0].count)
+    reader = csv.reader(lines[above:], delimiter=delimiter, skipinitialspace=delimiter != "\t")
     columns, rows, problems = [], [], []
     try:
         for fields in reader:
@@ -104,11 +106,11 @@ def _from_table(text: str) -> Samplesheet:
             if not columns:
                 columns = [cell.lower() for cell in cells]
                 continue
-            place = f"row {reader.line_num}"
+            place = f"row {above + reader.line_num}"
             problems += _too_many(place, cells, columns)
             rows.append(Row(place, {name: cell for name, cell in zip(columns, cells, strict=False) if cell}))
     except csv.Error as error:
-        problems.append(f"row {reader.line_num}: found {error}, expected values separated by {delimiter!r}")
+        problems.append(f"row {above + reader.line_num}: found {error}, expected values separated by {delimiter!r}")
     return _checked_form(columns, rows, problems)
 
 
