@@ -39,7 +39,7 @@ def test_the_reader_of_the_documentation(simulated_section: Callable[..., AnnDat
     components, _ = fit_components(pooled(parts), np.arange(60), 6, 0)
     save_space(tmp_path, Learned(genes, components, [], options, TrainingOptions()))
     mixture = Mixture(np.ones(1), np.zeros((1, 2)), np.eye(2), np.zeros(1, int))
-    save_vocabulary(tmp_path, Vocabulary(1, 1, [mixture], np.arange(3.0), 1.0, "mixture"), {})
+    save_vocabulary(tmp_path, Vocabulary(1, 1, 0, [mixture], np.arange(3.0), 1.0, "mixture"), {})
 
     read = reader()
     space, domains = read["read_reference"](tmp_path)

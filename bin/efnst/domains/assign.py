@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from efnst.domains.bins import COLUMNS, Bins, bin_domains, domain_categories, units_of
 from efnst.domains.candidates import Space, space_of, views
 from efnst.domains.clustering import cluster
-from efnst.domains.consensus import adjusted_rand, agreement, consensus, match
+from efnst.domains.consensus import agreement, closest, consensus, match
 from efnst.domains.continuity import chaos, pas
 from efnst.domains.evidence import Gains, held_out_gains, voting_weights
 from efnst.domains.ingredients import evidence_record
@@ -50,9 +50,10 @@ class Assigned:
     """Domains 1 … K by falling size int [n_spots], each spot's confidence, the baselines' domains, the embedding shown.
 
     `confidence` is the share of the votes, by weight, that agree with the domain (of a single partition: the mixture's
-    probability, NaN without one); `embedding` is that of the training that agrees best with the consensus. `bins` is
-    the table of domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is how often known
-    tissue lies as far from all of its domains; `names` text [n_spots] and `name_probability` are what labels taught.
+    probability, NaN without one); `embedding` is that of the training that agrees best with the consensus, with domains
+    of several sections the consensus of all of these: their embeddings are one space. `bins` is the table of
+    domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is how often known tissue lies
+    as far from all of its domains; `names` text [n_spots] and `name_probability` are what labels taught.
     """
 
     domains: np.ndarray
@@ -70,8 +71,9 @@ class Found:
     """How a section's domains were found, before they are told and scored.
 
     `partitions` int [n_trainings, n_spots] are those of the trainings, `shares` [n_spots, n_labels] how many agree on
-    each of the `labels` int [n_spots], `refined` what these became and `domains` their numbers in the result. `members`
-    are the gains of the partitions that could vote, how much each counts, and how many of them are of trainings.
+    each of the `labels` int [n_spots], `refined` what these became and `domains` their numbers in the result. `shown`
+    is the training whose embedding is shown. `members` are the gains of the partitions that could vote, how much each
+    counts, and how many of them are of trainings.
     """
 
     partitions: np.ndarray
@@ -79,6 +81,7 @@ class Found:
     shares: np.ndarray | None
     refined: np.ndarray
     domains: np.ndarray
+    shown: int
     how: str
     choice: dict
     options: DomainOptions
@@ -116,7 +119,7 @@ def assign_domains(
     if fit is not None:
         novelty = shared.p_values(embeddings, positions)
         domains = np.where(novel_units(novelty, positions, options.refinement_rounds), NOVEL_DOMAIN, domains)
-    shown = embeddings[_closest(own.partitions, own.labels)]
+    shown = embeddings[own.shown]
     baselines, spaces = _baselines(arrays, positions, options, own.domains, shared is None)
     table = None if bins is None else _table_of_bins(bins, section, own, domains == NOVEL_DOMAIN, baselines)
     spaces = {DOMAIN: (shown, own.how)} | spaces
@@ -181,7 +184,8 @@ def _own(
     refined = refine(labels, positions, options.refinement_rounds)
     shares = votes if len(partitions) > 1 else clusterings[0].probabilities
     return Found(
-        *(partitions[:n_trainings], labels, shares, refined, by_size(refined), clusterings[0].how, choice, options),
+        *(partitions[:n_trainings], labels, shares, refined, by_size(refined)),
+        *(closest(partitions[:n_trainings], labels), clusterings[0].how, choice, options),
         members=(gains, weights, n_trainings),
     )
 
@@ -203,7 +207,7 @@ def _shared(
     gains = held_out_gains(counts, positions, found, options.seed)
     return Found(
         partitions[: shared.n_trainings],
-        *(labels, shares, refined, refined + 1, f"{shared.how}, of all sections together", {}, options),
+        *(labels, shares, refined, refined + 1, shared.shown, f"{shared.how}, of all sections together", {}, options),
         members=(gains, np.ones(len(partitions)), shared.n_trainings),
     )
 
@@ -233,11 +237,6 @@ def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The embeddings among `arrays`, one per training, in the order of the trainings."""
     names = sorted((name for name in arrays if name.startswith("embedding_")), key=lambda name: int(name[10:]))
     return {name: arrays[name] for name in names}
-
-
-def _closest(partitions: np.ndarray, labels: np.ndarray) -> int:
-    """The partition that agrees best with `labels`."""
-    return int(np.argmax([adjusted_rand(labels, partition) for partition in partitions]))
 
 
 def _stability(section: AnnData, partitions: np.ndarray, options: DomainOptions) -> dict:

@@ -46,6 +46,11 @@ def adjusted_rand(first: np.ndarray, second: np.ndarray) -> float:
     return 1.0 if largest == by_chance else (pairs - by_chance) / (largest - by_chance)
 
 
+def closest(partitions: np.ndarray, labels: np.ndarray) -> int:
+    """The place of the partition that agrees best with `labels`; the first one on a tie."""
+    return int(np.argmax([adjusted_rand(labels, partition) for partition in partitions]))
+
+
 def match(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Labels 0 … renumbered so that as many spots as possible carry the number they have in `reference`."""
     return matching(labels, reference)[labels]

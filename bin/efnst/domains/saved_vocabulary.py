@@ -12,7 +12,7 @@ from efnst.program.tensors import Axes, read_tensors, require_positive, write_te
 from efnst.records.base import read_record, write_record
 from efnst.records.vocabulary import VocabularyRecord
 
-FORMAT = 3
+FORMAT = 4
 RECORD, ARRAYS = "vocabulary.json", "vocabulary.safetensors"
 PARTS = ("shares", "means", "root", "numbers")
 
@@ -24,6 +24,7 @@ def save_vocabulary(folder: Path, vocabulary: Vocabulary, choice: dict) -> None:
         format=FORMAT,
         n_domains=vocabulary.n_domains,
         n_trainings=vocabulary.n_trainings,
+        shown=vocabulary.shown,
         n_views=len(vocabulary.mixtures) - vocabulary.n_trainings,
         spatial_prior=vocabulary.spatial_prior,
         how=vocabulary.how,
@@ -48,6 +49,11 @@ def load_vocabulary(folder: Path) -> tuple[Vocabulary, VocabularyRecord]:
     n_views = 0 if views is None else len(DRAWN)
     if record.n_views != n_views:
         raise EfnstError(f"Expected {n_views} views in {RECORD} of `{folder.name}`, found {record.n_views}.")
+    if record.shown >= record.n_trainings:
+        raise EfnstError(
+            f"Expected one of the {record.n_trainings} trainings, from 0, to be shown in {RECORD} of `{folder.name}`, "
+            f"found {record.shown}. Copy the whole folder again."
+        )
     arrays = read_tensors(folder / ARRAYS)
     with reading(folder / ARRAYS):
         mixtures = [
@@ -59,6 +65,7 @@ def load_vocabulary(folder: Path) -> tuple[Vocabulary, VocabularyRecord]:
     vocabulary = Vocabulary(
         n_domains=record.n_domains,
         n_trainings=record.n_trainings,
+        shown=record.shown,
         mixtures=mixtures,
         known=known,
         spatial_prior=record.spatial_prior,

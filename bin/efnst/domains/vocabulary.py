@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.special import softmax
 
 from efnst.domains.candidates import CommonViews
-from efnst.domains.consensus import consensus, matching
+from efnst.domains.consensus import closest, consensus, matching
 from efnst.domains.mean_field import mean_field
 from efnst.domains.options import DomainOptions
 from efnst.domains.partitions import choice_of_number, partitions_of
@@ -53,11 +53,13 @@ class Mixture(TiedGaussians):
 class Vocabulary:
     """The domains of a cohort: a mixture of each of `n_trainings` and, behind these, of each of `views`.
 
-    `known` [n] are sorted distances of tissue that was left out (`distances`).
+    `shown` is the training whose partition of the cohort agrees best with the domains: its embedding is what is shown
+    of every section. `known` [n] are sorted distances of tissue that was left out (`distances`).
     """
 
     n_domains: int
     n_trainings: int
+    shown: int
     mixtures: list[Mixture]
     known: np.ndarray
     spatial_prior: float
@@ -122,6 +124,7 @@ def fit_vocabulary(
     vocabulary = Vocabulary(
         n_domains=len(order),
         n_trainings=len(embeddings),
+        shown=closest(partitions[: len(embeddings)], labels),
         mixtures=mixtures,
         known=_known(embeddings, [each.probabilities for each in found[: len(embeddings)]], positions),
         spatial_prior=options.spatial_prior,

@@ -190,7 +190,7 @@ FINAL_H5AD = Arrays(
         Array(f"obs/{NAME}", CATEGORY, "[n_spots]", "with --learn_labels: `name` of domains.csv", optional=True),
         Array(f"obs/{NAME_PROBABILITY}", "float", "[n_spots]", "`name_probability` of domains.csv", optional=True),
         Array(f"obs/{NOVELTY}", "float", "[n_spots]", "`novelty` of domains.csv", optional=True),
-        Array(f"obsm/{EMBEDDING}", "float32", "[n_spots, ·]", "the embedding that agrees best with the domains"),
+        Array(f"obsm/{EMBEDDING}", "float32", "[n_spots, ·]", "of the training that agrees best with the domains"),
         Array(f"obsm/{DIFFUSED}", "float32", "[n_spots, ·]", "`diffused` of embedding.npz"),
         Array(f"obsm/{EXPRESSION_PCS}", "float32", "[n_spots, ·]", "`expression` of embedding.npz"),
         Array(f"obsm/{IMAGE_PCS}", "float32", "[n_spots, ·]", "`image_pcs` of embedding.npz", optional=True),

@@ -22,6 +22,7 @@ class VocabularyRecord(Record):
     format: int = about("version of this layout")
     n_domains: Annotated[int, Field(ge=1)] = about("domains of the cohort")
     n_trainings: Annotated[int, Field(ge=1)] = about("trainings, each with a mixture")
+    shown: Annotated[int, Field(ge=0)] = about("the training, from 0, whose embedding is shown of all sections")
     n_views: int = about("views without a network, each with a mixture")
     views: ViewsRecord | None = about("where there are any", optional=True)
     spatial_prior: Annotated[float, Field(ge=0)] = about("how much the mixtures prefer the domains of neighbours")

@@ -13,6 +13,8 @@ from efnst.domains.consensus import consensus
 from efnst.domains.options import DomainOptions
 from efnst.domains.refinement import refine
 from efnst.domains.scores import label_scores
+from efnst.domains.vocabulary import fit_vocabulary
+from efnst.embedding.sketch import side_by_side
 
 
 def blobs(n_each: int, centres: list[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -73,3 +75,22 @@ def test_confidence_is_that_of_the_domain_after_refinement(
     shares = votes if n_runs > 1 else found[0].probabilities
     assert (domains != labels).any()
     assert assigned.confidence == pytest.approx([row[domain] for row, domain in zip(shares, domains, strict=True)])
+
+
+def test_sections_that_share_domains_are_shown_in_one_space(simulated_section: Callable[..., AnnData]) -> None:
+    """Each section is told best by another training; both show the one that tells the two together best."""
+    sections = [simulated_section(n_spots, 100) for n_spots in (300, 150)]
+    arrays = []
+    for section, noise in zip(sections, ((0.5, 4.0), (4.0, 0.5)), strict=True):
+        random, region = np.random.default_rng(section.n_obs), section.obs["label"].cat.codes.to_numpy()
+        given = [6 * np.eye(3)[region] + random.normal(0, each, (section.n_obs, 3)) for each in noise]
+        arrays.append({"embedding_0": given[0], "embedding_1": given[1], "expression": given[0], "diffused": given[0]})
+    places = side_by_side([section.obsm["spatial"] for section in sections])
+    together = [np.concatenate([each[f"embedding_{number}"] for each in arrays]) for number in range(2)]
+    shared, _ = fit_vocabulary(together, places, DomainOptions(n_domains=3))
+    assert shared.shown == 0
+    for section, each in zip(sections, arrays, strict=True):
+        assigned, _ = assign_domains(section, each, DomainOptions(), shared=shared)
+        assert np.array_equal(assigned.embedding, each["embedding_0"])
+    alone, _ = assign_domains(sections[1], arrays[1], DomainOptions(n_domains=3))
+    assert np.array_equal(alone.embedding, arrays[1]["embedding_1"])

@@ -88,6 +88,20 @@ def test_what_is_kept_does_the_same(fitted: tuple[Vocabulary, dict[int, int]], t
     assert np.array_equal(vocabulary.p_values(embeddings, positions), again.p_values(embeddings, positions))
 
 
+def test_the_training_that_agrees_best_in_the_whole_cohort_is_shown_of_every_section(tmp_path: Path) -> None:
+    """The second of three: the bands of the others lie two columns to one side and to the other."""
+    _, places, values = zip(tissue([0, 1, 2], 0), tissue([0, 1, 2], 1), strict=True)
+    both = np.stack(values).reshape(2, 20, 20, 3)
+    moved = [np.roll(both, columns, axis=2).reshape(800, 3) for columns in (-2, 0, 2)]
+    vocabulary, _ = fit_vocabulary(moved, side_by_side(places), DomainOptions(n_domains=3))
+    save_vocabulary(tmp_path, vocabulary, {})
+    assert vocabulary.shown == load_vocabulary(tmp_path)[0].shown == 1
+    record = json.loads((tmp_path / "vocabulary.json").read_text())
+    (tmp_path / "vocabulary.json").write_text(json.dumps(record | {"shown": 3}))
+    with pytest.raises(EfnstError, match="Expected one of the 3 trainings, from 0, to be shown in"):
+        load_vocabulary(tmp_path)
+
+
 def test_views_are_the_same_columns_in_every_section_and_kept(tmp_path: Path) -> None:
     kinds, places, values = zip(tissue([0, 0, 1, 2], 0), tissue([2, 1], 1), strict=True)
     how, totals = CommonViews(2.0, 0.5, weigh_by_counts=True), np.full(400, 100)
