@@ -50,10 +50,10 @@ class Assigned:
     """Domains 1 … K by falling size int [n_spots], each spot's confidence, the baselines' domains, the embedding shown.
 
     `confidence` is the share of the votes, by weight, that agree with the domain (of a single partition: the mixture's
-    probability, NaN without one); `embedding` is that of the training that agrees best with the consensus, with domains
-    of several sections the consensus of all of these: their embeddings are one space. `bins` is the table of
-    domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is how often known tissue lies
-    as far from all of its domains; `names` text [n_spots] and `name_probability` are what labels taught.
+    probability, NaN without one), NaN in `NOVEL_DOMAIN`; `embedding` is that of the training that agrees best with the
+    consensus, with domains of several sections the consensus of all of these: their embeddings are one space. `bins` is
+    the table of domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is how often known
+    tissue lies as far from all of its domains; `names` text [n_spots] and `name_probability` are what labels taught.
     """
 
     domains: np.ndarray
@@ -119,12 +119,12 @@ def assign_domains(
     if fit is not None:
         novelty = shared.p_values(embeddings, positions)
         domains = np.where(novel_units(novelty, positions, options.refinement_rounds), NOVEL_DOMAIN, domains)
-    shown = embeddings[own.shown]
     baselines, spaces = _baselines(arrays, positions, options, own.domains, shared is None)
-    table = None if bins is None else _table_of_bins(bins, section, own, domains == NOVEL_DOMAIN, baselines)
-    spaces = {DOMAIN: (shown, own.how)} | spaces
+    novel = domains == NOVEL_DOMAIN
+    table = None if bins is None else _table_of_bins(bins, section, own, novel, baselines)
+    spaces = {DOMAIN: (embeddings[own.shown], own.how)} | spaces
     methods = {
-        name: {"n_domains": len(np.unique(labels)), "how": spaces[name][1]}
+        name: {"n_domains": _n_domains(labels), "how": spaces[name][1]}
         | {"silhouette": _silhouette(spaces[name][0], labels)}
         | {"chaos": chaos(labels, positions), "pas": pas(labels, positions)}
         | _scores(labels if table is None else table[COLUMNS[name]].to_numpy(), given, options.ignored)
@@ -136,8 +136,8 @@ def assign_domains(
     record = _record(given, domains, methods, options) | {"evidence": evidence}
     record |= {"choice": own.choice} if own.choice else {}
     record |= {} if shared is None else {"common": True}
-    record |= {} if fit is None else {"fit": judged(fit, float((domains == NOVEL_DOMAIN).mean()))}
-    return Assigned(domains, _confidence(own.shares, own.refined), baselines, shown, table, novelty), record
+    record |= {} if fit is None else {"fit": judged(fit, float(novel.mean()))}
+    return Assigned(domains, _confidence(own, novel), baselines, embeddings[own.shown], table, novelty), record
 
 
 def _baselines(
@@ -212,23 +212,28 @@ def _shared(
     )
 
 
-def _shares(shares: np.ndarray | None, found: np.ndarray, domains: np.ndarray) -> np.ndarray:
-    """`shares` [n_units, n_labels] of the labels `found` in the order of `domains`; certain where there are none."""
-    numbers, first = np.unique(domains, return_index=True)
-    if shares is None:
-        return (domains[:, None] == numbers).astype(float)
-    return shares[:, found[first]]
+def _shares(own: Found, told: np.ndarray) -> np.ndarray:
+    """Shares [n_units, n_domains] of the domains that units `told` bool [n_units] have, in their order; of others 0.
+
+    They are certain where there are none.
+    """
+    numbers, first = np.unique(own.domains[told], return_index=True)
+    found = own.domains[:, None] == numbers if own.shares is None else own.shares[:, own.refined[told][first]]
+    return found * told[:, None].astype(float)
 
 
 def _table_of_bins(
     bins: Bins, units: AnnData, own: Found, novel: np.ndarray, baselines: dict[str, np.ndarray]
 ) -> pd.DataFrame:
-    """The table of domains.csv, a row for each bin; those of `novel` units, bool [n_units], have no domain."""
-    shares = _shares(own.shares, own.refined, own.domains)
-    found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, shares)
-    rows = units_of(bins, units.obs)
-    domains = np.where(novel[rows], NOVEL_DOMAIN, np.unique(own.domains)[found - 1])
-    table = {"barcode": bins.barcodes, "domain": domains, "confidence": probability.round(4)}
+    """The table of domains.csv, a row for each bin.
+
+    Those of `novel` units, bool [n_units], have no domain, and their counts no part in what the domains express.
+    """
+    told, rows = ~novel | novel.all(), units_of(bins, units.obs)
+    found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, _shares(own, told))
+    domains = np.where(novel[rows], NOVEL_DOMAIN, np.unique(own.domains[told])[found - 1])
+    confidence = np.where(novel[rows], np.nan, probability.round(4))
+    table = {"barcode": bins.barcodes, "domain": domains, "confidence": confidence}
     table |= {name: labels[rows] for name, labels in baselines.items()}
     return pd.DataFrame(table | {"unit": units.obs_names.to_numpy()[rows]})
 
@@ -255,7 +260,7 @@ def _record(given: pd.Series | None, domains: np.ndarray, methods: dict, options
     labels, sizes = np.unique(domains, return_counts=True)
     return {
         "n_domains_asked": options.n_domains,
-        "n_domains_found": int((labels != NOVEL_DOMAIN).sum()),
+        "n_domains_found": _n_domains(domains),
         "clustering": options.clustering,
         "spatial_prior": options.spatial_prior,
         "refinement_rounds": options.refinement_rounds,
@@ -266,6 +271,11 @@ def _record(given: pd.Series | None, domains: np.ndarray, methods: dict, options
         "ignore_labels": options.ignored,
         "methods": methods,
     }
+
+
+def _n_domains(domains: np.ndarray) -> int:
+    """How many there are; what a reference does not have is none."""
+    return len(np.unique(domains[domains != NOVEL_DOMAIN]))
 
 
 def _scores(labels: np.ndarray, given: pd.Series | None, ignored: list[str]) -> dict:
@@ -287,11 +297,11 @@ def _silhouette(values: np.ndarray, labels: np.ndarray) -> float | None:
         return float(silhouette_score(values, labels, sample_size=sample, random_state=0))
 
 
-def _confidence(shares: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
-    """What `shares` [n_spots, n_labels] say of each spot's label after refinement; NaN for methods without them."""
-    if shares is None:
-        return np.full(len(labels), np.nan)
-    return shares[np.arange(len(labels)), labels]
+def _confidence(own: Found, novel: np.ndarray) -> np.ndarray:
+    """What the shares say of each spot's label after refinement; NaN without them and where a spot is `novel`."""
+    if own.shares is None:
+        return np.full(len(novel), np.nan)
+    return np.where(novel, np.nan, own.shares[np.arange(len(novel)), own.refined])
 
 
 def by_size(labels: np.ndarray) -> np.ndarray:

@@ -10,11 +10,11 @@ from anndata import AnnData
 from efnst.domains.assign import Assigned, assign_domains
 from efnst.domains.bins import Bins
 from efnst.domains.candidates import taught_values
-from efnst.domains.naming import Naming
+from efnst.domains.naming import UNKNOWN, Naming
 from efnst.domains.options import DomainOptions
 from efnst.domains.saved_naming import load_naming
 from efnst.domains.saved_vocabulary import load_vocabulary
-from efnst.names import SPATIAL
+from efnst.names import NOVEL_DOMAIN, SPATIAL
 from efnst.records.base import read_record
 from efnst.records.reference import ReferenceFit
 
@@ -48,8 +48,15 @@ def assign_shared(
 def with_names(
     assigned: Assigned, sample: str, values: np.ndarray, positions: np.ndarray, naming: Naming, rounds: int
 ) -> tuple[Assigned, dict[str, str]]:
-    """The same with names, and by domain the name that most of its spots have."""
-    names, probability = naming.of(sample, values, positions, rounds)
+    """The same with names, and by domain the name that most of its spots have.
+
+    Spots of no domain are unlike all that labels could teach: they are `UNKNOWN`, with a probability of NaN, and the
+    names of the others do not follow them.
+    """
+    known = assigned.domains != NOVEL_DOMAIN
+    names, probability = np.full(len(known), UNKNOWN, object), np.full(len(known), np.nan)
+    if known.any():
+        names[known], probability[known] = naming.of(sample, values[known], positions[known], rounds)
     commonest = pd.Series(names).groupby(assigned.domains).agg(lambda found: found.mode()[0])
     of_domain = {str(domain): str(name) for domain, name in commonest.items()}
-    return replace(assigned, names=names, name_probability=probability), of_domain
+    return replace(assigned, names=names.astype(str), name_probability=probability), of_domain

@@ -185,7 +185,7 @@ FINAL_H5AD = Arrays(
         Array(
             f"obs/{DOMAIN}", CATEGORY, "[n_spots]", "domain, `1` to `K` by falling size; `0`: unlike all of a reference"
         ),
-        Array(f"obs/{CONFIDENCE}", "float", "[n_spots]", "share of the voting partitions that agree with the domain"),
+        Array(f"obs/{CONFIDENCE}", "float", "[n_spots]", "`confidence` of domains.csv; NaN where that is empty"),
         *(Array(f"obs/{name}", CATEGORY, "[n_spots]", "domain of a baseline") for name in BASELINES),
         Array(f"obs/{NAME}", CATEGORY, "[n_spots]", "with --learn_labels: `name` of domains.csv", optional=True),
         Array(f"obs/{NAME_PROBABILITY}", "float", "[n_spots]", "`name_probability` of domains.csv", optional=True),
@@ -210,13 +210,13 @@ DOMAINS_CSV = Arrays(
     (
         Array("barcode", TEXT, "[n_spots]", "the spot, bin or cell"),
         Array("domain", "int", "[n_spots]", "domain, from 1 by falling size; 0: unlike all of a reference"),
-        Array("confidence", "float", "[n_spots]", "share of the trainings that agree; empty where it is not known"),
+        Array("confidence", "float", "[n_spots]", "share of the votes that agree; empty where not known, in domain 0"),
         *(Array(name, "int", "[n_spots]", "domain of a baseline") for name in BASELINES),
         Array(
             "novelty", "float", "[n_spots]", "with --reference: 1 - how often known tissue is as unlike", optional=True
         ),
         Array("name", TEXT, "[n_spots]", "with --learn_labels: what labels of other sections call it", optional=True),
-        Array("name_probability", "float", "[n_spots]", "probability of that name", optional=True),
+        Array("name_probability", "float", "[n_spots]", "probability of that name; empty in domain 0", optional=True),
         Array("unit", TEXT, "[n_spots]", "of a bin or cell: the unit that it was analysed in", optional=True),
     ),
 )

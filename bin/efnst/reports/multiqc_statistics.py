@@ -95,8 +95,8 @@ def _key(colours: dict[str, str]) -> str:
 
 def _domain_colours(domains: set[str]) -> dict[str, str]:
     """The colour of each domain, in their order: by its number, or for a name by its place."""
-    numbers = {name: int(name) if name.isdecimal() else 0 for name in in_order(domains)}
-    return {name: domain_colour(number or place) for place, (name, number) in enumerate(numbers.items(), 1)}
+    placed = enumerate(in_order(domains), 1)
+    return {name: domain_colour(int(name) if name.isdecimal() else place) for place, name in placed}
 
 
 def _batches(spots: SharedSpots, covariates: pd.DataFrame) -> tuple[np.ndarray, str]:

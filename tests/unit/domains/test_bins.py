@@ -9,7 +9,14 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
+from efnst.domains import assign
+from efnst.domains.assign import assign_domains, domain_table
+from efnst.domains.assign_shared import with_names
 from efnst.domains.bins import bin_domains, domain_profiles, read_bin_domains, read_bins, units_of, write_bins
+from efnst.domains.naming import Taught, fit_naming
+from efnst.domains.options import DomainOptions
+from efnst.domains.vocabulary import fit_vocabulary
+from efnst.records.reference import ReferenceFit
 
 SIDE, N_GENES, BORDER = 24, 60, 11  # the border of the two regions runs through units of 2 × 2 bins
 
@@ -104,3 +111,33 @@ def test_the_file_has_names_and_novelty_where_there_are_any(
     assert written["efnst_name"].astype(str).tolist() == names.tolist()
     assert written["efnst_name_probability"].tolist() == table["name_probability"].tolist()
     assert set(written["efnst_novelty"]) == {0.25}
+
+
+@pytest.mark.parametrize("rows", [8, 0])
+def test_bins_of_novel_units_have_no_domain_and_tell_nothing_of_others(
+    made: tuple[Path, AnnData, np.ndarray], rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Units from row 8 on are of tissue that the reference does not have, or all of them are."""
+    path, units, region = made
+    units.obsm["spatial"] = units.obs[["array_col", "array_row"]].to_numpy(float)
+    kind, new = shares_of(units).argmax(1), (units.obs["array_row"] >= rows).to_numpy()
+    values = 6 * np.eye(3)[kind] + np.random.default_rng(1).standard_normal((len(kind), 3))
+    shared, _ = fit_vocabulary([values], units.obsm["spatial"], DomainOptions(n_domains=2))
+    taught = Taught(values, np.array(["left", "right"])[kind], np.full(len(kind), True), units.obsm["spatial"])
+    values = values + 12 * np.eye(3)[2] * new[:, None]
+    given = {}
+    monkeypatch.setattr(assign, "bin_domains", lambda *each: given.update(shares=each[3]) or bin_domains(*each))
+    fit = ReferenceFit(sample="S", missing_genes=0, depth=1, known_batch=True)
+    arrays = {"embedding_0": values, "expression": values, "diffused": values}
+    assigned, _ = assign_domains(units, arrays, DomainOptions(), read_bins(path), shared, fit)
+    assigned, names = with_names(assigned, "", values, units.obsm["spatial"], fit_naming({"S": taught}), 1)
+    novel = assigned.domains == 0
+    assert novel[new].all() and novel.mean() < new.mean() + 0.15
+    table, lost = domain_table(units.obs_names, assigned), novel[units_of(read_bins(path), units.obs)]
+    assert np.array_equal(table["domain"] == 0, lost) and np.array_equal(table["confidence"].isna(), lost)
+    assert np.array_equal(table["name"] == "unknown", lost) and np.array_equal(table["name_probability"].isna(), lost)
+    assert names["0"] == "unknown" and len(names) == (3 if rows else 1)
+    if rows:
+        assert not given["shares"][novel].any() and given["shares"][~novel].any(1).all()
+        right = np.where(region == region[0], table["domain"][0], 3 - table["domain"][0])
+        assert (table["domain"] == right)[~lost].mean() > 0.98

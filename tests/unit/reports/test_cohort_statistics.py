@@ -47,6 +47,11 @@ def test_common_domains_without_files_of_the_sections(tmp_path: Path) -> None:
     assert domain_colour(1) in key and domain_colour(2) in key and domain_colour(3) not in key
 
 
+def test_what_is_no_domain_has_no_colour_of_a_domain() -> None:
+    found = cohort_statistics([summary("a", d0=0.5, d1=0.5), summary("b", d1=1.0)], ROWS, {}, common=True)
+    assert domain_colour(0) in domain_key(found) and domain_key(found).count(domain_colour(1)) == 1
+
+
 def test_nothing_of_the_data_is_html() -> None:
     samples = np.repeat([EVIL, "b"], 60)
     spots = SharedSpots(samples, np.full(120, EVIL), np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32))
