@@ -40,7 +40,7 @@ def main(
     Writes sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and
     default), and warnings.txt where there is something to know.
     """
-    from efnst.inputs.combinations import combination_problems, combination_warnings
+    from efnst.inputs.combinations import combination_problems, combination_warnings, group_warnings
     from efnst.inputs.covariates import mixed_covariates
     from efnst.program.parameters import check_parameters, defaults, problem_list, read_parameters, read_schema
     from efnst.program.terminal import printable
@@ -60,8 +60,8 @@ def main(
         raise EfnstError(message)
     if problems is not None:
         problems.write_text(message, encoding="utf-8")
-    of_parameters = combination_warnings(parameters, defaults(about)) if not message else []
-    write_warnings(outdir, of_parameters + mixed_covariates([section["covariates"] for section in listed]))
+    told = [] if message else combination_warnings(parameters, defaults(about)) + group_warnings(parameters, listed)
+    write_warnings(outdir, told + mixed_covariates([section["covariates"] for section in listed]))
     write_record(outdir / "sections.json", [] if message else [SheetRow(**section) for section in listed])
     write_json(outdir / "parameters.json", parameters)
     log.info("%d sections, %d problems", len(listed), len(found))

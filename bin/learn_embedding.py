@@ -59,7 +59,7 @@ def main(
         raise EfnstError("Expected scope section or no expression_rep, found both scope cohort and expression_rep.")
     optional = {"features": features or [""] * len(sample), "group": group or [""] * len(sample)}
     one_for_each(sample, section=section, **optional)
-    members = _members(sample, section, *optional.values(), cohort)
+    members = _members(sample, section, *optional.values(), cohort if space else replace(cohort, correct_by="none"))
     how = (options, replace(training, network=network), cohort, choose_device(where.device), threads)
     with threadpool_limits({"blas": 1, "openmp": threads}):  # sums of matrix products round by the number of threads
         if space:

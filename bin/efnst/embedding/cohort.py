@@ -79,8 +79,8 @@ class Learned:
 
     @property
     def is_corrected(self) -> bool:
-        """Whether differences between sections are taken out."""
-        return self.components.correction is not None
+        """Whether differences between its own sections are taken out: there are several batches."""
+        return self.components.correction is not None and len(self.components.correction.batches) > 1
 
     def part(self, section: AnnData, features: ImageFeatures | None, batch: str) -> Part:
         """A section with all its units."""

@@ -7,11 +7,12 @@ import pandas as pd
 from harmonypy import run_harmony
 from scipy.special import softmax
 
+from efnst.embedding.options import NO_BATCH
+
 SIGMA = 0.1  # width of Harmony's soft clusters
 DIVERSITY = 2.0  # Harmony's θ: how much a cluster prefers batches that it lacks
 ROUNDS = 10  # of assigning units to clusters and moving them
 UNITS_PER_CLUSTER, MOST_CLUSTERS = 30, 100
-NO_BATCH = ""
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,12 @@ def corrected(values: np.ndarray, batches: np.ndarray, correction: Correction | 
 
 
 def fit_correction(values: np.ndarray, batches: np.ndarray, seed: int) -> Correction | None:
-    """Harmony of `values` [n_units, n_dims] over `batches` text [n_units]; None where there is one batch."""
+    """Harmony of `values` [n_units, n_dims] over `batches` text [n_units]; None where nothing is to be taken out.
+
+    One batch by itself is off by nothing; its clusters are where further ones are shifted to.
+    """
     names = np.unique(batches)
-    if len(names) < 2:
+    if set(names) == {NO_BATCH}:
         return None
     n_clusters = max(2, min(round(len(values) / UNITS_PER_CLUSTER), MOST_CLUSTERS))
     found = run_harmony(
@@ -84,7 +88,7 @@ def fit_correction(values: np.ndarray, batches: np.ndarray, seed: int) -> Correc
         **{"random_state": seed % 2**31, "ncores": 1, "verbose": False},
     )
     members, centroids = np.asarray(found.R, np.float64), np.asarray(found.Y, np.float64).T
-    corrected = np.asarray(found.Z_corr, np.float64)
+    corrected = np.asarray(found.Z_corr if len(names) > 1 else values, np.float64)
     mass = members.sum(0)
     pairs = [_of_batch(members, values - corrected, batches == name) for name in names]
     return Correction(

@@ -5,6 +5,8 @@ from dataclasses import field
 from efnst.errors import EfnstError
 from efnst.program.options import options
 
+NO_BATCH = ""  # what sections are corrected as between which no differences are taken out
+
 
 @options
 class EmbeddingOptions:
@@ -82,4 +84,4 @@ class CohortOptions:
 
     def batch(self, sample: str, group: str) -> str:
         """What a section is corrected as; a section without a group is one of its own."""
-        return {"none": "", "sample": sample, "group": group or sample}[self.correct_by]
+        return {"none": NO_BATCH, "sample": sample, "group": group or sample}[self.correct_by]

@@ -13,7 +13,7 @@ from efnst.embedding.diffusion import diffuse
 from efnst.embedding.gated import CPU, graph_on
 from efnst.embedding.image_fusion import Fusion, structured_components
 from efnst.embedding.network import fitted_network
-from efnst.embedding.options import EmbeddingOptions, TrainingOptions
+from efnst.embedding.options import NO_BATCH, EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part
 from efnst.embedding.reproducible import reproducible_torch
 from efnst.embedding.training import train
@@ -22,7 +22,7 @@ from efnst.errors import EfnstError
 from efnst.genes.components import dense_loadings, first_deviation, largest_signs
 from efnst.genes.decomposition import leading_vectors
 
-LEAST_DEVIATION = 0.05  # of a gene within one of several sections: those that hardly vary are not blown up
+LEAST_DEVIATION = 0.05  # of a gene, but in a section by itself: those that hardly vary are not blown up
 ROWS_AT_ONCE = 20_000
 Values = np.ndarray | sparse.csr_array  # [n_units, n_genes]
 
@@ -92,23 +92,23 @@ def fit_components(
 ) -> tuple[Components, np.ndarray]:
     """Principal components of the `genes` of a sample of all sections, and what they are there, corrected.
 
-    Genes are standardised within each section, unless all are one batch. The sign of a component is fixed by its
-    largest value.
+    Genes are standardised within each section, unless nothing is taken out of them. The sign of a component is fixed by
+    its largest value.
     """
     if part.given is not None:
         return _of_given(part.given if mixing is None else mixing @ part.given, n_components)
     totals = part.totals if mixing is None else mixing @ part.totals
     scale = float(np.median(totals[totals > 0]))
     values = sparse.vstack(list(values_of(part, genes, scale, np.arange(len(totals)), mixing)), "csr")
-    one_batch = len(np.unique(part.batches)) == 1
-    strata = np.zeros(len(totals), int) if one_batch else part.samples
-    least = LEAST_DEVIATION if part.samples.any() else 0
+    as_one = (part.batches == NO_BATCH).all()
+    strata = np.zeros(len(totals), int) if as_one else part.samples
+    least = 0 if as_one and not part.samples.any() else LEAST_DEVIATION
     moments = np.stack([_moments([values[strata == n]], (strata == n).sum(), least) for n in range(strata.max() + 1)])
     left, sizes, right = leading_vectors(values, moments, strata, n_components, seed)
     signs = largest_signs(left)
     scores, weights = (left * sizes * signs).astype(np.float32), (right.T * signs).astype(np.float32)
     correction = fit_correction(scores, part.batches, seed)
-    components = Components(genes, scale, moments[0] if one_batch else None, weights, correction)
+    components = Components(genes, scale, moments[0] if as_one else None, weights, correction)
     return components, corrected(scores, part.batches, correction)
 
 

@@ -48,6 +48,18 @@ def _beside(way: str) -> str:
     return f"--scope {way}, in which it has no effect"
 
 
+def group_warnings(parameters: dict, rows: list[dict]) -> list[str]:
+    """One line where several sections of a cohort are all of one group, so that no differences are taken out."""
+    is_cohort = parameters["scope"] == "cohort" and not parameters.get("reference")
+    groups = {row["group"] or row["id"] for row in rows}
+    if not is_cohort or parameters["correct_by"] != "group" or len(rows) < 2 or len(groups) > 1:
+        return []
+    return [
+        f"parameter --correct_by: found group and one group, {show(*groups)}, for all {len(rows)} sections: no "
+        "differences between them are taken out; give sample to take them out, or none where there are none"
+    ]
+
+
 def _of_cohort(given: dict, rows: list[dict]) -> list[str]:
     """The same, of sections that share their domains."""
     problems = []

@@ -30,7 +30,7 @@ class ReferenceFit(Record):
     sample: str = about("name of the section")
     missing_genes: float = about("share of the reference's genes that the section does not measure")
     depth: float = about("median counts of the section's units, of those of the reference")
-    known_batch: bool = about("whether sections of the same group (or the same section) are in the reference")
+    known_batch: bool = about("whether the reference has sections of the same group; true where nothing is taken out")
     novel: float | None = about("share of the units that are unlike all tissue of the reference", optional=True)
     verdict: Status | None = about("pass, warn or fail by all of this", optional=True)
     reasons: list[str] | None = about("why it is not pass", optional=True)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from efnst.embedding.correction import Correction, fit_correction
+from efnst.embedding.options import NO_BATCH
 
 CENTRES = np.array([[8.0, 0, 0, 0], [0, 8.0, 0, 0], [0, 0, 8.0, 0]])
 SHIFT = np.array([2.0, -2.0, 1.0, 3.0])
@@ -60,5 +61,13 @@ def test_new_tissue_of_a_new_batch_stays_apart(correction: Correction, kinds: np
     assert np.median(nearest) > 6
 
 
-def test_one_batch_needs_no_correction(kinds: np.ndarray) -> None:
-    assert fit_correction(units(kinds, 0), np.repeat("a", 600), 0) is None
+def test_where_nothing_is_taken_out_there_is_no_correction(kinds: np.ndarray) -> None:
+    assert fit_correction(units(kinds, 0), np.repeat(NO_BATCH, 600), 0) is None
+
+
+def test_one_batch_stays_as_it_is_and_a_new_one_is_brought_to_it(kinds: np.ndarray) -> None:
+    values = units(kinds, 0).astype(np.float32)
+    alone = fit_correction(values, np.repeat("a", 600), 0)
+    assert alone.batches == ("a",) and np.array_equal(alone.of(values, "a"), values)
+    assert gap(values, units(kinds, 5) + SHIFT, kinds) > 4
+    assert gap(values, alone.of(units(kinds, 5) + SHIFT / 2, "new"), kinds) < 1.2

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
-from efnst.embedding.options import EmbeddingOptions, TrainingOptions
+from efnst.embedding.options import NO_BATCH, EmbeddingOptions, TrainingOptions
 from efnst.embedding.part import Part, part_of, pooled
 from efnst.embedding.reference import require_same_image
 from efnst.embedding.saved_space import load_space, save_space
@@ -84,12 +84,27 @@ def test_components_of_a_section_by_itself_are_those_of_genes_standardised(parts
     """However little a gene varies: there is no other section to hold it against."""
     counts = parts[0].counts.toarray()
     counts[:, 5] = np.arange(200) == parts[0].totals.argmax()
-    part = replace(parts[0], counts=sparse.csr_array(counts))
+    part = replace(parts[0], counts=sparse.csr_array(counts), batches=np.full(200, NO_BATCH))
     _, found = fit_components(part, np.arange(60), 8, 0)
     values = np.log1p(counts / counts.sum(1, keepdims=True) * np.median(part.totals))[:, :60].astype(float)
     assert values.std(0).min() < 0.05
     u, s, _ = np.linalg.svd((values - values.mean(0)) / values.std(0), full_matrices=False)
     assert np.allclose(np.abs(found), np.abs(u[:, :8] * s[:8]), atol=1e-3)
+
+
+def test_a_new_batch_is_brought_to_sections_of_one_group(sections: list[AnnData], genes: SharedGenes) -> None:
+    """Its genes are caught otherwise; before, it lay apart from the group, which it said to know."""
+    other = sections[1].copy()
+    caught = np.exp(np.random.default_rng(3).normal(0, 1, other.n_vars))
+    other.X = sparse.csr_matrix(np.random.default_rng(4).poisson(sections[1].X.toarray() * caught).astype(np.int32))
+    own, new = (part_of(section, None, "new", genes, OPTIONS) for section in (sections[0], other))
+    for batch, whole in (("a", False), (NO_BATCH, True)):
+        part = pooled([replace(each, batches=np.full(len(each.batches), batch)) for each in (own, own)])
+        components, found = fit_components(part, np.arange(60), 8, 0)
+        assert (components.moments is not None, components.correction is None) == (whole, whole)
+        assert np.allclose(components.of(part), found, atol=1e-4)
+        apart = np.abs(components.of(new).mean(0) - found.mean(0)) / found.std(0)
+        assert (apart.max() > 1) == whole
 
 
 def test_a_gene_that_is_not_measured_is_as_in_the_mean_of_the_section(

@@ -3,7 +3,7 @@
 import pytest
 from tests.support.places import PROJECT
 
-from efnst.inputs.combinations import WITHOUT_EFFECT, combination_problems, combination_warnings
+from efnst.inputs.combinations import WITHOUT_EFFECT, combination_problems, combination_warnings, group_warnings
 from efnst.program.parameters import defaults, known_parameters, read_schema
 
 USUAL = defaults(read_schema(PROJECT / "nextflow_schema.json"))
@@ -71,3 +71,20 @@ def test_what_has_an_effect_is_none(given: dict) -> None:
 
 def test_what_is_passed_over_are_parameters() -> None:
     assert {name for names in WITHOUT_EFFECT.values() for name in names} <= known_parameters().keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "groups", "warned"),
+    [
+        ({"scope": "cohort"}, ["P1", "P1"], True),
+        ({"scope": "cohort"}, ["P1", ""], False),  # the second is a group of its own
+        ({"scope": "cohort"}, ["P1"], False),
+        ({"scope": "cohort", "correct_by": "none"}, ["P1", "P1"], False),
+        ({"scope": "cohort", "reference": "r"}, ["P1", "P1"], False),
+        ({}, ["P1", "P1"], False),
+    ],
+)
+def test_one_group_in_a_cohort_is_a_warning(given: dict, groups: list[str], warned: bool) -> None:
+    rows = [{"id": f"S{number}", "group": group} for number, group in enumerate(groups)]
+    found = group_warnings(USUAL | given, rows)
+    assert len(found) == warned and all('one group, "P1", for all 2 sections: no' in line for line in found)
