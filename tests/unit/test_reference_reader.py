@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from anndata import AnnData
 from tests.support.places import PROJECT
 
@@ -27,7 +28,12 @@ def reader() -> dict[str, Callable]:
     return found
 
 
-def test_the_reader_of_the_documentation(simulated_section: Callable[..., AnnData], tmp_path: Path) -> None:
+@pytest.mark.parametrize("batches", ["ab", "aa", ("", "")])
+@pytest.mark.parametrize("lacking", [(), (0, 7, 20)])
+def test_the_reader_of_the_documentation(
+    batches: str | tuple[str, ...], lacking: tuple[int, ...], simulated_section: Callable[..., AnnData], tmp_path: Path
+) -> None:
+    """Also of a reference in which nothing is taken out, and of a section that does not measure all of its genes."""
     options, survey, sections = EmbeddingOptions(expression_pcs=6), Survey(), []
     for n_spots in (150, 120):
         section = simulated_section(n_spots, 100)
@@ -35,15 +41,18 @@ def test_the_reader_of_the_documentation(simulated_section: Callable[..., AnnDat
         survey.add(section, 10)
         sections.append(section)
     genes = survey.chosen(60, 1.0)
-    parts = [part_of(section, None, batch, genes, options) for section, batch in zip(sections, "ab", strict=True)]
+    parts = [part_of(section, None, batch, genes, options) for section, batch in zip(sections, batches, strict=True)]
     components, _ = fit_components(pooled(parts), np.arange(60), 6, 0)
+    assert (components.moments is not None) == (batches == ("", ""))
     save_space(tmp_path, Learned(genes, components, [], options, TrainingOptions()))
     mixture = Mixture(np.ones(1), np.zeros((1, 2)), np.eye(2), np.zeros(1, int))
     save_vocabulary(tmp_path, Vocabulary(1, 1, 0, [mixture], np.arange(3.0), 1.0, "mixture"), {})
 
     read = reader()
     space, domains = read["read_reference"](tmp_path)
-    counts, ids = sections[1].X.toarray(), sections[1].var["gene_ids"]
+    given = sections[1][:, ~sections[1].var["gene_ids"].isin(genes.ids[list(lacking)])].copy()
+    assert given.n_vars == 100 - len(lacking)
+    counts, ids = given.X.toarray(), given.var["gene_ids"]
     found = read["components"](space, counts, ids, counts.sum(1))
-    assert np.allclose(found, components.plain(parts[1]), atol=1e-4)
+    assert np.allclose(found, components.plain(part_of(given, None, batches[1], genes, options)), atol=1e-4)
     assert domains["known"].tolist() == [0, 1, 2] and domains["mixtures.0.numbers"].tolist() == [0]
