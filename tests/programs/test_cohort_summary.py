@@ -1,6 +1,7 @@
 """cohort_summary.py through its command line, and what MultiQC makes of its files."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -190,6 +191,33 @@ def test_groups_of_any_letters_in_tables_and_report(tmp_path: Path) -> None:
     assert set(pseudobulk.obs["group"]) == set(groups)
     _, html = multiqc(tmp_path)
     assert "=Müller/2" in html and "<b id='x'>" not in html and "&lt;b id=" in html
+
+
+def test_covariates_keep_all_their_digits(tmp_path: Path) -> None:
+    """Dates, numbers of patients and small differences, which six digits made one; what is computed is rounded."""
+    options = [*stage(tmp_path, finished=4), "--common"]
+    rows = read_record(tmp_path / "sections.json", list[SheetRow])
+    given = {"date": "20240115", "patient": "1000123", "dose": "-0.1234567", "slide": "1234567890123456"}
+    known = [{name: text[:-1] + str(int(text[-1]) - n) for name, text in given.items()} for n in range(4)]
+    changed = [row.plain() | {"covariates": each} for row, each in zip(rows, known, strict=True)]
+    write_record(tmp_path / "sections.json", [SheetRow(**row) for row in changed])
+    summarise(tmp_path, options)
+    read = {name: pd.read_csv(tmp_path / "out" / name, dtype=str) for name in ("proportions.csv", "domain_tests.csv")}
+    assert read["proportions.csv"][list(given)].iloc[::7].to_dict("records") == known
+    assert read["proportions.csv"]["share"].str.len().max() == len("0.123456")
+    levels = read["domain_tests.csv"].groupby("covariate")["levels"].first().to_dict()
+    assert levels["date"] == "20240112 to 20240115" and levels["patient"] == "1000120 to 1000123"
+    shown = json.loads((tmp_path / "out" / "efnst_tests_mqc.json").read_text())["data"]
+    assert {row["levels"] for row in shown.values()} == set(levels.values())
+
+
+def test_gene_sets_that_are_called_by_numbers_stay_as_they_are(tmp_path: Path) -> None:
+    options = [*stage(tmp_path, finished=3), "--common"]
+    for path in (tmp_path / "described").glob("*/gene_sets.csv"):
+        pd.read_csv(path, dtype=str).assign(gene_set=[f"00{n % 30}" for n in range(210)]).to_csv(path, index=False)
+    summarise(tmp_path, options)
+    found = pd.read_csv(tmp_path / "out" / "shared_gene_sets.csv", dtype=str)
+    assert set(found["gene_set"]) == {f"00{n}" for n in range(30)}
 
 
 def test_what_is_unlike_a_reference_has_no_markers_that_hold(tmp_path: Path) -> None:

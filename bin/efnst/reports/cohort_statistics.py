@@ -12,7 +12,7 @@ from efnst.program.spreadsheets import harmless_table, read_table
 from efnst.records.cohort import SectionSummary, SheetRow
 from efnst.statistics.association import association_table
 from efnst.statistics.common_genes import common_genes
-from efnst.statistics.covariates import covariate_table, with_covariates
+from efnst.statistics.covariates import covariate_table, in_full, with_covariates
 from efnst.statistics.embedding import SharedSpots, read_shared_spots
 from efnst.statistics.mixing import COLUMNS as MIXING_COLUMNS
 from efnst.statistics.mixing import mixing_table
@@ -20,7 +20,7 @@ from efnst.statistics.proportions import proportion_table
 from efnst.statistics.pseudobulk import pseudobulk_samples, samples_without_genes
 from efnst.statistics.shared_markers import shared_gene_sets, shared_markers
 
-DOMAIN_TEXT = {"domain": str}  # names of domains are no numbers
+NAMES = dict.fromkeys(("domain", "gene", "gene_set"), str)  # also where they are written in digits
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,11 @@ def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], o
     known["shared_gene_sets"] = statistics.gene_sets
     known["mixing"] = pd.DataFrame(columns=MIXING_COLUMNS) if statistics.mixing is None else statistics.mixing
     tables = known if statistics.common else {}
-    tables["proportions"] = with_covariates(statistics.proportions, statistics.covariates)
     for name, table in tables.items():
         harmless_table(table).to_csv(outdir / f"{name}.csv", index=False, float_format="%.6g")
+    shares = statistics.proportions.assign(share=statistics.proportions["share"].map("{:.6g}".format))
+    given = with_covariates(shares, statistics.covariates)
+    harmless_table(given).to_csv(outdir / "proportions.csv", index=False, float_format=in_full)
     pseudobulk = pseudobulk_samples(sums, statistics.proportions, statistics.covariates)
     if pseudobulk is None and sums:  # so that none of an earlier run stays in its place
         pseudobulk = samples_without_genes(sums, statistics.proportions, statistics.covariates)
@@ -102,7 +104,7 @@ def _existing(folders: Mapping[str, Path], name: str) -> dict[str, Path]:
 def _tables(folders: Mapping[str, Path], name: str) -> dict[str, pd.DataFrame]:
     """The tables of this name, by sample, without what is unlike all tissue: that is another thing in each sample."""
     found = _existing(folders, name)
-    tables = {sample: read_table(path, dtype=DOMAIN_TEXT | {"gene": str}) for sample, path in found.items()}
+    tables = {sample: read_table(path, dtype=NAMES) for sample, path in found.items()}
     return {sample: table[table["domain"] != str(NOVEL_DOMAIN)] for sample, table in tables.items()}
 
 

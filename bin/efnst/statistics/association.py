@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, kendalltau, kruskal, mannwhitneyu
 
+from efnst.statistics.covariates import in_full
 from efnst.statistics.proportions import log_ratios
 
 LEAST_SAMPLES = 4
@@ -42,7 +43,7 @@ def _rows(ratios: pd.DataFrame, covariate: pd.Series) -> list[dict]:
     """A row for each domain, none where the covariate cannot be tested."""
     known = covariate.dropna()
     if pd.api.types.is_numeric_dtype(known) and known.nunique() == 2:  # 0 and 1 are levels
-        known = known.map("{:g}".format)
+        known = known.map(in_full)
     if not pd.api.types.is_numeric_dtype(known):
         sizes = known.value_counts()
         known = known[known.isin(sizes.index[sizes >= LEAST_IN_LEVEL])]
@@ -73,7 +74,7 @@ def _test_for(known: pd.Series) -> tuple[str, Test]:
 def _levels(known: pd.Series) -> str:
     """The levels with their samples; the range of numbers."""
     if pd.api.types.is_numeric_dtype(known):
-        return f"{known.min():g} to {known.max():g}"
+        return f"{in_full(known.min())} to {in_full(known.max())}"
     return ", ".join(f"{level}: {count}" for level, count in known.value_counts().sort_index().items())
 
 

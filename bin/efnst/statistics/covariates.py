@@ -9,7 +9,7 @@ from efnst.inputs.missing import is_missing
 from efnst.records.cohort import SheetRow
 
 GROUP = "group"
-LEADING_ZERO = r"[+-]?0\d"
+NAME = r"[+-]?(0\d|\d{16})"  # whole numbers that float64 does not hold as they are spelt
 
 
 def covariate_table(rows: Sequence[SheetRow]) -> pd.DataFrame:
@@ -28,14 +28,19 @@ def with_covariates(table: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFra
     return table.join(covariates, on="sample")
 
 
+def in_full(number: float) -> str:
+    """A number with all its digits, a whole one without a point."""
+    return str(float(number)).removesuffix(".0")
+
+
 def _typed(column: pd.Series) -> pd.Series:
     """A column of text as numbers where all that is known of it are quantities; a group is a name always.
 
-    `007` is a name, too, and two numbers that several samples have are codes: these stay as the sheet spells them.
+    `007` and 16 digits are names, too, and two numbers that several samples have are codes; these stay as spelt.
     """
     known = column.dropna()
     numbers = pd.to_numeric(known, errors="coerce").astype(float)
-    if column.name == GROUP or not np.isfinite(numbers).all() or known.str.match(LEADING_ZERO).any():
+    if column.name == GROUP or not np.isfinite(numbers).all() or known.str.match(NAME).any():
         return column
     if numbers.nunique() == 2 and len(numbers) > 2:
         spelt = dict(zip(reversed(list(numbers)), reversed(list(known)), strict=True))  # as it first comes
