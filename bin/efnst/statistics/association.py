@@ -1,11 +1,12 @@
 """Whether the share of a domain goes with a covariate of the samplesheet: rank tests, which few samples limit."""
 
 from collections.abc import Callable
+from functools import cache
 from itertools import permutations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control, kendalltau, kruskal, mannwhitneyu
+from scipy.stats import false_discovery_control, kendalltau, kruskal, mannwhitneyu, rankdata
 
 from efnst.statistics.covariates import in_full
 from efnst.statistics.proportions import log_ratios
@@ -24,8 +25,8 @@ def association_table(proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd
     """One row for each domain and covariate that can be tested, by rising p value.
 
     proportions: `proportion_table` of common domains. Tested are the centred log-ratios of the shares: Mann-Whitney for
-    two levels, Kruskal-Wallis for more, Kendall's tau for numbers. `smallest_p`: what complete separation would give
-    with these numbers of samples; adjusted are all p values together (Benjamini-Hochberg).
+    two levels, Kruskal-Wallis for more, Kendall's tau for numbers. `smallest_p`: what complete separation of these
+    values would give, of which some may be the same; adjusted are all p values together (Benjamini-Hochberg).
     """
     if proportions.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -51,12 +52,21 @@ def _rows(ratios: pd.DataFrame, covariate: pd.Series) -> list[dict]:
         return []
     name, test = _test_for(known)
     about = {"covariate": covariate.name, "test": name, "n_samples": len(known), "levels": _levels(known)}
-    smallest = min(test(values)[1] for values in _separated(known))
+    orders = _separating(known)
+
+    @cache
+    def smallest(ranks: tuple[float, ...]) -> float:
+        """The smallest p value of these ranks, rising, however they are spread over the samples."""
+        return min(test(np.array(ranks)[order])[1] for order in orders)
+
     rows = []
     for domain in ratios:
         values = ratios.loc[known.index, domain].to_numpy()
-        statistic, p_value = test(values) if np.ptp(values) > 0 else (np.nan, 1.0)
-        rows.append({"domain": domain} | about | {"statistic": statistic, "p_value": p_value, "smallest_p": smallest})
+        statistic, p_value, least = np.nan, 1.0, 1.0
+        if np.ptp(values) > 0:
+            statistic, p_value = test(values)
+            least = min(p_value, smallest(tuple(np.sort(rankdata(values)))))  # of many levels not all orders are tried
+        rows.append({"domain": domain} | about | {"statistic": statistic, "p_value": p_value, "smallest_p": least})
     return rows
 
 
@@ -78,13 +88,18 @@ def _levels(known: pd.Series) -> str:
     return ", ".join(f"{level}: {count}" for level, count in known.value_counts().sort_index().items())
 
 
-def _separated(known: pd.Series) -> list[np.ndarray]:
-    """Values of the samples, all different, that the covariate separates completely: one order of levels each."""
+def _separating(known: pd.Series) -> list[np.ndarray]:
+    """Places [n_samples] in a rising list of values that the covariate separates completely: one for each order.
+
+    Numbers may rise or fall with the values, levels come in any order.
+    """
     if pd.api.types.is_numeric_dtype(known):
-        return [known.rank(method="first").to_numpy()]
+        return [_places(known), _places(-known)]
     codes = known.astype("category").cat.codes.to_numpy()
     orders = permutations(range(codes.max() + 1))
-    return [
-        pd.Series(np.array(order)[codes]).rank(method="first").to_numpy()
-        for order, _ in zip(orders, range(MOST_ORDERS), strict=False)
-    ]
+    return [_places(pd.Series(np.array(order)[codes])) for order, _ in zip(orders, range(MOST_ORDERS), strict=False)]
+
+
+def _places(values: pd.Series) -> np.ndarray:
+    """The place of each value in their order."""
+    return values.rank(method="first").to_numpy(int) - 1

@@ -1,5 +1,6 @@
 """Whether shares of domains go with covariates."""
 
+from itertools import permutations
 from math import comb, factorial
 
 import numpy as np
@@ -59,6 +60,31 @@ def test_numbers() -> None:
     expected = kendalltau(RATIOS[:7, 2], ages[:7])
     assert table.loc["3", "p_value"] == pytest.approx(expected.pvalue) and table.loc["3", "n_samples"] == 7
     assert table.loc["3", "smallest_p"] == pytest.approx(2 / factorial(7)) and table.loc["3", "levels"] == "47 to 80"
+
+
+@pytest.mark.parametrize("covariate", [["a", "b"] * 2, list("aabbcc"), [1.0, 2, 3, 4], [1.0, 1, 2, 3, 4]])
+def test_no_p_value_is_below_the_smallest_where_samples_are_alike(covariate: list) -> None:
+    """The same section under two names: of ties, all ways to spread the values over the samples are tried."""
+    n = len(covariate)
+    pairs = {f"s{place}": {"1": 10 + 10 * (place // 2), "2": 40} for place in range(n)}
+    seen = []
+    for order in permutations(range(n)):
+        spots = {f"s{to}": pairs[f"s{place}"] for place, to in enumerate(order)}
+        samples = pd.Index([f"s{place}" for place in range(n)], name="sample")
+        table = association_table(proportion_table(spots, common=True), pd.DataFrame({"x": covariate}, index=samples))
+        assert (table["p_value"] >= table["smallest_p"] - 1e-12).all()
+        seen.append(table["p_value"].min())
+    assert min(seen) == pytest.approx(table["smallest_p"].min())
+
+
+def test_two_and_two_that_are_alike() -> None:
+    """Without ties two against two give no less than 1/3; with two samples alike the test is another: 0.22."""
+    spots = {name: {"1": n, "2": 40} for name, n in zip("abcd", (10, 10, 20, 30), strict=True)}
+    levels = pd.DataFrame({"x": list("uuvv")}, index=pd.Index(list("abcd"), name="sample"))
+    table = association_table(proportion_table(spots, common=True), levels)
+    expected = mannwhitneyu([1, 1], [2, 3]).pvalue
+    assert table["p_value"].tolist() == table["smallest_p"].tolist() == pytest.approx([expected] * 2)
+    assert expected == pytest.approx(0.2207, abs=1e-4)
 
 
 def test_all_p_values_are_adjusted_together() -> None:
