@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+from efnst.domains.spellings import bare
+
 # ARI: Hubert and Arabie 1985. AMI and NMI: Vinh, Epps and Bailey 2010, over the arithmetic mean of the two entropies.
 # Homogeneity, completeness and V: Rosenberg and Hirschberg 2007, with β = 1, which makes V the same number as NMI.
 SCORES = {
@@ -17,8 +19,10 @@ SCORES = {
 
 
 def labelled_spots(labels: pd.Series, ignore: list[str]) -> np.ndarray:
-    """bool [n_spots]: spots with a label that is not to be ignored."""
-    return (labels.notna() & ~labels.isin([*ignore, ""])).to_numpy()
+    """bool [n_spots]: spots with a label that is not to be ignored, however it is spelled (`spellings.bare`)."""
+    ignored = {bare(name) for name in ["", *ignore]}
+    left_out = [label for label in labels.dropna().unique() if bare(str(label)) in ignored]
+    return (labels.notna() & ~labels.isin(left_out)).to_numpy()
 
 
 def scored_spots(labels: pd.Series, ignore: list[str]) -> np.ndarray:

@@ -21,8 +21,8 @@ def one_spelling(sections: Mapping[str, Taught]) -> tuple[dict[str, Taught], lis
     own = {sample: [str(name) for name in np.unique(taught.labels)] for sample, taught in sections.items()}
     spellings = {}
     for name in sorted({name for names in own.values() for name in names}):
-        spellings.setdefault(_bare(name), []).append(name)
-    apart = {key for names in own.values() for key in spellings if sum(_bare(name) == key for name in names) > 1}
+        spellings.setdefault(bare(name), []).append(name)
+    apart = {key for names in own.values() for key in spellings if sum(bare(name) == key for name in names) > 1}
     several = {key: names for key, names in spellings.items() if len(names) > 1}
     told = [_told(names, key in apart) for key, names in several.items()]
     taken = {name: names[0] for key, names in several.items() if key not in apart for name in names}
@@ -33,7 +33,7 @@ def one_spelling(sections: Mapping[str, Taught]) -> tuple[dict[str, Taught], lis
     return renamed, told + _nothing_in_common(renamed)
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
     """A name without what is likely a matter of spelling."""
     return re.sub(r"[\s_-]+", " ", name.casefold())
 

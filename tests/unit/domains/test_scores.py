@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from efnst.domains.naming import UNKNOWN
 from efnst.domains.scores import best_matches, confusion, label_scores, labelled_spots, scored_spots
 
 DOMAINS = np.array([1, 1, 1, 1, 2, 2, 2, 1])
@@ -105,6 +106,13 @@ def test_scored_spots() -> None:
     labels = pd.Series(["a", None, "", "undetermined", np.nan, "b"])
     assert scored_spots(labels, IGNORE).tolist() == [True, False, False, False, False, True]
     assert scored_spots(labels.astype("category"), IGNORE).tolist() == [True, False, False, False, False, True]
+
+
+def test_ignored_labels_may_be_spelled_in_any_way() -> None:
+    labels = pd.Series(["Not-Sure", "not  sure", "NOT_SURE", "notsure", "a", None, ""])
+    for given in (labels, labels.astype("category")):
+        assert labelled_spots(given, ["not sure"]).tolist() == [False, False, False, True, True, False, False]
+    assert labelled_spots(pd.Series(["Unknown", "UNKNOWN", "unknown", "x"]), [UNKNOWN]).tolist() == [False] * 3 + [True]
 
 
 def test_a_single_label_is_no_score_but_may_teach() -> None:
