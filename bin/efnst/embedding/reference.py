@@ -11,6 +11,7 @@ from anndata import AnnData
 from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
 from efnst.errors import EfnstError
+from efnst.inputs.gene_names import plain_name
 from efnst.records.base import read_record
 from efnst.records.encoder import EncoderRecord
 from efnst.records.reference import ReferenceFit, ReferenceRecord
@@ -18,6 +19,7 @@ from efnst.records.reference import ReferenceFit, ReferenceRecord
 ENCODER_JSON, TRAINING_JSON, STAIN_JSON = "encoder.json", "training.json", "stain_reference.json"
 PATCH_TOLERANCE = 0.25  # patches are whole pixels wide, and those of coarse images few
 FEWEST_SPOTS = 10  # of a section
+ONE_SPECIES = 0.9  # share of the Ensembl identifiers beyond which they are of one, not of two that were mixed
 MOST_MISSING = 0.5  # share of the genes that a section may lack
 README = """# Reference of efnst
 
@@ -38,9 +40,13 @@ Nothing here is run when it is read. docs/cohort.md of efnst describes every fil
 
 
 def gene_prefix(ids: Sequence[str]) -> str:
-    """The letters that most Ensembl identifiers begin with, which tell the species; empty where there are none."""
-    found = Counter(match.group(1) for match in (re.match(r"(ENS[A-Z]*G)\d{6,}", str(each)) for each in ids) if match)
-    return found.most_common(1)[0][0] if found and found.total() > len(ids) / 2 else ""
+    """The letters that Ensembl identifiers begin with, which tell the species; empty where there are few or several."""
+    names = (re.match(r"(ENS[A-Z]*G)\d{6,}", plain_name(str(each))) for each in ids)
+    found = Counter(match.group(1) for match in names if match)
+    if not found or found.total() <= len(ids) / 2:
+        return ""
+    prefix, count = found.most_common(1)[0]
+    return prefix if count > ONE_SPECIES * found.total() else ""
 
 
 def require_fit(folder: Path, record: ReferenceRecord, learned: Learned, section: AnnData) -> None:

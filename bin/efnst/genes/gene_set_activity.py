@@ -7,7 +7,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from efnst.genes.markers import domain_profile
-from efnst.inputs.gene_kinds import plain_name
+from efnst.inputs.gene_names import plain_name
 
 LEAST_GENES = 5  # of a set, and beside it, among the genes tested
 LEAST_SPREAD = 1e-9  # of z scores; less is rounding
@@ -67,9 +67,9 @@ def _members(genes: np.ndarray, sets: Mapping[str, Sequence[str]]) -> dict[str, 
     """For each set where its genes stand among `genes`, rising."""
     places = {}
     for place, gene in enumerate(genes):
-        places.setdefault(plain_name(gene), []).append(place)
+        places.setdefault(plain_name(gene).upper(), []).append(place)
     return {
-        name: sorted({place for symbol in symbols for place in places.get(plain_name(symbol), [])})
+        name: sorted({place for symbol in symbols for place in places.get(plain_name(symbol).upper(), [])})
         for name, symbols in sets.items()
     }
 

@@ -1,6 +1,8 @@
 """Genes that several sections share: by identifier first, by symbol second, by the mean rank of their Moran's I."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -9,9 +11,28 @@ from anndata import AnnData
 from efnst.errors import EfnstError
 from efnst.genes.expression import gene_morans_i, log_normalise
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
+from efnst.inputs.gene_names import plain_name, plain_names
 from efnst.names import SPATIAL
 
 FEWEST_GENES, FEWEST_ALONE = 50, 2  # of several sections, of one by itself
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What genes are told apart by, `ids` and `symbols` text [n_genes]: names as they are compared (`plain_names`).
+
+    For an identifier of several genes, also if only by its version or genome, there stands the symbol; a symbol that
+    becomes that of another gene is as it was.
+    """
+
+    ids: np.ndarray
+    symbols: np.ndarray
+
+    @classmethod
+    def of(cls, ids: np.ndarray | pd.Series, symbols: np.ndarray | pd.Index) -> Self:
+        """Of identifiers and unique symbols, as sections have them."""
+        plain = plain_names(symbols)
+        return cls(plain_names(ids, otherwise=plain), plain)
 
 
 @dataclass(frozen=True)
@@ -24,12 +45,15 @@ class SharedGenes:
 
     def columns(self, section: AnnData) -> np.ndarray:
         """The column of each gene in `section`, int [n_genes], no column twice; -1 where it is not measured."""
-        wanted, ids = set(self.ids), unambiguous_ids(section)
-        by_id = {gene: place for place, gene in enumerate(ids)}
-        by_symbol = {name: place for place, name in enumerate(section.var_names) if ids[place] not in wanted}
+        own, wanted = Compared.of(section.var["gene_ids"], section.var_names), Compared.of(self.ids, self.symbols)
+        by_id = {gene: place for place, gene in enumerate(own.ids)}
+        ids = _as_known(self.ids, wanted.ids, by_id)
+        taken = set(ids)
+        by_symbol = {name: place for place, name in enumerate(own.symbols) if own.ids[place] not in taken}
+        symbols = _as_known(self.symbols, wanted.symbols, by_symbol)
         found = (
             by_id.pop(gene) if gene in by_id else by_symbol.pop(symbol, -1)
-            for gene, symbol in zip(self.ids, self.symbols, strict=True)
+            for gene, symbol in zip(ids, symbols, strict=True)
         )
         return np.fromiter(found, int, len(self.ids))
 
@@ -40,30 +64,36 @@ class SharedGenes:
 
 @dataclass
 class GeneNumbers:
-    """One number for each gene of all sections so far: by identifier first, by symbol second."""
+    """One number for each gene of all sections so far: by identifier first, by symbol second.
+
+    `ids` and `symbols` are those of the first section that has the gene, `known` what its identifier is compared as.
+    """
 
     ids: list[str] = field(default_factory=list)
     symbols: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
     by_id: dict[str, int] = field(default_factory=dict)
     by_symbol: dict[str, int] = field(default_factory=dict)
 
     def numbers(self, ids: np.ndarray, symbols: np.ndarray) -> list[int]:
         """The number of each gene of a section; genes that were not there before get one. ids: `unambiguous`."""
-        own = set(ids)
-        return [self._number(gene, symbol, own) for gene, symbol in zip(ids, symbols, strict=True)]
+        compared = Compared.of(ids, symbols)
+        own, names = set(compared.ids), zip(compared.ids, compared.symbols, ids, symbols, strict=True)
+        return [self._number(*of_gene, own) for of_gene in names]
 
-    def _number(self, gene_id: str, symbol: str, own: set[str]) -> int:
+    def _number(self, plain_id: str, plain_symbol: str, gene_id: str, symbol: str, own: set[str]) -> int:
         """The number of one gene of a section with the identifiers `own`."""
-        if gene_id in self.by_id:
-            return self.by_id[gene_id]
-        known = self.by_symbol.get(symbol, len(self.ids))
-        if known == len(self.ids) or self.ids[known] in own:  # in the latter case the section has that gene, too
-            known = len(self.ids)
+        if plain_id in self.by_id:
+            return self.by_id[plain_id]
+        number = self.by_symbol.get(plain_symbol, len(self.ids))
+        if number == len(self.ids) or self.known[number] in own:  # in the latter case the section has that gene, too
+            number = len(self.ids)
             self.ids.append(gene_id)
             self.symbols.append(symbol)
-            self.by_symbol.setdefault(symbol, known)
-        self.by_id[gene_id] = known
-        return known
+            self.known.append(plain_id)
+            self.by_symbol.setdefault(plain_symbol, number)
+        self.by_id[plain_id] = number
+        return number
 
 
 @dataclass
@@ -119,4 +149,10 @@ def unambiguous_ids(section: AnnData) -> np.ndarray:
 
 def unambiguous(ids: pd.Index | pd.Series, symbols: pd.Index) -> np.ndarray:
     """The same from identifiers and symbols, each text [n_genes]."""
-    return np.where(ids.duplicated(keep=False), symbols, ids)
+    several = pd.Index(map(plain_name, ids)).duplicated(keep=False)
+    return np.where(several, symbols, ids)
+
+
+def _as_known(names: np.ndarray, plain: np.ndarray, known: Mapping[str, int]) -> list[str]:
+    """Names as they are where these are known, as those that are ambiguous in a section, else as they are compared."""
+    return [name if name in known else other for name, other in zip(names, plain, strict=True)]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from efnst.inputs.gene_ids import GENE_IDS
+from efnst.inputs.gene_names import ENSEMBL, plain_name
 
-REFERENCE = r"^(?:GRCH\d+|GRCM\d+|HG\d+|MM\d+|HUMAN|MOUSE)[_-]+"  # in front where two genomes were mixed
 # Symbols in capitals, of human and mouse; R writes dots for hyphens. Not RPS6KA1 (a kinase), nor HBEGF and HBS1L.
 SYMBOLS = {
     "mt": re.compile(r"MT[-.].+"),
@@ -15,7 +15,6 @@ SYMBOLS = {
     "hb": re.compile(r"HB[ABDEGMQZ](\d+[A-Z]?|[-.][A-Z0-9]+)?"),
 }
 KINDS = {"mt": "mitochondrial", "ribo": "ribosomal", "hb": "haemoglobin"}
-ENSEMBL = r"(ENS[A-Z]*G\d{11})(\.\d+)?"
 
 
 def genes_of_kinds(names: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
@@ -27,19 +26,14 @@ def genes_of_kinds(names: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _those(tests: dict[str, Callable[[str], object]], names: np.ndarray) -> dict[str, np.ndarray]:
-    """For each test the names, in capitals and without reference and version, for which it is true, bool [n]."""
-    plain = [plain_name(name) for name in names]
+    """For each test the names, in capitals and as they are compared, for which it is true, bool [n]."""
+    plain = [plain_name(str(name)).upper() for name in names]
     return {kind: np.fromiter((bool(test(name)) for name in plain), bool, len(plain)) for kind, test in tests.items()}
-
-
-def plain_name(name: object) -> str:
-    """A symbol or id in capitals, without the reference in front and the version behind."""
-    return re.sub(f"^{ENSEMBL}$", r"\1", re.sub(REFERENCE, "", str(name).upper()))
 
 
 def unrecognised(names: np.ndarray, ids: np.ndarray) -> list[str]:
     """A warning where genes are named by Ensembl ids and none of any kind is known."""
-    is_id = _those({"id": re.compile(ENSEMBL).fullmatch}, names)["id"]
+    is_id = _those({"id": ENSEMBL.fullmatch}, names)["id"]
     if not len(names) or is_id.mean() < 0.5 or any(found.any() for found in genes_of_kinds(names, ids).values()):
         return []
     return [

@@ -23,9 +23,9 @@ def common_genes(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         ids, symbols = lists[place]
         known[place] = genes.numbers(ids, symbols)
         named += [None] * (len(genes.ids) - len(named))
-        for number, pair in zip(known[place], zip(symbols, ids, strict=True), strict=True):
-            if named[number] is None or named[number][0] == named[number][1]:
-                named[number] = pair
+        for number, symbol, gene_id in zip(known[place], symbols, ids, strict=True):
+            if named[number] is None or (named[number][0] == named[number][1] and symbol != gene_id):
+                named[number] = symbol, gene_id
     of_cohort = pd.DataFrame(named, columns=["gene", "gene_id"], dtype=object)
     of_cohort["gene"] = make_index_unique(pd.Index(of_cohort["gene"].astype(str))).to_numpy(dtype=object)
     return {

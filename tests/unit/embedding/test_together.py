@@ -8,6 +8,7 @@ from anndata import AnnData
 
 from efnst.embedding.cohort import Member
 from efnst.embedding.options import CohortOptions, EmbeddingOptions
+from efnst.embedding.reference import gene_prefix
 from efnst.embedding.together import together
 from efnst.errors import EfnstError
 
@@ -62,6 +63,13 @@ def test_a_section_that_lacks_some_genes_is_warned(member: Callable[..., Member]
     assert found.warnings["a"] == [
         f"{found.missing['a']:.0%} of the 100 genes that the sections of the cohort share are not measured here."
     ]
+
+
+def test_the_species_is_told_behind_a_genome_and_not_of_two_that_are_mixed() -> None:
+    human, mouse = ([f"{start}{n:011d}.{n % 3}" for n in range(40)] for start in ("GRCh38_ENSG", "mm10___ENSMUSG"))
+    assert gene_prefix(human) == "ENSG" and gene_prefix(mouse) == "ENSMUSG"
+    assert gene_prefix(human + mouse[:30]) == "" == gene_prefix(["ACTB", *human[:1]])
+    assert gene_prefix([*human, "mm10___ENSMUSG00000000001"]) == "ENSG"
 
 
 def test_two_species_of_as_many_sections_are_refused(member: Callable[..., Member]) -> None:

@@ -59,6 +59,13 @@ def test_activity_is_the_t_value_of_the_genes_of_a_set(expression: sp.csc_matrix
     ]
 
 
+def test_versions_and_genomes_play_no_part(expression: sp.csc_matrix) -> None:
+    plain = np.array([f"ENSG{number:011}" for number in range(200)])
+    sets = {"UP": [f"{gene}.{place}" for place, gene in enumerate(plain[:20])]}
+    table, _ = gene_set_table(expression, np.array([f"GRCh38_{gene}.3" for gene in plain]), DOMAINS, sets)
+    assert table["n_genes"].tolist() == [20, 20]
+
+
 @pytest.mark.parametrize("names", [["1"] * 60, ["1"] * 60 + ["2"]])
 def test_a_single_domain_has_no_activity(expression: sp.csc_matrix, names: list[str]) -> None:
     """Its mean z scores are rounding."""

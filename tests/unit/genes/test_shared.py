@@ -78,6 +78,64 @@ def test_two_genes_never_read_one_column() -> None:
     assert columns[chosen.ids == "E0"] == -1 and chosen.columns(plain)[chosen.ids == "new"] == -1
 
 
+IDS = [f"ENSG{n:011}" for n in range(N_GENES)]
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        [f"{gene}.{n % 9 + 1}" for n, gene in enumerate(IDS)],
+        [f"GRCh38_{gene}" for gene in IDS],
+        [f"GRCh38___{gene}.7" for gene in IDS],
+    ],
+)
+def test_identifiers_are_compared_without_version_and_genome(spelt: list[str]) -> None:
+    """Where nothing has symbols; the names of the first section are kept."""
+    plain, other = section(IDS, IDS, 3), section(spelt, spelt, 3)
+    for first, second in ((plain, other), (other, plain)):
+        survey = Survey()
+        survey.add(first, 10)
+        alone = survey.chosen(N_GENES, 1.0)
+        assert alone.missing(second) == 0 and np.array_equal(alone.columns(first), alone.columns(second))
+        survey.add(second, 10)
+        chosen = survey.chosen(N_GENES, 1.0)
+        assert set(chosen.ids) == set(chosen.symbols) == set(first.var_names)
+        assert np.array_equal(chosen.columns(first), chosen.columns(second))
+
+
+def test_symbols_are_compared_without_genome() -> None:
+    _, symbols = names(0, N_GENES)
+    survey = Survey()
+    mixed = [f"mm10___{name}" for name in symbols]
+    survey.add(section([f"mm10___{gene}" for gene in IDS], mixed, 3), 10)
+    chosen = survey.chosen(N_GENES, 1.0)
+    assert chosen.missing(section(symbols, symbols, 3)) == 0 and set(chosen.symbols) == set(mixed)
+    assert chosen.missing(section([f"hg38_x{n}" for n in range(N_GENES)], [f"y{n}" for n in range(N_GENES)], 3)) == 1
+
+
+def test_identifiers_that_become_one_tell_none_of_the_genes() -> None:
+    """Two versions of one gene: each is itself, and neither of them that of another section; symbols tell."""
+    twice = [f"{IDS[0]}.1", f"{IDS[0]}.2", *IDS[1:]]
+    plain, several = section(IDS, IDS, 3), section(twice, twice, 3)
+    survey = Survey()
+    for one in (several, plain):
+        survey.add(one, 10)
+    chosen = survey.chosen(N_GENES + 2, 0.5)
+    assert len(chosen.ids) == N_GENES + 2
+    own, other = chosen.columns(several), chosen.columns(plain)
+    assert [several.var_names[column] for column in own[own >= 0]] == [name for name in chosen.ids if name != IDS[0]]
+    assert set(chosen.ids[other < 0]) == set(twice[:2]) and set(chosen.ids[own < 0]) == {IDS[0]}
+    alone = Survey()
+    alone.add(several, 10)
+    assert alone.chosen(3, 1.0).missing(several) == 0
+    symbols = ["A", "B", *IDS[1:]]
+    by_symbol = section(["X", "Y", *IDS[1:]], symbols, 3)
+    assert alone.chosen(N_GENES + 1, 1.0).missing(section(twice, symbols, 3)) == pytest.approx(2 / (N_GENES + 1))
+    told = Survey()
+    told.add(section(twice, symbols, 3), 10)
+    assert told.chosen(N_GENES + 1, 1.0).missing(by_symbol) == 0
+
+
 def test_structured_genes_come_first() -> None:
     survey = Survey()
     for _ in range(2):

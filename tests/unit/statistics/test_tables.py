@@ -162,6 +162,20 @@ def test_sections_with_identifiers_or_symbols_alone_share_their_genes(tmp_path: 
     assert common_genes(sums)["ids"]["gene"].to_dict() == dict(zip(IDS, called, strict=True))
 
 
+def test_versions_and_genomes_of_identifiers_play_no_part(tmp_path: Path) -> None:
+    """Nothing has symbols; genes are called as in the first section."""
+    plain = [f"ENSG{n:011}" for n in range(60)]
+    named = {"a": [f"{gene}.7" for gene in plain], "b": [f"GRCh38_{gene}" for gene in plain], "c": plain}
+    paths = {sample: tmp_path / f"{sample}.csv" for sample in named}
+    for sample, genes in named.items():
+        pd.DataFrame({"gene": genes, "gene_id": genes, "1": range(100, 160)}).to_csv(paths[sample], index=False)
+    sums = read_sums(paths)
+    proportions = proportion_table({name: {"1": 9} for name in sums}, common=True)
+    data = pseudobulk_samples(sums, proportions, covariate_table([]))
+    assert list(data.var_names) == data.var["gene_ids"].tolist() == named["a"]
+    np.testing.assert_array_equal(data.X, np.tile(np.arange(100, 160), (3, 1)))
+
+
 def test_why_there_are_no_counts_of_all_samples(tmp_path: Path) -> None:
     other = [f"E{n}" for n in range(50, 110)], [f"g{n}" for n in range(50, 110)]
     sums = write_named_sums(tmp_path, a=(IDS, SYMBOLS), other=other, b=(IDS, SYMBOLS))
