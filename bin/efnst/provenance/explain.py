@@ -3,45 +3,21 @@
 import csv
 import io
 import json
+import os
 import re
 import shlex
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 
 from efnst.errors import EfnstError
 from efnst.inputs.checksums import file_checksum
 from efnst.program.cli import read_json
 from efnst.program.parameters import properties
+from efnst.provenance.results import step_and_kind
 
 INFO = "pipeline_info"
 OWN_IMAGE = re.compile(r"efnst(-\w+)?:[0-9a-f]{12}")  # what conf/images.config says, not the user
 DEEPEST = 6  # folders between a result and the output folder
-KINDS = (  # name of the file, the step that makes it, what it is
-    ("pseudobulk.h5ad", "COHORT_SUMMARY", "counts of each domain of each section"),
-    ("*.h5ad", "ASSIGN_DOMAINS", "counts, domains and embeddings"),
-    ("domains.csv", "ASSIGN_DOMAINS", "barcode, domain, confidence and the baselines' domains of each spot"),
-    ("markers.csv", "DESCRIBE_DOMAINS", "marker genes of each domain"),
-    ("spatial_genes.csv", "DESCRIBE_DOMAINS", "genes by their spatial pattern"),
-    ("domain_graph.csv", "DESCRIBE_DOMAINS", "how each two domains lie to each other"),
-    ("gene_sets.csv", "DESCRIBE_DOMAINS", "activity of gene sets in each domain"),
-    ("report.html", "SECTION_REPORT", "the section's report"),
-    ("loupe.csv", "EXPORT_DOMAINS", "categories for Loupe Browser"),
-    ("*.geojson", "EXPORT_DOMAINS", "outlines of the domains for QuPath"),
-    ("*.zarr", "EXPORT_DOMAINS", "the section as SpatialData"),
-    ("domains.*", "EXPORT_DOMAINS", "figure of the domains"),
-    ("comparison.*", "EXPORT_DOMAINS", "figure of EfNST beside the baselines"),
-    ("model.pt", "LEARN_EMBEDDING", "the fitted network"),
-    ("encoder.*", "EXPORT_ENCODER", "the encoder of the patches"),
-    ("summary.*", "COHORT_SUMMARY", "all figures, one row per section and method"),
-    ("sections.csv", "COHORT_SUMMARY", "one row per section"),
-    ("proportions.csv", "COHORT_SUMMARY", "share of each domain in each section"),
-    ("domain_tests.csv", "COHORT_SUMMARY", "whether shares of domains go with columns of the samplesheet"),
-    ("shared_markers.csv", "COHORT_SUMMARY", "marker genes that hold in several sections"),
-    ("shared_gene_sets.csv", "COHORT_SUMMARY", "mean activity of gene sets over sections"),
-    ("mixing.csv", "COHORT_SUMMARY", "how well sections mix in the embedding"),
-    ("multiqc_report*", "MULTIQC", "the whole cohort on one page"),
-)
 REFERENCE = "REFERENCE"  # in a command, in place of a folder that is not known
 SHOWN_SECTIONS = 12
 OF_COMMON_DOMAINS = ("domain_tests.csv", "shared_markers.csv", "shared_gene_sets.csv", "mixing.csv")
@@ -53,10 +29,12 @@ class Origin:
     """What is known of how a result was made; empty where it is not known.
 
     `section` is the content of provenance.json, `parameters`, `run` and `row` those of pipeline_info (`row`: the one
-    of the section in the samplesheet). `outdir` is the run's output folder, None for a file by itself.
+    of the section in the samplesheet). `outdir` is the run's output folder, None for a file by itself; `place` is where
+    `path` lies in it.
     """
 
     path: Path
+    place: Path
     outdir: Path | None
     sample: str
     section: dict = field(default_factory=dict)
@@ -69,22 +47,22 @@ def find_origin(path: Path) -> Origin:
     """Where `path`, a result or a folder of them, comes from: by its own content and by the run's folder around it."""
     if not path.exists():
         raise EfnstError(f"Expected a result of efnst, found no file or folder `{path}`.")
-    outdir = _outdir(path.resolve())
+    places = [Path(os.path.abspath(path)), path.resolve()]  # results may be published as links
+    place, outdir = next(((place, found) for place in places if (found := _outdir(place))), (places[-1], None))
     own = _own_record(path)
-    sample = own.get("sample", "") or _sample(path.resolve(), outdir)
+    sample = own.get("sample", "") or _sample(place, outdir)
     info = outdir / INFO if outdir else None
     section = own or (_json(info / "provenance" / f"{sample}.json") if info and sample else {})
     if not section and outdir is None:
         raise EfnstError(
-            f"Expected `{path.name}` in the output folder of a run, beside its {INFO}, found none there: a .h5ad and a "
-            ".geojson carry their own record, any other result is explained by the folder around it."
+            f"Expected `{path.name}` in the output folder of a run, beside its {INFO}, found none there: .h5ad and "
+            ".geojson of a section carry their own record, any other result is explained by the folder around it."
         )
     if info is None:
-        return Origin(path, None, sample, section)
+        return Origin(path, place, None, sample, section)
     rows = {row["id"]: row for row in _json(info / "sections.json") or []}
-    return Origin(
-        path, outdir, sample, section, _json(info / "parameters.json"), _json(info / "run.json"), rows.get(sample, {})
-    )
+    of_run = [_json(info / "parameters.json"), _json(info / "run.json"), rows.get(sample, {})]
+    return Origin(path, place, outdir, sample, section, *of_run)
 
 
 def explain(origin: Origin, schema: dict, check: bool = False) -> str:
@@ -97,6 +75,7 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     made += [f"Nextflow {origin.run['nextflow']}, run of {origin.run['started']}"] if origin.run else []
     lines.append(("made by", ", ".join(part for part in made if part)))
     lines += [("input", text) for text in _inputs(origin, check)]
+    lines += [("sections", _listed(found))] if (found := _sections(origin)) else []
     lines += [(name, text) for name, text in _section_lines(section)]
     lines += [("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))] if versions else []
     changed = changed_parameters(origin, schema)
@@ -158,12 +137,20 @@ def left_overs(origin: Origin) -> list[str]:
     from efnst.inputs.runs import finished_samples, has_common_domains, left_over
 
     finished = finished_samples(origin.outdir) if origin.outdir else None
-    if origin.path.name in OF_COMMON_DOMAINS and origin.outdir and not has_common_domains(origin.outdir):
+    is_common = origin.outdir is None or has_common_domains(origin.outdir)
+    if origin.place.name in OF_COMMON_DOMAINS and not is_common:
         return ["the last run into this folder has no common domains: an earlier one left this file"]
+    if _is_of_reference(origin) and origin.parameters.get("scope") != "cohort":
+        return ["the last run into this folder makes no reference: an earlier one left this"]
     if origin.sample and finished is not None and origin.sample not in finished:
         return [f"the last run into this folder does not have {origin.sample}, or did not finish it"]
     old = [] if origin.sample or finished is None else left_over(origin.outdir)
     return [f"left out: {', '.join(old)}, which the last run does not have or did not finish"] if old else []
+
+
+def _is_of_reference(origin: Origin) -> bool:
+    """Whether a result is the reference that a run leaves, or a file of it."""
+    return origin.outdir is not None and origin.place.relative_to(origin.outdir).parts[:1] == ("reference",)
 
 
 def repeat(origin: Origin, changed: dict, schema: dict) -> list[str]:
@@ -222,7 +209,9 @@ def _sheet_row(row: dict) -> dict[str, object]:
 
 def _outdir(path: Path) -> Path | None:
     """The output folder that `path` lies in, None if it lies in none."""
-    candidates = [path, *path.parents][: DEEPEST + 1]
+    folders = [path, *path.parents]
+    store = next((number for number, folder in enumerate(folders) if folder.suffix == ".zarr"), 0)
+    candidates = folders[store : store + DEEPEST + 1]
     return next((folder for folder in candidates if (folder / INFO / "parameters.json").is_file()), None)
 
 
@@ -237,7 +226,7 @@ def _sample(path: Path, outdir: Path | None) -> str:
 
 
 def _own_record(path: Path) -> dict:
-    """The record that a .h5ad or .geojson carries; empty for other files."""
+    """The record that the .h5ad or .geojson of a section carries; empty for other files."""
     if path.suffix == ".h5ad":
         from anndata.io import read_elem
 
@@ -247,7 +236,9 @@ def _own_record(path: Path) -> dict:
         try:
             with opened(path) as file:
                 record, facts = read_elem(file["uns/efnst"]), read_elem(file["uns/section"])
-        except (OSError, KeyError, EfnstError) as error:
+        except KeyError:
+            return {}
+        except (OSError, EfnstError) as error:
             raise EfnstError(f"Expected a result of efnst in `{path.name}`, found none: {error}.") from error
         return {"sample": str(facts["sample"])} | compact(record)
     if path.suffix == ".geojson":
@@ -265,16 +256,23 @@ def _json(path: Path) -> dict:
 
 def _kind(origin: Origin) -> tuple[str, str]:
     """The step that made a result, and what it is."""
-    if origin.path.suffix != ".zarr" and origin.path.is_dir():
-        from efnst.inputs.runs import finished_samples
-
-        finished = finished_samples(origin.path)
-        found = {path.stem for path in (origin.path / INFO / "provenance").glob("*.json")}
-        count = len(found if finished is None else found & finished)
-        return "", f"results of {count} section{'s' * (count != 1)}" if count else "results"
-    step, kind = next(((step, kind) for name, step, kind in KINDS if fnmatch(origin.path.name, name)), ("", "a result"))
+    if origin.place == origin.outdir:
+        count = len(_sections(origin))
+        return "", f"results of {count} section{'s' * (count != 1)}"
+    step, kind = step_and_kind(origin.place, origin.outdir)
     is_quantised = step == "EXPORT_ENCODER" and origin.parameters.get("precision") == "int8"
     return ("QUANTISE_ENCODER" if is_quantised else step), kind
+
+
+def _sections(origin: Origin) -> list[str]:
+    """The finished sections of a result of the whole run; none of a result of one section."""
+    from efnst.inputs.runs import finished_samples
+
+    if origin.sample or origin.outdir is None:
+        return []
+    recorded = {path.stem for path in (origin.outdir / INFO / "provenance").glob("*.json")}
+    finished = finished_samples(origin.outdir)
+    return sorted(recorded if finished is None else recorded & finished)
 
 
 def _inputs(origin: Origin, check: bool) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
+import h5py
 import pytest
 from tests.support.places import PROJECT
 
@@ -68,6 +69,56 @@ def test_results_of_the_whole_cohort(outdir: Path) -> None:
         assert "epochs 20" in text and "./efnst run" in text and "section S1" not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "step", "kind"),
+    [
+        ("pseudobulk.h5ad", "COHORT_SUMMARY", "counts of each domain of each section"),
+        ("reference", "FIT_DOMAINS", "what the sections share, to bring their domains to further ones"),
+        ("reference/space.safetensors", "LEARN_EMBEDDING", "part of the reference: genes, components, correction"),
+        ("reference/encoder.json", "EXPORT_ENCODER", "part of the reference: the encoder of the patches"),
+        ("reference/README.md", "FIT_DOMAINS", "part of the reference: sections, species, depth"),
+        ("multiqc_report_data/multiqc.log", "MULTIQC", "part of the figures of multiqc_report.html"),
+        ("pipeline_info/execution_trace.txt", "efnst 0.1.0", "Nextflow's own report of the tasks"),
+        ("pipeline_info/provenance/S1.json", "ASSIGN_DOMAINS", "the record of how the domains were made of section S1"),
+        ("S1/S1_bins.h5ad", "ASSIGN_DOMAINS", "counts and domains of every bin or cell of section S1"),
+        ("S1/S1_pseudobulk.csv", "DESCRIBE_DOMAINS", "counts of each domain, gene by gene of section S1"),
+        ("S1/umap.csv", "DESCRIBE_DOMAINS", "the embedding in two dimensions of section S1"),
+        ("S1/exports/S1.zarr/tables/table/obs/_index/c/0", "EXPORT_DOMAINS", "part of the section as SpatialData"),
+        ("S1/exports", "EXPORT_DOMAINS", "the domains for other tools of section S1"),
+        ("S1/mine.txt", "efnst 0.1.0", "a file that efnst does not write of section S1"),
+    ],
+)
+def test_every_file_is_told_with_its_step(outdir: Path, name: str, step: str, kind: str) -> None:
+    """Also a .h5ad that carries no record of its own."""
+    path = outdir / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".h5ad":
+        h5py.File(path, "w").create_group("uns")
+    elif path.suffix:
+        path.write_text(path.read_text() if path.exists() else "")
+    else:
+        path.mkdir(exist_ok=True) if "zarr" not in name else path.write_bytes(b"")
+    change(outdir / "pipeline_info" / "parameters.json", scope="cohort")
+    lines = explain(find_origin(path), SCHEMA).splitlines()
+    assert lines[1].split(maxsplit=1)[1].startswith(kind) and lines[2].startswith(f"made by     {step}")
+    assert ("sections    S1" in lines) == ("section S1" not in lines[1])
+
+
+def test_results_that_are_links_are_explained_where_they_lie(outdir: Path) -> None:
+    """As with --publish_dir_mode symlink."""
+    (outdir.parent / "work").mkdir()
+    (outdir / "S1" / "domains.csv").rename(outdir.parent / "work" / "domains.csv")
+    (outdir / "S1" / "domains.csv").symlink_to(outdir.parent / "work" / "domains.csv")
+    assert "section S1" in explain(find_origin(outdir / "S1" / "domains.csv"), SCHEMA)
+
+
+def test_a_reference_of_an_earlier_run_is_told(outdir: Path) -> None:
+    (outdir / "reference").mkdir()
+    (outdir / "reference" / "space.json").write_text("")
+    assert "makes no reference: an earlier one left this" in explain(find_origin(outdir / "reference"), SCHEMA)
+    assert "an earlier one left this" in explain(find_origin(outdir / "reference" / "space.json"), SCHEMA)
+
+
 def test_the_encoder_was_exported_or_quantised(outdir: Path) -> None:
     (outdir / "models").mkdir()
     (outdir / "models" / "encoder.onnx").write_bytes(b"")
@@ -95,6 +146,9 @@ def test_a_file_that_left_its_folder_explains_itself(outdir: Path, tmp_path: Pat
     (outdir / "S1" / "domains.csv").rename(alone.with_name("domains.csv"))
     with pytest.raises(EfnstError, match="carry their own record"):
         find_origin(alone.with_name("domains.csv"))
+    h5py.File(alone.with_name("pseudobulk.h5ad"), "w").create_group("uns")
+    with pytest.raises(EfnstError, match="carry their own record"):
+        find_origin(alone.with_name("pseudobulk.h5ad"))
 
 
 def test_results_of_two_runs_in_one_folder_are_told(outdir: Path) -> None:
