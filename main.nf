@@ -216,7 +216,7 @@ workflow {
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
         params.scope == 'cohort' || params.reference ? true : false, // whether a domain is the same in all sections
     )
-    tell(COHORT_SUMMARY.out.left_out)
+    tell(COHORT_SUMMARY.out.warnings)
     MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: [])
 
     workflow.onComplete = {

@@ -42,6 +42,7 @@ def main(
     """
     from efnst.inputs.combinations import combination_problems, combination_warnings, group_warnings
     from efnst.inputs.covariates import mixed_covariates
+    from efnst.inputs.repeated import repeated_sections
     from efnst.program.parameters import check_parameters, defaults, problem_list, read_parameters, read_schema
     from efnst.program.terminal import printable
     from efnst.records.base import write_record
@@ -61,7 +62,8 @@ def main(
     if problems is not None:
         problems.write_text(message, encoding="utf-8")
     told = [] if message else combination_warnings(parameters, defaults(about)) + group_warnings(parameters, listed)
-    write_warnings(outdir, told + mixed_covariates([section["covariates"] for section in listed]))
+    of_sheet = mixed_covariates([section["covariates"] for section in listed]) + repeated_sections(listed)
+    write_warnings(outdir, told + of_sheet)
     write_record(outdir / "sections.json", [] if message else [SheetRow(**section) for section in listed])
     write_json(outdir / "parameters.json", parameters)
     log.info("%d sections, %d problems", len(listed), len(found))

@@ -12,11 +12,10 @@ from efnst.program.arguments import Outdir
 from efnst.program.cli import run, write_json
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from efnst.reports.cohort import Outcome
 
 log = logging.getLogger("efnst")
+STEP = "cohort_summary"
 FOLDER = "or a folder with any number of them"
 
 
@@ -38,9 +37,11 @@ def main(
 
     Writes summary.csv and summary.parquet (one row per section and method), sections.csv (one row per section), in the
     order of the samplesheet, proportions.csv, pseudobulk.h5ad and, of common domains, further tables of statistics;
-    for MultiQC, efnst_*_mqc.json and efnst_mqc_versions.yml. Each option for inputs may be given several times.
+    for MultiQC, efnst_*_mqc.json and efnst_mqc_versions.yml; warnings.txt where there is something to know. Each option
+    for inputs may be given several times.
     """
     from efnst.program.any_cpu import compile_for_any_cpu
+    from efnst.program.cli import write_warnings
     from efnst.program.spreadsheets import harmless_table
     from efnst.records.base import read_record
     from efnst.records.cohort import Failure, SectionSummary, SheetRow
@@ -48,37 +49,32 @@ def main(
     from efnst.reports.cohort_statistics import cohort_statistics, write_statistics
     from efnst.reports.multiqc import contents
     from efnst.reports.profiles import profiles_of
-    from efnst.statistics.pseudobulk import read_sums
+    from efnst.statistics.pseudobulk import read_sums, why_left_out
+    from efnst.statistics.repeated import in_words, same_counts
 
     compile_for_any_cpu()
     listed = read_record(sections, list[SheetRow])
     groups = {section.id: section.group for section in listed}
-    found = read_all(summaries, SectionSummary), read_all(failures, Failure), read_all(warnings, Failure)
-    ended = outcomes(list(groups), *found)
+    found = {summary.sample: summary for summary in read_all(summaries, SectionSummary)}
+    files = {path.name.removesuffix("_pseudobulk.csv"): path for path in files_below(pseudobulk, "_pseudobulk.csv")}
+    sums = read_sums({sample: files[sample] for sample in groups if sample in found and sample in files})
+    told = {in_words(samples): samples for samples in same_counts(sums)}
+    notes = [Failure(sample=each, step=STEP, reason=text) for text, samples in told.items() for each in samples]
+    known = [*read_all(warnings, Failure), *(notes if common else [])]
+    ended = outcomes(list(groups), list(found.values()), read_all(failures, Failure), known)
     write_sections(ended, outdir / "sections.csv")
     table = summary_table(ended, groups)
     harmless_table(table).to_csv(outdir / "summary.csv", index=False)
     table.to_parquet(outdir / "summary.parquet", index=False)
     pictures = {path.name.removesuffix("_thumbnail.webp"): path for path in files_below(thumbnails, ".webp")}
-    files = {path.name.removesuffix("_pseudobulk.csv"): path for path in files_below(pseudobulk, "_pseudobulk.csv")}
     finished = [outcome.summary for outcome in ended if outcome.summary]
-    sums = read_sums({summary.sample: files[summary.sample] for summary in finished if summary.sample in files})
     statistics = cohort_statistics(finished, listed, _folders(described), common, sums)
     write_statistics(statistics, sums, outdir)
-    _say_what_is_left_out(sums, outdir)
-    for name, content in contents(ended, pictures, profiles_of(sums), groups, statistics).items():
+    write_warnings(outdir, [*told, *filter(None, [why_left_out(sums)])])
+    for name, content in contents(ended, pictures, profiles_of(sums), groups, statistics, list(told)).items():
         write_json(outdir / f"{name}_mqc.json", content)
     _write_versions(files_below(versions, ".yml"), outdir)
     _log(ended)
-
-
-def _say_what_is_left_out(sums: dict[str, "pd.DataFrame"], outdir: Path) -> None:
-    """Write left_out.txt where the sections share too few genes, for the log of the run."""
-    from efnst.statistics.pseudobulk import why_left_out
-
-    if reason := why_left_out(sums):
-        log.warning("%s", reason)
-        (outdir / "left_out.txt").write_text(f"{reason}\n", encoding="utf-8")
 
 
 def _folders(parent: Path | None) -> dict[str, Path]:

@@ -57,6 +57,24 @@ def test_parameters_that_contradict_each_other_or_the_rows(tmp_path: Path) -> No
     assert "--learn_labels: found true and no section with labels" in done.stderr
 
 
+def test_a_section_in_several_rows_is_warned(tmp_path: Path) -> None:
+    """Whatever its path looks like, and whatever else is in the rows; other libraries and bins are other sections."""
+    rows = ["A1,a/../a1/,,", "B1,./a1/outs,x.tif,", "C1,c1,,S1", "D1,c1,,S2", "E1,s3://b/e1/outs,,", "F1,s3://b/e1,,"]
+    done = check(tmp_path, "--base", "/data", sheet="\n".join(["sample,section,image,library", *rows, ""]))
+    assert done.returncode == 0, done.stderr
+    told = "column section: found {}, which count as different samples; expected every section once; leave one out"
+    lines = (tmp_path / "warnings.txt").read_text().splitlines()
+    assert [line.rpartition(", unless")[0] for line in lines] == [
+        told.format("/data/a1 for A1 and B1"),
+        told.format("s3://b/e1 for E1 and F1"),
+    ]
+    (tmp_path / "warnings.txt").unlink()
+    assert check(tmp_path, sheet="sample,section,bin_um\nA1,a1,8\nB1,a1,16\n").returncode == 0
+    assert not (tmp_path / "warnings.txt").exists()
+    assert check(tmp_path, sheet="sample,section,bin_um\nA1,a1,8\nB1,a1,\nC1,a1,8.0\n").returncode == 0
+    assert "A1 and B1 and C1" in (tmp_path / "warnings.txt").read_text()
+
+
 def test_gene_sets_that_are_none_are_a_problem(tmp_path: Path) -> None:
     (tmp_path / "sets.gmt").write_text("MBP,PLP1\n")
     done = check(tmp_path, "--gene_sets", "sets.gmt", sheet="sample,section,age\nA1,a1,x\n")

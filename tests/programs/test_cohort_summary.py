@@ -262,7 +262,7 @@ def test_genes_are_joined_by_identifier(tmp_path: Path) -> None:
     assert list(pseudobulk.var_names) == GENES and pseudobulk.var.loc["MOBP", "gene_ids"] == "E2"
     shared = pd.read_csv(tmp_path / "out" / "shared_markers.csv")
     assert set(shared["n_samples"]) == {3} and set(shared["gene"]) == set(GENES[:20])
-    assert not (tmp_path / "out" / "left_out.txt").exists()
+    assert not (tmp_path / "out" / "warnings.txt").exists()
 
 
 def test_counts_that_share_too_few_genes_are_left_out_and_said_so(tmp_path: Path) -> None:
@@ -271,8 +271,23 @@ def test_counts_that_share_too_few_genes_are_left_out_and_said_so(tmp_path: Path
     path.write_text(path.read_text().replace("GENE", "Gene"))
     summarise(tmp_path, options)
     assert anndata.read_h5ad(tmp_path / "out" / "pseudobulk.h5ad").shape == (21, 0)
-    said = (tmp_path / "out" / "left_out.txt").read_text()
+    said = (tmp_path / "out" / "warnings.txt").read_text()
     assert "3 sections have 3 genes in common" in said and said.endswith(f"is {summary(1).sample}.\n")
+
+
+@pytest.mark.parametrize("common", [True, False])
+def test_one_section_under_two_names_is_told(tmp_path: Path, common: bool) -> None:
+    """By the totals of its genes, whatever its domains are; it weighs twice where domains are compared over samples."""
+    options = [*stage(tmp_path, finished=4), *(["--common"] if common else [])]
+    paths = [tmp_path / "pseudobulk" / f"{summary(number).sample}_pseudobulk.csv" for number in (1, 2)]
+    table = pd.read_csv(paths[0], index_col="gene")
+    table[["2", "1", *map(str, range(3, 8))]].set_axis(table.columns, axis=1).iloc[::-1].to_csv(paths[1])
+    rows = summarise(tmp_path, options)
+    said = "P001_tumour and P002_tumour have the same counts: one section, which counts as 2 samples."
+    assert [row["reason"].startswith(f"cohort_summary: {said}") for row in rows] == [False, common, common, False]
+    assert [row["status"] for row in rows] == ["warn", *(["warn" if common else "pass"] * 2), "warn"]
+    assert (tmp_path / "out" / "warnings.txt").read_text().startswith(said)
+    assert said in json.loads((tmp_path / "out" / "efnst_status_mqc.json").read_text())["description"]
 
 
 def test_one_row_per_section_and_method_alike_in_csv_and_parquet(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """A samplesheet checked together with the files that it names."""
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from efnst.errors import said_of
 from efnst.image.places import places_about
 from efnst.inputs.covariates import mixed_covariates
+from efnst.inputs.repeated import repeated_sections
 from efnst.inputs.samplesheet import URI, Samplesheet, sections
 from efnst.inputs.section import load_section
 from efnst.names import NO_IMAGE, SECTION
@@ -27,7 +29,9 @@ class Checked:
 def check_rows(sheet: Samplesheet, schema: dict, base: str, expression_rep: str = "") -> Checked:
     """Check the form of a samplesheet, and open the files of every row that is sound by itself; see `sections`."""
     listed, problems = sections(sheet, schema, {}, base)
-    checked = Checked(problems=problems, warnings=mixed_covariates([section["covariates"] for section in listed]))
+    followed = [section | {"section": _followed(section["section"])} for section in listed]
+    about_sheet = mixed_covariates([section["covariates"] for section in listed]) + repeated_sections(followed)
+    checked = Checked(problems=problems, warnings=about_sheet)
     for row in sheet.rows:
         alone, wrong = sections(replace(sheet, rows=[row], problems=[]), schema, {}, base)
         if wrong:
@@ -38,6 +42,11 @@ def check_rows(sheet: Samplesheet, schema: dict, base: str, expression_rep: str 
         else:
             _check_files(section, where, expression_rep, checked)
     return checked
+
+
+def _followed(place: str) -> str:
+    """Where a section lies that may be a link; addresses as they are."""
+    return place if URI.match(place) else os.path.realpath(place)
 
 
 def _check_files(section: dict, where: str, expression_rep: str, checked: Checked) -> None:

@@ -84,7 +84,7 @@ FILES = (
     File("naming.safetensors", "FIT_DOMAINS", "discriminant heads of these names; see docs/cohort.md"),
     File(
         "warnings.txt",
-        "CHECK_INPUTS, FIT_DOMAINS, APPLY_REFERENCE",
+        "CHECK_INPUTS, FIT_DOMAINS, APPLY_REFERENCE, COHORT_SUMMARY",
         "what the user should know, a line each, for the log of the run",
     ),
     File("<sample>.h5ad", "ASSIGN_DOMAINS", FINAL_H5AD),
@@ -103,6 +103,5 @@ FILES = (
     File("embedding_sample.npz", "DESCRIBE_DOMAINS", EMBEDDING_SAMPLE_NPZ),
     File("description.json", "DESCRIBE_DOMAINS", Description),
     File("section_summary.json", "SECTION_REPORT", SectionSummary),
-    File("left_out.txt", "COHORT_SUMMARY", "why a table of the cohort is empty, in words, for the log; only then"),
 )
 WITHIN = {"uns/section": SectionFacts}  # records within section.h5ad

@@ -2,7 +2,7 @@
 
 import base64
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
@@ -38,14 +38,16 @@ def contents(
     profiles: Profiles | None = None,
     groups: Mapping[str, str] = MappingProxyType({}),
     statistics: Statistics | None = None,
+    told: Sequence[str] = (),
 ) -> dict[str, dict]:
     """MultiQC custom content by file stem, in the order of the report; what no section has data for is left out.
 
-    `profiles`: of the domains of all sections; `groups`: of the samplesheet, by sample.
+    `profiles`: of the domains of all sections; `groups`: of the samplesheet, by sample; `told`: what the user should
+    know of the cohort as a whole.
     """
     common = statistics is not None and statistics.common
     made = {
-        "status": status_table(ended),
+        "status": status_table(ended, told),
         "statistics": statistics_table(ended),
         "scores": score_table(ended),
         "spots_lost": spots_lost(ended),

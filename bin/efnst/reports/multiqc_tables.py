@@ -1,6 +1,7 @@
 """Tables of the MultiQC report: one row per section. What comes from data is HTML-escaped."""
 
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 
 from efnst.names import METHOD_TITLES
@@ -61,15 +62,16 @@ DEVICES = {
 }
 
 
-def status_table(ended: list[Outcome]) -> dict:
-    """Status, reason and link of every section."""
+def status_table(ended: list[Outcome], told: Sequence[str] = ()) -> dict:
+    """Status, reason and link of every section, below what is `told` of all of them."""
     rows = {}
     for outcome in ended:
         link = f'<a href="{url(outcome.report)}">report</a>' if outcome.report else "–"
         rows[escape(outcome.sample)] = {"status": outcome.status, "report": link, "reason": escape(outcome.reason)}
     counts = Counter(outcome.status for outcome in ended)
     totals = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
-    return table("Sections", f"{len(ended)} sections: {totals}.", rows, STATUS_HEADERS)
+    text = escape(" ".join([f"{len(ended)} sections: {totals}.", *told]))
+    return table("Sections", text, rows, STATUS_HEADERS)
 
 
 def statistics_table(ended: list[Outcome]) -> dict:

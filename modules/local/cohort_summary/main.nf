@@ -20,7 +20,7 @@ process COHORT_SUMMARY {
     path '{summary,sections}.{csv,parquet}', emit: summary
     path '{proportions,domain_tests,shared_markers,shared_gene_sets,mixing}.csv', optional: true, emit: statistics
     path 'pseudobulk.h5ad', optional: true, emit: pseudobulk
-    path 'left_out.txt', optional: true, emit: left_out // why a table has no rows
+    path 'warnings.txt', optional: true, emit: warnings
     path '*_mqc*', emit: multiqc
     path 'software_versions.yml', emit: software_versions
     path 'versions.yml', emit: versions
