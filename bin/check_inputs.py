@@ -41,8 +41,6 @@ def main(
     default), and warnings.txt where there is something to know.
     """
     from efnst.inputs.combinations import combination_problems, combination_warnings, group_warnings
-    from efnst.inputs.covariates import mixed_covariates
-    from efnst.inputs.repeated import repeated_sections
     from efnst.program.parameters import check_parameters, defaults, problem_list, read_parameters, read_schema
     from efnst.program.terminal import printable
     from efnst.records.base import write_record
@@ -62,8 +60,7 @@ def main(
     if problems is not None:
         problems.write_text(message, encoding="utf-8")
     told = [] if message else combination_warnings(parameters, defaults(about)) + group_warnings(parameters, listed)
-    of_sheet = mixed_covariates([section["covariates"] for section in listed]) + repeated_sections(listed)
-    write_warnings(outdir, told + of_sheet)
+    write_warnings(outdir, told + _sheet_warnings(listed))
     write_record(outdir / "sections.json", [] if message else [SheetRow(**section) for section in listed])
     write_json(outdir / "parameters.json", parameters)
     log.info("%d sections, %d problems", len(listed), len(found))
@@ -80,6 +77,14 @@ def _sections(path: Path, schema: dict, parameters: dict, base: str) -> tuple[li
     except EfnstError as error:
         return [], [f"{name}: {error}"]
     return listed, [f"{name}, {line}" for line in wrong]
+
+
+def _sheet_warnings(listed: list[dict]) -> list[str]:
+    """What the user should know of the rows of a samplesheet."""
+    from efnst.inputs.covariates import mixed_covariates
+    from efnst.inputs.repeated import repeated_sections
+
+    return mixed_covariates([section["covariates"] for section in listed]) + repeated_sections(listed)
 
 
 def _gene_set_problems(path: Path) -> list[str]:

@@ -12,6 +12,7 @@ from efnst.program.arguments import Outdir
 from efnst.program.cli import run, write_json
 
 if TYPE_CHECKING:
+    from efnst.records.cohort import Failure
     from efnst.reports.cohort import Outcome
 
 log = logging.getLogger("efnst")
@@ -42,31 +43,25 @@ def main(
     """
     from efnst.program.any_cpu import compile_for_any_cpu
     from efnst.program.cli import write_warnings
-    from efnst.program.spreadsheets import harmless_table
     from efnst.records.base import read_record
     from efnst.records.cohort import Failure, SectionSummary, SheetRow
-    from efnst.reports.cohort import files_below, outcomes, read_all, summary_table, write_sections
+    from efnst.reports.cohort import files_below, outcomes, read_all
     from efnst.reports.cohort_statistics import cohort_statistics, write_statistics
     from efnst.reports.multiqc import contents
     from efnst.reports.profiles import profiles_of
     from efnst.statistics.pseudobulk import read_sums, why_left_out
-    from efnst.statistics.repeated import in_words, same_counts
+    from efnst.statistics.repeated import same_counts
 
     compile_for_any_cpu()
     listed = read_record(sections, list[SheetRow])
     groups = {section.id: section.group for section in listed}
     found = {summary.sample: summary for summary in read_all(summaries, SectionSummary)}
-    files = {path.name.removesuffix("_pseudobulk.csv"): path for path in files_below(pseudobulk, "_pseudobulk.csv")}
-    sums = read_sums({sample: files[sample] for sample in groups if sample in found and sample in files})
-    told = {in_words(samples): samples for samples in same_counts(sums)}
-    notes = [Failure(sample=each, step=STEP, reason=text) for text, samples in told.items() for each in samples]
-    known = [*read_all(warnings, Failure), *(notes if common else [])]
-    ended = outcomes(list(groups), list(found.values()), read_all(failures, Failure), known)
-    write_sections(ended, outdir / "sections.csv")
-    table = summary_table(ended, groups)
-    harmless_table(table).to_csv(outdir / "summary.csv", index=False)
-    table.to_parquet(outdir / "summary.parquet", index=False)
-    pictures = {path.name.removesuffix("_thumbnail.webp"): path for path in files_below(thumbnails, ".webp")}
+    sums = read_sums(_of_samples(pseudobulk, "_pseudobulk.csv", [sample for sample in groups if sample in found]))
+    told = same_counts(sums)
+    warned = read_all(warnings, Failure) + (_warnings(told) if common else [])
+    ended = outcomes(list(groups), list(found.values()), read_all(failures, Failure), warned)
+    _write_tables(ended, groups, outdir)
+    pictures = _of_samples(thumbnails, "_thumbnail.webp", list(groups))
     finished = [outcome.summary for outcome in ended if outcome.summary]
     statistics = cohort_statistics(finished, listed, _folders(described), common, sums)
     write_statistics(statistics, sums, outdir)
@@ -75,6 +70,32 @@ def main(
         write_json(outdir / f"{name}_mqc.json", content)
     _write_versions(files_below(versions, ".yml"), outdir)
     _log(ended)
+
+
+def _warnings(told: dict[str, list[str]]) -> list["Failure"]:
+    """What is told of several samples, for each of them."""
+    from efnst.records.cohort import Failure
+
+    return [Failure(sample=each, step=STEP, reason=text) for text, samples in told.items() for each in samples]
+
+
+def _write_tables(ended: list["Outcome"], groups: dict[str, str], outdir: Path) -> None:
+    """Write sections.csv, summary.csv and summary.parquet."""
+    from efnst.program.spreadsheets import harmless_table
+    from efnst.reports.cohort import summary_table, write_sections
+
+    write_sections(ended, outdir / "sections.csv")
+    table = summary_table(ended, groups)
+    harmless_table(table).to_csv(outdir / "summary.csv", index=False)
+    table.to_parquet(outdir / "summary.parquet", index=False)
+
+
+def _of_samples(paths: list[Path], ending: str, samples: list[str]) -> dict[str, Path]:
+    """The files `<sample><ending>` of these samples, in their order."""
+    from efnst.reports.cohort import files_below
+
+    found = {path.name.removesuffix(ending): path for path in files_below(paths, ending)}
+    return {sample: found[sample] for sample in samples if sample in found}
 
 
 def _folders(parent: Path | None) -> dict[str, Path]:

@@ -202,7 +202,7 @@ def test_covariates_keep_all_their_digits(tmp_path: Path) -> None:
     changed = [row.plain() | {"covariates": each} for row, each in zip(rows, known, strict=True)]
     write_record(tmp_path / "sections.json", [SheetRow(**row) for row in changed])
     summarise(tmp_path, options)
-    read = {name: pd.read_csv(tmp_path / "out" / name, dtype=str) for name in ("proportions.csv", "domain_tests.csv")}
+    read = {name: read_table(tmp_path / "out" / name, dtype=str) for name in ("proportions.csv", "domain_tests.csv")}
     assert read["proportions.csv"][list(given)].iloc[::7].to_dict("records") == known
     assert read["proportions.csv"]["share"].str.len().max() == len("0.123456")
     levels = read["domain_tests.csv"].groupby("covariate")["levels"].first().to_dict()

@@ -26,7 +26,7 @@ def association_table(proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd
 
     proportions: `proportion_table` of common domains. Tested are the centred log-ratios of the shares: Mann-Whitney for
     two levels, Kruskal-Wallis for more, Kendall's tau for numbers. `smallest_p`: what complete separation of these
-    values would give, of which some may be the same; adjusted are all p values together (Benjamini-Hochberg).
+    values would give, of which some (not all) may be alike; adjusted are all p values together (Benjamini-Hochberg).
     """
     if proportions.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -62,10 +62,10 @@ def _rows(ratios: pd.DataFrame, covariate: pd.Series) -> list[dict]:
     rows = []
     for domain in ratios:
         values = ratios.loc[known.index, domain].to_numpy()
-        statistic, p_value, least = np.nan, 1.0, 1.0
-        if np.ptp(values) > 0:
-            statistic, p_value = test(values)
-            least = min(p_value, smallest(tuple(np.sort(rankdata(values)))))  # of many levels not all orders are tried
+        differ = np.ptp(values) > 0
+        statistic, p_value = test(values) if differ else (np.nan, 1.0)
+        ranks = np.sort(rankdata(values)) if differ else np.arange(len(values))
+        least = min(p_value, smallest(tuple(ranks)))  # of many levels not all orders are tried
         rows.append({"domain": domain} | about | {"statistic": statistic, "p_value": p_value, "smallest_p": least})
     return rows
 
