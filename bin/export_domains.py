@@ -133,7 +133,9 @@ def write_spatialdata(results: Results, sample: str, outdir: Path) -> None:
     from efnst.names import DOMAIN
 
     path = _folder(outdir, "exports") / f"{sample}.zarr"
-    write_spatial_data(results.with_counts(), sample, results.outlines[DOMAIN], path)
+    names = results.drawn.obs[DOMAIN].astype("category").cat.categories
+    outlines = dict(zip(names, results.outlines[DOMAIN], strict=True))
+    write_spatial_data(results.with_counts(), sample, outlines, path)
 
 
 def _folder(outdir: Path, name: str) -> Path:

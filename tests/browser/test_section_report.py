@@ -206,3 +206,23 @@ def test_bins_are_drawn_in_the_place_of_units(page: Page, tmp_path: Path) -> Non
     hidden = pixels(page)
     assert not (hidden[:, :3] == [230, 159, 0]).all(axis=1).any()
     assert (hidden[:, :3] == [0, 114, 178]).all(axis=1).sum() > 0.08 * drawn
+
+
+def test_domains_of_bins_keep_their_names_and_colours(page: Page, tmp_path: Path) -> None:
+    """Where bins lack a domain of the units and have one that these lack: a legend of what is drawn, by name."""
+    row, column = np.indices((80, 80)).reshape(2, -1)
+    bins = AnnData(obs=pd.DataFrame({"array_row": row, "array_col": column}))
+    bins.obs["efnst"] = pd.Categorical(np.select([column < 8, column < 40], ["3", "4"], "5"))
+    bins.obsm["spatial"] = np.column_stack([column, row]) * 5.0 - 2.5
+    bins.uns["section"] = {"grid": "square", "bin_um": 4, "pitch_px": 5.0}
+    opened(page, written(small_section("square", side=40, bins=bins), tmp_path))
+    page.get_by_label("Domains of the 6,400 bins of 4 µm").check()
+    buttons = page.locator("#biglegend button")
+    assert [text.split() for text in buttons.all_inner_texts()] == [["3", "640"], ["4", "2,560"], ["5", "3,200"]]
+    shown, colours = pixels(page)[:, :3], {3: [0, 158, 115], 4: [204, 121, 167], 5: [86, 180, 233]}
+    drawn = (shown != 255).any(axis=1).sum()
+    shares = [(shown == colour).all(axis=1).sum() / drawn for colour in colours.values()]
+    assert shares == pytest.approx([0.1, 0.4, 0.5], abs=0.02)
+    buttons.nth(2).click()
+    hidden = pixels(page)[:, :3]
+    assert not (hidden == colours[5]).all(axis=1).any() and (hidden == colours[4]).all(axis=1).any()

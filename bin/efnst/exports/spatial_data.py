@@ -22,8 +22,8 @@ with warnings.catch_warnings():  # of deprecations in its own imports, which a u
     from spatialdata.transformations import Identity, Scale
 
 
-def write_spatial_data(section: AnnData, sample: str, outlines: np.ndarray, path: Path) -> None:
-    """Write `section` as a zarr store; `outlines` [n_domains] are those of its domains, in full-resolution px.
+def write_spatial_data(section: AnnData, sample: str, outlines: dict[str, shapely.Geometry], path: Path) -> None:
+    """Write `section` as a zarr store; `outlines` are those of the domains by name, in full-resolution px.
 
     Elements are `<sample>_hires_image`, `<sample>_lowres_image` (where there is an image), `<sample>_spots` (circles),
     `<sample>_domains` (polygons) and `table`, which annotates the spots. All lie in the coordinate system `<sample>`,
@@ -35,7 +35,7 @@ def write_spatial_data(section: AnnData, sample: str, outlines: np.ndarray, path
     own = {f"{sample}_downscaled_{name}": Scale([scale, scale], axes=("x", "y")) for name, scale in scales.items()}
     places = {sample: Identity()} | own
     images = {f"{sample}_{name}_image": _image(pixels, sample, name, scales[name]) for name, pixels in pictures.items()}
-    shapes = {f"{sample}_spots": _spots(section, places), f"{sample}_domains": _domains(section, outlines, places)}
+    shapes = {f"{sample}_spots": _spots(section, places), f"{sample}_domains": _domains(outlines, places)}
     table = _table(section, f"{sample}_spots")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -60,11 +60,10 @@ def _spots(section: AnnData, places: dict) -> GeoDataFrame:
     )
 
 
-def _domains(section: AnnData, outlines: np.ndarray, places: dict) -> GeoDataFrame:
+def _domains(outlines: dict[str, shapely.Geometry], places: dict) -> GeoDataFrame:
     """The domains as polygons, one for each connected piece: spatialdata-plot fails at multipolygons with holes."""
-    domains = section.obs[DOMAIN].astype("category").cat.categories
-    pieces, numbers = shapely.get_parts(outlines, return_index=True)
-    names = pd.Categorical(domains[numbers], domains)
+    pieces, numbers = shapely.get_parts(list(outlines.values()), return_index=True)
+    names = pd.Categorical.from_codes(numbers, list(outlines))
     return ShapesModel.parse(GeoDataFrame({DOMAIN: names, "geometry": pieces}), transformations=dict(places))
 
 

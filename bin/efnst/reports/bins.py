@@ -15,10 +15,18 @@ RASTER_PX = 2000  # longest side of the image of cells, which lie on no array
 NONE = 65_535  # a pixel without a bin
 
 
+def name_domains_alike(units: AnnData, bins: AnnData) -> None:
+    """Give both the same categories of domains, those of either in numeric order: neither need have all of them."""
+    both = [each.obs[DOMAIN].astype("category").cat for each in (units, bins)]
+    names = sorted(set().union(*(found.categories for found in both)), key=int)
+    units.obs[DOMAIN], bins.obs[DOMAIN] = (found.set_categories(names) for found in both)
+
+
 def bins_layer(bins: AnnData, view: View) -> dict:
     """The image: `codes` uint16 [height · width] of domains, and `affine`, from its pixels to the plane of the maps.
 
-    `affine` is a, b, c, d, e and f of x' = a·x + c·y + e and y' = b·x + d·y + f, as a canvas takes them.
+    `affine` is a, b, c, d, e and f of x' = a·x + c·y + e and y' = b·x + d·y + f, as a canvas takes them; `counts`
+    [n_domains] are bins. Domains are numbered as in the categories, which are those of the units.
     """
     codes = bins.obs[DOMAIN].cat.codes.to_numpy()
     xy = view.on_plane(bins.obsm[SPATIAL])
@@ -30,7 +38,8 @@ def bins_layer(bins: AnnData, view: View) -> dict:
     facts = plain(bins.uns[SECTION])
     what = "cells" if _is_scattered(bins) else f"bins of {facts['bin_um']:g} µm"
     place = {"width": width, "height": height, "affine": [float(value) for value in affine]}
-    return place | {"what": what, "n": bins.n_obs, "codes": packed(image.ravel())}
+    counts = np.bincount(codes, minlength=len(bins.obs[DOMAIN].cat.categories)).tolist()
+    return place | {"what": what, "n": bins.n_obs, "counts": counts, "codes": packed(image.ravel())}
 
 
 def _is_scattered(bins: AnnData) -> bool:

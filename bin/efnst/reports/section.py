@@ -18,7 +18,7 @@ from efnst.records.domains import Description, DomainsRecord, TrainingRecord
 from efnst.records.encoder import licence_text
 from efnst.records.quality import ImageQc
 from efnst.records.section import Records
-from efnst.reports.bins import bins_layer
+from efnst.reports.bins import bins_layer, name_domains_alike
 from efnst.reports.maps import QC_LAYERS, View, map_data
 from efnst.reports.summary import section_summary
 
@@ -68,6 +68,8 @@ def report_context(
     provenance = plain(data.uns[PROVENANCE])
     parameters = records.training.parameters | provenance["parameters"]
     summary = section_summary(data, records, parameters)
+    if bins is not None:
+        name_domains_alike(data, bins)
     maps = map_data(data, view, records.description, tables.layout)
     maps["bins"] = bins_layer(bins, view) if bins is not None else None
     return {
@@ -127,7 +129,7 @@ def _tables_and_curves(obs: pd.DataFrame, records: Records) -> dict:
         "gene_sets": gene_set_rows(records.description),
         "scores": score_table(records.domains),
         "stability": stability_of(records.domains),
-        "label_rows": label_table(records.domains),
+        "labels": label_table(records.domains),
         "curves": training_curves(records.training),
         "number_curves": number_curves(records.domains),
     }
@@ -176,7 +178,7 @@ def stain_table(image_qc: ImageQc | None) -> list[dict]:
 
 def domain_table(obs: pd.DataFrame, description: Description) -> list[dict]:
     """One row per domain: name, colour, spots, share, mean confidence, medians of quality, top markers."""
-    domains = obs[DOMAIN].astype("category")
+    domains = obs[DOMAIN].astype("category").cat.remove_unused_categories()  # those that only bins have
     colours = colours_of(domains.cat.categories)
     rows = []
     for name, colour in zip(domains.cat.categories, colours, strict=True):
@@ -277,17 +279,19 @@ def stability_of(domains: DomainsRecord) -> dict | None:
     return figures | {"alone": float(np.mean(alone)) if alone else None, "spread": float(np.std(alone)) if alone else 0}
 
 
-def label_table(domains: DomainsRecord) -> list[dict]:
-    """One row per label: its best match, and its spots in each EfNST domain with their share of the label."""
+def label_table(domains: DomainsRecord) -> dict[str, list]:
+    """`columns`, the EfNST domains of what was scored with their colours, and a row for each label: its best match, and
+    its spots in each of these domains with their share of the label."""
     method = domains.methods[DOMAIN]
     if method.confusion is None:
-        return []
-    counts = np.array(method.confusion.data)
+        return {"columns": [], "rows": []}
+    names, counts = method.confusion.index, np.array(method.confusion.data)
+    columns = [{"name": name, "colour": colour} for name, colour in zip(names, colours_of(names), strict=True)]
     rows = []
     for match, spots in zip(method.best_matches, counts.T, strict=True):
         total = max(int(spots.sum()), 1)
         rows.append(match.plain() | {"cells": [{"spots": int(n), "share": float(n / total)} for n in spots]})
-    return rows
+    return {"columns": columns, "rows": rows}
 
 
 def training_curves(training: TrainingRecord, width: int = 260, height: int = 110) -> list[dict]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from efnst.reports.bins import NONE, bins_layer
+from efnst.reports.bins import NONE, bins_layer, name_domains_alike
 from efnst.reports.maps import View, section_view
 
 TURN = np.array([[0.8, 0.6], [-0.6, 0.8]])  # of the array in the image
@@ -57,3 +57,15 @@ def test_places_without_a_bin_are_empty() -> None:
     bins, view = made("square")
     codes = unpacked(bins_layer(bins, view))
     assert codes.shape == (9, 12) and (codes != NONE).sum() == bins.n_obs
+
+
+def test_units_and_bins_have_the_same_categories_of_domains() -> None:
+    """Also where each lacks some that the other has: numbers of domains stand for the same on either side."""
+
+    def of(*domains: str) -> AnnData:
+        return AnnData(obs=pd.DataFrame({"efnst": pd.Categorical(domains)}, [str(place) for place in range(3)]))
+
+    units, bins = of("1", "5", "10"), of("3", "10", "1")
+    name_domains_alike(units, bins)
+    assert units.obs["efnst"].tolist() == ["1", "5", "10"] and bins.obs["efnst"].tolist() == ["3", "10", "1"]
+    assert list(units.obs["efnst"].cat.categories) == list(bins.obs["efnst"].cat.categories) == ["1", "3", "5", "10"]

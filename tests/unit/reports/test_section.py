@@ -13,7 +13,7 @@ from tests.support.hostile import EVIL
 from tests.support.places import PROJECT
 from tests.support.records import example, example_fields
 
-from efnst.palette import VALUE_COLOURS
+from efnst.palette import VALUE_COLOURS, domain_colour
 from efnst.provenance.methods import methods_text
 from efnst.records.domains import DomainsRecord, MethodRecord, TrainingRecord
 from efnst.records.quality import ImageQc, Stain
@@ -136,18 +136,21 @@ def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Recor
 
 def test_stability_and_labels_by_hand() -> None:
     method = {"n_runs": 3, "stability": 0.8, "ari_of_runs": [0.4, 0.6]}
-    method["best_matches"] = [{"label": "a", "domain": 2, "jaccard": 0.75, "n_spots": 4}]
-    method["confusion"] = {"index": [1, 2], "columns": ["a"], "data": [[1], [3]]}
+    method["best_matches"] = [{"label": "a", "domain": 3, "jaccard": 0.75, "n_spots": 4}]
+    method["confusion"] = {"index": [1, 3], "columns": ["a"], "data": [[1], [3]]}
     domains = example(DomainsRecord, methods={"efnst": example(MethodRecord, **method)})
     without = example(DomainsRecord, methods={"efnst": example(MethodRecord)})
     expected = {"n_runs": 3, "stability": 0.8, "alone": pytest.approx(0.5), "spread": pytest.approx(0.1)}
     expected["runs"] = [0.4, 0.6]
     assert stability_of(domains) == expected
     assert stability_of(without) is None
-    (row,) = label_table(domains)
-    assert row["label"] == "a" and row["domain"] == 2
+    table = label_table(domains)
+    (row,) = table["rows"]
+    assert [column["name"] for column in table["columns"]] == [1, 3]
+    assert [column["colour"] for column in table["columns"]] == [domain_colour(1), domain_colour(3)]
+    assert row["label"] == "a" and row["domain"] == 3
     assert row["cells"] == [{"spots": 1, "share": 0.25}, {"spots": 3, "share": 0.75}]
-    assert label_table(without) == []
+    assert label_table(without)["rows"] == []
 
 
 def rendered(context: dict) -> str:
