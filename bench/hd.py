@@ -5,7 +5,8 @@
     ./efnst python bench/hd.py --cells --bins 100000 --counts 400
 
 Every step is a process of its own, from its start to its files, as in the pipeline, without an image and with the
-number of domains given. ARI is that of domains.csv, over all bins. `--folder` keeps the simulated sections.
+number of domains given. ARI is that of domains.csv, over all bins: there EfNST has a domain for each bin, the baselines
+have that of its unit. `efnst, units` is EfNST with that of the unit, too. `--folder` keeps the simulated sections.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from programs import Figures, measured
 
 from efnst.simulation.slide import Slide, write_slide
 
+BASELINES = ("diffused", "leiden")
 CELL_UM = 12
 CELLS = {"cells": True, "bin_um": CELL_UM}
 STEPS = ("read_section", "learn_embedding", "assign_domains", "describe_domains", "export_domains", "section_report")
@@ -71,7 +73,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
-    columns = ("bins", "counts a bin", "regions, µm", "unit, µm", "ARI efnst", "diffused", "leiden", *STEPS, "together")
+    columns = ("bins", "counts a bin", "regions, µm", "unit, µm", "ARI efnst", "efnst, units", "diffused", "leiden")
+    columns = (*columns, *STEPS, "together")
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     with tempfile.TemporaryDirectory() as made:
         for n, counts, width, seed in itertools.product(given.bins, given.counts, given.widths, given.seeds):
@@ -85,7 +88,9 @@ def main() -> None:
 
 def row(slide: Slide, unit_um: float, figures: dict[str, Figures], found: dict) -> str:
     """One row of the table: seconds by the clock (CPU, GB) of each step."""
-    scores = [f"{found['methods'][method]['ari']:.3f}" for method in ("efnst", "diffused", "leiden")]
+    methods = found["methods"]
+    scores = [methods["efnst"]["ari"], methods["efnst"]["ari_of_units"], *(methods[name]["ari"] for name in BASELINES)]
+    scores = [f"{score:.3f}" for score in scores]
     steps = [f"{f.seconds:.0f} ({f.cpu:.0f}, {f.peak:.1f})" for f in figures.values()]
     total = sum(f.seconds for f in figures.values())
     peak = max(f.peak for f in figures.values())

@@ -52,7 +52,7 @@ def records() -> Records:
     quantiles = example(SpotQuantiles, total_counts=[1.0, 2, 3, 4, 5], n_genes_by_counts=[1.0, 2, 3, 4, 5])
     spots = {"n_spots_in_matrix": 40, "n_spots_in_tissue": 38, "n_spots_kept": 36, "lost": {"x": 2}}
     medians = {"median_counts": 100.0, "median_genes": 5.0, "median_pct_mt": 2.5}
-    numbers = {"n_domains_asked": 2, "n_domains_found": 2, "n_labelled": 18}
+    numbers = {"n_domains_asked": 2, "n_domains_found": 2, "pieces": "spots", "n_pieces": 36, "n_labelled": 18}
     ran = {"loss": {"total": [3.0, 2.0, 1.0]}, "parameters": {"epochs": 3}, "runs": [example(TrainingRun, epochs=3)]}
     adjacency = {"domains": ["1", "2"], "pairs": [[30, 6], [6, 30]], "enrichment": [[2.0, 0.25], [0.25, None]]}
     adjacency |= {"z_score": [[30.0, -5.0], [-5.0, None]], "n_permutations": 1000}

@@ -36,6 +36,7 @@ from efnst.names import (
     NOVEL_DOMAIN,
     NOVELTY,
     PROVENANCE,
+    SECTION,
     SPATIAL,
 )
 from efnst.palette import division_colours
@@ -101,13 +102,14 @@ def assign_domains(
     The domains are the section's own, or those that it shares with others. A section that was not among these comes
     with its `fit`: what is unlike all that they have is then no domain, but `NOVEL_DOMAIN`. The baselines get the same
     number of domains and the same refinement; their domains are numbered to match EfNST's. Where `bins` are given,
-    `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of the baselines are those
-    of its unit, and labels are scored by bins.
+    `section` holds their units: EfNST's domains are then told for each bin (bins.py), those of the baselines and of
+    each training are those of its unit, and labels are scored by bins.
     """
     embeddings = list(embeddings_of(arrays).values())
     positions = np.asarray(section.obsm[SPATIAL], float)
     counts = sparse.csr_array(section.X)
-    given = section.obs.get(LABEL) if bins is None else bins.labels
+    spots = section.obs.get(LABEL), slice(None)
+    given, units = spots if bins is None else (bins.labels, units_of(bins, section.obs))
     totals = np.asarray(counts.sum(1)).ravel()
     space = space_of(arrays, totals, positions, options.weigh_by_counts)
     if shared is None:
@@ -121,21 +123,20 @@ def assign_domains(
         domains = np.where(novel_units(novelty, positions, options.refinement_rounds), NOVEL_DOMAIN, domains)
     baselines, spaces = _baselines(arrays, positions, options, own.domains, shared is None)
     novel = domains == NOVEL_DOMAIN
-    table = None if bins is None else _table_of_bins(bins, section, own, novel, baselines)
-    spaces = {DOMAIN: (embeddings[own.shown], own.how)} | spaces
+    table = None if bins is None else _table_of_bins(bins, units, section, own, novel, baselines)
+    spaces, found = {DOMAIN: (embeddings[own.shown], own.how), **spaces}, {DOMAIN: domains, **baselines}
     methods = {
         name: {"n_domains": _n_domains(labels), "how": spaces[name][1]}
         | {"silhouette": _silhouette(spaces[name][0], labels)}
         | {"chaos": chaos(labels, positions), "pas": pas(labels, positions)}
         | _scores(labels if table is None else table[COLUMNS[name]].to_numpy(), given, options.ignored)
-        for name, labels in {DOMAIN: domains, **baselines}.items()
+        for name, labels in found.items()
     }
-    methods[DOMAIN] |= _stability(section, own.partitions, options)
+    methods[DOMAIN] |= agreement_by_units(domains, own.partitions, units, given, options)
     compared = replace(options, n_domains=max(2, len(np.unique(own.domains))))
-    evidence = evidence_record(space, counts, positions, {DOMAIN: domains, **baselines}, own.members, compared)
-    record = _record(given, domains, methods, options) | {"evidence": evidence}
-    record |= {"choice": own.choice} if own.choice else {}
-    record |= {} if shared is None else {"common": True}
+    evidence = evidence_record(space, counts, positions, found, own.members, compared)
+    record = _record(section, bins, given, domains, methods, options) | {"evidence": evidence}
+    record |= ({"choice": own.choice} if own.choice else {}) | ({} if shared is None else {"common": True})
     record |= {} if fit is None else {"fit": judged(fit, float(novel.mean()))}
     return Assigned(domains, _confidence(own, novel), baselines, embeddings[own.shown], table, novelty), record
 
@@ -223,13 +224,13 @@ def _shares(own: Found, told: np.ndarray) -> np.ndarray:
 
 
 def _table_of_bins(
-    bins: Bins, units: AnnData, own: Found, novel: np.ndarray, baselines: dict[str, np.ndarray]
+    bins: Bins, rows: np.ndarray, units: AnnData, own: Found, novel: np.ndarray, baselines: dict[str, np.ndarray]
 ) -> pd.DataFrame:
-    """The table of domains.csv, a row for each bin.
+    """The table of domains.csv, a row for each bin; `rows` int [n_bins] are those of the bins' units.
 
     Those of `novel` units, bool [n_units], have no domain, and their counts no part in what the domains express.
     """
-    told, rows = ~novel | novel.all(), units_of(bins, units.obs)
+    told = ~novel | novel.all()
     found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, _shares(own, told))
     domains = np.where(novel[rows], NOVEL_DOMAIN, np.unique(own.domains[told])[found - 1])
     confidence = np.where(novel[rows], np.nan, probability.round(4))
@@ -244,20 +245,39 @@ def embeddings_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: arrays[name] for name in names}
 
 
-def _stability(section: AnnData, partitions: np.ndarray, options: DomainOptions) -> dict:
-    """How much the trainings agree with each other and, where labels were given, each with the labels."""
-    if len(partitions) == 1:
-        return {}
-    record = {"n_runs": len(partitions), "stability": float(agreement(partitions).mean())}
-    if LABEL in section.obs:
-        single = [label_scores(labels, section.obs[LABEL], options.ignored) for labels in partitions]
-        record |= {"ari_of_runs": [scores["ari"] for scores in single]} if all(single) else {}
-    return record
+def agreement_by_units(
+    domains: np.ndarray,
+    partitions: np.ndarray,
+    units: np.ndarray | slice,
+    given: pd.Series | None,
+    options: DomainOptions,
+) -> dict:
+    """How much the trainings agree with each other and, where labels are `given`, each with these.
+
+    `units` are all spots, or int [n_bins] the row of each bin's unit; `given` of the same length. Of bins also how much
+    the `domains` of their units agree with the labels.
+    """
+    record = {}
+    if len(partitions) > 1:
+        record = {"n_runs": len(partitions), "stability": float(agreement(partitions).mean())}
+    if given is None or not scored_spots(given, options.ignored).any():
+        return record
+    aris = [label_scores(labels[units], given, options.ignored)["ari"] for labels in (domains, *partitions)]
+    record |= {} if isinstance(units, slice) else {"ari_of_units": aris[0]}
+    return record | ({"ari_of_runs": aris[1:]} if len(partitions) > 1 else {})
 
 
-def _record(given: pd.Series | None, domains: np.ndarray, methods: dict, options: DomainOptions) -> dict:
+def _record(
+    section: AnnData,
+    bins: Bins | None,
+    given: pd.Series | None,
+    domains: np.ndarray,
+    methods: dict,
+    options: DomainOptions,
+) -> dict:
     """What domains.json says, without the sample's name."""
     labels, sizes = np.unique(domains, return_counts=True)
+    pieces = "bins" if section.uns[SECTION]["bin_um"] else "spots" if bins is None else "cells"
     return {
         "n_domains_asked": options.n_domains,
         "n_domains_found": _n_domains(domains),
@@ -267,6 +287,8 @@ def _record(given: pd.Series | None, domains: np.ndarray, methods: dict, options
         "refined": options.refinement_rounds > 0,
         "seed": options.seed,
         "sizes": {str(label): int(size) for label, size in zip(labels, sizes, strict=True)},
+        "pieces": pieces,
+        "n_pieces": section.n_obs if bins is None else len(bins.barcodes),
         "n_labelled": 0 if given is None else int(scored_spots(given, options.ignored).sum()),
         "ignore_labels": options.ignored,
         "methods": methods,

@@ -1,5 +1,7 @@
 """Records of the learning step, of the domains and of how they were made."""
 
+from typing import Literal
+
 from efnst.records.base import Number, Record, Value, Versions, about
 from efnst.records.naming import LeftOutScores
 from efnst.records.quality import UsedImage
@@ -60,15 +62,15 @@ class Match(Record):
     label: str = about("the label")
     domain: int = about("the domain with the largest Jaccard index")
     jaccard: float = about("shared spots, of the spots in either")
-    n_spots: int = about("spots of the label", "spots")
+    n_spots: int = about("spots, bins or cells of the label", "pieces")
 
 
 class Confusion(Record):
-    """Scored spots by domain and label."""
+    """What was scored, spots, bins or cells, by domain and label."""
 
     index: list[int] = about("domains", shape="[n_domains]")
     columns: list[str] = about("labels", shape="[n_labels]")
-    data: list[list[int]] = about("spots", "spots", "[n_domains][n_labels]")
+    data: list[list[int]] = about("spots, bins or cells", "pieces", "[n_domains][n_labels]")
 
 
 class MethodFigures(Record):
@@ -80,6 +82,9 @@ class MethodFigures(Record):
     chaos: float = about("CHAOS: mean distance to the nearest spot of the same domain, in standard deviations")
     pas: float = about("PAS: share of spots most of whose neighbours are of other domains")
     ari: float | None = about("adjusted Rand index with the labels", optional=True)
+    ari_of_units: float | None = about(
+        "of EfNST, of bins and cells: ARI where each has the domain of its unit, as the baselines have", optional=True
+    )
     ami: float | None = about("adjusted mutual information with the labels", optional=True)
     nmi: float | None = about("normalised mutual information with the labels", optional=True)
     homogeneity: float | None = about("each domain holds one label", optional=True)
@@ -93,8 +98,10 @@ class MethodRecord(MethodFigures):
     """The domains of one method, with tables where labels were given."""
 
     best_matches: list[Match] | None = about("one for each label", optional=True)
-    confusion: Confusion | None = about("scored spots by domain and label", optional=True)
-    ari_of_runs: list[float] | None = about("ARI of each training with the labels", shape="[n_runs]", optional=True)
+    confusion: Confusion | None = about("what was scored, by domain and label", optional=True)
+    ari_of_runs: list[float] | None = about(
+        "ARI of each training with the labels, of bins and cells by their unit", shape="[n_runs]", optional=True
+    )
 
 
 class NumberCurve(Record):
@@ -173,7 +180,9 @@ class DomainFigures(Record):
     refined: bool = about("whether there was any")
     seed: int = about("seed of the step")
     sizes: dict[str, int] = about("spots of each domain", "spots")
-    n_labelled: int = about("spots with a label that counts for the scores", "spots")
+    pieces: Literal["spots", "bins", "cells"] = about("what domains.csv has a row for, and labels are scored by")
+    n_pieces: int = about("how many these are", "pieces")
+    n_labelled: int = about("of them, those with a label that counts for the scores", "pieces")
 
 
 class DomainsRecord(DomainFigures):

@@ -37,7 +37,7 @@ OF_SECTION = {  # columns of summary.csv that are the same for all methods, with
 OF_METHOD = {
     **{"n_domains": "Int64", "how": "string", "n_runs": "Int64"},
     **dict.fromkeys(("stability", "chaos", "pas", "silhouette"), "Float64"),
-    **dict.fromkeys(("ari", "ami", "nmi", "homogeneity", "completeness", "v_measure"), "Float64"),
+    **dict.fromkeys(("ari", "ari_of_units", "ami", "nmi", "homogeneity", "completeness", "v_measure"), "Float64"),
 }
 TYPES = dict.fromkeys(("sample", "group", "method", "status", "reason", "report"), "string") | OF_SECTION | OF_METHOD
 

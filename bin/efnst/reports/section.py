@@ -270,12 +270,13 @@ def score_table(domains: DomainsRecord) -> dict:
 
 
 def stability_of(domains: DomainsRecord) -> dict | None:
-    """How well several trainings agree, and mean and standard deviation of each one's ARI; None for one training."""
+    """How well several trainings agree, mean and standard deviation of each one's ARI, of bins and cells also that of
+    all together, by units as each one's is; None for one training."""
     method = domains.methods[DOMAIN]
     if method.stability is None:
         return None
     alone = method.ari_of_runs or None
-    figures = {"n_runs": method.n_runs, "stability": method.stability, "runs": alone}
+    figures = {"n_runs": method.n_runs, "stability": method.stability, "runs": alone, "by_units": method.ari_of_units}
     return figures | {"alone": float(np.mean(alone)) if alone else None, "spread": float(np.std(alone)) if alone else 0}
 
 

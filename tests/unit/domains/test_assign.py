@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from efnst.domains.assign import assign_domains, by_size, match_numbers
+from efnst.domains.assign import agreement_by_units, assign_domains, by_size, match_numbers
 from efnst.domains.clustering import cluster
 from efnst.domains.consensus import consensus
 from efnst.domains.options import DomainOptions
@@ -53,6 +53,17 @@ def test_match_numbers_follows_the_reference() -> None:
     reference = np.array([1, 1, 1, 2, 2, 3])
     assert match_numbers(np.array([2, 2, 2, 0, 0, 1]), reference).tolist() == [1, 1, 1, 2, 2, 3]
     assert sorted(set(match_numbers(np.array([0, 1, 2, 3, 3, 3]), reference))) == [1, 2, 3, 4]
+
+
+def test_trainings_of_bins_are_scored_by_bins() -> None:
+    """Two units of two and four labelled bins, and one bin without a label: by hand, (4 - 42/15) / (6.5 - 42/15)."""
+    units, labels = np.array([0, 0, 1, 1, 1, 1, 0]), pd.Series([*"aabbba", None])
+    domains, partitions = np.array([1, 2]), np.array([[0, 1], [0, 0]])
+    found = agreement_by_units(domains, partitions, units, labels, DomainOptions())
+    assert found["ari_of_units"] == pytest.approx(1.2 / 3.7) and found["ari_of_runs"] == pytest.approx([1.2 / 3.7, 0])
+    by_spots = agreement_by_units(domains, partitions, slice(None), pd.Series(["a", "b"]), DomainOptions())
+    assert by_spots == {"n_runs": 2, "stability": 0.0, "ari_of_runs": [1.0, 0.0]}
+    assert agreement_by_units(domains, partitions[:1], units, None, DomainOptions()) == {}
 
 
 @pytest.mark.parametrize("n_runs", [1, 3])

@@ -141,7 +141,7 @@ def test_stability_and_labels_by_hand() -> None:
     domains = example(DomainsRecord, methods={"efnst": example(MethodRecord, **method)})
     without = example(DomainsRecord, methods={"efnst": example(MethodRecord)})
     expected = {"n_runs": 3, "stability": 0.8, "alone": pytest.approx(0.5), "spread": pytest.approx(0.1)}
-    expected["runs"] = [0.4, 0.6]
+    expected |= {"runs": [0.4, 0.6], "by_units": None}
     assert stability_of(domains) == expected
     assert stability_of(without) is None
     table = label_table(domains)
@@ -223,3 +223,17 @@ def test_report_loads_nothing_from_elsewhere(data: anndata.AnnData, records: Rec
     assert all(svg.attrib["aria-label"] for svg in drawn)
     assert "seed 7" in html
     assert "18 labelled spots; 18 unlabelled spots are left out" in " ".join(html.split())
+
+
+def test_scores_of_bins_say_what_they_are_of(data: anndata.AnnData, records: Records) -> None:
+    """The number of bins that were scored, not of units, and EfNST's ARI at the level of the baselines."""
+    scored = {"pieces": "bins", "n_pieces": 9000, "n_labelled": 7500}
+    told = {"ari_of_units": 0.4567, "stability": 0.9, "n_runs": 2, "ari_of_runs": [0.4, 0.5]}
+    efnst = records.domains.methods["efnst"].changed(**told)
+    domains = records.domains.changed(**scored, methods=records.domains.methods | {"efnst": efnst})
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+    ran = replace(records, domains=domains)
+    html = " ".join(rendered(report_context(data, ran, section_view(data, None), None, Tables(*tables))).split())
+    assert "the 7,500 labelled bins; 1,500 unlabelled bins are left out" in html
+    assert "EfNST tells the domain of each of the bins, a baseline that of its unit; with those of units" in html
+    assert html.count("0.457") == 2 and "each alone scores 0.450 ± 0.050 (ARI with the labels), together 0.457" in html
