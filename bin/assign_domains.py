@@ -94,7 +94,7 @@ def _write(outdir: Path, sample: str, final: "AnnData", pieces: "Bins | None", t
     write_table(outdir / "domains.csv", DOMAINS_CSV, table)
     final.write_h5ad(outdir / f"{sample}.h5ad", compression="gzip")
     if pieces:
-        write_bins(pieces, table, outdir / f"{sample}_bins.h5ad", final.uns[PROVENANCE])
+        write_bins(pieces, table, outdir / f"{sample}_bins.h5ad", final)
     write_record(outdir / "provenance.json", Provenance(sample=sample, **compact(final.uns[PROVENANCE])))
 
 

@@ -79,11 +79,7 @@ class Results:
         """The pieces with their counts."""
         from efnst.inputs.hdf5 import read_own
 
-        if self.bins is None:
-            return self.pieces
-        full = read_own(self.bins)
-        full.uns = self.pieces.uns
-        return full
+        return self.pieces if self.bins is None else read_own(self.bins)
 
 
 def _results(domains: Path, bins: Path | None) -> Results:
@@ -97,7 +93,6 @@ def _results(domains: Path, bins: Path | None) -> Results:
     if bins is None:
         return Results(section, section, None)
     pieces = read_bin_domains(bins)
-    pieces.uns["spatial"] = section.uns["spatial"]
     return Results(pieces, section if pieces.uns[SECTION]["grid"] == IRREGULAR else pieces, bins)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from efnst.names import NOVEL_DOMAIN
+from efnst.names import BASELINES, DOMAIN, LABEL, NOVEL_DOMAIN
 
 # Okabe and Ito's seven, then each the colour farthest (CIELAB) from all before it, as seen with normal vision,
 # protanopia, deuteranopia and tritanopia (Machado 2009): any two of the 24 differ by at least 13 in each of them.
@@ -50,6 +50,17 @@ def division_colours(groups: pd.Categorical, domains: pd.Categorical, is_numbere
         return colours_of(groups.categories)
     numbers = np.array([int(name) for name in domains.categories] + [0])  # the last one for a spot without domain
     return matched_colours(groups.codes, numbers[domains.codes] - 1, len(groups.categories), int(numbers.max()))
+
+
+def scanpy_colours(obs: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What scanpy looks for in uns: the colours of the domains, the baselines and the labels in `obs`, by its names."""
+    found = {}
+    for key in (DOMAIN, *BASELINES, LABEL):
+        if key in obs:
+            groups, domains = (obs[name].astype("category").array for name in (key, DOMAIN))
+            colours = division_colours(groups, domains, is_numbered=key != LABEL)
+            found[f"{key}_colors"] = np.array(colours, dtype=object)
+    return found
 
 
 def matched_colours(codes: np.ndarray, domain_codes: np.ndarray, n_groups: int, n_domains: int) -> list[str]:

@@ -5,17 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anndata
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
 import assign_domains
+import export_domains
 import learn_embedding
 import read_section
 from efnst.domains.options import DomainOptions
 from efnst.embedding.options import DeviceOptions, TrainingOptions
+from efnst.exports.options import ExportOptions
+from efnst.inputs.section import load_section
 from efnst.simulation.space_ranger import SMALL, simulate_section
 from efnst.simulation.visium_hd import write_visium_hd
+
+PIECES = ("S_bins.h5ad", "exports/S.zarr")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +50,8 @@ def results(slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
             learned = {"embedding": outdir / "S" / "embedding.npz", "training": outdir / "S" / "training.json"}
             files = {"section": section, "bins": outdir / "bins.h5ad", **learned}
             assign_domains.main(**given, **files, options=DomainOptions(n_domains=3))
+            told = {"sample": "S", "domains": outdir / "S.h5ad", "bins": outdir / "S_bins.h5ad", "outdir": outdir}
+            export_domains.main(**told, options=ExportOptions(exports="spatialdata"))
         return made[bin_um]
 
     return folder
@@ -74,3 +82,38 @@ def test_cells_are_told_for_cells(results: Callable[[str], Path]) -> None:
     table = pd.read_csv(results("cells") / "domains.csv", index_col="barcode")
     assert (record["pieces"], record["n_pieces"], record["n_labelled"]) == ("cells", len(table), 0)
     assert table.index.str.startswith("cellid_").all() and "ari_of_units" not in record["methods"]["efnst"]
+
+
+@pytest.mark.parametrize(
+    ("bin_um", "name"), [("8", "S.h5ad"), *((what, name) for what in ("8", "cells") for name in PIECES)]
+)
+def test_results_are_read_back_as_what_they_are(bin_um: str, name: str, results: Callable[[str], Path]) -> None:
+    """Without a word about bins or cells: by their barcodes and scale factors. Nothing is warned of."""
+    folder = results(bin_um)
+    again, _, warnings = load_section("S", folder / name, "", "")
+    was = anndata.read_h5ad(folder / ("section.h5ad" if name == "S.h5ad" else "bins.h5ad"))
+    before, after = was.uns["section"], again.uns["section"]
+    width = before["unit_um"] if name == "S.h5ad" else before["bin_um"]
+    assert (after["bin_um"], after["grid"]) == (width, before["grid"])
+    assert after["um_per_px"] == pytest.approx(before["um_per_px"], rel=1e-3)
+    assert after["pitch_px"] == pytest.approx(before["pitch_px"], rel=1e-3)
+    assert (again.X != was.X).nnz == 0 and after["image"]["source"] == "hires"
+    assert not [text for text in warnings if "hires" not in text]
+
+
+@pytest.mark.parametrize("bin_um", ["8", "cells"])
+def test_bins_can_be_drawn_by_scanpy(bin_um: str, results: Callable[[str], Path]) -> None:
+    """The picture of the units, the diameter of a bin, and a colour for each domain; the export has the last two."""
+    import spatialdata
+
+    units, bins = (anndata.read_h5ad(results(bin_um) / name) for name in ("S.h5ad", "S_bins.h5ad"))
+    table = spatialdata.read_zarr(results(bin_um) / "exports" / "S.zarr").tables["table"]
+    ours, theirs = bins.uns["spatial"]["S"], units.uns["spatial"]["S"]
+    assert np.array_equal(ours["images"]["hires"], theirs["images"]["hires"]) and theirs["images"]["hires"].size
+    assert ours["scalefactors"]["tissue_hires_scalef"] == theirs["scalefactors"]["tissue_hires_scalef"]
+    for held in (bins, table):
+        sizes = held.uns["spatial"]["S"]["scalefactors"]
+        assert sizes["spot_diameter_fullres"] == bins.uns["section"]["spot_diameter_px"]
+        assert sizes["microns_per_pixel"] == bins.uns["section"]["um_per_px"]
+        for key in ("efnst", "leiden", "diffused"):
+            assert len(held.uns[f"{key}_colors"]) == len(bins.obs[key].cat.categories)

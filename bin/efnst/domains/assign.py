@@ -39,7 +39,7 @@ from efnst.names import (
     SECTION,
     SPATIAL,
 )
-from efnst.palette import division_colours
+from efnst.palette import scanpy_colours
 from efnst.records.domains import DomainFigures, DomainsRecord, TrainingRecord
 from efnst.records.reference import ReferenceFit
 
@@ -377,11 +377,7 @@ def final_section(
         section.obs[NAME_PROBABILITY] = assigned.name_probability
     for name, labels in assigned.baselines.items():
         section.obs[name] = domain_categories(labels)
-    for key in (DOMAIN, *BASELINES, LABEL):
-        if key in section.obs:
-            groups = section.obs[key].astype("category").array
-            colours = division_colours(groups, section.obs[DOMAIN].array, is_numbered=key != LABEL)
-            section.uns[f"{key}_colors"] = np.array(colours, dtype=object)
+    section.uns.update(scanpy_colours(section.obs))
     section.obsm[EMBEDDING] = assigned.embedding
     for name, key in {"diffused": DIFFUSED, "expression": EXPRESSION_PCS, "image_pcs": IMAGE_PCS}.items():
         if name in arrays:

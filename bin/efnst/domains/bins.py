@@ -17,6 +17,7 @@ from scipy.special import softmax
 from efnst.domains.mean_field import mean_field
 from efnst.geometry.lattice import bilinear
 from efnst.geometry.neighbours import neighbour_graph
+from efnst.image.picture import sizes_in
 from efnst.inputs.hdf5 import opened
 from efnst.names import (
     BASELINES,
@@ -28,8 +29,10 @@ from efnst.names import (
     NAME_PROBABILITY,
     NOVELTY,
     PROVENANCE,
+    SPATIAL,
     UNIT,
 )
+from efnst.palette import scanpy_colours
 
 ROWS_AT_ONCE = 50_000
 NEIGHBOURS = 8  # of a bin, in the spatial prior
@@ -122,10 +125,11 @@ def units_of(bins: Bins, units: pd.DataFrame) -> np.ndarray:
     return found
 
 
-def write_bins(bins: Bins, table: pd.DataFrame, path: Path, provenance: dict) -> None:
+def write_bins(bins: Bins, table: pd.DataFrame, path: Path, units: AnnData) -> None:
     """The bins with their domains as .h5ad: the file of read_section.py and, in `obs`, the columns of domains.csv.
 
-    The counts are copied as they are, without reading them.
+    The pictures, and how all was made, are those of the final `units`. The counts are copied as they are, without
+    reading them.
     """
     shutil.copyfile(bins.path, path)
     with h5py.File(path, "r+") as file:
@@ -139,7 +143,12 @@ def write_bins(bins: Bins, table: pd.DataFrame, path: Path, provenance: dict) ->
                 obs[name] = pd.Categorical(values) if name == NAME else values
         del file["obs"], file["uns"]
         write_elem(file, "obs", obs)
-        write_elem(file, "uns", uns | {PROVENANCE: provenance})
+        sizes = sizes_in(AnnData(obs=obs, uns=uns))
+        pictures = {
+            sample: held | {"scalefactors": held["scalefactors"] | sizes} for sample, held in units.uns[SPATIAL].items()
+        }
+        uns |= {PROVENANCE: units.uns[PROVENANCE], SPATIAL: pictures} | scanpy_colours(obs)
+        write_elem(file, "uns", uns, dataset_kwargs={"compression": "gzip"})
 
 
 def read_bin_domains(path: Path) -> AnnData:

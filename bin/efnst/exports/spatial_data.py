@@ -36,7 +36,7 @@ def write_spatial_data(section: AnnData, sample: str, outlines: dict[str, shapel
     places = {sample: Identity()} | own
     images = {f"{sample}_{name}_image": _image(pixels, sample, name, scales[name]) for name, pixels in pictures.items()}
     shapes = {f"{sample}_spots": _spots(section, places), f"{sample}_domains": _domains(outlines, places)}
-    table = _table(section, f"{sample}_spots")
+    table = _table(section, sample)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         SpatialData(images=images, shapes=shapes, tables={"table": table}).write(path)
@@ -67,10 +67,11 @@ def _domains(outlines: dict[str, shapely.Geometry], places: dict) -> GeoDataFram
     return ShapesModel.parse(GeoDataFrame({DOMAIN: names, "geometry": pieces}), transformations=dict(places))
 
 
-def _table(section: AnnData, region: str) -> AnnData:
-    """Counts, domains and embeddings of the spots; pictures and spots are elements of their own."""
-    table = section.copy()
-    table.uns.pop("spatial", None)
+def _table(section: AnnData, sample: str) -> AnnData:
+    """Counts, domains and embeddings of the spots; pictures and spots are elements of their own, scales stay in uns."""
+    table, region = section.copy(), f"{sample}_spots"
+    scales = {name: held["scalefactors"] for name, held in table.uns.pop(SPATIAL, {}).items()}
+    table.uns[SPATIAL] = {name: {"scalefactors": factors} for name, factors in scales.items()}
     table.obs["region"] = region
     table.obs["region"] = table.obs["region"].astype("category")
     table.obs["spot_id"] = np.arange(table.n_obs)

@@ -7,6 +7,7 @@ from anndata import AnnData
 from PIL import Image
 
 from efnst.errors import EfnstError
+from efnst.geometry.grid import IRREGULAR
 from efnst.image.open import image_errors, open_image
 from efnst.image.thumbnail import thumbnail
 from efnst.names import SECTION, SPATIAL
@@ -24,7 +25,8 @@ def scanpy_pictures(section: AnnData, path: Path | None) -> dict:
     same at most 600 px: both tools draw `hires` by default. They draw nothing without one, so that it is
     white where `path` is None; `metadata` has its true name as `source`, or `none`.
     The scale factors are px of the picture per full-resolution px; the spot diameter is that of the spot itself (55 µm
-    on Visium), not the wider one that Space Ranger writes.
+    on Visium), not the wider one that Space Ranger writes. µm per px are given but of spots on no array, which they
+    would make cells of for who reads them again.
     """
     facts = plain(section.uns[SECTION])
     if path is None:
@@ -37,9 +39,18 @@ def scanpy_pictures(section: AnnData, path: Path | None) -> dict:
     factors = {f"tissue_{name}_scalef": float(picture.width / full_width) for name, picture in pictures.items()}
     return {
         "images": {name: np.asarray(picture) for name, picture in pictures.items()},
-        "scalefactors": factors | {"spot_diameter_fullres": float(facts["spot_diameter_px"])},
+        "scalefactors": factors | sizes_in(section),
         "metadata": {"source": facts["image"]["source"] if path else NO_PICTURE},
     }
+
+
+def sizes_in(section: AnnData) -> dict[str, float]:
+    """What scale factors say of the sizes of spots, bins or cells."""
+    facts = plain(section.uns[SECTION])
+    sizes = {"spot_diameter_fullres": float(facts["spot_diameter_px"])}
+    on_array = "array_row" in section.obs and (section.obs["array_row"] >= 0).all()
+    is_told = on_array or facts["grid"] == IRREGULAR
+    return sizes | ({"microns_per_pixel": float(facts["um_per_px"])} if is_told else {})
 
 
 def _blank(full_width: float, full_height: float) -> tuple[float, Image.Image]:

@@ -21,11 +21,11 @@ from efnst.inputs.annotated import (
     taken,
     with_array,
 )
-from efnst.inputs.barcodes import bin_size
+from efnst.inputs.barcodes import are_cells, bin_size
 from efnst.inputs.hdf5 import member, names_in, opened, path_of, reading_from
 from efnst.inputs.one_section import rows_of_section, sections_in
 from efnst.inputs.positions import checked_scales
-from efnst.inputs.source import CELLS, Names, Source
+from efnst.inputs.source import Names, Source
 from efnst.names import SPATIAL
 from efnst.program.scratch import new_folder
 
@@ -60,6 +60,7 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         factors = checked_scales(content, f"{NAMES.factors} of {path.name}")
         features = _features(obsm, expression_rep, len(every)) if expression_rep else {}
         images, empty_images = _images(pictures)
+        is_cells = are_cells(bin_um, next(iter(obs.index), ""))
     return Source(
         path=path,
         matrix=matrix_of(counts, obs, var, path.name),
@@ -69,8 +70,8 @@ def read_h5ad_section(path: Path, bin_um: str, expression_rep: str, with_counts:
         images=images,
         layout=", ".join(filter(None, [path.name, f"counts in {place.replace('/', '.')}", library])),
         bin_um=bin_size(bin_um, obs.index[:1], path),
-        is_on_array=is_on_array(obs) and bin_um != CELLS,
-        is_cells=bin_um == CELLS,
+        is_on_array=is_on_array(obs) and not is_cells,
+        is_cells=is_cells,
         representations={name: taken(values, rows, path.name) for name, values in features.items()},
         warnings=(*((NO_PICTURES,) if of_others else ()), *empty_images),
         names=NAMES,

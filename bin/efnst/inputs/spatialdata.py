@@ -21,9 +21,10 @@ from efnst.inputs.annotated import (
     sound,
     with_array,
 )
-from efnst.inputs.barcodes import bin_size
+from efnst.inputs.barcodes import are_cells, bin_size
 from efnst.inputs.links import require_own_files
 from efnst.inputs.one_section import rows_of_section
+from efnst.inputs.positions import checked_scales
 from efnst.inputs.source import CELLS, Names, Source
 from efnst.names import SPATIAL
 from efnst.program.spared import BY_ANNDATA, needed
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 TABLE_ATTRIBUTES = "spatialdata_attrs"
 AXES = ("x", "y")
+SCALES = "uns['spatial'][library]['scalefactors']"
 STRAIGHT = 1e-3  # part of the scale by which an image may be turned or stretched
 SHIFT_PX = 1.0
 NAMES = Names("a hires or lowres image in the coordinates of the shapes", "a finer image", "the object")
@@ -59,6 +61,8 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
     factors, images, askew = _images(data, shapes, others) if shapes is not None else ({}, {}, ())
     if shapes is not None and "radius" in shapes:
         factors["spot_diameter_fullres"] = float(2 * shapes["radius"].median())
+    factors |= _own_scales(table, path)
+    is_cells = are_cells(bin_um, next(iter(obs.index), ""))
     features = {expression_rep: features_of(table.obsm, expression_rep, table.n_obs)} if expression_rep else {}
     return Source(
         path=path,
@@ -70,8 +74,8 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
         askew=askew,
         layout=", ".join(filter(None, [path.name, f"counts in {place} of the table {name}", library])),
         bin_um=bin_size(bin_um, [name, *_regions(table, data.tables[name]), *obs.index[:1]], path),
-        is_on_array=is_on_array(obs) and bin_um != CELLS,
-        is_cells=bin_um == CELLS,
+        is_on_array=is_on_array(obs) and not is_cells,
+        is_cells=is_cells,
         representations=features,
         names=NAMES,
     )
@@ -231,6 +235,14 @@ def _images(
         kinds = {"lowres": ordered[0]}
     askew = tuple(name for name in found if name not in scales)
     return {f"tissue_{kind}_scalef": scales[name] for kind, name in kinds.items()}, kinds, askew
+
+
+def _own_scales(table: "AnnData", path: Path) -> dict[str, float]:
+    """µm per px where the table says it, as the tables that we write do."""
+    held = table.uns.get(SPATIAL)
+    factors = [each.get("scalefactors") for each in held.values()] if isinstance(held, dict) and len(held) == 1 else []
+    scales = checked_scales(factors[0], f"{SCALES} of {path.name}") if factors and factors[0] else {}
+    return {name: scales[name] for name in ("microns_per_pixel",) if name in scales}
 
 
 def _matrix(transformation: object) -> np.ndarray:

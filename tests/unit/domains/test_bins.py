@@ -32,7 +32,8 @@ def made(tmp_path: Path) -> tuple[Path, AnnData, np.ndarray]:
     counts = sparse.csr_matrix(random.poisson(profile[region]).astype(np.int32))
     unit = row // 2 * (SIDE // 2) + column // 2
     obs = pd.DataFrame({"unit": unit, "array_row": row, "array_col": column}, [f"b{n}" for n in range(SIDE**2)])
-    bins = AnnData(counts, obs, uns={"section": {"bin_um": 8}})
+    facts = {"bin_um": 8, "grid": "square", "spot_diameter_px": 16.0, "um_per_px": 0.5}
+    bins = AnnData(counts, obs, uns={"section": facts})
     bins.obsm["X_lattice"] = np.column_stack([row, column]) / 2 - 0.25
     bins.write_h5ad(tmp_path / "bins.h5ad")
     member = sparse.csr_array((np.ones(SIDE**2), (unit, np.arange(SIDE**2))))
@@ -88,7 +89,7 @@ def test_the_file_has_counts_and_domains(made: tuple[Path, AnnData, np.ndarray],
     bins = read_bins(path)
     table = pd.DataFrame({"barcode": bins.barcodes, "domain": region + 1, "confidence": 0.5})
     table[["leiden", "diffused"]] = 1
-    write_bins(bins, table, tmp_path / "S_bins.h5ad", {"seed": 3})
+    write_bins(bins, table, tmp_path / "S_bins.h5ad", AnnData(uns={"efnst": {"seed": 3}, "spatial": {}}))
     written = anndata.read_h5ad(tmp_path / "S_bins.h5ad")
     assert (written.X != anndata.read_h5ad(path).X).nnz == 0
     assert written.obs["efnst"].astype(int).to_numpy().tolist() == (region + 1).tolist()
@@ -106,7 +107,7 @@ def test_the_file_has_names_and_novelty_where_there_are_any(
     table[["leiden", "diffused"]] = 1
     names = np.where(region > 0, "tumour", "unknown")
     table = table.assign(novelty=0.25, name=names, name_probability=np.linspace(0, 1, len(region)))
-    write_bins(bins, table, tmp_path / "S_bins.h5ad", {})
+    write_bins(bins, table, tmp_path / "S_bins.h5ad", AnnData(uns={"efnst": {}, "spatial": {}}))
     written = anndata.read_h5ad(tmp_path / "S_bins.h5ad").obs
     assert written["efnst_name"].astype(str).tolist() == names.tolist()
     assert written["efnst_name_probability"].tolist() == table["name_probability"].tolist()

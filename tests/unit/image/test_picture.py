@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
+from anndata import AnnData
 from PIL import Image
 
 from efnst.errors import EfnstError
-from efnst.image.picture import plain, small_image
+from efnst.image.picture import plain, sizes_in, small_image
 from efnst.inputs.located import image_path
 
 
@@ -52,6 +54,18 @@ def test_image_paths(tmp_path: Path) -> None:
         image_path({"image": {"source": "fullres", "file": ""}}, tmp_path, None)
     with pytest.raises(EfnstError, match=r"spatial/hires\.png"):
         image_path({"image": {"source": "hires", "file": "spatial/hires.png"}}, tmp_path, None)
+
+
+def test_sizes_tell_spots_on_no_array_from_cells() -> None:
+    """µm per px would make cells of such spots where they are read again, so that they have none."""
+    facts = {"spot_diameter_px": 110.0, "um_per_px": 0.5}
+
+    def sizes(grid: str, row: int) -> dict[str, float]:
+        obs = pd.DataFrame({"array_row": [row, row]}, ["a", "b"])
+        return sizes_in(AnnData(obs=obs, uns={"section": facts | {"grid": grid}}))
+
+    alone, scaled = {"spot_diameter_fullres": 110.0}, {"spot_diameter_fullres": 110.0, "microns_per_pixel": 0.5}
+    assert [sizes("hexagonal", 7), sizes("hexagonal", -1), sizes("irregular", -1)] == [scaled, alone, scaled]
 
 
 def test_plain_turns_numpy_into_python() -> None:

@@ -182,6 +182,19 @@ def test_spots_are_no_bins_or_cells(data: AnnData, bin_um: str, tmp_path: Path) 
         read(data, tmp_path, bin_um=bin_um)
 
 
+def test_barcodes_of_cells_say_that_they_are(tmp_path: Path) -> None:
+    """Also where the places on the array would make bins of them; without a scale they are refused."""
+    data = bins()
+    data.obs_names = [f"cellid_{number:09d}-1" for number in range(data.n_obs)]
+    with pytest.raises(EfnstError, match=r"Expected .*microns_per_pixel"):
+        read(data, tmp_path)
+    data.uns["spatial"] = {"hd": {"scalefactors": {"microns_per_pixel": 0.25}}}
+    facts = read(data, tmp_path)[0].uns["section"]
+    assert (facts["grid"], facts["bin_um"], facts["um_per_px"]) == ("irregular", 0, 0.25)
+    with pytest.raises(EfnstError, match=r"Expected bins of 8 µm, found the barcodes of cells \(cellid_000000000-1\)"):
+        read(data, tmp_path, bin_um="8")
+
+
 @pytest.mark.parametrize("name", ["s_008um_{:05d}_{:05d}-1", "unit_008um_{:05d}_{:05d}", "S1_s_008um_{:05d}_{:05d}-1"])
 def test_barcodes_of_bins_say_their_size_and_place(name: str, tmp_path: Path) -> None:
     """Of every fifth bin, too, whose neighbours lie five places away, and in a table that is called anything."""
