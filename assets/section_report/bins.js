@@ -3,6 +3,14 @@ async function readBins(bins) {
   return bins ? { ...bins, codes: await unpack(bins.codes) } : null;
 }
 
+// The barcode of the unit that holds the bin of this barcode, of any width, where bins tell it; else the same barcode.
+function unitOf(barcode, bins) {
+  const at = bins?.unitUm && barcode.match(/(?<![a-z0-9])s_(\d{3})um_(\d{5})_(\d{5})(?!\d)/i);
+  if (!at) return barcode;
+  const [row, column] = at.slice(2).map(n => String(Math.floor(n * at[1] / bins.unitUm)).padStart(5, "0"));
+  return `unit_${String(bins.unitUm).padStart(3, "0")}um_${row}_${column}`;
+}
+
 // The image in the domains' colours; kept until hidden domains change.
 function imageOfBins(bins, layer, hidden) {
   const state = [...hidden].join();

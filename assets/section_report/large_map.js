@@ -65,12 +65,12 @@ class LargeMap {
     this.draw();
   }
 
-  // Circles the spot of this barcode and brings it to the middle.
+  // Circles the spot of this barcode, or the unit of this bin, and brings it to the middle.
   find(barcode) {
-    const { barcodes, maps, plane } = this.section;
-    this.found = barcode ? barcodes.findIndex(b => b === barcode || b === `${barcode}-1`) : -1;
+    const { barcodes, bins, maps, plane } = this.section, wanted = unitOf(barcode, bins);
+    this.found = barcode ? barcodes.findIndex(b => b === wanted || b === `${wanted}-1`) : -1;
     if (!barcode) $("spotinfo").textContent = "";
-    else if (this.found < 0) $("spotinfo").textContent = `No spot ${barcode} is in this section.`;
+    else if (this.found < 0) $("spotinfo").textContent = `No ${bins ? "unit" : "spot"} ${wanted} is in this section.`;
     else $("spotinfo").textContent = aboutSpot(this.section, this.found, this.layer);
     const place = placeOf(plane, this.found);
     if (place) {

@@ -80,7 +80,10 @@ def small_section(grid: str, side: int, bins: AnnData | None = None) -> dict:
     quarter = 2 * (xy[:, 1] > side / 2 - 0.5) + (xy[:, 0] > side / 2 - 0.5) + 1
     divisions = {name: pd.Categorical(quarter.astype(int).astype(str)) for name in ("efnst", "leiden", "diffused")}
     obs = pd.DataFrame(divisions, index=[f"S{number}" for number in range(len(xy))])
+    if bins is not None:
+        obs.index = [f"unit_008um_{y:05.0f}_{x:05.0f}" for x, y in xy]
     obs["efnst_confidence"], obs["total_counts"] = 1.0, np.arange(len(xy))
+    obs["unit"], obs["array_row"], obs["array_col"] = np.arange(len(xy)), xy[:, 1].round(), xy[:, 0].round()
     data = AnnData(sp.csr_matrix(np.ones((len(xy), 2), np.float32)), obs, pd.DataFrame(index=["A", "B"]))
     data.obsm["spatial"] = 10 * xy
     image = {"source": "none", "file": "", "scale": 1.0, "width": 0, "height": 0}

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -190,14 +191,20 @@ def test_many_bins_and_cells_are_drawn_as_a_raster(
     assert page.locator("#tip").inner_text().startswith("S")
 
 
-def test_bins_are_drawn_in_the_place_of_units(page: Page, tmp_path: Path) -> None:
-    """Bins of half the width, of which nine tenths are of the second domain: its colour, and its legend."""
+def of_bins(page: Page, folder: Path, named: Callable[[np.ndarray], np.ndarray]) -> Page:
+    """The report of 40 × 40 units with four bins each, whose domains follow from their columns."""
     row, column = np.indices((80, 80)).reshape(2, -1)
-    domains = pd.Categorical(np.where(column < 8, "1", "2"), ["1", "2", "3", "4"])
-    bins = AnnData(obs=pd.DataFrame({"array_row": row, "array_col": column, "efnst": domains}))
+    obs = pd.DataFrame({"array_row": row, "array_col": column, "unit": column // 2 * 40 + row // 2})
+    obs["efnst"] = pd.Categorical(named(column))
+    bins = AnnData(obs=obs.set_axis([f"s_004um_{r:05d}_{c:05d}-1" for r, c in zip(row, column, strict=True)]))
     bins.obsm["spatial"] = np.column_stack([column, row]) * 5.0 - 2.5
-    bins.uns["section"] = {"grid": "square", "bin_um": 4, "pitch_px": 5.0}
-    opened(page, written(small_section("square", side=40, bins=bins), tmp_path))
+    bins.uns["section"] = {"grid": "square", "bin_um": 4, "unit_um": 8, "pitch_px": 5.0}
+    return opened(page, written(small_section("square", side=40, bins=bins), folder))
+
+
+def test_bins_are_drawn_in_the_place_of_units(page: Page, tmp_path: Path) -> None:
+    """Nine tenths of the bins are of the second domain: its colour, and its legend."""
+    of_bins(page, tmp_path, lambda column: np.where(column < 8, "1", "2"))
     page.get_by_label("Domains of the 6,400 bins of 4 µm").check()
     shown = pixels(page)
     drawn = (shown[:, :3] != 255).any(axis=1).sum()
@@ -210,12 +217,7 @@ def test_bins_are_drawn_in_the_place_of_units(page: Page, tmp_path: Path) -> Non
 
 def test_domains_of_bins_keep_their_names_and_colours(page: Page, tmp_path: Path) -> None:
     """Where bins lack a domain of the units and have one that these lack: a legend of what is drawn, by name."""
-    row, column = np.indices((80, 80)).reshape(2, -1)
-    bins = AnnData(obs=pd.DataFrame({"array_row": row, "array_col": column}))
-    bins.obs["efnst"] = pd.Categorical(np.select([column < 8, column < 40], ["3", "4"], "5"))
-    bins.obsm["spatial"] = np.column_stack([column, row]) * 5.0 - 2.5
-    bins.uns["section"] = {"grid": "square", "bin_um": 4, "pitch_px": 5.0}
-    opened(page, written(small_section("square", side=40, bins=bins), tmp_path))
+    of_bins(page, tmp_path, lambda column: np.select([column < 8, column < 40], ["3", "4"], "5"))
     page.get_by_label("Domains of the 6,400 bins of 4 µm").check()
     buttons = page.locator("#biglegend button")
     assert [text.split() for text in buttons.all_inner_texts()] == [["3", "640"], ["4", "2,560"], ["5", "3,200"]]
@@ -226,3 +228,18 @@ def test_domains_of_bins_keep_their_names_and_colours(page: Page, tmp_path: Path
     buttons.nth(2).click()
     hidden = pixels(page)[:, :3]
     assert not (hidden == colours[5]).all(axis=1).any() and (hidden == colours[4]).all(axis=1).any()
+
+
+def test_a_bin_is_found_by_its_unit(page: Page, tmp_path: Path) -> None:
+    """By its own barcode, also by that of a bin of another width at the same place."""
+    of_bins(page, tmp_path, lambda column: np.where(column < 8, "1", "2"))
+    search = page.get_by_label("Find a unit, or the unit of a bin")
+    for barcode in ("s_004um_00061_00022-1", "s_002um_00122_00045-1", "unit_008um_00030_00011"):
+        search.fill("")
+        page.keyboard.press("Enter")
+        search.fill(barcode)
+        page.keyboard.press("Enter")
+        expect(page.locator("#spotinfo")).to_contain_text("unit_008um_00030_00011\nEfNST: 3")
+    search.fill("s_004um_00099_00022-1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#spotinfo")).to_have_text("No unit unit_008um_00049_00011 is in this section.")

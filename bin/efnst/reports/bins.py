@@ -7,7 +7,8 @@ from efnst.geometry.array_fit import ArrayFit
 from efnst.geometry.grid import IRREGULAR, believed_array
 from efnst.geometry.raster import rasterise
 from efnst.image.picture import plain
-from efnst.names import DOMAIN, SECTION, SPATIAL
+from efnst.inputs.barcodes import BIN_PLACE
+from efnst.names import DOMAIN, SECTION, SPATIAL, UNIT
 from efnst.reports.maps import View
 from efnst.reports.packing import packed
 
@@ -40,6 +41,18 @@ def bins_layer(bins: AnnData, view: View) -> dict:
     place = {"width": width, "height": height, "affine": [float(value) for value in affine]}
     counts = np.bincount(codes, minlength=len(bins.obs[DOMAIN].cat.categories)).tolist()
     return place | {"what": what, "n": bins.n_obs, "counts": counts, "codes": packed(image.ravel())}
+
+
+def width_of_named(units: AnnData, bins: AnnData) -> float | None:
+    """The width of the units in µm where the barcode of a bin says, by its place, in which of them it lies; else None.
+
+    Then a bin at row r of an array of w µm lies in the unit at row ⌊r · w / width⌋, and by columns likewise.
+    """
+    facts, array = plain(bins.uns[SECTION]), ["array_row", "array_col"]
+    said = bins.obs_names.to_series().str.extract(BIN_PLACE).to_numpy(float) * facts["bin_um"] // facts["unit_um"]
+    of_unit = units.obs.set_index(UNIT)[array].reindex(bins.obs[UNIT]).to_numpy(float)
+    kept = np.isfinite(of_unit).all(1)  # a unit that quality control left out is not there
+    return facts["unit_um"] if np.array_equal(said[kept], of_unit[kept]) else None
 
 
 def _is_scattered(bins: AnnData) -> bool:

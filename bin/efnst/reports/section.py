@@ -18,7 +18,7 @@ from efnst.records.domains import Description, DomainsRecord, TrainingRecord
 from efnst.records.encoder import licence_text
 from efnst.records.quality import ImageQc
 from efnst.records.section import Records
-from efnst.reports.bins import bins_layer, name_domains_alike
+from efnst.reports.bins import bins_layer, name_domains_alike, width_of_named
 from efnst.reports.maps import QC_LAYERS, View, map_data
 from efnst.reports.summary import section_summary
 
@@ -71,7 +71,7 @@ def report_context(
     if bins is not None:
         name_domains_alike(data, bins)
     maps = map_data(data, view, records.description, tables.layout)
-    maps["bins"] = bins_layer(bins, view) if bins is not None else None
+    maps["bins"] = bins_layer(bins, view) | {"unitUm": width_of_named(data, bins)} if bins is not None else None
     return {
         "sample": summary.sample,
         "summary": summary,

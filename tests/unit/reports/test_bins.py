@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from efnst.reports.bins import NONE, bins_layer, name_domains_alike
+from efnst.reports.bins import NONE, bins_layer, name_domains_alike, width_of_named
 from efnst.reports.maps import View, section_view
 
 TURN = np.array([[0.8, 0.6], [-0.6, 0.8]])  # of the array in the image
@@ -69,3 +69,16 @@ def test_units_and_bins_have_the_same_categories_of_domains() -> None:
     name_domains_alike(units, bins)
     assert units.obs["efnst"].tolist() == ["1", "5", "10"] and bins.obs["efnst"].tolist() == ["3", "10", "1"]
     assert list(units.obs["efnst"].cat.categories) == list(bins.obs["efnst"].cat.categories) == ["1", "3", "5", "10"]
+
+
+@pytest.mark.parametrize(("name", "shift", "expected"), [("s_008um", 0, 16), ("s_008um", 1, None), ("cellid", 0, None)])
+def test_barcodes_of_bins_say_their_unit_only_where_they_do(name: str, shift: int, expected: int | None) -> None:
+    """Bins of 8 µm in units of 16 µm, one of which was left out; not where the units begin elsewhere."""
+    row, column = np.indices((6, 8)).reshape(2, -1)
+    barcodes = [f"{name}_{r:05d}_{c:05d}-1" for r, c in zip(row, column, strict=True)]
+    bins = AnnData(obs=pd.DataFrame({"unit": row // 2 * 4 + column // 2}, barcodes))
+    bins.uns["section"] = {"bin_um": 8, "unit_um": 16}
+    array = np.indices((3, 4)).reshape(2, -1).T[1:] + shift
+    units = AnnData(obs=pd.DataFrame(array, [f"u{n}" for n in range(11)], ["array_row", "array_col"]))
+    units.obs["unit"] = np.arange(1, 12)
+    assert width_of_named(units, bins) == expected
