@@ -11,7 +11,8 @@ from efnst.inputs.source import CELLS
 SPOT_BARCODE = re.compile(r"(?<![A-Za-z0-9])[ACGT]{12,}(?![A-Za-z])")
 CELL_BARCODE = re.compile(r"(?<![A-Za-z0-9])cellid_[0-9]+")
 BIN_NAME = re.compile(r"(?:(?<![A-Za-z0-9])(?:s|unit)|square)_([0-9]{3})um")  # also of folders, tables and our own
-BIN_PLACE = r"(?<![A-Za-z0-9])(?:s|unit)_[0-9]{3}um_([0-9]{5})_([0-9]{5})(?![0-9])"  # row and column in a barcode
+BIN = r"(?<![A-Za-z0-9])(?:s|unit)_([0-9]{3})um_([0-9]{5})_([0-9]{5})(?![0-9])"  # width, row and column in a barcode
+BIN_PLACE = BIN.replace("([0-9]{3})", "[0-9]{3}")  # row and column
 
 
 def bin_size(bin_um: str, names: Iterable[str], path: Path) -> int:

@@ -59,11 +59,11 @@ def _summed(section: AnnData, units: Units) -> AnnData:
     for name, values in section.obsm.items():
         pooled.obsm[name] = ((member @ np.asarray(values, np.float64)) / size[:, None]).astype(values.dtype)
     if LABEL in section.obs:
-        pooled.obs[LABEL] = _commonest(section.obs[LABEL], units.of_bin, n_units)
+        pooled.obs[LABEL] = commonest(section.obs[LABEL], units.of_bin, n_units)
     return pooled
 
 
-def _commonest(labels: pd.Series, of_bin: np.ndarray, n_units: int) -> pd.Categorical:
+def commonest(labels: pd.Series, of_bin: np.ndarray, n_units: int) -> pd.Categorical:
     """The commonest label of each unit's labelled bins, the first in order on a tie; missing where none has one."""
     codes, categories = labels.cat.codes.to_numpy(), labels.cat.categories
     known = codes >= 0

@@ -29,6 +29,7 @@ from efnst.inputs.gene_kinds import unrecognised
 from efnst.inputs.image_agreement import check_picture
 from efnst.inputs.image_choice import check_spots_in_image, choose_image, implied_size
 from efnst.inputs.labels import match_labels, read_labels, unscored
+from efnst.inputs.labels_of_bins import for_bins
 from efnst.inputs.open import open_source
 from efnst.inputs.positions import ARRAY_COLUMNS, scale_of
 from efnst.inputs.source import PIXELS, Source
@@ -197,7 +198,9 @@ def _add_labels(section: AnnData, path: Path) -> list[str]:
     if is_annotations(path):
         labels, warnings = region_labels(section.obs_names, section.obsm[SPATIAL], path)
     else:
-        labels, warnings = match_labels(section.obs_names, read_labels(path))
+        given, moved = for_bins(section.obs_names, read_labels(path))
+        labels, warnings = match_labels(section.obs_names, given)
+        warnings = moved + warnings
     reasons = unscored(labels)
     if len(labels.categories) == 1 or (len(labels.categories) and not reasons):
         section.obs[LABEL] = labels
