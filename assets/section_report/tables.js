@@ -77,8 +77,10 @@ class GeneTable {
   }
 }
 
+// A cell of a CSV file. Text that a spreadsheet would compute stays text, as in bin/efnst/program/spreadsheets.py.
 function csvCell(value) {
-  return /[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value;
+  const text = typeof value === "string" && /^'*[=+\-@\t\r\n]/.test(value) ? `'${value}` : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function saveCsv(name, columns, rows) {

@@ -17,6 +17,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import address, small_section
 from tests.support.places import PROJECT
 
+from efnst.program.spreadsheets import harmless_table, read_table
+
 pytestmark = pytest.mark.slow
 
 
@@ -142,6 +144,21 @@ def test_markers_are_searched_sorted_and_downloaded(
     expect(page.locator("#markers th", has_text="gene").first).to_have_attribute("aria-sort", "ascending")
     shown = page.locator("#markers tbody tr td:nth-child(2)").all_inner_texts()
     assert len(shown) > 100 and shown == sorted(shown, key=by_number)
+
+
+def test_a_download_has_no_formulas(page: Page, tmp_path: Path) -> None:
+    """What section_report.py takes off when it reads markers.csv is put on again; numbers stay numbers."""
+    genes = ["=HYPERLINK(1)", "'=A1", "@x", "-1", "\t+2", 'a,"b"', "Sox2"]
+    context = small_section("square", 8)
+    table = pd.DataFrame({"gene": genes, "morans_i": -0.5})
+    context["page"]["spatialGenes"] = {"columns": list(table), "rows": table.to_numpy().tolist()}
+    opened(page, written(context, tmp_path))
+    with page.expect_download() as started:
+        page.locator("#spatialcsv").click()
+    started.value.save_as(tmp_path / "found.csv")
+    harmless_table(table).to_csv(tmp_path / "expected.csv", index=False)
+    assert (tmp_path / "found.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
+    assert read_table(tmp_path / "found.csv")["gene"].tolist() == genes
 
 
 def test_a_gene_is_shown_over_the_tissue_and_the_layout_follows_its_choice(page: Page, report: Path) -> None:
