@@ -57,7 +57,8 @@ def main(
     _write_pseudobulk(data, labels, outdir / f"{sample}_pseudobulk.csv")
     _write_embedding(data, labels, outdir, options)
     adjacency = _write_adjacency(data, graph, labels, outdir, options.seed)
-    notes += [f"Domain {name} has too few spots to be tested for markers." for name in untestable_domains(labels)]
+    untested = untestable_domains(labels)
+    notes += [f"Domain {name} has {reason} to be tested for markers." for name, reason in untested.items()]
     record = Description(sample=sample, **of_genes, adjacency=adjacency, notes=notes)
     write_record(outdir / "description.json", record)
     log.info("%s: %d domains, %d genes tested", sample, len(labels.categories), record.n_genes_tested)

@@ -61,6 +61,13 @@ def test_planted_gene_is_first_everywhere(section: anndata.AnnData, tmp_path: Pa
     assert "NA" in set(spatial["gene"])
 
 
+def test_a_single_domain_says_that_nothing_is_outside_it(section: anndata.AnnData, tmp_path: Path) -> None:
+    section.obs["efnst"] = pd.Categorical(["1"] * section.n_obs)
+    describe(section, tmp_path)
+    description = json.loads((tmp_path / "out" / "description.json").read_text())
+    assert description["notes"] == ["Domain 1 has too few spots outside it to be tested for markers."]
+
+
 def test_description(section: anndata.AnnData, tmp_path: Path) -> None:
     describe(section, tmp_path)
     description = json.loads((tmp_path / "out" / "description.json").read_text())

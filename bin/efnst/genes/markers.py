@@ -31,7 +31,7 @@ def rank_markers(expression: sp.csc_matrix, genes: np.ndarray, domains: pd.Categ
     fraction_in, fraction_out = _mean_in_and_out(seen, members)
     tables = []
     for row, domain in enumerate(domains.categories):
-        if domain in left_out:
+        if str(domain) in left_out:
             continue
         p_value = 2 * norm.sf(np.abs(z[row]))
         p_adjusted = false_discovery_control(p_value)
@@ -58,11 +58,12 @@ def pseudobulk(counts: sp.csr_matrix, domains: pd.Categorical) -> np.ndarray:
     return (members_of(domains) @ counts).toarray()
 
 
-def untestable_domains(domains: pd.Categorical) -> list[str]:
-    """Domains with fewer than two spots, or with fewer than two spots outside them."""
-    sizes = domains.value_counts()
-    outside = len(domains) - sizes
-    return [str(name) for name in sizes.index[(sizes < MIN_DOMAIN_SPOTS) | (outside < MIN_DOMAIN_SPOTS)]]
+def untestable_domains(domains: pd.Categorical) -> dict[str, str]:
+    """What keeps domains from being tested: fewer than two spots, or fewer than two spots outside them."""
+    sizes = {str(name): int(size) for name, size in domains.value_counts().items()}
+    small = {name: "too few spots" for name, size in sizes.items() if size < MIN_DOMAIN_SPOTS}
+    alone = {name: "too few spots outside it" for name, size in sizes.items() if len(domains) - size < MIN_DOMAIN_SPOTS}
+    return alone | small
 
 
 def rank_sum_z(expression: sp.csc_matrix, members: sp.csr_matrix) -> np.ndarray:

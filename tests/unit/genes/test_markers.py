@@ -78,12 +78,19 @@ def test_ranks_do_not_depend_on_the_chunks(
 
 def test_domain_of_one_spot_is_left_out(counts: sp.csr_matrix) -> None:
     domains = pd.Categorical(["1"] * 60 + ["2"] * 29 + ["3"])
-    assert untestable_domains(domains) == ["3"]
+    assert untestable_domains(domains) == {"3": "too few spots"}
     assert set(rank_markers(log_normalise(counts).tocsc(), GENES, domains, 5)["domain"]) == {"1", "2"}
 
 
+def test_all_spots_but_one_are_too_few_outside() -> None:
+    domains = pd.Categorical(["1"] * 89 + ["2"], ["2", "1"])
+    assert untestable_domains(domains) == {"1": "too few spots outside it", "2": "too few spots"}
+
+
 def test_a_single_domain_has_no_markers(counts: sp.csr_matrix) -> None:
-    table = rank_markers(log_normalise(counts).tocsc(), GENES, pd.Categorical(["1"] * 90), 5)
+    domains = pd.Categorical(["1"] * 90)
+    assert untestable_domains(domains) == {"1": "too few spots outside it"}
+    table = rank_markers(log_normalise(counts).tocsc(), GENES, domains, 5)
     assert table.empty
     assert list(table.columns) == markers.COLUMNS
 
