@@ -167,12 +167,15 @@ def check_spot_diameter(grid: Grid, declared_px: float, spot_um: float = 0) -> l
 
 
 def check_um_per_px(grid: Grid, declared: float, bin_um: int) -> list[str]:
-    """A warning where microns_per_pixel and the distance of the bins are more than `PITCH_TOLERANCE` apart."""
+    """A warning where microns_per_pixel and the pitch of spots or bins are more than `PITCH_TOLERANCE` apart."""
     if _agree(declared, grid.um_per_px, PITCH_TOLERANCE):
         return []
+    measured = f"bins of {bin_um} µm lie {grid.pitch_px:.2f} px apart"
+    if not bin_um:
+        measured = f"the spots lie {grid.pitch_px:.2f} px apart on a {grid.grid} grid"
     return [
-        f"microns_per_pixel is {declared:.4f}, but bins of {bin_um} µm lie {grid.pitch_px:.2f} px apart, which means "
-        f"{grid.um_per_px:.4f} µm per px: the latter is taken."
+        f"microns_per_pixel is {declared:.4f}, but {measured}, which means {grid.um_per_px:.4f} µm per px: the latter "
+        "is taken."
     ]
 
 

@@ -108,10 +108,10 @@ def _geometry(source: Source, fit: ArrayFit | None) -> tuple[Grid, dict, list[st
     if source.is_cells or (not source.is_on_array and "microns_per_pixel" in factors and not source.bin_um):
         grid = irregular_grid(xy, scale_of(factors, "microns_per_pixel", source.names.factors))
         return grid, {"measured": asdict(grid), "declared": {"um_per_px": grid.um_per_px}}, []
-    um_per_px = factors.get("microns_per_pixel", 0) if source.bin_um else 0
+    um_per_px = factors.get("microns_per_pixel", 0)
     array = source.positions[ARRAY_COLUMNS].to_numpy() if source.is_on_array else None
     kind, warnings = ("", []) if source.bin_um else kind_of_line(xy, array, factors.get("spot_diameter_fullres", 0))
-    grid, declared = measure_grid(xy, source.bin_um, fit, um_per_px, kind), {}
+    grid, declared = measure_grid(xy, source.bin_um, fit, um_per_px if source.bin_um else 0, kind), {}
     if fit:
         declared = {"grid": fit.grid, "pitch_px": fit.pitch_px}
         warnings += compare_with_array(grid, fit)

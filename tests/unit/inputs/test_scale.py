@@ -1,5 +1,6 @@
 """The scale in µm of sections of which only a part of the spots or bins is there."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,23 @@ def test_an_h5ad_with_a_part_of_the_spots(share: float, whole: tuple[AnnData, di
     data[np.random.default_rng(0).random(data.n_obs) < share].write_h5ad(tmp_path / "s.h5ad")
     found = facts_of(tmp_path / "s.h5ad")
     assert found["grid"] == "hexagonal" and found["um_per_px"] == pytest.approx(facts["um_per_px"], rel=0.005)
+
+
+@pytest.mark.parametrize(("factor", "n_warnings"), [(1.0, 0), (1.04, 0), (1.07, 1), (0.5, 1)])
+def test_microns_per_pixel_is_compared_for_spots_too(
+    factor: float, n_warnings: int, whole: tuple[AnnData, dict], simulated_folder: Callable[[int], Path], tmp_path: Path
+) -> None:
+    """It decides nothing: the scale is that of the distance between spots."""
+    outs = shutil.copytree(simulated_folder(1) / "outs", tmp_path / "outs")
+    path, facts = outs / "spatial" / "scalefactors_json.json", whole[1]
+    declared = {"microns_per_pixel": factor * facts["um_per_px"]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | declared))
+    section, about, warnings = load_section("S1", outs, "none", "", with_counts=False)
+    assert section.uns["section"]["um_per_px"] == facts["um_per_px"]
+    assert about["geometry"]["declared"]["um_per_px"] == declared["microns_per_pixel"]
+    said = [text for text in warnings if "microns_per_pixel" in text]
+    assert len(said) == n_warnings
+    assert all("the spots lie" in text and "on a hexagonal grid" in text for text in said)
 
 
 @pytest.fixture(scope="module")
