@@ -106,11 +106,11 @@ def write_loupe(results: Results, sample: str, outdir: Path) -> None:
 
 
 def write_geojson(results: Results, sample: str, outdir: Path) -> None:
-    """Outlines for QuPath, one file for each image they may be laid on."""
-    from efnst.exports.tables import image_scales, outlines_geojson
+    """Outlines for QuPath, one file for each image they may be laid on, or one in µm."""
+    from efnst.exports.tables import outline_scales, outlines_geojson
     from efnst.names import DOMAIN
 
-    for image in image_scales(results.drawn):
+    for image in outline_scales(results.drawn):
         text = outlines_geojson(results.drawn, results.outlines[DOMAIN], image)
         (_folder(outdir, "exports") / f"domains_{image}.geojson").write_text(text + "\n", encoding="utf-8")
 

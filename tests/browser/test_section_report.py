@@ -260,3 +260,13 @@ def test_a_bin_is_found_by_its_unit(page: Page, tmp_path: Path) -> None:
     search.fill("s_004um_00099_00022-1")
     page.keyboard.press("Enter")
     expect(page.locator("#spotinfo")).to_have_text("No unit unit_008um_00049_00011 is in this section.")
+
+
+def test_positions_in_um_are_no_pixels(page: Page, tmp_path: Path) -> None:
+    context = small_section("square", 8)
+    opened(page, written(context, tmp_path))
+    expect(page.locator("#methods")).to_contain_text("0.8 µm per full-resolution px")
+    context["geometry"] |= {"in_um": True}
+    opened(page, written(context, tmp_path))
+    expect(page.locator("#methods")).to_contain_text("pitch 10.0 µm")
+    expect(page.locator("#methods")).not_to_contain_text("px")

@@ -199,6 +199,22 @@ def test_a_section_without_an_image(section_file: Path, embedding_file: Path, tm
     assert (picture == 255).all()
 
 
+def test_positions_in_um_fit_no_image_and_say_so(domains_file: Path, tmp_path: Path) -> None:
+    import spatialdata
+
+    section = anndata.read_h5ad(domains_file)
+    section.uns["section"] |= {"image": {"source": "none", "file": "", "scale": 0.0, "width": 0, "height": 0}}
+    section.uns["section"]["in_um"] = True
+    section.uns["spatial"][SAMPLE]["metadata"]["source"] = "none"
+    section.write_h5ad(tmp_path / f"{SAMPLE}.h5ad")
+    asked = ExportOptions(exports="geojson,spatialdata")
+    export_domains.main(sample=SAMPLE, domains=tmp_path / f"{SAMPLE}.h5ad", outdir=tmp_path, options=asked)
+    assert [path.name for path in (tmp_path / "exports").glob("*.geojson")] == ["domains_um.geojson"]
+    origin = json.loads((tmp_path / "exports" / "domains_um.geojson").read_text())["efnst"]
+    assert origin["unit_of_coordinates"] == "um" and "image_of_coordinates" not in origin
+    assert spatialdata.read_zarr(tmp_path / "exports" / f"{SAMPLE}.zarr").coordinate_systems == [f"{SAMPLE}_um"]
+
+
 def test_one_failure_keeps_the_other_exports(
     start: Callable[..., tuple[int, str]], domains_file: Path, tmp_path: Path
 ) -> None:

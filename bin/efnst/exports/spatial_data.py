@@ -27,13 +27,14 @@ def write_spatial_data(section: AnnData, sample: str, outlines: dict[str, shapel
 
     Elements are `<sample>_hires_image`, `<sample>_lowres_image` (where there is an image), `<sample>_spots` (circles),
     `<sample>_domains` (polygons) and `table`, which annotates the spots. All lie in the coordinate system `<sample>`,
-    in full-resolution px, so that sections can be joined; pictures also in one each of their own px.
+    in full-resolution px (or `<sample>_um`, where positions are no px), so that sections can be joined; pictures also
+    in one each of their own px.
     """
     if path.exists():
         raise EfnstError(f"Expected no `{path.name}` yet, found one: remove it, or choose another folder.")
     pictures, scales = stored_picture(section, sample)
     own = {f"{sample}_downscaled_{name}": Scale([scale, scale], axes=("x", "y")) for name, scale in scales.items()}
-    places = {sample: Identity()} | own
+    places = {f"{sample}_um" if section.uns[SECTION].get("in_um") else sample: Identity()} | own
     images = {f"{sample}_{name}_image": _image(pixels, sample, name, scales[name]) for name, pixels in pictures.items()}
     shapes = {f"{sample}_spots": _spots(section, places), f"{sample}_domains": _domains(outlines, places)}
     table = _table(section, sample)

@@ -15,6 +15,7 @@ from efnst.palette import division_colours
 from efnst.provenance.record import compact
 
 TITLES = METHOD_TITLES | {LABEL: "label"}
+UM = "um"  # in the place of an image, where positions are no pixels of one
 
 
 def division_keys(obs: pd.DataFrame) -> list[str]:
@@ -56,20 +57,23 @@ def section_outlines(section: AnnData) -> dict[str, np.ndarray]:
     return found
 
 
-def image_scales(section: AnnData) -> dict[str, float]:
-    """The images whose px outlines are given in, the full one and the one used, with px per full-resolution px."""
-    image = plain(section.uns[SECTION])["image"]
+def outline_scales(section: AnnData) -> dict[str, float]:
+    """What outlines are given in, with its px per full-resolution px: the full image and the one used, or µm."""
+    facts = plain(section.uns[SECTION])
+    if facts.get("in_um"):
+        return {UM: 1.0}
+    image = facts["image"]
     used = {} if image["source"] in (NO_IMAGE, "fullres") else {image["source"]: float(image["scale"])}
     return {"fullres": 1.0} | used
 
 
 def outlines_geojson(section: AnnData, outlines: np.ndarray, image: str) -> str:
-    """The domains' `outlines` as GeoJSON that QuPath imports, in px of `image`, a key of `image_scales`.
+    """The domains' `outlines` as GeoJSON that QuPath imports, in px of `image`, a key of `outline_scales`.
 
     One annotation per domain, with class and colour, its spots, area and mean confidence as measurements. How they
     were made is the member `efnst`, which GeoJSON allows and QuPath passes over.
     """
-    facts, scale = plain(section.uns[SECTION]), image_scales(section)[image]
+    facts, scale = plain(section.uns[SECTION]), outline_scales(section)[image]
     domains, colours = section.obs[DOMAIN].astype("category").cat, colours_of(section.obs, DOMAIN)
     shapes = scaled(outlines, scale, facts["pitch_px"])
     features = []
@@ -82,7 +86,8 @@ def outlines_geojson(section: AnnData, outlines: np.ndarray, image: str) -> str:
         if np.isfinite(confidence).any():
             measured["Mean confidence"] = round(float(np.nanmean(confidence)), 4)
         features.append(_annotation(f"Domain {name}", colour, shape, measured))
-    origin = compact(section.uns[PROVENANCE]) | {"sample": facts["sample"], "image_of_coordinates": image}
+    origin = compact(section.uns[PROVENANCE]) | {"sample": facts["sample"]}
+    origin |= {"unit_of_coordinates": UM} if image == UM else {"image_of_coordinates": image}
     return json.dumps({"type": "FeatureCollection", "efnst": origin, "features": features})
 
 

@@ -31,7 +31,7 @@ def in_pixels(source: Source, image: str) -> Source:
     positions = source.positions.copy()
     positions[PIXELS] = (array if is_known else xy) * step
     said = "The positions are places on the array and no pixels: they were taken as such, one µm for each px."
-    return replace(source, positions=positions, factors={}, warnings=(*source.warnings, said))
+    return replace(source, positions=positions, factors={}, in_um=True, warnings=(*source.warnings, said))
 
 
 def _are_places(xy: np.ndarray) -> bool:

@@ -76,6 +76,7 @@ def load_section(
         with bounded_memory(Path(labels)):
             warnings += _add_labels(section, Path(labels))
     facts = {"sample": sample, "space_ranger": source.layout, "bin_um": source.bin_um, "image": asdict(choice)}
+    facts |= {"in_um": True} if source.in_um else {}
     section.uns[SECTION] = SectionFacts(**asdict(grid), **facts).plain()
     about = {"n_spots_in_matrix": len(source.matrix.barcodes), "geometry": geometry, "image_agreement": agreement}
     about |= {"repeated_symbols": _repeated(source.matrix.gene_names), "metrics_summary": source.metrics or {}}

@@ -29,8 +29,9 @@ class Source:
     `positions` as `read_positions` gives them; `factors` are the scale factors, as far as there are any; `images` are
     the names within `path` of the images hires and lowres, `askew` those that scaling alone does not bring over the
     spots; `bin_um` is 0 where spots lie on an array of Visium; `is_cells`: cells were asked for;
-    `is_filtered`: all barcodes of the matrix should be in tissue; `representations` [n_barcodes, ·] are features that
-    were computed before, by name; `layout` says in words what was read.
+    `in_um`: positions are µm and no pixels; `is_filtered`: all barcodes of the matrix should be in tissue;
+    `representations` [n_barcodes, ·] are features that were computed before, by name; `layout` says in words what was
+    read.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Source:
     bin_um: int = 0
     is_on_array: bool = True
     is_cells: bool = False
+    in_um: bool = False
     metrics: dict[str, float | str] | None = None
     representations: dict[str, np.ndarray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

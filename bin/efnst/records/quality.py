@@ -44,6 +44,9 @@ class SectionFacts(MeasuredGrid):
     unit_um: Number | None = about("width of the units that are analysed; absent for spots", "µm", optional=True)
     unit_reason: str | None = about("why the units are that wide; absent for spots", optional=True)
     n_bins: int | None = about("bins or cells in tissue; absent for spots", "bins", optional=True)
+    in_um: bool | None = about(
+        "true where positions were places on the array and became µm: px are µm then, and of no image", optional=True
+    )
     image: UsedImage = about("the image that the section is used with")
 
 

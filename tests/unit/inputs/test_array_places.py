@@ -34,7 +34,7 @@ def test_they_become_um_where_no_image_has_to_fit(order: slice, share: float, da
     data.obsm["spatial"] = data.obsm["spatial"][:, order].copy()
     section, warnings = read(data, tmp_path)
     facts = section.uns["section"]
-    assert facts["grid"] == "hexagonal" and facts["um_per_px"] == pytest.approx(1)
+    assert facts["grid"] == "hexagonal" and facts["um_per_px"] == pytest.approx(1) and facts["in_um"] is True
     expected = data.obs[["array_col", "array_row"]].to_numpy() * [50, 50 * np.sqrt(3)]
     assert np.allclose(section.obsm["spatial"], expected)
     assert warnings == [
