@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("efnst")
 
+UNDRAWN = (
+    "Expected a font with all characters of the labels, found none with {characters}: they are boxes in the PNG and "
+    "PDF files of figures/, and text in the SVG files. Install a font that has them, or spell the labels in other "
+    "letters."
+)
+
 
 def main(
     sample: Sample,
@@ -42,10 +48,10 @@ def main(
         logging.getLogger(library).setLevel(logging.WARNING)
     asked = {"all": list(WRITERS), "none": []}.get(options.exports, options.forms)
     results = _results(domains, bins)
-    wrong = []
+    wrong, doubts = [], []
     for name in asked:
         try:
-            WRITERS[name](results, sample, outdir)
+            doubts += WRITERS[name](results, sample, outdir) or []
             log.info("%s: %s written", sample, name)
         except Exception as error:  # whatever it is, the results and the other exports stay
             if lack_of(error):
@@ -53,7 +59,9 @@ def main(
             log.exception("%s: %s failed", sample, name)
             wrong.append(f"{name}, {error if isinstance(error, EfnstError) else repr(error)}")
     if wrong:
-        raise EfnstError("Expected all exports to be written, these were not: " + "; ".join(wrong))
+        doubts.append("Expected all exports to be written, these were not: " + "; ".join(wrong))
+    if doubts:
+        raise EfnstError(" ".join(doubts))
 
 
 @dataclass(frozen=True)
@@ -115,11 +123,14 @@ def write_geojson(results: Results, sample: str, outdir: Path) -> None:
         (_folder(outdir, "exports") / f"domains_{image}.geojson").write_text(text + "\n", encoding="utf-8")
 
 
-def write_figures(results: Results, sample: str, outdir: Path) -> None:
-    """Figures for papers."""
-    from efnst.exports.figures import draw_figures
+def write_figures(results: Results, sample: str, outdir: Path) -> list[str]:
+    """Figures for papers; what of their text no font of the machine has."""
+    from efnst.exports.figures import draw_figures, texts_of
+    from efnst.exports.fonts import further_fonts
 
     draw_figures(results.drawn, sample, results.outlines, _folder(outdir, "figures"))
+    _, missing = further_fonts(texts_of(results.drawn, sample))
+    return [UNDRAWN.format(characters=missing)] if missing else []
 
 
 def write_spatialdata(results: Results, sample: str, outdir: Path) -> None:

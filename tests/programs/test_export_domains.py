@@ -249,3 +249,25 @@ def test_a_label_with_dollars_is_text_in_the_figures(section: anndata.AnnData, t
     draw_figures(labelled, "$x^2$", section_outlines(labelled), tmp_path)
     text = (tmp_path / "comparison.svg").read_text()
     assert all(part in text for part in (r"$\frac{1}$", "a $x_1$ b", "\\x1b[31mred", "$x^2$")) and "\x1b" not in text
+
+
+def test_a_label_that_no_font_draws_is_a_warning_of_the_section(
+    start: Callable[..., tuple[int, str]],
+    section: anndata.AnnData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    from matplotlib.font_manager import fontManager
+
+    usual = [entry for entry in fontManager.ttflist if entry.name.startswith("DejaVu")]
+    monkeypatch.setattr(fontManager, "ttflist", usual)
+    labelled = section.copy()
+    labelled.obs["label"] = pd.Categorical([("大脑", "L1")[number % 2] for number in range(labelled.n_obs)])
+    labelled.write_h5ad(tmp_path / "S1.h5ad")
+    arguments = ["--sample", SAMPLE, "--domains", tmp_path / "S1.h5ad", "--outdir", tmp_path, "--exports", "figures"]
+    assert start(export_domains.main, *arguments, "--failure", tmp_path / "warning.json")[0] == 0
+    reason = json.loads((tmp_path / "warning.json").read_text())["reason"]
+    assert "found none with 大脑: they are boxes in the PNG and PDF files" in reason
+    assert "大脑" in (tmp_path / "figures" / "comparison.svg").read_text()
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]

@@ -1,5 +1,6 @@
 """Figures of a section's domains for papers: vector outlines and text, the tissue as a small picture."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
 from PIL import Image
 
+from efnst.exports.fonts import further_fonts
 from efnst.exports.tables import TITLES, colours_of
 from efnst.image.picture import stored_picture
-from efnst.names import DOMAIN, SECTION
+from efnst.names import DOMAIN, LABEL, SECTION
 from efnst.palette import MISSING
 from efnst.program.terminal import printable
 
@@ -26,7 +28,6 @@ TISSUE_PX = 640  # longest side of the tissue's picture: sharp enough at the wid
 LINE_INSET = 0.003  # of the width: lines of neighbours lie side by side
 BAR_UM = (50, 100, 200, 500, 1000, 2000, 5000)
 STYLE = {
-    "font.family": "sans-serif",
     "font.size": 8,
     "text.parse_math": False,  # a label with $ is text
     "svg.fonttype": "none",  # text stays text that Illustrator and Inkscape edit
@@ -40,10 +41,13 @@ UNDATED = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDa
 def draw_figures(section: AnnData, sample: str, outlines: dict[str, np.ndarray], folder: Path) -> list[Path]:
     """Write domains.* (tissue with outlines, and the domains) and comparison.* (all divisions); the files written.
 
-    `outlines` are those of `section_outlines`. The same input gives the same bytes.
+    `outlines` are those of `section_outlines`. The same input gives the same bytes, as long as its text takes no more
+    fonts than the usual one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with rc_context(STYLE):
+    families = ["sans-serif", *further_fonts(texts_of(section, sample))[0]]
+    with rc_context(STYLE | {"font.family": families}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # `further_fonts` tells of them
         figures = {"domains": _domains_figure(section, sample, outlines[DOMAIN])}
         figures["comparison"] = _comparison_figure(section, sample, outlines)
         paths = [folder / f"{name}.{kind}" for name in figures for kind in FORMATS]
@@ -51,6 +55,12 @@ def draw_figures(section: AnnData, sample: str, outlines: dict[str, np.ndarray],
             kind = path.suffix[1:]
             figures[path.stem].savefig(path, metadata=UNDATED[kind], bbox_inches="tight", pad_inches=0.03)
     return paths
+
+
+def texts_of(section: AnnData, sample: str) -> list[str]:
+    """The texts of the figures that are not ours: the sample's name and the labels."""
+    labels = section.obs[LABEL].astype("category").cat.categories if LABEL in section.obs else []
+    return [sample, *(printable(str(label)) for label in labels)]
 
 
 def _domains_figure(section: AnnData, sample: str, outlines: np.ndarray) -> Figure:
