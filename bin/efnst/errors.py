@@ -31,7 +31,10 @@ class EfnstError(Exception):
 def damaged(path: Path, what: object) -> EfnstError:
     """The error for a damaged file; `what` was found is an exception or text."""
     text = " ".join(str(what).split())[:300] or type(what).__name__
-    return EfnstError(f"Expected a complete {path.name}, found that it cannot be read ({text}): copy the file again.")
+    return EfnstError(
+        f"Expected a complete {path.name}, found that it cannot be read ({text}): copy the file again, or write it "
+        "again if it is whole."
+    )
 
 
 def require_ordinary(path: Path) -> None:

@@ -4,7 +4,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from efnst.errors import EfnstError, damaged, reading
+from efnst.errors import EfnstError, reading
 from efnst.inputs.above_table import above_table
 
 POSITIONS = "aggr_tissue_positions.csv"
@@ -39,7 +39,11 @@ def libraries(outs: Path) -> list[str]:
         rows = list(csv.DictReader(lines[above:], delimiter=named or ","))
     names = [row.get(LIBRARY) or row.get("sample_id") or "" for row in rows]
     if not all(names):
-        raise damaged(path, f"it has no column {LIBRARY}, or too much in it")
+        found = ", ".join(map(str, rows[0])) if rows else f"{n_bytes} bytes"
+        raise EfnstError(
+            f"Expected a name for each section in the column {LIBRARY} of {path.name}, found {found[:80]}: copy it "
+            "from the Space Ranger run."
+        )
     return names
 
 

@@ -32,7 +32,12 @@ COMMENT_LINES = 1000
 LONGEST_ENTRY = 100  # bytes of a line of matrix.mtx, of which tools write at most half
 ENTRIES_AT_ONCE = 5_000_000
 MARKET_START = "%%MatrixMarket matrix coordinate integer general"
-MARKET_KINDS = [[field, "general"] for field in ("integer", "real", "unsigned-integer")]
+MARKET_KINDS = [["coordinate", field, "general"] for field in ("integer", "real", "unsigned-integer")]
+HEADERS = {  # first names of columns above barcodes or features, which Space Ranger does not write
+    *("barcode", "barcodes", "cell", "cells", "cell_id", "cell_barcode", "spot", "spots", "spot_id", "index"),
+    *("x", "v1", "id", "gene", "genes", "gene_id", "gene_ids", "gene_name", "gene_names", "symbol", "ensembl_id"),
+    *("gene_symbol", "name", "names", "feature", "features", "feature_id", "feature_name"),
+}
 
 
 @dataclass(frozen=True)
@@ -173,10 +178,12 @@ def h5_features(file: h5py.File, path: Path) -> pd.DataFrame:
             f"Expected the group matrix with features as Space Ranger writes it in {path.name}, found {held}: "
             "give filtered_feature_bc_matrix.h5 of Space Ranger."
         )
-    texts = {name: _text(column(named, name), path) for name in ("id", "name", "feature_type")}
+    held = [name for name in ("id", "name", "feature_type") if name in names_in(named)] or ["id"]
+    texts = {name: _text(column(named, name), path) for name in held}
     if len({len(text) for text in texts.values()}) > 1:
         raise damaged(path, "its features have ids, names and types of different numbers")
-    return pd.DataFrame(texts)
+    absent = {"id": "", "name": "", "feature_type": EXPRESSION}
+    return pd.DataFrame(texts, dtype=object).assign(**{name: absent[name] for name in absent if name not in texts})
 
 
 def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, csr_matrix]:
@@ -188,8 +195,8 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
         n_features, n_barcodes, n_entries = _market_header(matrix, file)
         if n_barcodes > MAX_SPOTS or n_features > MAX_FEATURES:
             raise damaged(matrix, f"it claims {n_barcodes} barcodes and {n_features} features")
-        names = np.array(_barcodes(barcodes, n_barcodes), dtype=object)
-        table = _feature_table(_lines(features, n_features))
+        names = np.array(_barcodes(_named(barcodes, n_barcodes)), dtype=object)
+        table = _feature_table(_named(features, n_features))
         shape = (n_barcodes, n_features)
         _require_sizes([*shape], names, table, matrix)
         if n_entries > matrix.stat().st_size * (DEFLATE_RATIO if matrix.suffix == ".gz" else 1) / LEAST_LINE:
@@ -201,7 +208,7 @@ def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFram
 def first_barcode(path: Path) -> str:
     """The first barcode of a feature-barcode matrix, all else unread; empty where there is none."""
     if path.is_dir():
-        return next(iter(_barcodes(_plain_or_gz(path, "barcodes.tsv"), 0)), "")
+        return next(iter(_barcodes(_lines(_plain_or_gz(path, "barcodes.tsv"), 0))), "")
     with opened(path) as file:
         barcodes = member(member(file, "matrix"), "barcodes")
         is_list = isinstance(barcodes, h5py.Dataset) and barcodes.ndim == 1 and len(barcodes)
@@ -209,9 +216,22 @@ def first_barcode(path: Path) -> str:
             return _text(barcodes[:1], path)[0] if is_list else ""
 
 
-def _barcodes(path: Path, expected: int) -> list[str]:
-    """The barcodes of barcodes.tsv, up to one more than the number `expected`."""
-    return [_unquoted(line.partition("\t")[0]) for line in _lines(path, expected)]
+def _barcodes(lines: list[str]) -> list[str]:
+    """The barcodes of the lines of barcodes.tsv."""
+    return [_unquoted(line.partition("\t")[0]) for line in lines]
+
+
+def _named(path: Path, expected: int) -> list[str]:
+    """The lines that name what a matrix has `expected` of; a line too many is passed over where it names columns."""
+    lines = _lines(path, expected + 1)
+    if len(lines) != expected + 1:
+        return lines
+    if _unquoted(lines[0].partition("\t")[0]).strip().lower() in HEADERS:
+        return lines[1:]
+    raise EfnstError(
+        f"Expected {expected} names in {path.name} as beside it in matrix.mtx, found {len(lines)}: take out the first "
+        f"line where it names columns ({lines[0][:40]!r}), else copy the files again."
+    )
 
 
 def _unquoted(field: str) -> str:
@@ -231,8 +251,11 @@ def _market_header(path: Path, file: BinaryIO) -> tuple[int, int, int]:
     """Features, barcodes and entries that a matrix.mtx claims; the file is left at its first entry."""
     with reading(path):
         kind = file.readline(LONGEST_LINE).decode().lower().split()
-    if kind[:3] != ["%%matrixmarket", "matrix", "coordinate"] or kind[3:] not in MARKET_KINDS:
-        raise damaged(path, f"it starts with {' '.join(kind)[:80]!r} instead of {MARKET_START}")
+    if kind[:2] != ["%%matrixmarket", "matrix"] or kind[2:] not in MARKET_KINDS:
+        raise EfnstError(
+            f"Expected {MARKET_START} at the start of {path.name}, found {' '.join(kind)[:80]!r}: write the counts "
+            "again in this form."
+        )
     line, n_comments = b"%", 0
     while line.startswith(b"%") or (line and not line.strip()):
         with reading(path):

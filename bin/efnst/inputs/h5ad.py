@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+from anndata._io.specs.registry import IORegistryError
 from anndata.io import read_elem, read_h5ad
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_matrix, csr_matrix
 
 from efnst.errors import EfnstError, reading
 from efnst.inputs.annotated import (
@@ -22,7 +24,7 @@ from efnst.inputs.annotated import (
     with_array,
 )
 from efnst.inputs.barcodes import are_cells, bin_size
-from efnst.inputs.hdf5 import member, names_in, opened, path_of, reading_from
+from efnst.inputs.hdf5 import column, member, names_in, opened, path_of, plain, reading_from
 from efnst.inputs.one_section import rows_of_section, sections_in
 from efnst.inputs.positions import checked_scales
 from efnst.inputs.source import Names, Source
@@ -35,6 +37,7 @@ LIBRARY = "uns['spatial'][library]"
 NAMES = Names(
     f"{LIBRARY}['images']['hires'] or ['lowres']", f"{LIBRARY}['images']['hires']", f"{LIBRARY}['scalefactors']"
 )
+SPARSE = {"csr_matrix": csr_matrix, "csc_matrix": csc_matrix}
 SAMPLED = 10_000  # values that tell whether a matrix holds counts
 
 
@@ -152,14 +155,20 @@ def read_image(path: Path, name: str) -> np.ndarray:
         image = member(file, name)
         if not isinstance(image, h5py.Dataset):
             raise EfnstError(f"Expected the image {name} in {path.name}, found none: give the same file.")
-        with reading(path):
+        with reading_from(image):
             return image[:]
 
 
 def _element(item: h5py.Group | h5py.Dataset) -> object:
     """One element of the file as anndata reads it."""
-    with reading(path_of(item), Exception):  # anndata has exceptions of its own for what is damaged
-        return read_elem(item)
+    with reading_from(item, Exception):  # anndata has exceptions of its own for what is damaged
+        try:
+            return read_elem(item)
+        except IORegistryError as error:
+            raise EfnstError(
+                f"Expected {item.name} of {path_of(item).name} in a form that anndata {version('anndata')} has, found "
+                f"another ({error}): write the file again with this version of anndata or an older one."
+            ) from error
 
 
 def _places(file: h5py.File) -> dict[str, h5py.Group | h5py.Dataset]:
@@ -191,12 +200,23 @@ def _sampler(item: h5py.Group | h5py.Dataset) -> Callable[[], np.ndarray]:
 
 
 def _sparse(item: h5py.Group | h5py.Dataset) -> csr_matrix:
-    """A matrix as CSR, whichever way it is stored."""
-    element = _element(item)
+    """A matrix as CSR, whichever way it is stored, and of types, too, that SciPy and therefore anndata do not have."""
+    if isinstance(item, h5py.Dataset):
+        values = _element(item)
+        with reading_from(item):
+            return csr_matrix(plain(values))
     with reading_from(item):
-        matrix = csr_matrix(element)
+        about = dict(item.attrs)
+    if about.get("encoding-type") not in SPARSE:
+        raise EfnstError(
+            f"Expected {' or '.join(SPARSE)} as encoding-type of {item.name} in {path_of(item).name}, found "
+            f"{about.get('encoding-type', 'none')}: write the file again with anndata."
+        )
+    parts = tuple(column(item, name) for name in ("data", "indices", "indptr"))
+    with reading_from(item):
+        matrix = SPARSE[about["encoding-type"]](parts, shape=tuple(about["shape"]))
         matrix.check_format(full_check=True)
-    return matrix
+    return matrix.tocsr()
 
 
 def _frame(file: h5py.File, name: str, path: Path) -> pd.DataFrame:

@@ -5,7 +5,7 @@ turn up as gene symbols. No file is read, those of our own steps included, befor
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 DEFLATE_RATIO = 1032  # no deflated byte unfolds to more
+FILTERS = {307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
 MAX_LINKS = 100_000  # an .h5ad with much in uns has hundreds
 
 
@@ -52,9 +53,20 @@ def opened_own(path: Path) -> Iterator["AnnData"]:
         spots.file.close()
 
 
-def reading_from(item: h5py.Group | h5py.Dataset) -> AbstractContextManager[None]:
-    """`reading` for calls of h5py."""
-    return reading(path_of(item), TypeError)  # TypeError: for types that NumPy does not have
+@contextmanager
+def reading_from(item: h5py.Group | h5py.Dataset, *also: type[Exception]) -> Iterator[None]:
+    """`reading` for calls of h5py that read `item`; what a filter compressed that is not here is not called damaged."""
+    try:
+        with reading(path_of(item), TypeError, *also):  # TypeError: for types that NumPy does not have
+            yield
+    except EfnstError as error:
+        name, missing = _missing_filter(item)
+        if not missing:
+            raise
+        raise EfnstError(
+            f"Expected {path_of(item).name} to be compressed by gzip or lzf, found that {name} is by {missing}, which "
+            "cannot be unpacked here: write the file again, for instance with `h5repack -f GZIP=1` where it can."
+        ) from error
 
 
 def path_of(item: h5py.Group | h5py.Dataset) -> Path:
@@ -83,12 +95,31 @@ def column(group: h5py.Group, name: str, dtype: type | None = None) -> np.ndarra
     dataset = member(group, name)
     if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1:
         raise damaged(path_of(group), f"{name} is no list of values")
-    with reading_from(group):
+    with reading_from(dataset):
         if dtype is None:
-            return dataset[:]
+            return plain(dataset[:])
         values = np.empty(dataset.shape, dtype)
         dataset.read_direct(values)
         return values
+
+
+def plain(values: np.ndarray) -> np.ndarray:
+    """The same values as a type that SciPy has: half precision as float32, and bytes in the order of this machine."""
+    is_half = values.dtype.kind == "f" and values.dtype.itemsize == 2
+    return values.astype(np.float32 if is_half else values.dtype.newbyteorder("="), copy=False)
+
+
+def _missing_filter(item: h5py.Group | h5py.Dataset) -> tuple[str, str]:
+    """The first dataset of an item that is compressed by a filter that is not installed, and the filter; else empty."""
+    datasets = [item]
+    if isinstance(item, h5py.Group):
+        item.visititems(lambda _, found: datasets.append(found))
+    for dataset in datasets:
+        made = dataset.id.get_create_plist() if isinstance(dataset, h5py.Dataset) else None
+        for code, _, _, name in map(made.get_filter, range(made.get_nfilters())) if made else ():
+            if not h5py.h5z.filter_avail(code):
+                return dataset.name, FILTERS.get(code) or name.decode(errors="replace") or f"filter {code} of HDF5"
+    return "", ""
 
 
 def _require_own_links(file: h5py.File, path: Path) -> None:

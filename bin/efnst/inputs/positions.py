@@ -46,7 +46,7 @@ def read_scales(path: Path) -> dict[str, float]:
     """Read the scale factors; see `checked_scales`."""
     with reading(path):
         n_bytes = path.stat().st_size
-        content = json.loads(path.read_text(encoding="utf-8-sig")) if n_bytes <= MAX_JSON_BYTES else None
+        content = json.loads(path.read_bytes()) if n_bytes <= MAX_JSON_BYTES else None
     if n_bytes > MAX_JSON_BYTES:
         raise damaged(path, f"{n_bytes} bytes are too many for scale factors")
     return checked_scales(content, path.name)
@@ -236,8 +236,13 @@ def _checked(table: pd.DataFrame, path: Path, first_line: int) -> pd.DataFrame:
         raise EfnstError(
             f"Expected positions in {path.name}, found none: take the file from the Space Ranger run again."
         )
+    if isinstance(table["barcode"].dtype, pd.CategoricalDtype):
+        table["barcode"] = table["barcode"].astype(table["barcode"].cat.categories.dtype)
     if not pd.api.types.is_string_dtype(table["barcode"]):
-        raise damaged(path, f"barcodes of the type {table['barcode'].dtype}")
+        raise EfnstError(
+            f"Expected barcodes as text in {path.name}, found values of the type {table['barcode'].dtype}: take the "
+            "file from the Space Ranger run again."
+        )
     barcodes = table["barcode"].str.strip().to_numpy(object)
     if not pd.api.types.is_numeric_dtype(table["in_tissue"]):
         table["in_tissue"] = table["in_tissue"].astype(str).str.strip().str.lower().replace(TRUTH)

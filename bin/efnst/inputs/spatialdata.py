@@ -22,6 +22,7 @@ from efnst.inputs.annotated import (
     with_array,
 )
 from efnst.inputs.barcodes import are_cells, bin_size
+from efnst.inputs.hdf5 import plain
 from efnst.inputs.links import require_own_files
 from efnst.inputs.one_section import rows_of_section
 from efnst.inputs.positions import checked_scales
@@ -55,7 +56,7 @@ def read_spatialdata(path: Path, bin_um: str, expression_rep: str, with_counts: 
     place = choose_counts({key: lambda values=values: _sample(values) for key, values in places.items()}, path.name)
     var = table.raw.var if place == "raw.X" else table.var
     empty = csr_matrix((table.n_obs, len(var)), dtype=np.int32)
-    counts = csr_matrix(sound(places[place], path.name)) if with_counts else empty
+    counts = csr_matrix(plain(sound(places[place], path.name))) if with_counts else empty
     shapes, others = _shapes_of(data, table, name, path)
     xy = _centres(table, name, shapes, path)
     factors, images, askew = _images(data, shapes, others) if shapes is not None else ({}, {}, ())

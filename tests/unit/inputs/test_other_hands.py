@@ -33,6 +33,7 @@ WAYS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
         ",".join(f'"{name}"' for name in POSITION_COLUMNS[1:]) + "\n" + table.to_csv(index=False, header=False)
     ),
     "parquet by barcode": lambda table, path: table.set_index("barcode").to_parquet(path),
+    "parquet of factors": lambda table, path: table.astype({"barcode": "category"}).to_parquet(path),
 }
 
 
@@ -71,6 +72,12 @@ def test_positions_written_by_spreadsheets_and_r(way: str, outs: Path, tmp_path:
     WAYS[way](table, path)
     found, _ = read_positions(path)
     pd.testing.assert_frame_equal(found, table.set_index("barcode"), check_dtype=False)
+
+
+def test_scale_factors_in_utf16(outs: Path) -> None:
+    expected, _ = read(outs)
+    (outs / SCALE).write_bytes((outs / SCALE).read_text().encode("utf-16"))
+    assert read(outs)[0].uns["section"] == expected.uns["section"]
 
 
 def test_positions_in_utf16_are_named(outs: Path) -> None:

@@ -196,13 +196,53 @@ def test_another_hdf5_layout_is_refused(tmp_path: Path) -> None:
         read_matrix(tmp_path / "m.h5")
 
 
-@pytest.mark.parametrize("lost", ["indices", "shape", "features/name"])
+@pytest.mark.parametrize("lost", ["indices", "shape", "features"])
 def test_a_matrix_with_a_part_missing_is_refused(tmp_path: Path, lost: str) -> None:
     path = write_h5(tmp_path / "m.h5")
     with h5py.File(path, "r+") as file:
         del file[f"matrix/{lost}"]
     with pytest.raises(EfnstError, match=lost.rsplit("/", 1)[-1]):
         read_matrix(path)
+
+
+@pytest.mark.parametrize("lost", ["name", "id", "feature_type"])
+def test_features_that_are_named_in_part(tmp_path: Path, lost: str) -> None:
+    expected = read_matrix(write_h5(tmp_path / "m.h5"))
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        is_gene = file["matrix/features/feature_type"].asstr()[:] == "Gene Expression"
+        ids = file["matrix/features/id"].asstr()[:]
+        del file[f"matrix/features/{lost}"]
+    found = read_matrix(tmp_path / "m.h5")
+    if lost == "feature_type":  # all are genes then
+        assert not is_gene.all() and list(found.gene_ids) == list(ids)
+        assert (found.counts[:, is_gene] != expected.counts).nnz == 0
+        return
+    if lost == "name":
+        assert list(found.gene_names) == list(found.gene_ids) == list(expected.gene_ids)
+    else:
+        assert list(found.gene_names) == list(found.gene_ids) == [expected.gene_names[0], ""]
+    assert (found.counts != expected.counts).nnz == 0
+
+
+@pytest.mark.parametrize(("name", "header"), [("barcodes", "barcode"), ("features", '"gene_id"\tname\ttype')])
+def test_a_line_of_names_above_barcodes_or_features(tmp_path: Path, name: str, header: str) -> None:
+    expected = read_matrix(write_folder(tmp_path / "m", compress=False))
+    path = tmp_path / "m" / f"{name}.tsv"
+    lines = path.read_text()
+    path.write_text(f"{header}\n{lines}")
+    found = read_matrix(tmp_path / "m")
+    assert list(found.barcodes) == list(expected.barcodes) and list(found.gene_ids) == list(expected.gene_ids)
+    path.write_text(f"what is this\tgene_name\n{lines}")
+    with pytest.raises(EfnstError, match=rf"Expected 3 names in {name}\.tsv .*, found 4: take .* \('what is this"):
+        read_matrix(tmp_path / "m")
+
+
+@pytest.mark.parametrize("kind", ["array integer general", "coordinate pattern general"])
+def test_other_forms_of_a_market_file_are_no_damage(tmp_path: Path, kind: str) -> None:
+    folder = write_folder(tmp_path / "m", compress=False)
+    (folder / "matrix.mtx").write_text(f"%%MatrixMarket matrix {kind}\n3 3\n")
+    with pytest.raises(EfnstError, match=rf"Expected %%MatrixMarket .* general at .* {kind}': write the counts again"):
+        read_matrix(folder)
 
 
 def test_indices_beyond_the_features_are_refused(tmp_path: Path) -> None:
