@@ -67,7 +67,7 @@ def _unpacked(archive: Path, name: str) -> Path:
 
 
 def as_uint8(pixels: np.ndarray, name: str) -> np.ndarray:
-    """An image [height, width(, 1, 3 or 4)] as uint8; floats run from 0 to 1, or as whole numbers do."""
+    """An image [height, width(, 1, 3 or 4)] of any type as uint8; floats run from 0 to 1, or as whole numbers do."""
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (1, 3, 4):
         pixels = np.moveaxis(pixels, 0, 2)  # channels first
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
@@ -75,13 +75,12 @@ def as_uint8(pixels: np.ndarray, name: str) -> np.ndarray:
         raise EfnstError(
             f"Expected an image of 1, 3 or 4 channels in {name}, found an array of the shape {pixels.shape}."
         )
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype.kind == "f" and (not np.isfinite(pixels).all() or pixels.min() < 0):
-        raise EfnstError(f"Expected colours of 0 or more in the image {name}, found others: write it again.")
-    if not (pixels.dtype.kind == "f" or pixels.dtype == np.uint16) or pixels.max() > np.iinfo(np.uint16).max:
-        found = f"{pixels.dtype} up to {pixels.max():g}"
-        raise EfnstError(f"Expected colours of 8 or 16 bits in the image {name}, found {found}: write it again.")
+    if pixels.dtype in (np.uint8, np.bool_):
+        return pixels if pixels.dtype == np.uint8 else pixels * np.uint8(255)
+    is_number = pixels.dtype.kind in "fiu"
+    if not is_number or not 0 <= pixels.min() <= pixels.max() <= np.iinfo(np.uint16).max:
+        found = f"{pixels.dtype} from {pixels.min():g} to {pixels.max():g}" if is_number else pixels.dtype
+        raise EfnstError(f"Expected colours from 0 to 65535 in the image {name}, found {found}: write it again.")
     parts = [pixels] if pixels.ndim == 2 else [pixels[..., :3], pixels[..., 3:]]  # transparency has a depth of its own
     return np.concatenate([_eight_bits(part) for part in parts if part.size], axis=-1)
 

@@ -12,14 +12,14 @@ import pytest
 from anndata import AnnData
 from PIL import Image
 from scipy.io import mmread, mmwrite
-from tests.support.space_ranger import MATRIX, SCALE
+from tests.support.space_ranger import HIRES, MATRIX, SCALE
 
 from efnst.errors import EfnstError
 from efnst.inputs.located import located
 from efnst.inputs.positions import POSITION_COLUMNS, read_positions
 from efnst.inputs.section import load_section
 from efnst.simulation.feature_matrix import read_matrix, write_matrix
-from efnst.simulation.forms import to_anndata
+from efnst.simulation.forms import to_anndata, write_spatialdata
 
 SEURAT = ["barcodes", "tissue", "row", "col", "imagerow", "imagecol"]
 WAYS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
@@ -31,6 +31,11 @@ WAYS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     "TRUE and FALSE": lambda table, path: table.assign(in_tissue=table["in_tissue"] == 1).to_csv(path, index=False),
     "write.table": lambda table, path: path.write_text(
         ",".join(f'"{name}"' for name in POSITION_COLUMNS[1:]) + "\n" + table.to_csv(index=False, header=False)
+    ),
+    "names of rows alone": lambda table, path: table.to_csv(path, header=False),
+    "barcodes twice": lambda table, path: table.set_index("barcode", drop=False).to_csv(path, header=False),
+    "write.table without names of columns": lambda table, path: table.assign(in_tissue=table["in_tissue"] == 1).to_csv(
+        path, sep=";", decimal=",", header=False
     ),
     "parquet by barcode": lambda table, path: table.set_index("barcode").to_parquet(path),
     "parquet of factors": lambda table, path: table.astype({"barcode": "category"}).to_parquet(path),
@@ -78,6 +83,13 @@ def test_scale_factors_in_utf16(outs: Path) -> None:
     expected, _ = read(outs)
     (outs / SCALE).write_bytes((outs / SCALE).read_text().encode("utf-16"))
     assert read(outs)[0].uns["section"] == expected.uns["section"]
+
+
+@pytest.mark.parametrize("line", ["0,0,1,0,0,5,5", "AAAC-1,1,0,0,5,5,5", "AAAC-1,1,0,0,5,5,x", "0,AAAC-1,1,0,0,5,5,5"])
+def test_lists_without_a_header_that_are_not_clear(line: str, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(f"{line}\n")
+    with pytest.raises(EfnstError, match=rf"Expected 6 columns \(.*\) in p\.csv, found {line.count(',') + 1} in"):
+        read_positions(tmp_path / "p.csv")
 
 
 def test_positions_in_utf16_are_named(outs: Path) -> None:
@@ -162,7 +174,7 @@ def test_an_image_with_its_channels_first(data: AnnData, tmp_path: Path) -> None
     assert warnings == [] and section.uns["section"]["image"] == expected.uns["section"]["image"]
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.uint64, np.float32])
 def test_an_image_of_12_bits(dtype: type, data: AnnData, tmp_path: Path) -> None:
     (library,) = data.uns["spatial"].values()
     eight = np.rint(library["images"]["hires"] * 255)
@@ -171,3 +183,47 @@ def test_an_image_of_12_bits(dtype: type, data: AnnData, tmp_path: Path) -> None
     section, warnings = read_data(data, tmp_path)
     shown = np.asarray(Image.open(located(tmp_path / "s.h5ad", section.uns["section"]["image"]["file"])))
     assert warnings == [] and np.array_equal(shown[..., :3], eight) and (shown[..., 3] == 255).all()
+
+
+PICTURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "int64": lambda image: image.astype(np.int64),
+    "int16": lambda image: image.astype(np.int16),
+    "grey": lambda image: image[..., 0],
+    "grey with an axis": lambda image: image[..., :1].astype(np.int32),
+    "bits": lambda image: image[..., 0] > 128,
+    "transparent": lambda image: np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]).astype(np.uint32),
+}
+
+
+@pytest.mark.parametrize("form", PICTURES)
+def test_an_image_of_any_type(form: str, data: AnnData, tmp_path: Path) -> None:
+    (library,) = data.uns["spatial"].values()
+    eight = np.rint(library["images"]["hires"] * 255).astype(np.uint8)
+    library["images"]["hires"] = PICTURES[form](eight)
+    section, warnings = read_data(data, tmp_path)
+    shown = np.asarray(Image.open(located(tmp_path / "s.h5ad", section.uns["section"]["image"]["file"])))
+    expected = np.squeeze(PICTURES[form](eight))
+    assert warnings == [] and shown.dtype == np.uint8
+    assert np.array_equal(shown, expected * 255 if form == "bits" else expected)
+
+
+@pytest.mark.parametrize("wrong", [-1, 65_536])
+def test_an_image_of_other_numbers_is_refused(wrong: int, data: AnnData, tmp_path: Path) -> None:
+    (library,) = data.uns["spatial"].values()
+    library["images"]["hires"] = np.rint(library["images"]["hires"] * 255).astype(np.int64)
+    library["images"]["hires"][0, 0] = wrong
+    with pytest.raises(EfnstError, match=rf"Expected colours from 0 to 65535 in .*, found int64 from .*{wrong}"):
+        read_data(data, tmp_path)
+
+
+def test_an_image_of_whole_numbers_in_spatialdata(outs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spatialdata.models import Image2DModel
+
+    parse = Image2DModel.parse
+    monkeypatch.setattr(
+        Image2DModel, "parse", lambda pixels, **about: parse(pixels.astype(np.int64), scale_factors=[2], **about)
+    )
+    write_spatialdata(outs, tmp_path / "s.zarr")
+    section, warnings = read(tmp_path / "s.zarr")
+    image = located(tmp_path / "s.zarr", section.uns["section"]["image"]["file"])
+    assert warnings == [] and np.array_equal(np.asarray(Image.open(image)), np.asarray(Image.open(outs / HIRES)))
