@@ -99,18 +99,13 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, bool]:
     """
     first, second, separator, above = _first_lines(path)
     names = _names_of(first, len(second))
-    if names is None and len(first) != len(POSITION_COLUMNS):
-        raise EfnstError(
-            f"Expected {len(POSITION_COLUMNS)} columns ({', '.join(POSITION_COLUMNS)}) in {path.name}, "
-            f"found {len(first)} in its first line: take the file from the Space Ranger run again."
-        )
     with reading(path):
         table = pd.read_csv(
             path,
             sep=separator,
             header=None,
             skiprows=above + (names is not None),
-            names=POSITION_COLUMNS if names is None else names,
+            names=_unnamed(first, path) if names is None else names,
             dtype=str,
             encoding="utf-8-sig",
             keep_default_na=False,
@@ -152,6 +147,24 @@ def _names_of(first: list[str], n_values: int) -> list[str] | None:
     return [
         name if names.count(name) == 1 and name else f"{name} in column {place}" for place, name in enumerate(names)
     ]
+
+
+def _unnamed(first: list[str], path: Path) -> list[str]:
+    """The columns of a file without a header: one more holds names of rows where the barcode clearly comes after it."""
+    n_more = len(first) - len(POSITION_COLUMNS)
+    has_rows = n_more == 1 and not _is_number(first[1]) and all(map(_is_number, first[2:]))
+    if n_more and not has_rows:
+        raise EfnstError(
+            f"Expected {len(POSITION_COLUMNS)} columns ({', '.join(POSITION_COLUMNS)}) in {path.name}, "
+            f"found {len(first)} in its first line: take the file from the Space Ranger run again."
+        )
+    return ["row"] * n_more + POSITION_COLUMNS
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell holds a number or a truth value, as all columns but the barcode do."""
+    value = cell.strip().lower().replace(",", ".", 1)
+    return value in TRUTH or NUMBER.fullmatch(value.removeprefix("-")) is not None
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
