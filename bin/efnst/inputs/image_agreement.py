@@ -9,7 +9,6 @@ from efnst.geometry.array_fit import ArrayFit
 from efnst.geometry.grid import Grid
 from efnst.image.formats import GIVE_H_AND_E
 from efnst.inputs.image_choice import ImageChoice
-from efnst.inputs.located import located
 from efnst.inputs.source import Source
 from efnst.names import NO_IMAGE
 
@@ -40,7 +39,7 @@ def check_picture(
     from efnst.image.thumbnail import thumbnail
 
     is_given = choice.source == "fullres"
-    picture = thumbnail(Path(image) if is_given else located(source.path, choice.file), THUMBNAIL_PX)
+    picture = thumbnail(Path(image) if is_given else source.pictures[choice.source].path, THUMBNAIL_PX)
     _refuse_dark_field(picture, choice, source, grid)
     agreement, warnings = _check_same(picture, choice, source, grid) if is_given else ({}, [])
     scale = choice.scale * picture.width / choice.width
@@ -82,13 +81,13 @@ def _check_same(
 
     First the correlation of the two. An own image of fluorescence is not compared.
     """
-    kind = next((kind for kind in ("hires", "lowres") if kind in source.images), None)
+    kind = next((kind for kind in ("hires", "lowres") if kind in source.pictures), None)
     if kind is None:
         return {}, []
     from efnst.image.orientation import AS_IT_IS, picture_matches
     from efnst.image.thumbnail import thumbnail
 
-    own = thumbnail(located(source.path, source.images[kind]), THUMBNAIL_PX)
+    own = thumbnail(source.pictures[kind].path, THUMBNAIL_PX)
     if _dark_field(own, choice, source, grid):
         return {}, [
             f"In the section's {kind} image tissue is bright on a dark ground, as in fluorescence: it cannot tell "

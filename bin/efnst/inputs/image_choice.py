@@ -13,7 +13,7 @@ from efnst.geometry.grid import (
 from efnst.image.formats import begins, first_bytes, kind_of
 from efnst.inputs.located import located
 from efnst.inputs.positions import scale_of
-from efnst.inputs.source import Source
+from efnst.inputs.source import Picture, Source
 from efnst.machine import require_memory
 from efnst.names import NO_IMAGE
 
@@ -73,7 +73,7 @@ def choose_image(image: str, source: Source) -> tuple[ImageChoice, Source, list[
     if image:
         _refuse_pictures(Path(image))
         width, height = image_size(Path(image))
-        source, _, warnings = _sound_images(source, "")
+        source, warnings = _with_pictures(source, "")
         return ImageChoice(FULLRES, "", 1.0, width, height), source, warnings
     if source.askew and not source.images:
         raise EfnstError(
@@ -88,29 +88,31 @@ def choose_image(image: str, source: Source) -> tuple[ImageChoice, Source, list[
             "expression and position only."
         )
     kind = "hires" if "hires" in source.images else "lowres"
-    source, sizes, warnings = _sound_images(source, kind)
+    source, warnings = _with_pictures(source, kind)
     scale = scale_of(source.factors, f"tissue_{kind}_scalef", source.names.factors)
-    warnings += _check_two_images(sizes, source)
-    return ImageChoice(kind, source.images[kind], scale, *sizes[kind]), source, warnings
+    warnings += _check_two_images(source)
+    used = source.pictures[kind]
+    return ImageChoice(kind, source.images[kind], scale, used.width, used.height), source, warnings
 
 
-def _sound_images(source: Source, chosen: str) -> tuple[Source, dict[str, tuple[int, int]], list[str]]:
-    """The section with those of its images that can be read, as the one `chosen` must be, their sizes, and warnings.
+def _with_pictures(source: Source, chosen: str) -> tuple[Source, list[str]]:
+    """The section with those of its images that can be read, as the one `chosen` must be, and warnings.
 
     Where none is chosen, up to the first one whose scale is known.
     """
-    sizes, warnings = {}, []
+    pictures, warnings = {}, []
     for kind, name in source.images.items():
-        if not chosen and any(f"tissue_{held}_scalef" in source.factors for held in sizes):
+        if not chosen and any(f"tissue_{held}_scalef" in source.factors for held in pictures):
             break
         try:
-            sizes[kind] = image_size(located(source.path, name))
+            path = located(source.path, name)
+            pictures[kind] = Picture(path, *image_size(path))
         except EfnstError as error:
             if kind == chosen:
                 raise
             warnings.append(f"The {kind} image of the section was left out. {error}")
-    images = {kind: name for kind, name in source.images.items() if kind in sizes}
-    return replace(source, images=images), sizes, warnings
+    images = {kind: name for kind, name in source.images.items() if kind in pictures}
+    return replace(source, images=images, pictures=pictures), warnings
 
 
 def known_picture(image: Path) -> str:
@@ -233,11 +235,10 @@ def _largest_page(file: "TiffFile") -> tuple[int, tuple[int, int]]:
 
 def implied_size(choice: ImageChoice, section: Source) -> ImpliedSize | None:
     """The size of the image that Space Ranger had by the section's own ones, where a full-resolution one is given."""
-    for source, name in section.images.items() if choice.source == FULLRES else ():
-        scale = section.factors.get(f"tissue_{source}_scalef")
+    for kind, picture in section.pictures.items() if choice.source == FULLRES else ():
+        scale = section.factors.get(f"tissue_{kind}_scalef")
         if scale is not None:
-            width, height = image_size(located(section.path, name))
-            return ImpliedSize(source, round(width / scale), round(height / scale))
+            return ImpliedSize(kind, round(picture.width / scale), round(picture.height / scale))
     return None
 
 
@@ -268,18 +269,19 @@ def _factor_like(image: ImageChoice, implied: ImpliedSize, factors: dict[str, fl
     return ""
 
 
-def _check_two_images(sizes: dict[str, tuple[int, int]], source: Source) -> list[str]:
+def _check_two_images(source: Source) -> list[str]:
     """Warnings: only lowres, or hires and lowres whose sizes and scale factors contradict each other."""
-    if "hires" not in sizes:
+    held = source.pictures
+    if "hires" not in held:
         return [
-            f"Only the lowres image of {' × '.join(map(str, sizes['lowres']))} px was found: "
+            f"Only the lowres image of {held['lowres'].width} × {held['lowres'].height} px was found: "
             "its features will be weak. Give the full-resolution file in the column image, "
             f"or add {source.names.hires}."
         ]
     hires, lowres = (source.factors.get(f"tissue_{kind}_scalef") for kind in ("hires", "lowres"))
-    if "lowres" not in sizes or hires is None or lowres is None:
+    if "lowres" not in held or hires is None or lowres is None:
         return []
-    by_size, by_factor = sizes["hires"][0] / sizes["lowres"][0], hires / lowres
+    by_size, by_factor = held["hires"].width / held["lowres"].width, hires / lowres
     if abs(by_size / by_factor - 1) <= SIZE_TOLERANCE:
         return []
     return [

@@ -23,15 +23,24 @@ class Names:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An image of the section itself that could be read: the file that it lies in by itself, and its size in px."""
+
+    path: Path
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Source:
     """What was read of a section.
 
     `positions` as `read_positions` gives them; `factors` are the scale factors, as far as there are any; `images` are
-    the names within `path` of the images hires and lowres, `askew` those that scaling alone does not bring over the
-    spots; `bin_um` is 0 where spots lie on an array of Visium; `is_cells`: cells were asked for;
-    `in_um`: positions are µm and no pixels; `is_filtered`: all barcodes of the matrix should be in tissue;
-    `representations` [n_barcodes, ·] are features that were computed before, by name; `layout` says in words what was
-    read.
+    the names within `path` of the images hires and lowres, `pictures` those that were looked at since, `askew` those
+    that scaling alone does not bring over the spots; `bin_um` is 0 where spots lie on an array of Visium; `is_cells`:
+    cells were asked for; `in_um`: positions are µm and no pixels; `is_filtered`: all barcodes of the matrix should be in
+    tissue; `representations` [n_barcodes, ·] are features that were computed before, by name; `layout` says in words
+    what was read.
     """
 
     path: Path
@@ -41,6 +50,7 @@ class Source:
     factors: dict[str, float]
     images: dict[str, str]
     layout: str
+    pictures: dict[str, Picture] = field(default_factory=dict)
     askew: tuple[str, ...] = ()
     bin_um: int = 0
     is_on_array: bool = True

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from tests.support.space_ranger import HIRES, SCALE, positions_of
 
 from efnst.errors import EfnstError
+from efnst.inputs import image_agreement, image_choice
 from efnst.inputs.section import load_section
 from efnst.simulation.forms import to_anndata
 
@@ -52,6 +53,21 @@ def test_the_image_that_space_ranger_was_given(outs: Path, tmp_path: Path) -> No
     alone = load_section("S1", outs, "", "", with_counts=False)[1]["image_agreement"]
     assert list(alone) == ["tissue"] and alone["tissue"] == pytest.approx(agreement["tissue"], abs=0.02)
     assert load_section("S1", outs, "none", "", with_counts=False)[1]["image_agreement"] == {}
+
+
+def test_the_sections_own_image_is_written_to_a_file_and_decoded_once(
+    outs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_resolution(outs).save(tmp_path / "full.jpg", quality=60)
+    to_anndata(outs).write_h5ad(tmp_path / "s.h5ad")
+    located, sized = [], []
+    for name, calls in (("located", located), ("image_size", sized)):
+        function = getattr(image_choice, name)
+        monkeypatch.setattr(image_choice, name, lambda *of, to=calls, by=function: to.append(of[-1]) or by(*of))
+    about = load_section("S1", tmp_path / "s.h5ad", str(tmp_path / "full.jpg"), "", with_counts=False)[1]
+    assert about["image_agreement"]["own_image"] == "hires"
+    assert len(located) == 1 and [path.name for path in sized] == ["full.jpg", "hires.png"]
+    assert not hasattr(image_agreement, "located")
 
 
 @pytest.mark.parametrize("way", TURNS)
