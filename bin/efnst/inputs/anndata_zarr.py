@@ -18,10 +18,10 @@ def is_anndata_zarr(path: Path) -> bool:
 
 @cache
 def as_h5ad(path: Path) -> Path:
-    """The same as an .h5ad file, none of whose arrays may run code when it is read or lie elsewhere."""
+    """The same as an .h5ad file of its name, none of whose arrays may run code when it is read or lie elsewhere."""
     require_own_files(path)
     forget_codecs()
-    file = new_folder() / f"{path.stem}.h5ad"
+    file = new_folder() / path.name
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about formats to come
         from anndata import read_zarr

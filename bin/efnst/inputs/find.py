@@ -2,9 +2,8 @@
 
 import os
 import re
-import tarfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,12 +13,14 @@ import h5py
 from efnst.errors import EfnstError, reading, said_of
 from efnst.inputs.aggregated import libraries
 from efnst.inputs.anndata_zarr import is_anndata_zarr
-from efnst.inputs.deposit import is_deposit, is_part_of_deposit, samples
+from efnst.inputs.archive import deposits_in
+from efnst.inputs.deposit import counts_alone, is_deposit, parts_of, samples, says_of
 from efnst.inputs.hdf5 import opened
 from efnst.inputs.image_choice import known_picture
 from efnst.inputs.positions import SCALE_FACTORS
 from efnst.inputs.space_ranger import BIN_FOLDER, DEFAULT_BIN_UM, IMAGE_NAMES, bin_folders, find_files, is_outs
-from efnst.inputs.unpack import is_archive
+from efnst.inputs.told import told
+from efnst.inputs.unpack import file_names, is_archive
 from efnst.inputs.visible import is_visible, visible
 from efnst.machine import lack_of
 from efnst.names import NO_IMAGE
@@ -56,7 +57,8 @@ def find_sections(folder: Path) -> tuple[list[Found], list[str]]:
         try:
             if reason:
                 raise EfnstError(reason)
-            described[path] = _described(path)
+            with told(path):
+                described[path] = _described(path)
         except Exception as error:
             notes.append(f"{path}: left out. {said_of(error)}")
     taken: set[str] = set()
@@ -82,18 +84,19 @@ def _candidates(folder: Path, depth: int, seen: set[Path]) -> Iterator[tuple[Pat
     children, is_section, reason = _looked_into(folder)
     if is_section or reason:
         yield folder, reason
+    parts = parts_of(folder) if is_section else set()
     if depth == 0 and any(path.is_dir() for path in children):
         yield folder, f"Its folders lie more than {MAX_DEPTH} deep: give one nearer to them."
     for path in children if depth else ():
         if not is_visible(path.name) or (path.is_symlink() and not path.exists()) or path.resolve() in seen:
             continue
+        if path in parts:
+            continue
         if path.is_dir() and not path.name.lower().endswith(".zarr"):
             if path.name in PASSED_OVER:
                 yield path, f"Folders called {path.name} are not looked into."
-            elif not (is_section and _is_part(path)):
+            elif not ((is_section or reason) and _is_part(path)):
                 yield from _candidates(path, depth - 1, seen)
-        elif is_section and is_part_of_deposit(path):
-            continue
         elif _is_in_one(path):
             seen.add(path.resolve())
             yield path, _why_none(path)
@@ -110,7 +113,10 @@ def _looked_into(folder: Path) -> tuple[list[Path], bool, str]:
         children = sorted(folder.iterdir(), key=lambda path: (path.is_symlink(), path))
         for child in children[:1]:
             child.lstat()  # a folder may be listed, and its content out of reach
-        return children, bool(children) and _is_section(folder), ""
+        is_section = bool(children) and _is_section(folder)
+        alone = "" if is_section or not children else counts_alone(folder)
+        lacking = "a list of positions (tissue_positions.csv) or a folder spatial of the same section"
+        return children, is_section, f"It holds {alone} without {lacking} beside it." if alone else ""
     except OSError as error:
         return [], False, said_of(error)
 
@@ -130,7 +136,7 @@ def _why_none(path: Path) -> str:
     lacking = "It has no obsm['spatial']" if is_h5ad else f"It holds no spatial/{SCALE_FACTORS}"
     try:
         with reading(path):
-            holds = _holds_positions(path) if is_h5ad else _holds_section(path, (SCALE_FACTORS,))
+            holds = _holds_positions(path) if is_h5ad else _sections_in(path)
             return "" if holds else f"{lacking}, or cannot be read."
     except Exception as error:
         if lack_of(error) or isinstance(error.__cause__, PermissionError):
@@ -147,11 +153,20 @@ def _is_section(folder: Path) -> bool:
     )
 
 
-def _holds_section(archive: Path, names: Iterable[str]) -> bool:
-    """Whether an archive holds one of these files in a folder spatial."""
-    ends = tuple(f"spatial/{name}" for name in names)
-    with reading(archive), tarfile.open(archive, "r:*") as file:
-        return any(member.name.endswith(ends) for member in file)
+def _sections_in(archive: Path) -> dict[str, tuple[bool, bool]]:
+    """The sections of an archive by name, an empty one where it holds one, each with whether it has images, and scales.
+
+    By the names of its files; none where it holds no section.
+    """
+    names = file_names(archive)
+    deposits = deposits_in(archive, names)
+    said = says_of(*deposits.values()) if len(deposits) == 1 else {}
+    pictures = {name: ("images" in says, "scales" in says) for name, says in said.items()}
+    if pictures:
+        return pictures if len(pictures) > 1 else {"": next(iter(pictures.values()))}
+    in_spatial = {"/".join(name.split("/")[-2:]) for name in names}
+    has_images = any(f"spatial/{name}" in in_spatial for name in chain(*IMAGE_NAMES.values()))
+    return {"": (has_images, True)} if f"spatial/{SCALE_FACTORS}" in in_spatial else {}
 
 
 def _holds_positions(path: Path) -> bool:
@@ -178,7 +193,7 @@ def _pictures_in(path: Path) -> dict[str, tuple[bool, bool]]:
 
         return sections_of(path)
     if is_archive(path):
-        return {"": (_holds_section(path, chain(*IMAGE_NAMES.values())), True)}
+        return _sections_in(path)
     places = ("images/*", *(f"uns/spatial/**/images/{kind}" for kind in IMAGE_NAMES))
     return {"": (any(found.is_dir() for place in places for found in path.glob(place)), True)}
 

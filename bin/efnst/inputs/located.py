@@ -7,10 +7,12 @@ from PIL import Image
 
 from efnst.errors import EfnstError
 from efnst.inputs.anndata_zarr import as_h5ad, is_anndata_zarr
+from efnst.inputs.archive import deposits_in, unpack_deposit
 from efnst.inputs.deposit import arranged, is_deposit
 from efnst.inputs.links import require_inside
 from efnst.inputs.space_ranger import files_root
-from efnst.inputs.unpack import is_archive, unpack
+from efnst.inputs.told import told
+from efnst.inputs.unpack import file_names, is_archive, unpack
 from efnst.program.memory import bounded_memory
 from efnst.program.scratch import new_folder
 
@@ -29,6 +31,12 @@ def image_path(section: dict, folder: Path | None, image: Path | None) -> Path |
 
 def located(section: Path, name: str) -> Path:
     """The image `name` of the section, where `name` is what uns["section"]["image"]["file"] says."""
+    with told(section):
+        return _located(section, name)
+
+
+def _located(section: Path, name: str) -> Path:
+    """The same; errors may speak of copies."""
     if section.is_dir() and not section.name.lower().endswith(".zarr"):
         deposit = next((folder for folder in (section, section / "outs") if is_deposit(folder)), None)
         path = _in_deposit(deposit, name) if deposit else section / name
@@ -39,12 +47,13 @@ def located(section: Path, name: str) -> Path:
         return path if deposit else require_inside(path, files_root(section))
     if is_archive(section):
         return _unpacked(section, name)
-    if is_anndata_zarr(section):
-        return located(as_h5ad(section), name)
-    if section.name.lower().endswith(".zarr"):
+    is_anndata = is_anndata_zarr(section)
+    if section.name.lower().endswith(".zarr") and not is_anndata:
         from efnst.inputs.spatialdata import read_image
     else:
         from efnst.inputs.h5ad import read_image
+
+        section = as_h5ad(section) if is_anndata else section
     path = new_folder() / f"{Path(name).name}.png"
     with bounded_memory(section):
         Image.fromarray(as_uint8(read_image(section, name), name)).save(path, compress_level=1)
@@ -58,12 +67,15 @@ def _in_deposit(folder: Path, name: str) -> Path:
 
 
 def _unpacked(archive: Path, name: str) -> Path:
-    """The image `name` of an archive, in a folder of its own."""
+    """The image `name` of an archive, in a folder of its own; of a deposit after the sample, as in its folder."""
     folder = new_folder()
     unpack(archive, folder, lambda member: member == name)
-    if not (folder / name).is_file():
+    if (folder / name).is_file():
+        return folder / name
+    deposits = deposits_in(archive, file_names(archive))
+    if len(deposits) != 1:
         raise EfnstError(f"Expected the image `{name}` in {archive.name}, found none: give the same archive.")
-    return folder / name
+    return _located(unpack_deposit(archive, *deposits), name)
 
 
 def as_uint8(pixels: np.ndarray, name: str) -> np.ndarray:

@@ -33,6 +33,7 @@ from efnst.inputs.labels_of_bins import for_bins
 from efnst.inputs.open import open_source
 from efnst.inputs.positions import ARRAY_COLUMNS, scale_of
 from efnst.inputs.source import PIXELS, Source
+from efnst.inputs.told import told
 from efnst.names import LABEL, SECTION, SPATIAL
 from efnst.program.memory import bounded_memory
 from efnst.records.quality import SectionFacts
@@ -58,19 +59,20 @@ def load_section(
     file, `none`, or empty for the best image of the section; `labels` is a table, a GeoJSON of regions, or empty. Rows
     keep the order of the matrix.
     """
-    with bounded_memory(path):
+    with told(path), bounded_memory(path):
         source = in_pixels(open_source(path, bin_um, expression_rep, with_counts, library), image)
     rows, warnings = rows_in_tissue(source.matrix.barcodes, source.positions, source.is_filtered)
     section = _assemble(source, rows)
     fit = _array_fit(source)
     source = _with_bin_size(source, fit)
     grid, geometry, grid_warnings = _geometry(source, fit)
-    choice, source, image_warnings = choose_image(image, source)
+    with told(path):
+        choice, source, image_warnings = choose_image(image, source)
+        implied = implied_size(choice, source)
+        outside = check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors, implied)
+        agreement, picture_warnings = check_picture(image, choice, source, grid, fit)
     warnings += [*source.warnings, *grid_warnings, *image_warnings]
-    warnings += unrecognised(source.matrix.gene_names, source.matrix.gene_ids)
-    warnings += check_spots_in_image(section.obsm[SPATIAL], choice, grid, source.factors, implied_size(choice, source))
-    agreement, picture_warnings = check_picture(image, choice, source, grid, fit)
-    warnings += picture_warnings
+    warnings += [*unrecognised(source.matrix.gene_names, source.matrix.gene_ids), *outside, *picture_warnings]
     warnings += _even_totals(section)
     if labels:
         with bounded_memory(Path(labels)):

@@ -70,6 +70,11 @@ def unpack(
     return written
 
 
+def file_names(archive: Path) -> list[str]:
+    """The names of the files in an archive, and of the links."""
+    return [name for name, member, _ in _members(archive) if member.isreg() or member.issym() or member.islnk()]
+
+
 class _Member(tarfile.TarInfo):
     """A member whose long name or attributes, which are read as a whole, have a bounded size."""
 
