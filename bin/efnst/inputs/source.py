@@ -38,8 +38,8 @@ class Source:
     `positions` as `read_positions` gives them; `factors` are the scale factors, as far as there are any; `images` are
     the names within `path` of the images hires and lowres, `pictures` those that were looked at since, `askew` those
     that scaling alone does not bring over the spots; `bin_um` is 0 where spots lie on an array of Visium; `is_cells`:
-    cells were asked for; `in_um`: positions are µm and no pixels; `is_filtered`: all barcodes of the matrix should be in
-    tissue; `representations` [n_barcodes, ·] are features that were computed before, by name; `layout` says in words
+    cells were asked for; `in_um`: positions are µm and no pixels; `is_filtered`: all barcodes of the matrix should be
+    in tissue; `representations` [n_barcodes, ·] are features that were computed before, by name; `layout` says in words
     what was read.
     """
 
