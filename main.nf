@@ -21,7 +21,7 @@ include { pathProblems ; platformProblems ; referenceProblems } from './modules/
 include { secretProblems ; textProblems } from './modules/local/platform'
 include { advance ; startedProgress ; tell } from './modules/local/progress'
 include { countBytes } from './modules/local/sizes'
-include { inputParameters ; isTrue } from './modules/local/values'
+include { inputParameters ; isTrue ; lostProblems ; withTexts } from './modules/local/values'
 
 // From sections to domains and their reports.
 workflow FIND_DOMAINS {
@@ -154,27 +154,28 @@ workflow {
         println("efnst ${workflow.manifest.version}")
         exit(0)
     }
-    refuse(params, workflow.workDir.toUriString(), workflow.stubRun)
-    lock = claim(params.outdir)
-    reference = params.reference ? file(params.reference, glob: false, checkIfExists: true) : []
-    gene_sets = params.gene_sets ? file(params.gene_sets, glob: false, checkIfExists: true) : []
-    sheet = file(params.input, glob: false)
+    settings = withTexts(params)
+    refuse(settings, workflow.workDir.toUriString(), workflow.stubRun)
+    lock = claim(settings.outdir)
+    reference = settings.reference ? file(settings.reference, glob: false, checkIfExists: true) : []
+    gene_sets = settings.gene_sets ? file(settings.gene_sets, glob: false, checkIfExists: true) : []
+    sheet = file(settings.input, glob: false)
     CHECK_INPUTS(
         channel.of(sheet)
             .map { path -> sheetCopy(path) }
             .collectFile(name: sheet.name ==~ /(?i).+\.ya?ml/ ? 'samplesheet.yaml' : 'samplesheet.csv'),
         sheet.toAbsolutePath().parent.toUriString(),
-        channel.of(withoutSecrets(groovy.json.JsonOutput.toJson(params))).collectFile(name: 'parameters.json'),
+        channel.of(withoutSecrets(groovy.json.JsonOutput.toJson(settings))).collectFile(name: 'parameters.json'),
         [file("${projectDir}/nextflow_schema.json"), file("${projectDir}/assets/samplesheet_schema.json")],
         gene_sets,
         reference,
     )
     tell(CHECK_INPUTS.out.warnings)
-    channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
+    channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${settings.outdir}/pipeline_info")
     checked = CHECK_INPUTS.out.problems
         .map { problems -> problems.size() > 0 ? error(problems.text) : true }
-        .combine(CHECK_INPUTS.out.sections.map { listed -> besideResults(listed) }.splitJson())
-        .map { _sound, row -> [[id: row.id], sectionFiles(row)] }
+        .combine(CHECK_INPUTS.out.sections.map { listed -> besideResults(settings, listed) }.splitJson())
+        .map { _sound, row -> [[id: row.id], sectionFiles(row, isTrue(settings.use_image))] }
         .branch { _meta, files ->
             unusable: files.problem
             found: true
@@ -182,14 +183,14 @@ workflow {
 
     FIND_DOMAINS(
         checked.found,
-        params.scope == 'cohort',
+        settings.scope == 'cohort',
         reference,
-        params.encoder_weights ? file(params.encoder_weights, glob: false, checkIfExists: true) : [],
-        params.encoder_onnx ? withDeclaration(params.encoder_onnx) : [],
-        file(params.qc_rules ?: "${projectDir}/assets/qc_rules.yml", glob: false, checkIfExists: true),
-        params.precision == 'int8',
-        params.stain_normalisation != 'none',
-        params.exports != 'none',
+        settings.encoder_weights ? file(settings.encoder_weights, glob: false, checkIfExists: true) : [],
+        settings.encoder_onnx ? withDeclaration(settings.encoder_onnx) : [],
+        file(settings.qc_rules ?: "${projectDir}/assets/qc_rules.yml", glob: false, checkIfExists: true),
+        settings.precision == 'int8',
+        settings.stain_normalisation != 'none',
+        settings.exports != 'none',
         gene_sets,
         files("${projectDir}/assets/section_report/*").sort(),
     )
@@ -214,22 +215,22 @@ workflow {
         inOrder(failures.map { failure -> accepted(failure) }),
         inOrder(FIND_DOMAINS.out.warnings),
         inOrder(FIND_DOMAINS.out.versions.mix(CHECK_INPUTS.out.versions)),
-        params.scope == 'cohort' || params.reference ? true : false, // whether a domain is the same in all sections
+        settings.scope == 'cohort' || settings.reference ? true : false, // whether a domain is the same in all sections
     )
     tell(COHORT_SUMMARY.out.warnings)
-    MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), params.multiqc_title ?: [])
+    MULTIQC(COHORT_SUMMARY.out.multiqc, file("${projectDir}/assets/multiqc_config.yml"), settings.multiqc_title ?: [])
 
     workflow.onComplete = {
         lock?.release()
         if (workflow.success) {
-            log.info("efnst: the cohort's report is ${params.outdir}/multiqc_report.html")
+            log.info("efnst: the cohort's report is ${settings.outdir}/multiqc_report.html")
         }
     }
 }
 
 // Ends the run where a look at the parameters and at this machine already says that it cannot be done.
 def refuse(settings, work, is_stub) {
-    def secrets = secretProblems(settings)
+    def secrets = secretProblems(settings) ?: lostProblems(params, workflow.commandLine)
     def sheet_problem = secrets ? null : settings.input ? fileProblem(settings.input) : 'found nothing'
     if (sheet_problem) {
         def found = settings.input ? "found `${settings.input}`, ${sheet_problem}" : sheet_problem
@@ -252,10 +253,10 @@ def ownInputs(settings) {
 }
 
 // sections.json where no input lies where results go; else the run ends, before anything is written there.
-def besideResults(listed) {
+def besideResults(settings, listed) {
     def rows = new groovy.json.JsonSlurper().parse(listed)
-    def inputs = ownInputs(params) + rows.collectMany { row -> inputsOf(row) }
-    def problems = overwritten(inputs, params.outdir, rows.collect { row -> row.id })
+    def inputs = ownInputs(settings) + rows.collectMany { row -> inputsOf(row) }
+    def problems = overwritten(inputs, settings.outdir, rows.collect { row -> row.id })
     return problems ? error((['Inputs of this run would be overwritten:'] + problems).join('\n  ')) : listed
 }
 
@@ -287,8 +288,8 @@ def sheetCopy(sheet) {
 }
 
 // The files of one row of the samplesheet; where `problem` says what is wrong with them, there are none.
-def sectionFiles(row) {
-    def use_image = row.image != 'none' && isTrue(params.use_image)
+def sectionFiles(row, with_images) {
+    def use_image = row.image != 'none' && with_images
     def given = [section: row.section, image: use_image ? row.image : '', labels: row.labels]
     def paths = given.findAll { _column, path -> path }
     def problem = row.problem ?: filesProblem(paths)

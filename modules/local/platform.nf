@@ -32,14 +32,15 @@ def secretProblems(settings) {
     }
 }
 
-// What Nextflow cannot bring to a task: its own scripts would act on these characters, or lose them.
+// What Nextflow cannot bring to a task, since it is not there, or its own scripts would act on these characters, or
+// lose them. The samplesheet is copied, and `referenceProblems` tells of the reference.
 def pathProblems(settings) {
-    def names = inputParameters(settings) - 'input' // the samplesheet is copied
-    def paths = names.collectEntries { name -> [name, file(settings[name], glob: false).toAbsolutePath().toString()] }
-    def wrong = paths.findAll { _name, path -> path =~ /[*?\[\]{}\p{Cntrl}]|\$[\w$@#-]/ }
-    return wrong.collect { name, path ->
-        "parameter --${name}: found `${path}`, expected a path " +
-            'without *?[]{}, $NAME and control characters; rename it'
+    return (inputParameters(settings) - 'input').collectMany { name ->
+        def path = file(settings[name], glob: false).toAbsolutePath().toString()
+        def problem = name == 'reference' ? null : fileProblem(settings[name])
+        def odd = "expected a path without *?[]{}, \$NAME and control characters; rename it"
+        def found = path =~ /[*?\[\]{}\p{Cntrl}]|\$[\w$@#-]/ ? [path, odd] : [settings[name], problem]
+        found[1] ? ["parameter --${name}: found `${found[0]}`, ${found[1]}"] : []
     }
 }
 

@@ -9,6 +9,43 @@ def describedParameters() {
     return schema.get('$defs').values().collectEntries { group -> group.properties }
 }
 
+// The parameters with all text as text: of `--outdir 2024`, and of the same in JSON, Nextflow makes a number.
+def withTexts(settings) {
+    def texts = textNames()
+    return settings.collectEntries { name, value -> [name, name in texts ? value?.toString() : value] }
+}
+
+// One line for each parameter of text without a value, or with another one than the command line, where Nextflow read
+// it as a number. `given` are the parameters as Nextflow has them.
+def lostProblems(given, command) {
+    def settings = withTexts(given)
+    def lost = textNames().findAll { name -> settings[name] in ['true', 'false'] || name == 'outdir' && !settings[name] }
+    def read = textNames().findAll { name -> given[name] instanceof Number }
+    def typed = read.collectEntries { name -> [name, asTyped(command, name)] }
+    def changed = typed.findAll { name, text -> text && text != settings[name] }
+    return lost.collect { name -> "parameter --${name}: found ${lostValue(settings[name])}, expected a value" } +
+        changed.collect { name, text ->
+            "parameter --${name}: found `${text}`, which Nextflow read as the number ${settings[name]}; start the run " +
+                'with `./efnst run`, or give the value in quotes in a file for -params-file'
+        }
+}
+
+def lostValue(value) {
+    return value ? "${value} (an option without a value arrives as true)" : 'nothing'
+}
+
+// The value of an option as it stands on a command line; null where it does not.
+def asTyped(command, name) {
+    def words = command.tokenize(' ')
+    def place = words.findLastIndexOf { word -> word == "--${name}" || word.startsWith("--${name}=") }
+    return place < 0 ? null : words[place].contains('=') ? words[place].drop(name.size() + 3) : words[place + 1]
+}
+
+// The names of the parameters that are text.
+def textNames() {
+    return describedParameters().findAll { _name, about -> about.type == 'string' }.keySet()
+}
+
 // The names of the parameters that name a file or folder to be read.
 def inputParameters(settings) {
     return describedParameters().findAll { name, about -> about.format && name != 'outdir' && settings[name] }.keySet()

@@ -1,5 +1,7 @@
 """What is wrong with the parameters or the samplesheet is said at once, before any section is read."""
 
+import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -66,3 +68,50 @@ def test_a_folder_that_is_no_reference(efnst: Efnst, tmp_path: Path, given: str,
     run = efnst(tmp_path, "--input", sheet, "--reference", given)
     assert run.status != 0 and said in words(run.output)
     assert run.tasks == []
+
+
+def started(project: Path, folder: Path, *options: str, **environment: str) -> str:
+    """What `./efnst run OPTIONS…` says, without any further option; it has to fail."""
+    write_sheet(folder / "sheet.csv", {"sample": "a", "section": "nowhere"})
+    command = [project / "efnst", "run", "--input", "sheet.csv", *options]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environment})
+    assert ended.returncode != 0
+    return words(ended.stdout + ended.stderr)
+
+
+def test_text_that_looks_like_a_number_stays_text(project: Path, tmp_path: Path) -> None:
+    """Nextflow would make 7 of 007, and fail with an internal error over a folder that is a number."""
+    started(project, tmp_path, "--outdir", "2024", "--ignore_labels", "007", "--expression_rep", "1e3", "--epochs=-5")
+    ran = json.loads((tmp_path / "2024" / "pipeline_info" / "parameters.json").read_text())
+    assert (ran["outdir"], ran["ignore_labels"], ran["expression_rep"]) == ("2024", "007", "1e3")
+
+
+def test_numbers_for_text_in_a_file_of_parameters(project: Path, tmp_path: Path) -> None:
+    given = {"outdir": 2024, "ignore_labels": 7, "qc_rules": 1, "gene_sets": 44, "encoder_onnx": 1, "reference": 2023}
+    (tmp_path / "parameters.json").write_text(json.dumps(given))
+    said = started(project, tmp_path, "-params-file", "parameters.json")
+    assert all(f"parameter --{name}: found `{given[name]}`, which does not exist" in said for name in list(given)[2:5])
+    assert "found `2023`, which does not exist" in said and "internal" not in said and "main.nf at line" not in said
+
+
+def test_an_option_of_text_without_a_value_is_named(project: Path, tmp_path: Path) -> None:
+    said = started(project, tmp_path, "--qc_rules", "--outdir")
+    for name in ("qc_rules", "outdir"):
+        assert f"parameter --{name}: found true (an option without a value arrives as true), expected a value" in said
+    assert "parameter --outdir: found nothing, expected a value" in started(project, tmp_path, "--outdir=")
+    assert {path.name for path in tmp_path.iterdir()} <= {"sheet.csv", ".nextflow", "work"} | logs(tmp_path)
+
+
+def logs(folder: Path) -> set[str]:
+    """The names of Nextflow's logs."""
+    return {path.name for path in folder.glob(".nextflow.log*")}
+
+
+def test_text_that_nextflow_changed_is_refused(project: Path, tmp_path: Path) -> None:
+    """Started without the launcher, Nextflow makes numbers of such texts."""
+    changed = {"ignore_labels": ("007", "7"), "expression_rep": ("010", "10"), "multiqc_title": ("1.50", "1.5;")}
+    options = [f"--{name}={text}" for name, (text, _) in changed.items()]
+    said = started(project, tmp_path, *options, "--outdir", "2024", NXF_DISABLE_PARAMS_TYPE_DETECTION="")
+    for name, (text, number) in changed.items():
+        assert f"parameter --{name}: found `{text}`, which Nextflow read as the number {number}" in said
+    assert "--outdir" not in said

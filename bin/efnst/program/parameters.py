@@ -125,7 +125,7 @@ def found_and_expected(value: object, about: dict, errors: "list[ValidationError
     if heir:
         return f"found {show(value)}, no longer an option: {heir}"
     hint = ""
-    if value is True and any(error.validator == "type" for error in errors):
+    if (value is True or value == "true") and any(error.validator == "type" for error in errors):
         hint = " (an option without a value arrives as true)"
     close = difflib.get_close_matches(str(value).lower(), about["enum"], 1, 0.5) if "enum" in about else []
     meant = f"; did you mean {close[0]}?" if close else ""

@@ -74,6 +74,7 @@ def test_values_get_their_type_where_no_guess_is_needed(kind: str, given: object
         ("n_domains", 1, "found 1, expected a whole number from 2 to 100"),
         ("n_domains", 101, "found 101, expected a whole number from 2 to 100"),
         ("n_domains", True, "found true (an option without a value arrives as true), expected a whole number"),
+        ("n_domains", "true", 'found "true" (an option without a value arrives as true), expected a whole number'),
         ("epochs", "many", 'found "many", expected a whole number, 1 or more'),
         ("epochs", 0, "found 0, expected a whole number, 1 or more"),
         ("learning_rate", 0, "found 0, expected a number above 0"),
