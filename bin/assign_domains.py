@@ -76,7 +76,8 @@ def main(
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
     final = final_section(spots, arrays, assigned, used, record)
     final.uns["spatial"] = {sample: scanpy_pictures(final, image_path(final.uns[SECTION], source, image))}
-    add_origin(final, _recorded(options), *_image_records(image_qc, features_json, encoder_json))
+    asked = {"n_domains": options.n_domains or "", "ignore_labels": options.ignore_labels}
+    add_origin(final, _recorded(options), asked, *_image_records(image_qc, features_json, encoder_json))
     _write(outdir, sample, final, pieces, table)
     log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
 

@@ -86,6 +86,7 @@ def _embed_section(
     write_arrays(outdir / "features.npz", FEATURES_NPZ, barcodes, **arrays)
     figures = features_record(network, embedded, seconds, threads)
     figures["stain_normalisation"] = options.stain_normalisation if normalise else "none"
+    figures["asked"] = {"stain_normalisation": options.stain_normalisation}
     figures["seconds"] = round(time.perf_counter() - start, 3)
     write_record(outdir / "features.json", FeaturesRecord(sample=sample, **figures))
     log.info("%s: %d patches embedded, %.3g per second", sample, embedded.n_patches, embedded.n_patches / seconds)

@@ -47,7 +47,7 @@ def main(
 
     from efnst.inputs.checksums import input_checksums
     from efnst.inputs.section import load_section
-    from efnst.names import QC, SECTION
+    from efnst.names import NO_IMAGE, QC, SECTION
     from efnst.quality.rules import apply_rules, read_rules
     from efnst.quality.spots import Thresholds, idle_thresholds, keep_good_spots, qc_record
     from efnst.records.base import write_record
@@ -63,6 +63,7 @@ def main(
     record = {"sample": sample} | about | qc_record(kept, lost, float(kept.uns[SECTION]["pitch_px"]))
     inputs = input_checksums(source, image, labels, bin_um, library)
     record |= {"thresholds": asdict(used), "qc_mads": quality.qc_mads, "inputs": inputs}
+    record["asked"] = asdict(thresholds) | {"unit_um": options.unit_um, "use_image": image.lower() != NO_IMAGE}
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] = warnings + [finding["text"] for finding in record["qc_findings"]]
     stored = {name: value for name, value in record.items() if name not in ("metrics_summary", "qc_findings")}

@@ -57,6 +57,7 @@ def main(
         places = with_ring(places, windows[-1].patch_um, float(spots.uns[SECTION]["um_per_px"]))
     figures = write_patches(outdir / "patches.h5", picture, places, scale, windows, um_per_px)
     record = {"sample": sample, "source": chosen["source"], "um_per_px": um_per_px, "ring_um": places.ring_um}
+    record["asked"] = {"patch_um": options.patch_um or ""}
     record |= summarise_patches(figures, windows, places.n_each)
     record["stain"], warnings = stain_statistics(figures["tissue_px"])
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)

@@ -92,9 +92,10 @@ def test_the_final_section_holds_every_field(
     for name, key in names.items():
         assert np.array_equal(final.obsm[key], arrays[name]), key
     provenance = final.uns["efnst"]
-    parts = {"parameters", "versions", "seed", "training", "domains", "devices", "image", "inputs"}
+    parts = {"parameters", "asked", "versions", "seed", "training", "domains", "devices", "image", "inputs"}
     assert set(provenance) == parts
     assert provenance["parameters"]["n_domains"] == N_DOMAINS and provenance["parameters"]["epochs"] == 30
+    assert provenance["asked"]["n_domains"] == N_DOMAINS and provenance["asked"]["min_counts_per_spot"] == 1
     assert provenance["parameters"]["clustering"] == "mixture" and provenance["seed"] == 0
     assert {"efnst", "python", "torch", "scikit-learn", "leidenalg", "anndata"} <= set(provenance["versions"])
     assert len(provenance["training"]["loss"]["reconstruction"]) == 30

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from efnst.errors import EfnstError
 from efnst.inputs.checksums import file_checksum
+from efnst.names import NO_IMAGE
 from efnst.program.cli import read_json
 from efnst.program.parameters import properties
 from efnst.provenance.results import step_and_kind
@@ -21,7 +22,8 @@ DEEPEST = 6  # folders between a result and the output folder
 REFERENCE = "REFERENCE"  # in a command, in place of a folder that is not known
 SHOWN_SECTIONS = 12
 OF_COMMON_DOMAINS = ("domain_tests.csv", "shared_markers.csv", "shared_gene_sets.csv", "mixing.csv")
-PER_SECTION = ("n_domains", "use_image", "batch_size", "stain_normalisation", "encoder", "encoder_output", "precision")
+NO_EFFECT = ("batch_size",)  # on any result
+OF_EFFICIENTNET = ("encoder", "encoder_output", "precision")  # an encoder of one's own has its own
 
 
 @dataclass(frozen=True)
@@ -99,31 +101,53 @@ def _in_columns(lines: list[tuple[str, str]]) -> list[str]:
 def changed_parameters(origin: Origin, schema: dict) -> dict:
     """The parameters whose values were not the defaults; of a file by itself those that its record knows."""
     about = properties(schema)
-    known = origin.section.get("parameters", {})
-    ran = origin.parameters or {name: value for name, value in known.items() if name != "batch_size"}  # of no effect
     return {
         name: value
-        for name, value in ran.items()
+        for name, value in (origin.parameters or asked_for(origin)).items()
         if name in about and value not in (None, "", about[name].get("default")) and not OWN_IMAGE.fullmatch(str(value))
     }
 
 
+def asked_for(origin: Origin) -> dict:
+    """The parameters that the section was made with, as they were asked for: "" where nothing was given.
+
+    What the section decides, such as thresholds or a number of domains, is compared as it was asked for, too.
+    """
+    ran = origin.section.get("parameters", {})
+    unknown = NO_EFFECT if "encoder_output" in ran else (*NO_EFFECT, *OF_EFFICIENTNET)
+    return {name: value for name, value in (ran | origin.section.get("asked", {})).items() if name not in unknown}
+
+
+def other_parameters(origin: Origin) -> dict[str, tuple]:
+    """Where the section was made with other parameters than the folder's last run: what it had, and what that had."""
+    if not origin.parameters or not origin.section:
+        return {}
+    last, row = dict(origin.parameters), origin.row
+    last |= {"n_domains": row.get("n_domains", last.get("n_domains"))}
+    last |= {"use_image": last.get("use_image") and row.get("image") != NO_IMAGE}
+    known = dict.fromkeys(origin.section.get("asked", {})) | last  # parameters.json lacks what was not given
+    pairs = {name: (value, known[name]) for name, value in asked_for(origin).items() if name in known}
+    return {name: (had, has) for name, (had, has) in pairs.items() if _plain(had) != _plain(has)}
+
+
+def _plain(value: object) -> object:
+    """A value by which it is compared: nothing is empty text."""
+    return "" if value is None else value
+
+
 def disagreements(origin: Origin) -> list[str]:
     """Where the section was made with other parameters than the folder's last run: the folder holds results of both."""
-    if not origin.parameters or not origin.section:
-        return []
-    ran = origin.section["parameters"]
-    shared = [name for name in ran if name in origin.parameters and name not in PER_SECTION]
     return _other_reference(origin) + [
-        f"this section was made with {name} {_shown(ran[name])}, the last run into this folder had "
-        f"{_shown(origin.parameters[name])}: repeat with the former"
-        for name in shared
-        if ran[name] != origin.parameters[name] and origin.parameters[name] is not None
+        f"this section was made with {name} {_shown(had) or 'not given'}, the last run into this folder had "
+        f"{_shown(_plain(has)) or 'none'}: repeat with the former"
+        for name, (had, has) in other_parameters(origin).items()
     ]
 
 
 def _other_reference(origin: Origin) -> list[str]:
     """Where only one of the section and the folder's last run had a reference."""
+    if not origin.parameters or not origin.section:
+        return []
     has, had = ("reference" in origin.section, bool(origin.parameters.get("reference")))
     if has == had or not (has or "scope" in origin.section["parameters"]):
         return []
@@ -155,17 +179,15 @@ def _is_of_reference(origin: Origin) -> bool:
 
 def repeat(origin: Origin, changed: dict, schema: dict) -> list[str]:
     """The command that makes the result again, and the sections and the reference that it needs, as far as known."""
-    given = dict(changed)
-    ran, alone = origin.section.get("parameters", {}), not origin.parameters
-    if alone and "reference" in origin.section:
+    about, given = properties(schema), dict(changed)
+    if not origin.parameters and "reference" in origin.section:
         given["reference"] = REFERENCE
-    elif alone and origin.section:
-        given["n_domains"] = ran["n_domains"]
-    about = properties(schema)
+    for name, (had, _) in other_parameters(origin).items():
+        given.pop(name, None)
+        given |= {name: had} if had not in ("", about[name].get("default")) else {}
     given = {name: _from_anywhere(origin, value) if "format" in about[name] else value for name, value in given.items()}
     sheet = given.pop("input", "samplesheet.csv")
     given.pop("outdir", None)
-    given |= {name: ran[name] for name in given if name in ran and name not in PER_SECTION}
     options = [part for name, value in given.items() for part in (f"--{name}", _shown(value))]
     command = shlex.join(["./efnst", "run", "--input", sheet, "--outdir", "repeated", *options])
     return [command, *_needed(origin)]

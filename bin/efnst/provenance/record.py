@@ -14,21 +14,23 @@ BULKY = ("number_of_domains",)  # curves, of no use to who repeats a run
 def add_origin(
     section: AnnData,
     options: dict,
+    asked: dict,
     image_qc: ImageQc | None = None,
     features: FeaturesRecord | None = None,
     encoder: EncoderRecord | None = None,
 ) -> None:
     """Complete uns["efnst"] of `section` by what the steps before and beside the training used.
 
-    `options` are those of the step that assigns domains; the records are None for a section without an image. Adds to
-    `parameters` and `versions`, and makes `inputs` (a table: role, file, bytes, checksum, method), `image`, `devices`
-    and `encoder`.
+    `options` are those of the step that assigns domains, `asked` what it was asked for where it decides; the records
+    are None for a section without an image. Adds to `parameters` and `versions`, and makes `asked`, `inputs` (a table:
+    role, file, bytes, checksum, method), `image`, `devices` and `encoder`.
     """
     qc, facts = plain(section.uns[QC]), plain(section.uns[SECTION])
     image = facts["image"]
     record = section.uns[PROVENANCE]
     devices = {"network": str(record["training"]["device"])}
     ran = qc.get("thresholds", {}) | {"use_image": image["source"] != NO_IMAGE}
+    ran |= {"qc_mads": qc["qc_mads"]} if "qc_mads" in qc else {}
     if "unit_um" in facts:
         ran["unit_um"] = f"{facts['unit_um']:g}"
         record["units"] = {name: facts[name] for name in ("unit_um", "unit_reason", "n_bins")}
@@ -44,6 +46,9 @@ def add_origin(
         ran |= {"stain_normalisation": features.stain_normalisation, "batch_size": features.batch_size}
         devices["encoder"] = f"{features.device} ({features.provider})"
     record["parameters"] |= ran | {key: value for key, value in options.items() if value is not None}
+    for given in (qc.get("asked", {}), *(each.asked for each in (image_qc, features) if each)):
+        asked = asked | given
+    record["asked"] = {name: value for name, value in asked.items() if name in record["parameters"]}
     record["devices"], record["image"] = devices, image
     if "inputs" in qc:
         record["inputs"] = pd.DataFrame(qc["inputs"])

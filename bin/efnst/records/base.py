@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from efnst.errors import EfnstError
 
 Value = bool | int | float | str | None  # of a parameter, or of a figure of Space Ranger
+Asked = dict[str, bool | int | float | str]  # parameters as they were given, "" where nothing was
 Number = int | float  # keeps a whole number whole
 Versions = dict[str, str]
 Quantiles = Annotated[list[float], Field(min_length=5, max_length=5)]  # smallest, quartiles, largest

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from efnst.records.base import Number, Record, Value, Versions, about
+from efnst.records.base import Asked, Number, Record, Value, Versions, about
 from efnst.records.naming import LeftOutScores
 from efnst.records.quality import UsedImage
 from efnst.records.reference import CorrectBy, ReferenceFit
@@ -245,6 +245,7 @@ class Provenance(Record):
 
     sample: str = about("name of the section")
     parameters: dict[str, Value] = about("that really ran")
+    asked: Asked = about("what was asked for of those that section, image or machine decide; empty text: nothing")
     versions: Versions = about("of the libraries that ran")
     seed: int = about("seed of the step that assigns domains")
     devices: dict[str, str] = about("where `network` and `encoder` ran")

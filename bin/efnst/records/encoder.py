@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from efnst.records.base import Record, Versions, about
+from efnst.records.base import Asked, Record, Versions, about
 
 LARGEST_INPUT_PX = 2048
 FINE_PX = 32  # width of a patch from which on it shows texture; those of a lowres image have about 15
@@ -112,6 +112,7 @@ class FeaturesRecord(Record):
     threads: int = about("CPU threads")
     stain_normalisation: StainNormalisation = about("what was done to the patches")
     batch_size: int = about("patches run at once", "patches")
+    asked: Asked = about("what was asked for of what the stains decide: `stain_normalisation`")
     n_spots: int = about("spots embedded, or places of a lattice over units of bins", "spots")
     n_patches: int = about("patches of one width run", "patches")
     n_features: int = about("features of a spot, over all widths of patches")

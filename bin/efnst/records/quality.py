@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from efnst.records.base import Number, Quantiles, Record, Value, about
+from efnst.records.base import Asked, Number, Quantiles, Record, Value, about
 
 Status = Literal["pass", "warn", "fail"]
 
@@ -136,6 +136,7 @@ class SectionQc(Record):
     quantiles: SpotQuantiles = about("of the spots kept: smallest, quartiles, largest")
     thresholds: UsedThresholds = about("as used, with `qc_mads` made tighter")
     qc_mads: float = about("distance from the median that makes a threshold tighter, 0: none", "scaled MADs")
+    asked: Asked = about("what was asked for of what the section decides: thresholds, `unit_um`, `use_image`")
     geometry: Geometry = about("grid and scale")
     image_agreement: ImageAgreement = about("the image beside the section; empty without an image")
     repeated_symbols: RepeatedSymbols = about("gene symbols that stand more than once")
@@ -184,6 +185,7 @@ class ImageQc(Record):
     um_per_px: float = about("scale", "µm per image px")
     patches: list[PatchScale] = about("one for each width, rising")
     patches_per_spot: int = about("patches of one width around each spot", "patches")
+    asked: Asked = about("what was asked for of what the encoder decides: `patch_um`")
     ring_um: float = about("how far from the one in the centre the others lie; 0 where there are none", "µm")
     tissue_fraction: Quantiles = about("tissue in the narrowest patches: smallest, quartiles, largest", shape="[5]")
     laplacian_variance: Quantiles = about(

@@ -161,6 +161,79 @@ def test_results_of_two_runs_in_one_folder_are_told(outdir: Path) -> None:
     assert changed_parameters(origin, SCHEMA)["epochs"] == 50
 
 
+DECIDED = {  # by the section, its image or the machine: what was asked for, and what became of it
+    "unit_um": ("auto", "16"),
+    "patch_um": ("", "190"),
+    "n_domains": ("", 7),
+    "min_counts_per_spot": (1, 814.715),
+    "max_pct_mt": (100, 18.202),
+    "qc_mads": (3, 3),
+    "use_image": (True, False),
+    "stain_normalisation": ("macenko", "none"),
+    "ignore_labels": ("a b, c", "a b,c"),
+}
+
+
+def decide(outdir: Path, **changed: object) -> None:
+    """A section much of which the data decided, made as the run asked for but for what is `changed`."""
+    info = outdir / "pipeline_info"
+    asked = {name: pair[0] for name, pair in DECIDED.items()}
+    given = {name: value for name, value in asked.items() if value != ""}
+    change(info / "parameters.json", **given)
+    rows = json.loads((info / "sections.json").read_text())
+    (info / "sections.json").write_text(json.dumps([rows[0] | {"n_domains": None}]))
+    record = json.loads((info / "provenance" / "S1.json").read_text())
+    ran = record["parameters"] | {name: pair[1] for name, pair in DECIDED.items()} | {"batch_size": 8}
+    ran |= {"encoder": "own", "precision": "fp16"}  # of --encoder_onnx
+    change(info / "provenance" / "S1.json", parameters=ran, asked=asked | changed)
+    change(outdir / "S1" / "domains_hires.geojson", efnst=record | {"parameters": ran, "asked": asked | changed})
+
+
+def test_what_the_data_decide_is_no_doubt(outdir: Path) -> None:
+    decide(outdir)
+    origin = find_origin(outdir / "S1" / "domains.csv")
+    assert disagreements(origin) == []
+    assert "--qc_mads 3" in explain(origin, SCHEMA) and "--min_counts_per_spot" not in explain(origin, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("name", "had", "said", "option"),
+    [
+        ("unit_um", "24", "made with unit_um 24, the last run into this folder had auto", "--unit_um 24"),
+        ("qc_mads", 0, "made with qc_mads 0, the last run into this folder had 3", ""),
+        ("min_counts_per_spot", 5, "had 1:", "--min_counts_per_spot 5"),
+        ("patch_um", "100", "made with patch_um 100, the last run into this folder had none", "--patch_um 100"),
+        ("n_domains", 4, "made with n_domains 4, the last run into this folder had none", "--n_domains 4"),
+        ("stain_normalisation", "none", "made with stain_normalisation none", ""),
+        ("use_image", False, "made with use_image false, the last run into this folder had true", "--use_image false"),
+    ],
+)
+def test_what_was_asked_for_otherwise_is_a_doubt(outdir: Path, name: str, had: object, said: str, option: str) -> None:
+    decide(outdir, **{name: had})
+    origin = find_origin(outdir / "S1" / "domains.csv")
+    (text,) = disagreements(origin)
+    assert said in text
+    command = next(line for line in explain(origin, SCHEMA).splitlines() if "./efnst run" in line)
+    assert option in command and (option or f"--{name} " not in command)
+
+
+def test_a_section_without_an_image_in_the_sheet_is_no_doubt(outdir: Path) -> None:
+    decide(outdir, use_image=False)
+    rows = json.loads((outdir / "pipeline_info" / "sections.json").read_text())
+    (outdir / "pipeline_info" / "sections.json").write_text(json.dumps([rows[0] | {"image": "none"}]))
+    assert disagreements(find_origin(outdir / "S1")) == []
+
+
+def test_a_lone_file_repeats_what_was_asked_for(outdir: Path) -> None:
+    decide(outdir)
+    alone = outdir.parent / "mailed.geojson"
+    (outdir / "S1" / "domains_hires.geojson").rename(alone)
+    text = explain(find_origin(alone), SCHEMA)
+    assert "--qc_mads 3" in text and "--stain_normalisation macenko" in text
+    for name in ("min_counts_per_spot", "max_pct_mt", "unit_um", "patch_um", "n_domains", "use_image", "encoder"):
+        assert f"--{name} " not in text
+
+
 COHORT = {"samples": ["S1", "S2"], "corrected": True}
 REFERENCE = COHORT | {"correct_by": "none", "files": {"space.safetensors": "12ab"}, "parameters": {"save_model": True}}
 

@@ -61,7 +61,7 @@ def test_the_place_within_nested_records_is_named(tmp_path: Path) -> None:
 
 
 def test_many_problems_are_counted(tmp_path: Path) -> None:
-    assert "(and 21 more)" in misfit(tmp_path / "section_qc.json", SectionQc, {})
+    assert "(and 22 more)" in misfit(tmp_path / "section_qc.json", SectionQc, {})
 
 
 @pytest.mark.parametrize("content", [b'{"sample": "a",', b"", b"\xff\xfe", b"[]", b"null"])
