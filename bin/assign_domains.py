@@ -70,7 +70,6 @@ def main(
     else:
         assigned, found = assign_domains(*given)
     record = DomainsRecord(sample=sample, **found)
-    table = domain_table(spots.obs_names, assigned)
     write_record(outdir / "domains.json", record)
     learned = read_record(training, TrainingRecord)
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
@@ -78,7 +77,7 @@ def main(
     final.uns["spatial"] = {sample: scanpy_pictures(final, image_path(final.uns[SECTION], source, image))}
     asked = {"n_domains": options.n_domains or "", "ignore_labels": options.ignore_labels}
     add_origin(final, _recorded(options), asked, *_image_records(image_qc, features_json, encoder_json))
-    _write(outdir, sample, final, pieces, table)
+    _write(outdir, sample, final, pieces, domain_table(spots.obs_names, assigned))
     log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
 
 

@@ -39,9 +39,8 @@ def main(
 ) -> None:
     """Read one section, check that its files fit together, and leave out spots of poor quality.
 
-    Looked at are counts, positions, scale factors, the image's size and labels. Bins of Visium HD, and cells, are
-    summed into units, which take the place of spots from here on. Writes section.h5ad (raw counts of the spots or
-    units kept, all genes), section_qc.json and, where units were made, bins.h5ad (all bins or cells in tissue).
+    Bins of Visium HD, and cells, are summed into units, which take the place of spots from here on. Writes section.h5ad
+    (raw counts of spots or units kept, all genes), section_qc.json and, of bins and cells, bins.h5ad (all in tissue).
     """
     import numpy as np
 
