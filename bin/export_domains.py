@@ -57,9 +57,13 @@ def main(
             if lack_of(error):
                 raise
             log.exception("%s: %s failed", sample, name)
-            wrong.append(f"{name}, {error if isinstance(error, EfnstError) else repr(error)}")
+            said = error if isinstance(error, EfnstError) else f"which ended by {type(error).__name__}: {error}"
+            wrong.append(f"{name}, {said}")
     if wrong:
-        doubts.append("Expected all exports to be written, these were not: " + "; ".join(wrong))
+        doubts.append(
+            f"Expected all exports to be written, these were not: {'; '.join(wrong)}. The results and the other exports "
+            "are complete; the log of this step says more. Leave out of `exports` what you do not need."
+        )
     if doubts:
         raise EfnstError(" ".join(doubts))
 

@@ -110,7 +110,9 @@ def test_a_samplesheet_called_like_a_table_of_results(efnst: Efnst, cohort: Path
     assert sheet.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["sections.csv", "summary.parquet", "Section.H5AD", "domains.json", "models", "a.npz"])
+@pytest.mark.parametrize(
+    "name", ["sections.csv", "summary.parquet", "Section.H5AD", "domains.json", "models", "a.npz", "__x"]
+)
 def test_samples_called_like_results(name: str, tmp_path: Path) -> None:
     sheet = read_samplesheet(write_sheet(tmp_path / "sheet.csv", {"sample": name, "section": "outs"}))
     _, problems = sections(sheet, read_schema(PROJECT / "assets" / "samplesheet_schema.json"), {}, "/data")

@@ -68,7 +68,7 @@ def test_nasty_texts_come_to_the_end_unchanged(nasty: tuple[Run, Path, str]) -> 
     run, folder, text = nasty
     assert run.status == 0, run.output
     assert untouched(folder)
-    ignored = json.loads(next(folder.glob("work/*/*/sim_layers/domains.json")).read_text())["ignore_labels"]
+    ignored = json.loads(next(folder.glob("work/*/*/results/sim_layers/domains.json")).read_text())["ignore_labels"]
     assert ignored == [part.strip() for part in f"{text},b".split(",")]
     assert json.loads((run.outdir / "pipeline_info" / "parameters.json").read_text())["ignore_labels"] == f"{text},b"
     assert [path.name for path in folder.glob("-*")] == [], "no program took a text for a file"

@@ -224,7 +224,8 @@ def test_one_failure_keeps_the_other_exports(
     assert status == 0
     record = json.loads((tmp_path / "warning.json").read_text())
     assert (record["sample"], record["step"]) == (SAMPLE, "export_domains")
-    assert "these were not: figures, FileExistsError" in record["reason"]
+    assert "these were not: figures, which ended by FileExistsError: " in record["reason"]
+    assert "The results and the other exports are complete" in record["reason"]
     assert (tmp_path / "exports" / "loupe.csv").is_file() and (tmp_path / "exports" / "domains_hires.geojson").is_file()
     assert start(export_domains.main, *arguments)[0] == 2
 

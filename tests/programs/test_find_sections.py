@@ -28,6 +28,7 @@ def archive_of_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_visium_hd(simulate_section(0, 0, SMALL), root / "hd" / "colon", n_bins=300)
     pack(plain / "outs", root / "packed.tar.gz")
     to_anndata(plain / "outs").write_h5ad(root / "2024" / "one.h5ad")
+    shutil.copy2(root / "2024" / "one.h5ad", root / "2024" / "__six.h5ad")
     write_spatialdata(plain / "outs", root / "2024" / "two.zarr")
     shutil.copytree(plain, root / "bare" / "CORTEX_left_")
     for image in (root / "bare/CORTEX_left_/outs/spatial").glob("*.png"):
@@ -64,6 +65,7 @@ def test_every_section_is_found_once_with_what_lies_beside_it(sheet: Path) -> No
     found = [tuple(row.values()) for row in rows_of(sheet)]
     plain = "2024/run A/cortex (left)"
     assert found == [
+        ("_six", "2024/__six.h5ad", "", "", ""),  # no sample may begin with __
         ("one", "2024/one.h5ad", "", "", ""),
         ("run_A_cortex_left_", f"{plain}/outs", "", f"{plain}/labels.csv", ""),
         ("two", "2024/two.zarr", "", "", ""),

@@ -286,7 +286,7 @@ def _stem(name: str) -> str:
 
 def _allowed(name: str) -> str:
     """A name with the letters and digits that one of a sample may have."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-") or "section"
+    return re.sub(r"^__+", "_", re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")) or "section"
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -59,6 +59,12 @@ RESULTS = (  # name or, with /, path within the output folder; the step; what it
 
 def step_and_kind(path: Path, outdir: Path | None) -> tuple[str, str]:
     """The step that made a file or folder, and what it is; `outdir` is that of its run, None for a file by itself."""
-    place = path.relative_to(outdir).as_posix() if outdir else path.name
-    found = ((step, kind) for name, step, kind in RESULTS if fnmatch(place if "/" in name else path.name, name))
+    found = ((step, kind) for name, step, kind in RESULTS if _is(name, step, path, outdir))
     return next(found, ("", "results" if path.is_dir() else "a file that efnst does not write"))
+
+
+def _is(name: str, step: str, path: Path, outdir: Path | None) -> bool:
+    """Whether a path is what is called `name`; a section may be called like a table of the whole run."""
+    if "/" in name:
+        return fnmatch(path.relative_to(outdir).as_posix() if outdir else path.name, name)
+    return fnmatch(path.name, name) and (step != "COHORT_SUMMARY" or outdir in (None, path.parent))

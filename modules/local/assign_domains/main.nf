@@ -25,13 +25,13 @@ process ASSIGN_DOMAINS {
 
     output:
     tuple val(meta),
-        path("${meta.id}/${meta.id}.h5ad"),
-        path("${meta.id}/domains.csv"),
-        path("${meta.id}/domains.json"),
+        path("results/${meta.id}/${meta.id}.h5ad"),
+        path("results/${meta.id}/domains.csv"),
+        path("results/${meta.id}/domains.json"),
         optional: true,
         emit: domains
-    tuple val(meta), path("${meta.id}/${meta.id}_bins.h5ad", arity: '0..*'), emit: bins // of bins and cells only
-    path "${meta.id}/provenance.json", optional: true, emit: provenance
+    tuple val(meta), path("results/${meta.id}/${meta.id}_bins.h5ad", arity: '0..*'), emit: bins // of bins and cells only
+    path "results/${meta.id}/provenance.json", optional: true, emit: provenance
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions
 
@@ -42,15 +42,15 @@ process ASSIGN_DOMAINS {
     """
     # code ${task.ext.code}
     assign_domains.py --process '${task.process}' \\
-        ${options([sample: meta.id, n_domains: n_domains, outdir: meta.id])} ${options(files)} \\
+        ${options([sample: meta.id, n_domains: n_domains, outdir: "results/${meta.id}"])} ${options(files)} \\
         ${options(records)} --failure failure.json ${options(task.ext.parameters)}
     """
 
     stub:
-    def folder = quoted(meta.id)
+    def folder = quoted("results/${meta.id}")
     """
-    mkdir ${folder}
+    mkdir -p ${folder}
     cd ${folder}
-    touch ${quoted("${meta.id}.h5ad")} domains.csv domains.json provenance.json ../versions.yml
+    touch ${quoted("${meta.id}.h5ad")} domains.csv domains.json provenance.json ../../versions.yml
     """
 }

@@ -12,14 +12,14 @@ process DESCRIBE_DOMAINS {
 
     output:
     tuple val(meta),
-        path("${meta.id}/markers.csv"),
-        path("${meta.id}/spatial_genes.csv"),
-        path("${meta.id}/umap.csv"),
-        path("${meta.id}/description.json"),
+        path("results/${meta.id}/markers.csv"),
+        path("results/${meta.id}/spatial_genes.csv"),
+        path("results/${meta.id}/umap.csv"),
+        path("results/${meta.id}/description.json"),
         optional: true,
         emit: description
-    path "${meta.id}/${meta.id}_pseudobulk.csv", optional: true, emit: pseudobulk
-    path "${meta.id}/{domain_graph,gene_sets}.csv", optional: true, emit: tables
+    path "results/${meta.id}/${meta.id}_pseudobulk.csv", optional: true, emit: pseudobulk
+    path "results/${meta.id}/{domain_graph,gene_sets}.csv", optional: true, emit: tables
     // a copy of these for the cohort: what lies in a folder that is an output itself would not be published
     path "cohort/${meta.id}", type: 'dir', optional: true, emit: folder
     path 'failure.json', optional: true, emit: failure
@@ -29,17 +29,17 @@ process DESCRIBE_DOMAINS {
     """
     # code ${task.ext.code}
     describe_domains.py --process '${task.process}' \\
-        ${options([sample: meta.id, domains: domains, gene_sets: gene_sets, outdir: meta.id])} \\
+        ${options([sample: meta.id, domains: domains, gene_sets: gene_sets, outdir: "results/${meta.id}"])} \\
         --failure failure.json ${options(task.ext.parameters)}
     mkdir cohort
-    cp -r ${quoted(meta.id)} cohort
+    cp -r ${quoted("results/${meta.id}")} cohort
     """
 
     stub:
-    def folder = quoted(meta.id)
+    def folder = quoted("results/${meta.id}")
     """
-    mkdir ${folder}
+    mkdir -p ${folder}
     cd ${folder}
-    touch markers.csv spatial_genes.csv umap.csv description.json ${quoted("${meta.id}_pseudobulk.csv")} ../versions.yml
+    touch markers.csv spatial_genes.csv umap.csv description.json ${quoted("${meta.id}_pseudobulk.csv")} ../../versions.yml
     """
 }

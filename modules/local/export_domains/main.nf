@@ -10,12 +10,12 @@ process EXPORT_DOMAINS {
     tuple val(meta), path(domains), path(bins) // bins: [] for spots of Visium
 
     output:
-    tuple val(meta), path("${meta.id}/*/*"), optional: true, emit: exports
+    tuple val(meta), path("results/${meta.id}/*/*"), optional: true, emit: exports
     path 'warning.json', optional: true, emit: warning // what could not be exported; the section's results stand
     path 'versions.yml', emit: versions
 
     script:
-    def given = [sample: meta.id, domains: domains, bins: bins, outdir: meta.id]
+    def given = [sample: meta.id, domains: domains, bins: bins, outdir: "results/${meta.id}"]
     """
     # code ${task.ext.code}
     export_domains.py --process '${task.process}' \\
@@ -23,7 +23,7 @@ process EXPORT_DOMAINS {
     """
 
     stub:
-    def folder = quoted(meta.id)
+    def folder = quoted("results/${meta.id}")
     """
     mkdir -p ${folder}/exports ${folder}/figures
     touch ${folder}/exports/loupe.csv ${folder}/figures/domains.svg versions.yml

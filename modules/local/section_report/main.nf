@@ -26,9 +26,9 @@ process SECTION_REPORT {
     path template, stageAs: 'given/template/*' // report.html and what it includes
 
     output:
-    tuple val(meta), path("${meta.id}/report.html"), optional: true, emit: report
-    path "${meta.id}/section_summary.json", optional: true, emit: summary
-    path "${meta.id}/${meta.id}_thumbnail.webp", optional: true, emit: thumbnail
+    tuple val(meta), path("results/${meta.id}/report.html"), optional: true, emit: report
+    path "results/${meta.id}/section_summary.json", optional: true, emit: summary
+    path "results/${meta.id}/${meta.id}_thumbnail.webp", optional: true, emit: thumbnail
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions
 
@@ -40,15 +40,15 @@ process SECTION_REPORT {
     """
     # code ${task.ext.code}
     section_report.py --process '${task.process}' \\
-        ${options([sample: meta.id, outdir: meta.id])} ${options(files)} --failure failure.json \\
+        ${options([sample: meta.id, outdir: "results/${meta.id}"])} ${options(files)} --failure failure.json \\
         ${options(records)} ${options(results)} ${options(tables)}
     """
 
     stub:
-    def folder = quoted(meta.id)
+    def folder = quoted("results/${meta.id}")
     """
-    mkdir ${folder}
+    mkdir -p ${folder}
     cd ${folder}
-    touch report.html section_summary.json ${quoted("${meta.id}_thumbnail.webp")} ../versions.yml
+    touch report.html section_summary.json ${quoted("${meta.id}_thumbnail.webp")} ../../versions.yml
     """
 }

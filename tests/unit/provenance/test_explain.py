@@ -12,6 +12,7 @@ from efnst.errors import EfnstError
 from efnst.inputs.checksums import file_checksum
 from efnst.program.parameters import defaults, read_schema
 from efnst.provenance.explain import changed_parameters, disagreements, explain, find_origin
+from efnst.provenance.results import step_and_kind
 
 SCHEMA = read_schema(PROJECT / "nextflow_schema.json")
 
@@ -117,6 +118,11 @@ def test_a_reference_of_an_earlier_run_is_told(outdir: Path) -> None:
     (outdir / "reference" / "space.json").write_text("")
     assert "makes no reference: an earlier one left this" in explain(find_origin(outdir / "reference"), SCHEMA)
     assert "an earlier one left this" in explain(find_origin(outdir / "reference" / "space.json"), SCHEMA)
+
+
+@pytest.mark.parametrize(("folder", "step"), [("", "COHORT_SUMMARY"), ("pseudobulk", "ASSIGN_DOMAINS")])
+def test_a_section_that_is_called_like_a_file_of_the_cohort(tmp_path: Path, folder: str, step: str) -> None:
+    assert step_and_kind(tmp_path / folder / "pseudobulk.h5ad", tmp_path)[0] == step
 
 
 def test_the_encoder_was_exported_or_quantised(outdir: Path) -> None:
