@@ -75,8 +75,7 @@ def main(
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
     final = final_section(spots, arrays, assigned, used, record)
     final.uns["spatial"] = {sample: scanpy_pictures(final, image_path(final.uns[SECTION], source, image))}
-    asked = {"n_domains": options.n_domains or "", "ignore_labels": options.ignore_labels}
-    add_origin(final, _recorded(options), asked, *_image_records(image_qc, features_json, encoder_json))
+    add_origin(final, _recorded(options), _asked(options), *_image_records(image_qc, features_json, encoder_json))
     _write(outdir, sample, final, pieces, domain_table(spots.obs_names, assigned))
     log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
 
@@ -102,6 +101,11 @@ def _recorded(options: DomainOptions) -> dict[str, object]:
     """The options that the provenance names beside those in domains.json."""
     names = ("max_domains", "untrained_views", "diffusion", "weigh_by_counts", "refinement_rounds", "seed")
     return {name: getattr(options, name) for name in names} | {"ignore_labels": ",".join(options.ignored)}
+
+
+def _asked(options: DomainOptions) -> dict[str, object]:
+    """What was asked for of what the section, or its labels, decide."""
+    return {"n_domains": options.n_domains or "", "ignore_labels": options.ignore_labels}
 
 
 def _image_records(*paths: Path | None) -> list:

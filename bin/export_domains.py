@@ -61,8 +61,8 @@ def main(
             wrong.append(f"{name}, {said}")
     if wrong:
         doubts.append(
-            f"Expected all exports to be written, these were not: {'; '.join(wrong)}. The results and the other exports "
-            "are complete; the log of this step says more. Leave out of `exports` what you do not need."
+            f"Expected all exports to be written, these were not: {'; '.join(wrong)}. The results and the other "
+            "exports are complete; the log of this step says more. Leave out of `exports` what you do not need."
         )
     if doubts:
         raise EfnstError(" ".join(doubts))

@@ -16,6 +16,8 @@ from efnst.quality.options import QualityOptions
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from efnst.quality.spots import Thresholds
+
 log = logging.getLogger("efnst")
 RULES = Path(__file__).resolve().parent.parent / "assets" / "qc_rules.yml"
 
@@ -46,7 +48,7 @@ def main(
 
     from efnst.inputs.checksums import input_checksums
     from efnst.inputs.section import load_section
-    from efnst.names import NO_IMAGE, QC, SECTION
+    from efnst.names import QC, SECTION
     from efnst.quality.rules import apply_rules, read_rules
     from efnst.quality.spots import Thresholds, idle_thresholds, keep_good_spots, qc_record
     from efnst.records.base import write_record
@@ -60,9 +62,8 @@ def main(
     warnings += idle_thresholds(loaded, thresholds)
     kept, lost, used = keep_good_spots(loaded, thresholds, quality.qc_mads)
     record = {"sample": sample} | about | qc_record(kept, lost, float(kept.uns[SECTION]["pitch_px"]))
-    inputs = input_checksums(source, image, labels, bin_um, library)
-    record |= {"thresholds": asdict(used), "qc_mads": quality.qc_mads, "inputs": inputs}
-    record["asked"] = asdict(thresholds) | {"unit_um": options.unit_um, "use_image": image.lower() != NO_IMAGE}
+    record |= {"qc_mads": quality.qc_mads, "inputs": input_checksums(source, image, labels, bin_um, library)}
+    record |= {"thresholds": asdict(used), "asked": _asked(thresholds, options.unit_um, image)}
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] = warnings + [finding["text"] for finding in record["qc_findings"]]
     stored = {name: value for name, value in record.items() if name not in ("metrics_summary", "qc_findings")}
@@ -70,6 +71,13 @@ def main(
     kept.write_h5ad(outdir / "section.h5ad", compression="gzip", compression_opts=1)
     write_record(outdir / "section_qc.json", SectionQc(**record))
     _log(kept, record)
+
+
+def _asked(thresholds: "Thresholds", unit_um: str, image: str) -> dict[str, object]:
+    """What was asked for of what the section decides."""
+    from efnst.names import NO_IMAGE
+
+    return asdict(thresholds) | {"unit_um": unit_um, "use_image": image.lower() != NO_IMAGE}
 
 
 def _in_units(section: "AnnData", unit_um: str, path: Path) -> "AnnData":

@@ -2,7 +2,10 @@
 
 import base64
 import io
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import anndata
 import numpy as np
@@ -12,7 +15,7 @@ from PIL import Image
 from efnst.image.picture import plain
 from efnst.names import CONFIDENCE, DOMAIN, METHOD_TITLES, PROVENANCE, SECTION
 from efnst.palette import MISSING, VALUE_COLOURS, colours_of
-from efnst.provenance.methods import citations
+from efnst.provenance.citations import citations
 from efnst.quality.spots import LIMITED
 from efnst.records.domains import Description, DomainsRecord, TrainingRecord
 from efnst.records.encoder import licence_text
@@ -23,11 +26,12 @@ from efnst.reports.maps import QC_LAYERS, View, map_data
 from efnst.reports.summary import section_summary
 
 SPATIAL_GENES = 200  # rows of that table; all are in spatial_genes.csv
-METHODS = {
-    DOMAIN: "expression, image and position, learned embedding",
-    "diffused": "baseline: expression PCs smoothed over neighbouring spots; nothing learned, no image",
-    "leiden": "baseline: Leiden on expression PCs; no position, no image",
+METHODS = {  # filled with what the features are, and whether an image is among them
+    DOMAIN: "{features}{image} and position, learned embedding",
+    "diffused": "baseline: {components} smoothed over neighbouring spots; nothing learned, no image",
+    "leiden": "baseline: Leiden on {components}; no position, no image",
 }
+WITH_IMAGE = MappingProxyType({"features": "expression", "components": "expression PCs", "image": ", image"})
 SCORES = {  # key: name, whether higher is better, what it says
     "chaos": (
         "CHAOS",
@@ -127,9 +131,10 @@ def _tables_and_curves(obs: pd.DataFrame, records: Records) -> dict:
         "dots": dot_plot(records.description),
         "adjacency": adjacency_table(records.description),
         "gene_sets": gene_set_rows(records.description),
-        "scores": score_table(records.domains),
+        "scores": score_table(records.domains, _features(records)),
         "stability": stability_of(records.domains),
         "labels": label_table(records.domains),
+        "partitions": partitions_in_words(records.domains),
         "curves": training_curves(records.training),
         "number_curves": number_curves(records.domains),
     }
@@ -248,8 +253,19 @@ def gene_set_rows(description: Description) -> list[dict]:
     ]
 
 
-def score_table(domains: DomainsRecord) -> dict:
-    """Scores of the three methods, and which is best in each column."""
+def _features(records: Records) -> dict[str, str]:
+    """What `METHODS` are filled with."""
+    parameters = (records.training.reference or records.training).parameters
+    has_image, given = records.training.image, parameters.get("expression_rep")
+    return {
+        "features": f"features given ({given})" if given else "expression",
+        "components": f"components of {given}" if given else "expression PCs",
+        "image": ", image" if has_image and parameters.get("image_fusion") != "none" else "",
+    }
+
+
+def score_table(domains: DomainsRecord, features: Mapping[str, str] = WITH_IMAGE) -> dict:
+    """Scores of the three methods, and which is best in each column; `features` fill `METHODS`."""
     methods = {key: domains.methods[key] for key in METHODS if key in domains.methods}
     shown = [key for key in SCORES if any(getattr(method, key) is not None for method in methods.values())]
     best = {}
@@ -261,8 +277,8 @@ def score_table(domains: DomainsRecord) -> dict:
     return {
         "columns": [dict(zip(("name", "up", "help"), SCORES[key], strict=True)) for key in shown],
         "rows": [
-            {"name": METHOD_TITLES[key], "what": METHODS[key], "key": key, "n_domains": method.n_domains}
-            | {"how": method.how}
+            {"name": METHOD_TITLES[key], "what": METHODS[key].format(**features), "key": key}
+            | {"n_domains": method.n_domains, "how": method.how}
             | {"scores": [{"value": getattr(method, score), "best": key in best[score]} for score in shown]}
             for key, method in methods.items()
         ],
@@ -278,6 +294,14 @@ def stability_of(domains: DomainsRecord) -> dict | None:
     alone = method.ari_of_runs or None
     figures = {"n_runs": method.n_runs, "stability": method.stability, "runs": alone, "by_units": method.ari_of_units}
     return figures | {"alone": float(np.mean(alone)) if alone else None, "spread": float(np.std(alone)) if alone else 0}
+
+
+def partitions_in_words(domains: DomainsRecord) -> str:
+    """What could vote: `4 trainings and 6 views without a network`."""
+    counts = Counter(member.kind for member in domains.evidence.members)
+    parts = {"training": f"{counts['training']} training{'s' * (counts['training'] != 1)}"}
+    parts["view"] = f"{counts['view']} view{'s' * (counts['view'] != 1)} without a network"
+    return " and ".join(parts[kind] for kind in parts if counts[kind])
 
 
 def label_table(domains: DomainsRecord) -> dict[str, list]:

@@ -3,6 +3,7 @@
 import anndata
 import numpy as np
 
+from efnst.image.picture import plain
 from efnst.names import BASELINES, DOMAIN, SECTION
 from efnst.provenance.methods import methods_text
 from efnst.quality.rules import STATUSES
@@ -68,7 +69,7 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
         top_markers={domain: genes[:5] for domain, genes in records.description.top_markers.items()},
         adjacency=records.description.adjacency,
         loss={part: thinned(values) for part, values in records.training.loss.items()},
-        methods_text=methods_text(records, parameters, image_source),
+        methods_text=methods_text(records, parameters, plain(data.uns[SECTION])),
     )
 
 

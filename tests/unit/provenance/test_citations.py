@@ -4,7 +4,7 @@ import pytest
 import yaml
 from tests.support.places import PROJECT
 
-from efnst.provenance.methods import CITATIONS
+from efnst.provenance.citations import CITATIONS
 
 LISTED = " ".join((PROJECT / "CITATIONS.md").read_text(encoding="utf-8").split())
 

@@ -8,7 +8,8 @@ import pytest
 from tests.support.places import BIN
 
 from efnst.program.imports import packages_of
-from efnst.provenance.methods import CITATIONS, METHODS_TEXT
+from efnst.provenance.citations import CITATIONS
+from efnst.provenance.methods import SENTENCES
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +24,7 @@ def imported() -> set[str]:
 
 def test_software_in_the_methods_text_and_the_citations_is_imported() -> None:
     installed = {distribution.metadata["Name"].lower() for distribution in distributions()}
-    text = " ".join([*METHODS_TEXT.values(), *CITATIONS])
+    text = " ".join([*(sentence.text for sentence in SENTENCES), *CITATIONS])
     named = {word.lower() for word in re.findall(r"[\w-]+", text)} & installed
     assert "scanpy" in named
     assert named <= imported()

@@ -125,8 +125,8 @@ def test_a_number_that_was_chosen_is_drawn_and_doubted_where_flat(records: Recor
     assert number_curves(records.domains) == []
 
     assert section_warnings(replace(records, domains=domains)) == []
-    assert "of 2 to 4" in methods_text(replace(records, domains=domains), {}, "hires")["number"]
-    assert "number" not in methods_text(records, {}, "hires")
+    assert "of 2 to 4" in methods_text(replace(records, domains=domains), {}, {"image": {"source": "hires"}})["number"]
+    assert "number" not in methods_text(records, {}, {"image": {"source": "hires"}})
     most = domains.changed(choice=choice | {"n_domains": 4, "runner_up": 3})
     (found,) = section_warnings(replace(records, domains=most))
     assert found.startswith("4 domains, the most that were tried, were chosen: raise max_domains")
@@ -198,6 +198,42 @@ def test_a_reference_is_named_with_its_files(data: anndata.AnnData, records: Rec
     html = " ".join(rendered(context).split())
     assert "<td>a, b</td>" in html and "SHA-256 <code>12ab</code>" in html and "<code>save_model True</code>" in html
     assert "<code>save_model</code>" not in html and "No network was trained on the section" in html
+
+
+def test_the_report_says_who_voted_and_how_domains_are_numbered(data: anndata.AnnData, records: Records) -> None:
+    """Views vote beside the trainings; in a cohort all count alike, and numbers are not by size."""
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+
+    def shown(**changed: object) -> str:
+        members = [{"kind": kind, "gain": 0.5, "weight": 1.0} for kind in ("training", "training", "view")]
+        evidence = records.domains.evidence.changed(members=members[: changed.pop("n_members", 3)]).plain()
+        methods = records.domains.methods | {
+            "efnst": records.domains.methods["efnst"].changed(n_runs=2, stability=0.9).plain()
+        }
+        domains = records.domains.changed(evidence=evidence, methods=methods, **changed)
+        view = section_view(data, None)
+        context = report_context(data, replace(records, domains=domains), view, None, Tables(*tables))
+        return " ".join(rendered(context).split())
+
+    alone, common, one = shown(), shown(common=True), shown(n_members=1)
+    assert "EfNST is the consensus of 2 trainings and 1 view without a network. The 2 trainings agree" in alone
+    assert "3 of 3 partitions, 2 trainings and 1 view without a network, held against the best" in alone
+    assert "Numbered by decreasing size. Markers" in alone
+    assert "All 3 partitions counted alike in the vote." in common and "held against the best" not in common
+    assert "Numbered alike in all sections of the cohort" in common and "Numbered by" not in common
+    assert "There was one partition only, and no vote." in one
+
+
+def test_baselines_are_named_after_what_they_read(data: anndata.AnnData, records: Records) -> None:
+    table = score_table(records.domains)
+    assert table["rows"][0]["what"] == "expression, image and position, learned embedding"
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+    given = records.training.changed(parameters={"expression_rep": "X_pca"}, image=False)
+    view = section_view(data, None)
+    rows = report_context(data, replace(records, training=given), view, None, Tables(*tables))["scores"]["rows"]
+    what = {row["key"]: row["what"] for row in rows}
+    assert what["leiden"] == "baseline: Leiden on components of X_pca; no position, no image"
+    assert what["efnst"] == "features given (X_pca) and position, learned embedding"
 
 
 def test_names_of_domains_and_how_well_they_name(data: anndata.AnnData, records: Records) -> None:
