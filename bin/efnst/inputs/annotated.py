@@ -18,6 +18,7 @@ LAYERS = ("counts", "raw_counts", "raw", "umi")  # names that raw counts are giv
 SYMBOLS = ("gene_symbols", "gene_symbol", "feature_name", "gene_name", "symbol", "SYMBOL")
 IDS = ("gene_ids", "gene_id", "ensembl_id", "feature_id")
 TYPES = ("feature_types", "feature_type")
+MIN_PLACED = 0.5  # share of spots with a position, below which obsm["spatial"] is taken to hold something else
 FEATURE_TYPES = (EXPRESSION, "Antibody Capture", "CRISPR Guide Capture", "Multiplexing Capture", "Custom", "Peaks")
 
 
@@ -101,16 +102,23 @@ def with_array(obs: pd.DataFrame) -> pd.DataFrame:
 
 
 def positions_of(obs: pd.DataFrame, xy: np.ndarray | pd.DataFrame, name: str) -> pd.DataFrame:
-    """Positions by barcode from float [n, 2] x and y; array and tissue as `obs` has them, else none, in tissue."""
+    """Positions by barcode from float [n, 2] x and y; array and tissue as `obs` has them, else none, in tissue.
+
+    Numbers may stand there as text, as squidpy of old read them. Spots without have no position here.
+    """
     xy = np.asarray(_x_first(xy) if isinstance(xy, pd.DataFrame) else xy)
+    if xy.dtype.kind in "OUT" and xy.ndim == 2:
+        xy = pd.DataFrame(xy).apply(pd.to_numeric, errors="coerce").to_numpy(float)
     if xy.ndim != 2 or xy.shape[1] < 2 or xy.dtype.kind not in "fiu" or len(xy) != len(obs):
         raise EfnstError(
             f"Expected x and y of {len(obs)} spots in {name}, obsm['spatial'], found an array of {xy.shape} {xy.dtype}."
         )
     xy = xy[:, :2].astype(float)
-    if not np.isfinite(xy).all():
-        wrong = int((~np.isfinite(xy)).any(axis=1).sum())
+    has_place = np.isfinite(xy).all(axis=1)
+    if has_place.sum() < MIN_PLACED * len(obs):
+        wrong = int((~has_place).sum())
         raise EfnstError(f"Expected numbers in {name}, obsm['spatial'], found {wrong} spots without: leave them out.")
+    obs, xy = obs[has_place], xy[has_place]
     table = pd.DataFrame(index=pd.Index(obs.index.to_numpy(str), name="barcode"))
     table["in_tissue"] = _whole(obs, "in_tissue", 1)
     other = table.loc[~table["in_tissue"].isin((0, 1)), "in_tissue"]

@@ -31,6 +31,7 @@ MAX_CHARACTERS = 1_000_000_000  # of barcodes.tsv and features.tsv, unpacked
 COMMENT_LINES = 1000
 LONGEST_ENTRY = 100  # bytes of a line of matrix.mtx, of which tools write at most half
 ENTRIES_AT_ONCE = 5_000_000
+FEATURE_COLUMNS = {"id": "id", "name": "name", "feature_type": "feature_type", "genes": "id", "gene_names": "name"}
 MARKET_START = "%%MatrixMarket matrix coordinate integer general"
 MARKET_KINDS = [["coordinate", field, "general"] for field in ("integer", "real", "unsigned-integer")]
 HEADERS = {  # first names of columns above barcodes or features, which Space Ranger does not write
@@ -156,7 +157,7 @@ def _read_h5(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, c
     barcodes × features: nothing has to be converted.
     """
     with opened(path) as file:
-        matrix = member(file, "matrix")
+        matrix = _matrix_in(file)
         features, barcodes = h5_features(file, path), _text(column(matrix, "barcodes"), path)
         shape = (len(barcodes), len(features))
         _require_sizes(column(matrix, "shape").tolist()[::-1], barcodes, features, path)
@@ -171,19 +172,26 @@ def _read_h5(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, c
 
 def h5_features(file: h5py.File, path: Path) -> pd.DataFrame:
     """`id`, `name` and `feature_type` of the features of a 10x HDF5 file."""
-    named = member(member(file, "matrix"), "features")
-    if not isinstance(named, h5py.Group):
+    matrix = _matrix_in(file)
+    named = member(matrix, "features") or matrix
+    columns = {held: name for held, name in FEATURE_COLUMNS.items() if held in names_in(named)}
+    if not columns:
         held = ", ".join(names_in(file)[:8]) or "nothing"
         raise EfnstError(
             f"Expected the group matrix with features as Space Ranger writes it in {path.name}, found {held}: "
             "give filtered_feature_bc_matrix.h5 of Space Ranger."
         )
-    held = [name for name in ("id", "name", "feature_type") if name in names_in(named)] or ["id"]
-    texts = {name: _text(column(named, name), path) for name in held}
+    texts = {columns[held]: _text(column(named, held), path) for held in columns}
     if len({len(text) for text in texts.values()}) > 1:
         raise damaged(path, "its features have ids, names and types of different numbers")
     absent = {"id": "", "name": "", "feature_type": EXPRESSION}
     return pd.DataFrame(texts, dtype=object).assign(**{name: absent[name] for name in absent if name not in texts})
+
+
+def _matrix_in(file: h5py.File) -> h5py.Group | None:
+    """The matrix of a 10x HDF5 file: the group matrix, or that of a genome, as Cell Ranger 2 and DropletUtils have."""
+    genomes = [name for name in names_in(file) if "gene_names" in names_in(member(file, name))]
+    return member(file, genomes[0] if len(genomes) == 1 else "matrix")
 
 
 def _read_folder(path: Path, with_counts: bool) -> tuple[np.ndarray, pd.DataFrame, csr_matrix]:
@@ -210,7 +218,7 @@ def first_barcode(path: Path) -> str:
     if path.is_dir():
         return next(iter(_barcodes(_lines(_plain_or_gz(path, "barcodes.tsv"), 0))), "")
     with opened(path) as file:
-        barcodes = member(member(file, "matrix"), "barcodes")
+        barcodes = member(_matrix_in(file), "barcodes")
         is_list = isinstance(barcodes, h5py.Dataset) and barcodes.ndim == 1 and len(barcodes)
         with reading(path, TypeError):
             return _text(barcodes[:1], path)[0] if is_list else ""

@@ -12,6 +12,7 @@ from efnst.inputs.feature_matrix import first_barcode, listing
 from efnst.inputs.links import require_inside
 from efnst.inputs.positions import SCALE_FACTORS, read_positions
 from efnst.inputs.source import CELLS
+from efnst.inputs.unpack import SUFFIXES
 from efnst.inputs.visible import visible
 
 POSITION_FILES = ("tissue_positions.csv", "tissue_positions_list.csv", "tissue_positions.parquet")
@@ -134,7 +135,10 @@ def find_outs(folder: Path, library: str = "") -> Path:
     """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
-        raise EfnstError(f"Expected a Space Ranger outs folder, found {found} at {folder}: check the column section.")
+        read = "" if found == "nothing" else f" (read are folders, {', '.join(SUFFIXES)}, .h5ad and .zarr)"
+        raise EfnstError(
+            f"Expected a Space Ranger outs folder, found {found} at {folder}{read}: check the column section."
+        )
     for outs in (folder, folder / "outs"):
         if is_deposit(outs):
             return arranged(outs, library)

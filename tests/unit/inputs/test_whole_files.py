@@ -1,5 +1,6 @@
 """Files that are whole, in forms that a reader of ours fails on: read, or named for what they are, not for damage."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from anndata import AnnData
+from tests.support.space_ranger import MATRIX
 
 from efnst.errors import EfnstError
 from efnst.inputs.section import load_section
@@ -75,3 +77,34 @@ def test_forms_of_another_anndata_are_no_damage(data: AnnData, tmp_path: Path) -
         del file["X"].attrs["encoding-type"]
     with pytest.raises(EfnstError, match=r"Expected csr_matrix or csc_matrix as encoding-type of /X .*found none"):
         load_section("S1", tmp_path / "s.h5ad", "none", "")
+
+
+def test_positions_as_text_and_a_spot_that_has_none(data: AnnData, tmp_path: Path) -> None:
+    """As squidpy read tissue_positions.csv for years: its first spot lost, the others as text."""
+    expected = data.obsm["spatial"].copy()
+    data.obsm["spatial"] = expected.astype(str).astype(object)
+    data.obsm["spatial"][0] = "nan"
+    data.obs[["in_tissue", "array_row", "array_col"]] = data.obs[["in_tissue", "array_row", "array_col"]].astype(float)
+    data.obs.loc[data.obs_names[0], ["in_tissue", "array_row", "array_col"]] = np.nan
+    data.write_h5ad(tmp_path / "s.h5ad")
+    section, _, warnings = load_section("S1", tmp_path / "s.h5ad", "", "")
+    assert warnings == [f"1 of {data.n_obs} barcodes of the matrix have no position."]
+    assert np.array_equal(section.obsm["spatial"], expected[1:])
+    data.obsm["spatial"] = np.full((data.n_obs, 2), "here", object)
+    data.write_h5ad(tmp_path / "s.h5ad")
+    with pytest.raises(EfnstError, match=rf"Expected numbers in s\.h5ad, .*, found {data.n_obs} spots without"):
+        load_section("S1", tmp_path / "s.h5ad", "", "")
+
+
+def test_a_matrix_by_genome(simulated_folder: Callable[[int], Path], tmp_path: Path) -> None:
+    """As Cell Ranger 2 wrote it, and DropletUtils::write10xCounts does."""
+    expected, _, _ = load_section("S1", simulated_folder(1) / "outs", "none", "")
+    outs = shutil.copytree(simulated_folder(1) / "outs", tmp_path / "outs")
+    with h5py.File(outs / MATRIX, "a") as file:
+        file.move("matrix", "unknown")
+        file.move("unknown/features/id", "unknown/genes")
+        file.move("unknown/features/name", "unknown/gene_names")
+        del file["unknown/features"]
+    section, _, warnings = load_section("S1", outs, "none", "")
+    assert warnings == [] and (section.X != expected.X).nnz == 0 and section.var.equals(expected.var)
+    assert list(section.obs_names) == list(expected.obs_names)
