@@ -120,6 +120,7 @@ def test_bins_of_novel_units_have_no_domain_and_tell_nothing_of_others(
 ) -> None:
     """Units from row 8 on are of tissue that the reference does not have, or all of them are."""
     path, units, region = made
+    units.uns["section"] = {"bin_um": 8.0}
     units.obsm["spatial"] = units.obs[["array_col", "array_row"]].to_numpy(float)
     kind, new = shares_of(units).argmax(1), (units.obs["array_row"] >= rows).to_numpy()
     values = 6 * np.eye(3)[kind] + np.random.default_rng(1).standard_normal((len(kind), 3))
