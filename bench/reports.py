@@ -134,7 +134,7 @@ def cohort(made: Path, folder: Path, n_sections: int) -> list:
 def multiqc(folder: Path) -> float:
     """Run MultiQC on the content, strictly; its seconds."""
     config = PROJECT / "assets" / "multiqc_config.yml"
-    command = [sys.executable, "-m", "multiqc", "--strict", "--force", "--quiet", "--config", config]
+    command = [sys.executable, "-I", "-m", "multiqc", "--strict", "--force", "--quiet", "--config", config]
     start = time.perf_counter()
     subprocess.run([*command, "--outdir", folder, "--filename", "multiqc_report.html", folder / "content"], check=True)
     return time.perf_counter() - start

@@ -91,7 +91,7 @@ LARGE = [
 
 def measure(image: Path, side: int, n_spots: int, um_per_px: float, rounds: int) -> list[float]:
     """Spots, window in px, median seconds, median CPU seconds and largest peak MB of some runs."""
-    command = [sys.executable, "-c", CUT, image, side, n_spots, um_per_px, image.with_suffix(".h5")]
+    command = [sys.executable, "-P", "-c", CUT, image, side, n_spots, um_per_px, image.with_suffix(".h5")]
     runs = []
     for _ in range(rounds):
         done = subprocess.run(

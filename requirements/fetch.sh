@@ -2,6 +2,9 @@
 # Sourced by ./efnst: gets Python, pip, uv, the Python environment, Java and Nextflow, each once, into the cache folder.
 
 UPPER=5 DEEP=99 # how deep the cache is looked through
+# Python takes modules from these and, with -c, -m and -, from the current folder, which may be a stranger's: then it gets
+# -I or -P.
+unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 
 say() { echo "efnst: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -62,7 +65,7 @@ obtain() (
 )
 
 # is_whole FOLDER: whether a folder holds what it held when it was made: cleaners of old files take parts. All files are
-# counted by \`setup\`, the upper ones by every command. A folder from before there were such records is taken as it is.
+# counted by `setup`, the upper ones by every command. A folder from before there were such records is taken as it is.
 is_whole() {
   [[ -d $1 && -n $(ls -A "$1") ]] || return 1
   [[ -s $1.content ]] || content "$1" 2>/dev/null > "$1.content" || return 0
@@ -83,11 +86,11 @@ content() {
 }
 
 # The lock belongs to the open file 9, so it stays with the shell when Python has ended.
-lock() { "$python" -c "from fcntl import *; flock(9, LOCK_EX | $1)"; }
+lock() { "$python" -I -c "from fcntl import *; flock(9, LOCK_EX | $1)"; }
 
 # key FILE…: short digest of the files' content and of the Python that is used.
 key() {
-  "$python" - "$@" <<'END'
+  "$python" -I - "$@" <<'END'
 import hashlib, sys
 digest = hashlib.sha256(f"{sys.version_info[:2]} {sys.base_prefix}".encode())
 for name in sys.argv[1:]:
@@ -99,7 +102,7 @@ END
 choose_python() {
   local candidate
   for candidate in ${EFNST_PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
-    python=$("$candidate" -c '
+    python=$("$candidate" -I -c '
 import sys
 (3, 11) <= sys.version_info[:2] <= (3, 14) or sys.exit(1)
 print(getattr(sys, "_base_executable", None) or sys.executable)' 2>/dev/null) && return
@@ -111,10 +114,10 @@ print(getattr(sys, "_base_executable", None) or sys.executable)' 2>/dev/null) &&
 # The machine's pip, else the wheel of pip that Python or Debian keeps for new environments; the command is left in `pip`.
 choose_pip() {
   local wheel
-  pip=("$python" -m pip)
+  pip=("$python" -P -m pip) # which may be the user's own: not -I
   ! "${pip[@]}" --version >/dev/null 2>&1 || return 0
-  wheel=$("$python" -c 'import ensurepip; print(ensurepip.__path__[0])' 2>/dev/null || true)
-  wheel=$(compgen -G "${wheel:-.}/_bundled/pip-*.whl" || compgen -G "/usr/share/python-wheels/pip-*.whl" || true)
+  wheel=$("$python" -I -c 'import ensurepip; print(ensurepip.__path__[0])' 2>/dev/null || true)
+  wheel=$(compgen -G "${wheel:-/}/_bundled/pip-*.whl" || compgen -G "/usr/share/python-wheels/pip-*.whl" || true)
   [[ -n $wheel ]] || wheel=$(compgen -G "$(obtain pip "pip (2 MB)" build_pip /dev/null)/usr/share/python-wheels/pip-*.whl")
   pip=("$python" "${wheel%%$'\n'*}/pip")
 }

@@ -146,6 +146,7 @@ def start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Cal
 
     def in_this_process(main: Callable[..., None], *arguments: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", [f"{main.__module__}.py", *map(str, arguments)])
+        monkeypatch.setenv("PYTHONSAFEPATH", "")  # as before, when `run` has set it
         try:
             run(main)
             status = 0

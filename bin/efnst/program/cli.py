@@ -46,6 +46,7 @@ def run(main: Callable[..., None]) -> None:
     or lost a file, the status is one that is tried again.
     """
     gc.set_threshold(NEW_OBJECTS)
+    os.environ["PYTHONSAFEPATH"] = "1"  # its own processes take no modules from the current folder, a stranger's maybe
     with printable_output(sys.stdout, sys.stderr), spared(*BY_ANNDATA):
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
