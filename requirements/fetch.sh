@@ -153,7 +153,8 @@ build_environment() {
 need_environment() {
   environment=$(obtain environment "the Python environment (3 GB, 8 GB on disk)" build_environment "$locks/all.txt")
   export PATH=$environment/bin:$PATH
-  unset PYTHONPATH PYTHONHOME
+  export ORT_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_TELEMETRY=1 # efnst's own programs say so by themselves
+  [[ -n ${MPLCONFIGDIR:-} || ! -w $cache ]] || export MPLCONFIGDIR=$cache/matplotlib
 }
 
 build_recipes() {

@@ -24,6 +24,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 SCHEMA = Path("nextflow_schema.json")
 VERSION = '''"""The library that efnst's programs share."""
 
+import os
+
+# No library reports to its makers, as onnxruntime does unless this stands before it is imported.
+os.environ |= {{"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}}
+
 __version__ = "{number}"  # written by `./efnst generate` from manifest.version in nextflow.config
 '''
 # so that 190 and "190", or false and "false", are the same to -resume

@@ -113,8 +113,14 @@ def one_section(cohort: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(efnst: Efnst, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The run on the cohort from nothing to reports; later runs in the same folder can resume it."""
-    run = efnst(tmp_path_factory.mktemp("finished"), *QUICK, *EXPORTS, "--input", cohort / "samplesheet.csv")
+    """The run on the cohort from nothing to reports; later runs in the same folder can resume it.
+
+    The user's home is the folder `home` beside the results.
+    """
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "home").mkdir()
+    options = (*QUICK, *EXPORTS, "--input", cohort / "samplesheet.csv")
+    run = efnst(folder, *options, prefix=("env", f"HOME={folder / 'home'}"))
     assert run.status == 0, run.output
     return run
 

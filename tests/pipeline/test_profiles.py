@@ -1,7 +1,10 @@
 """What every profile asks for every step, in one table: the stub runs with each profile's directives as Nextflow
 resolved them, but with the local executor and without containers."""
 
+import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from tests.pipeline.conftest import Efnst, simulate
@@ -121,3 +124,14 @@ def test_every_step_gets_what_its_profile_says(tables: dict[str, dict[str, list[
             expected = (*expected[:-1], f"{expected[-1]}-multiqc")
         end = [str(tries), "this machine" if limited else ""]
         assert found == [*map(str, expected[:-1]), expected[-1], *end], process
+
+
+@pytest.mark.parametrize(
+    ("profile", "folder"),
+    [("standard", "/shared"), ("conda", "/shared"), ("docker", ".cache/matplotlib"), ("k8s", ".cache/matplotlib")],
+)
+def test_tasks_share_a_list_of_fonts_where_they_see_it(project: Path, profile: str, folder: str) -> None:
+    command = [project / "efnst", "nextflow", "config", "-flat", "-profile", profile, project]
+    environment = os.environ | {"MPLCONFIGDIR": "/shared"}
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert f"env.MPLCONFIGDIR = '{folder}'" in shown.splitlines()

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import anndata
@@ -158,6 +161,23 @@ def test_versions_of_every_step_are_recorded(finished: Run) -> None:
     versions = yaml.safe_load((finished.outdir / "pipeline_info" / "software_versions.yml").read_text())
     text = json.dumps(versions)
     assert all(f'"{name}"' in text for name in ("efnst", "python", "torch", "scanpy", "onnxruntime", "leidenalg"))
+
+
+def test_nothing_of_a_run_is_left_in_the_home_folder_but_nextflow_s_own(finished: Run) -> None:
+    assert {path.name for path in (finished.outdir.parent / "home").iterdir()} == {".nextflow"}
+
+
+def test_a_task_finds_the_library_whatever_the_user_s_shell_says(finished: Run, tmp_path: Path) -> None:
+    """With PYTHONSAFEPATH a script does not find what lies beside it."""
+    (number,) = (task["hash"] for task in finished.tasks if task["process"] == "CHECK_INPUTS")
+    (folder,) = (finished.outdir.parent / "work").glob(f"{number}*")
+    again = shutil.copytree(folder, tmp_path / "again", symlinks=True)
+    shell = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tmp_path), "PYTHONHOME": str(tmp_path)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    task = subprocess.run(
+        ["bash", ".command.run"], cwd=again, env=os.environ | shell | {"PATH": path}, capture_output=True, text=True
+    )
+    assert task.returncode == 0, task.stdout + task.stderr
 
 
 def test_each_step_ran_once_for_each_section(finished: Run) -> None:

@@ -1,8 +1,10 @@
 """embed_patches.py on the patches of a simulated section."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import h5py
 import numpy as np
@@ -190,3 +192,17 @@ def test_a_section_without_patches_of_its_own_is_an_error(
     for sample in ("S1", "S2"):
         record = json.loads((tmp_path / sample / "failure.json").read_text())
         assert record["reason"].startswith(f"{sample}: Expected --patches")
+
+
+def test_nothing_is_reported_and_nothing_is_left_in_the_home_folder(
+    run_program: Callable[..., CompletedProcess], patches_file: Path, lite0_file: Path, tmp_path: Path
+) -> None:
+    """onnxruntime keeps an identifier of the machine there, and what it has yet to send."""
+    home = tmp_path / "home"
+    home.mkdir()
+    names = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in names} | {"HOME": str(home)}
+    files = ("--patches", patches_file, "--encoder", lite0_file, "--outdir", tmp_path)
+    done = run_program("embed_patches.py", "--sample", "S1", *files, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "S1" / "features.npz").exists() and list(home.rglob("*")) == []
