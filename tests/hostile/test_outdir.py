@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.launcher.conftest import small_project  # noqa: F401
 from tests.pipeline.conftest import Efnst, efnst, project, write_sheet  # noqa: F401
 from tests.pipeline.test_refusals import words
 
@@ -19,6 +20,17 @@ LOCKS = {".run": fcntl.flock, ".lock": fcntl.lockf}  # of the launcher, of main.
 def sheet(tmp_path: Path) -> Path:
     """A samplesheet whose run takes no time."""
     return write_sheet(tmp_path / "sheet.csv", {"sample": "nowhere", "section": "nowhere"})
+
+
+# Its report is one that Nextflow had no room for.
+WORKFLOW = """
+process LAST {
+    publishDir "${params.outdir}/pipeline_info"
+    output: path "execution_report.html"
+    script: "touch execution_report.html"
+}
+workflow { LAST() }
+"""
 
 
 def locked(file: Path) -> bool:
@@ -44,6 +56,52 @@ def test_a_second_run_into_a_folder_is_refused(
     assert "found that another run writes to results. Wait for its end" in words(run.output)
     assert not (info / "run.json").exists() and not (run.outdir / "sections.csv").exists()
     assert (info / "execution_trace.txt").read_text() == "of the first run"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_known"),
+    [
+        ('{"seed": 1, "outdir": "else wh\\u00e8re"}', True),
+        ("seed: 1\noutdir: else whère  # here\n", True),
+        ("'outdir': \"else whère\"", True),
+        ("{outdir: else whère}", False),  # main.nf claims it
+    ],
+)
+def test_the_folder_may_be_named_in_a_file_of_parameters(
+    small_project: Path,  # noqa: F811
+    tmp_path: Path,
+    text: str,
+    is_known: bool,
+) -> None:
+    (small_project / "main.nf").write_text(WORKFLOW)
+    file = tmp_path / ("parameters.json" if 'seed"' in text else "parameters.yml")
+    file.write_text(text, encoding="utf-8")
+    command = [small_project / "efnst", "run", "-params-file", file]
+    info = tmp_path / "else whère" / "pipeline_info"
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (info / "execution_report.html").exists() and not (tmp_path / "results").exists()
+    assert (info / ".run").exists() == is_known
+    assert done.returncode == is_known, done.stdout + done.stderr
+    assert ("Expected a complete else whère/pipeline_info/execution_report.html" in done.stderr) == is_known
+
+
+@pytest.mark.parametrize("place", ["-c", "-profile"])
+def test_a_folder_that_is_named_too_late_is_refused(
+    project: Path,  # noqa: F811
+    sheet: Path,
+    tmp_path: Path,
+    place: str,
+) -> None:
+    """Nextflow reads these after it was told what goes where: a part of the results would be elsewhere."""
+    (tmp_path / "late.config").write_text("params.outdir = 'late'\n")
+    (tmp_path / "nfcore_custom.config").write_text("profiles { site { params.outdir = 'late' } }\n")
+    options = {"-c": ["late.config"], "-profile": ["site", "--custom_config_base", tmp_path]}[place]
+    command = [project / "efnst", "run", "--input", sheet, place, *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    said = "found params.outdir = `late` in a configuration, which is read too late. Give --outdir late."
+    assert said in words(done.stdout + done.stderr)
+    assert list(tmp_path.rglob("multiqc_report.html")) == []
 
 
 def test_a_run_holds_its_folder_to_its_end(project: Path, sheet: Path, tmp_path: Path) -> None:  # noqa: F811
