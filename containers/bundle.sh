@@ -22,7 +22,8 @@ bundle() {
     case $1 in
       --output) output=$2 ;;
       --images) images=$2 ;;
-      *) bundle_usage; [[ $1 == --help ]] || say "Expected one of these options, found \`$1\`."; [[ $1 == --help ]]; return ;;
+      -h | --help) bundle_usage; return ;;
+      *) bundle_usage; say "Expected one of these options, found \`$1\`."; return 2 ;;
     esac
     shift 2 || die "Expected a value after $1."
   done

@@ -21,7 +21,8 @@ images() {
   local target=${1:-} base="" debian="" only=efnst,efnst-multiqc registry="" folder=images image
   case $target in
     docker | podman | apptainer | charliecloud) shift ;;
-    *) images_usage; [[ $target == --help ]]; return ;;
+    -h | --help) images_usage; return ;;
+    *) images_usage; say "Expected an engine, found \`$target\`."; return 2 ;;
   esac
   while [[ $# -gt 0 ]]; do
     case $1 in
@@ -30,6 +31,7 @@ images() {
       --only) only=$2 ;;
       --push) registry=$2 ;;
       --folder) folder=$2 ;;
+      -h | --help) images_usage; return ;;
       *) images_usage; say "Expected one of these options, found \`$1\`."; return 2 ;;
     esac
     shift 2 || die "Expected a value after $1."

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.encoders import write_own_encoder
 from tests.support.places import PROJECT
+from torch import nn
 
 from efnst import __version__
 
@@ -34,6 +36,48 @@ def test_help_lists_every_command_and_fetches_nothing(efnst: Efnst, tmp_path: Pa
     assert result.returncode == 0
     assert all(f"./efnst {command}" in result.stdout for command in COMMANDS)
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("demo", "--n_domains"),
+        ("run", "--n_domains"),
+        ("run --input nowhere", "--n_domains"),
+        ("encoder", "./efnst encoder export X"),
+        ("images", "--push REGISTRY"),
+        ("images docker", "--push REGISTRY"),
+        ("bundle", "--images FOLDER"),
+        ("test", "./efnst test [quick]"),
+        ("lint", "./efnst lint"),
+        ("setup", "./efnst setup"),
+    ],
+)
+def test_help_of_a_command_makes_nothing(efnst: Efnst, tmp_path: Path, command: str, said: str, option: str) -> None:
+    result = efnst(*command.split(), option, EFNST_CACHE=str(tmp_path / "cache"))
+    assert result.returncode == 0 and said in result.stdout, result.stderr
+    assert [path for path in tmp_path.rglob("*") if path.name != "cache"] == []
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("check", "samplesheet", "encoder list", "encoder export", "encoder check", "match", "explain"),
+        *("python", "nextflow", "generate"),
+    ],
+)
+def test_help_of_a_program_makes_nothing(efnst: Efnst, tmp_path: Path, command: str, option: str) -> None:
+    result = efnst(*command.split(), option)
+    assert result.returncode == 0 and "usage: " in result.stdout.lower(), result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["demo", "run"])
+def test_version_of_a_run_makes_nothing(efnst: Efnst, tmp_path: Path, command: str) -> None:
+    assert efnst(command, "--version").stdout == f"efnst {__version__}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_version_is_that_of_the_library_and_of_the_pinned_nextflow(efnst: Efnst) -> None:
@@ -82,6 +126,25 @@ def test_without_a_home_the_cache_is_a_private_folder(fetching: str, tmp_path: P
     assert result.stdout == f"{private} {private}/home\n"
     assert private.stat().st_mode & 0o777 == 0o700
     assert f"kept in {private}; set EFNST_CACHE" in result.stderr
+
+
+def test_a_folder_of_temporary_files_that_cannot_be_made_is_named(efnst: Efnst) -> None:
+    result = efnst("setup", HOME="", XDG_CACHE_HOME="", EFNST_CACHE="", TMPDIR="/nowhere")
+    assert result.returncode == 1
+    found = f"found that /nowhere/efnst-{os.getuid()} cannot be made. Set one of them."
+    assert result.stderr == f"efnst: Expected HOME or TMPDIR to name a folder that can be written to, {found}\n"
+
+
+def test_commands_leave_nothing_in_the_home_folder(efnst: Efnst, space_ranger_folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    write_own_encoder(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), tmp_path)
+    (tmp_path / "A1").symlink_to(space_ranger_folder)
+    (tmp_path / "sheet.csv").write_text(f"sample,section\nA1,{space_ranger_folder}\n")
+    for command in ("samplesheet .", "check sheet.csv --encoder_onnx own.onnx", "encoder check own.onnx"):
+        result = efnst(*command.split(), HOME=str(home))
+        assert result.returncode == 0, result.stderr
+    assert list(home.rglob("*")) == []
 
 
 def test_python_command_passes_arguments_and_status_on(efnst: Efnst) -> None:

@@ -50,7 +50,7 @@ def run(main: Callable[..., None]) -> None:
     with printable_output(sys.stdout, sys.stderr), spared(*BY_ANNDATA):
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        app.command()(with_options(main))
+        app.command(context_settings={"help_option_names": ["-h", "--help"]})(with_options(main))
         try:
             app()
         except Exception as error:
