@@ -32,7 +32,8 @@ choose_cache() {
 }
 
 private_folder() {
-  [[ -d $1 ]] || mkdir -m 700 "$1"
+  [[ -d $1 ]] || mkdir -m 700 "$1" 2>/dev/null ||
+    die "Expected HOME or TMPDIR to name a folder that can be written to, found that $1 cannot be made. Set one of them."
   [[ -O $1 ]] || die "$1 belongs to somebody else: set EFNST_CACHE and HOME to folders of yours."
 }
 

@@ -81,6 +81,8 @@ def test_nothing_is_left_and_the_run_goes_on(small_project: Path, tmp_path: Path
         ENDINGS[ending](run.pid)
         assert run.wait(90) != 0
     assert processes(mark) == []
+    said = "this run was stopped. The same command with -resume goes on" in (tmp_path / "output").read_text()
+    assert said == (ending != "Nextflow killed")
     again = subprocess.run([*command, "--seconds", "0"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stdout + again.stderr
     if ending != "Nextflow killed":  # which leaves it no time to note what is finished
