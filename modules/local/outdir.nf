@@ -4,7 +4,7 @@
 // and the launch folder's nextflow.config after that, so that results would be torn apart.
 def namedTooLate(outdir) {
     def published = nextflow.Global.config.process.ext.outdir
-    return published == outdir
+    return published.toString() == outdir.toString()
         ? []
         : [
             "Expected --outdir or -params-file to name the folder of results, found params.outdir = `${outdir}` in a " +
