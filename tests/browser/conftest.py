@@ -89,6 +89,8 @@ def small_section(grid: str, side: int, bins: AnnData | None = None) -> dict:
     image = {"source": "none", "file": "", "scale": 1.0, "width": 0, "height": 0}
     data.uns["section"] = {"sample": "S", "pitch_px": 10.0, "um_per_px": 0.8, "spot_diameter_px": 10.0, "grid": grid}
     data.uns["section"] |= {"image": image, "space_ranger": "HD"}
+    if bins is not None:
+        data.uns["section"] |= {"bin_um": 4.0, "unit_um": 8.0, "unit_reason": "as was asked for"}
     data.uns["efnst"] = {"parameters": {}, "versions": {}}
     method = {"n_domains": 4, "how": "mixture", "chaos": 0.1, "pas": 0.1, "silhouette": 0.5}
     names = ["1", "2", "3", "4"]
