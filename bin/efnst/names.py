@@ -15,6 +15,7 @@ NAME_PROBABILITY = "efnst_name_probability"  # obs: of that name
 CONFIDENCE = "efnst_confidence"  # obs: share of the trainings that agree with the domain
 BASELINES = ("leiden", "diffused")  # obs: the two baselines
 METHOD_TITLES = {DOMAIN: "EfNST", "diffused": "diffused", "leiden": "leiden"}  # in the order they are shown
+PIPELINE_INFO = "pipeline_info"  # folder of a run's own records within its results
 NO_IMAGE = "none"  # column image of the samplesheet, and source of the image: expression and position only
 EMBEDDING = "X_efnst"  # obsm
 DIFFUSED = "X_diffused"  # obsm

@@ -257,14 +257,17 @@ def agreement_by_units(
     `units` are all spots, or int [n_bins] the row of each bin's unit; `given` of the same length. Of bins also how much
     the `domains` of their units agree with the labels.
     """
-    record = {}
-    if len(partitions) > 1:
+    record, has_runs = {}, len(partitions) > 1
+    if has_runs:
         record = {"n_runs": len(partitions), "stability": float(agreement(partitions).mean())}
     if given is None or not scored_spots(given, options.ignored).any():
         return record
-    aris = [label_scores(labels[units], given, options.ignored)["ari"] for labels in (domains, *partitions)]
-    record |= {} if isinstance(units, slice) else {"ari_of_units": aris[0]}
-    return record | ({"ari_of_runs": aris[1:]} if len(partitions) > 1 else {})
+
+    def ari(labels: np.ndarray) -> float:
+        return label_scores(labels[units], given, options.ignored)["ari"]
+
+    record |= {} if isinstance(units, slice) else {"ari_of_units": ari(domains)}
+    return record | ({"ari_of_runs": [ari(labels) for labels in partitions]} if has_runs else {})
 
 
 def _record(

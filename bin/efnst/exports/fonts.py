@@ -1,6 +1,7 @@
 """Fonts for text with characters that the usual one of figures lacks, such as Chinese or Japanese labels."""
 
 from collections.abc import Iterable
+from functools import cache
 
 from matplotlib.font_manager import FontEntry, FontProperties, findfont, fontManager
 from matplotlib.ft2font import FT2Font
@@ -33,6 +34,7 @@ def _installed() -> list[FontEntry]:
     return [entry for entry in regular if entry.size == "scalable" and not entry.name.startswith(NO_GLYPHS)]
 
 
-def _drawn_by(path: str) -> set[str]:
+@cache  # what is missing is asked of all fonts, for each that is found, and once to draw and once to tell
+def _drawn_by(path: str) -> frozenset[str]:
     """The characters that a font file has glyphs for."""
-    return {chr(code) for code in FT2Font(path).get_charmap()}
+    return frozenset(map(chr, FT2Font(path).get_charmap()))

@@ -5,11 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from efnst.errors import EfnstError, damaged, reading
-from efnst.names import NOVEL_DOMAIN
+from efnst.names import NOVEL_DOMAIN, PIPELINE_INFO
 from efnst.program.documents import document_text, load_json
 from efnst.program.spreadsheets import read_table
 
-INFO = "pipeline_info"
 TABLE = "domains.csv"
 FAILED = "error"  # status in sections.csv of a section that did not come to an end
 
@@ -33,7 +32,7 @@ def finished_samples(folder: Path) -> set[str] | None:
     A run does not clear what earlier ones left there. A run that was stopped before its sections.csv is known by its
     samplesheet alone.
     """
-    listed, ended = folder / INFO / "sections.json", folder / "sections.csv"
+    listed, ended = folder / PIPELINE_INFO / "sections.json", folder / "sections.csv"
     if not listed.is_file():
         return None
     with reading(listed):
@@ -83,7 +82,7 @@ def shared_spots(first: Path, second: Path) -> tuple[dict[str, pd.DataFrame], li
 
 def has_common_domains(folder: Path) -> bool:
     """Whether a domain is the same in all samples of a run: in a cohort's scope, or by a reference."""
-    path = folder / INFO / "parameters.json"
+    path = folder / PIPELINE_INFO / "parameters.json"
     if not path.is_file():
         return False
     with reading(path):

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from efnst.errors import EfnstError
 from efnst.inputs.checksums import file_checksum
-from efnst.names import NO_IMAGE
+from efnst.names import NO_IMAGE, PIPELINE_INFO
 from efnst.program.cli import read_json
 from efnst.program.parameters import properties
 from efnst.provenance.results import step_and_kind
 
-INFO = "pipeline_info"
 OWN_IMAGE = re.compile(r"efnst(-\w+)?:[0-9a-f]{12}")  # what conf/images.config says, not the user
 DEEPEST = 6  # folders between a result and the output folder
 REFERENCE = "REFERENCE"  # in a command, in place of a folder that is not known
@@ -53,12 +52,13 @@ def find_origin(path: Path) -> Origin:
     place, outdir = next(((place, found) for place in places if (found := _outdir(place))), (places[-1], None))
     own = _own_record(path)
     sample = own.get("sample", "") or _sample(place, outdir)
-    info = outdir / INFO if outdir else None
+    info = outdir / PIPELINE_INFO if outdir else None
     section = own or (_json(info / "provenance" / f"{sample}.json") if info and sample else {})
     if not section and outdir is None:
         raise EfnstError(
-            f"Expected `{path.name}` in the output folder of a run, beside its {INFO}, found none there: .h5ad and "
-            ".geojson of a section carry their own record, any other result is explained by the folder around it."
+            f"Expected `{path.name}` in the output folder of a run, beside its {PIPELINE_INFO}, found none there: "
+            ".h5ad and .geojson of a section carry their own record, any other result is explained by the folder "
+            "around it."
         )
     if info is None:
         return Origin(path, place, None, sample, section)
@@ -234,7 +234,7 @@ def _outdir(path: Path) -> Path | None:
     folders = [path, *path.parents]
     store = next((number for number, folder in enumerate(folders) if folder.suffix == ".zarr"), 0)
     candidates = folders[store : store + DEEPEST + 1]
-    return next((folder for folder in candidates if (folder / INFO / "parameters.json").is_file()), None)
+    return next((folder for folder in candidates if (folder / PIPELINE_INFO / "parameters.json").is_file()), None)
 
 
 def _sample(path: Path, outdir: Path | None) -> str:
@@ -242,9 +242,9 @@ def _sample(path: Path, outdir: Path | None) -> str:
     if outdir is None or path == outdir:
         return ""
     first = path.relative_to(outdir).parts[0]
-    if first == INFO:
+    if first == PIPELINE_INFO:
         return path.stem if path.parent.name == "provenance" else ""
-    return first if (outdir / INFO / "provenance" / f"{first}.json").is_file() else ""
+    return first if (outdir / PIPELINE_INFO / "provenance" / f"{first}.json").is_file() else ""
 
 
 def _own_record(path: Path) -> dict:
@@ -292,7 +292,7 @@ def _sections(origin: Origin) -> list[str]:
 
     if origin.sample or origin.outdir is None:
         return []
-    recorded = {path.stem for path in (origin.outdir / INFO / "provenance").glob("*.json")}
+    recorded = {path.stem for path in (origin.outdir / PIPELINE_INFO / "provenance").glob("*.json")}
     finished = finished_samples(origin.outdir)
     return sorted(recorded if finished is None else recorded & finished)
 

@@ -40,7 +40,7 @@ def _quality(qc: SectionQc) -> dict:
     limits = qc.thresholds.plain()
     least = [(limits["min_counts_per_spot"], "count"), (limits["min_genes_per_spot"], "gene")]
     most = [f"{limits[name]:g} % {kind}" for name, kind in KINDS.items() if limits[name] < 100]
-    parts = [f"at least {_counted(*pair)}" for pair in least] + ([f"at most {_listed(most)} counts"] if most else [])
+    parts = [f"at least {counted(*pair)}" for pair in least] + ([f"at most {_listed(most)} counts"] if most else [])
     return {"n_spots": qc.n_spots_kept, "qc_mads": qc.qc_mads, "limits": _listed(parts)}
 
 
@@ -154,7 +154,7 @@ def _patches(qc: ImageQc, features: FeaturesRecord, n_spots: int, origin: str) -
 def _domains(domains: DomainsRecord) -> dict:
     """How the domains were found and named."""
     rounds, views = domains.refinement_rounds, sum(member.kind == "view" for member in domains.evidence.members)
-    over = f", refined over neighbouring spots in {_counted(rounds, 'round')}" if rounds else ""
+    over = f", refined over neighbouring spots in {counted(rounds, 'round')}" if rounds else ""
     left_out = f", without spots labelled {_listed(domains.ignore_labels)}" if domains.ignore_labels else ""
     facts = {"how": domains.methods[DOMAIN].how, "refined": over, "without_labels": left_out, "n_views": views}
     facts |= {"were_views": "was one view" if views == 1 else f"were {views} views"}
@@ -195,8 +195,8 @@ def _device_named(features: FeaturesRecord) -> str:
     return f"{features.device} ({features.provider}{f'; left to the CPU: {left}' if left else ''})"
 
 
-def _counted(number: float, noun: str) -> str:
-    """`1 count`, `3 counts`."""
+def counted(number: float, noun: str) -> str:
+    """A number and what is counted: `1 count`, `3 counts`."""
     return f"{number:g} {noun}{'' if number == 1 else 's'}"
 
 

@@ -16,6 +16,7 @@ from efnst.image.picture import plain
 from efnst.names import CONFIDENCE, DOMAIN, METHOD_TITLES, PROVENANCE, SECTION
 from efnst.palette import MISSING, VALUE_COLOURS, colours_of
 from efnst.provenance.citations import citations
+from efnst.provenance.method_facts import counted
 from efnst.quality.spots import LIMITED
 from efnst.records.domains import Description, DomainsRecord, TrainingRecord
 from efnst.records.encoder import licence_text
@@ -299,9 +300,9 @@ def stability_of(domains: DomainsRecord) -> dict | None:
 def partitions_in_words(domains: DomainsRecord) -> str:
     """What could vote: `4 trainings and 6 views without a network`."""
     counts = Counter(member.kind for member in domains.evidence.members)
-    parts = {"training": f"{counts['training']} training{'s' * (counts['training'] != 1)}"}
-    parts["view"] = f"{counts['view']} view{'s' * (counts['view'] != 1)} without a network"
-    return " and ".join(parts[kind] for kind in parts if counts[kind])
+    parts = {kind: counted(counts[kind], kind) for kind in ("training", "view") if counts[kind]}
+    parts |= {"view": f"{parts['view']} without a network"} if "view" in parts else {}
+    return " and ".join(parts.values())
 
 
 def label_table(domains: DomainsRecord) -> dict[str, list]:
