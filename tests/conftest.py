@@ -60,8 +60,8 @@ def section_of(positions_um: np.ndarray, counts: sparse.csr_matrix, labels: np.n
     var = pd.DataFrame(index=[f"G{number}" for number in range(counts.shape[1])])
     section = AnnData(sparse.csr_matrix(counts, dtype=np.int32), obs=obs, var=var)
     section.obsm["spatial"] = np.asarray(positions_um, float) / UM_PER_PX
-    section.uns["section"] = {"sample": "S1", "pitch_px": 100 / UM_PER_PX, "um_per_px": UM_PER_PX, "bin_um": 0}
-    section.uns["section"]["spot_diameter_px"] = 55 / UM_PER_PX
+    section.uns["section"] = {"sample": "S1", "um_per_px": UM_PER_PX, "bin_um": 0}
+    section.uns["section"] |= {"grid": "hexagonal", "pitch_px": 100 / UM_PER_PX, "spot_diameter_px": 55 / UM_PER_PX}
     section.uns["qc"] = {"sample": "S1", "n_spots_kept": len(obs)}
     section.uns["section"]["image"] = {"source": "fullres", "file": "", "scale": 1.0, "width": 0, "height": 0}
     return section

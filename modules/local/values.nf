@@ -19,14 +19,16 @@ def withTexts(settings) {
 // it as a number. `given` are the parameters as Nextflow has them.
 def lostProblems(given, command) {
     def settings = withTexts(given)
-    def lost = textNames().findAll { name -> settings[name] in ['true', 'false'] || name == 'outdir' && !settings[name] }
+    def lost = textNames().findAll { name ->
+        settings[name] in ['true', 'false'] || name == 'outdir' && !settings[name]
+    }
     def read = textNames().findAll { name -> given[name] instanceof Number }
     def typed = read.collectEntries { name -> [name, asTyped(command, name)] }
     def changed = typed.findAll { name, text -> text && text != settings[name] }
     return lost.collect { name -> "parameter --${name}: found ${lostValue(settings[name])}, expected a value" } +
         changed.collect { name, text ->
-            "parameter --${name}: found `${text}`, which Nextflow read as the number ${settings[name]}; start the run " +
-                'with `./efnst run`, or give the value in quotes in a file for -params-file'
+            "parameter --${name}: found `${text}`, which Nextflow read as the number ${settings[name]}; start the " +
+                'run with `./efnst run`, or give the value in quotes in a file for -params-file'
         }
 }
 

@@ -71,7 +71,7 @@ def test_what_cannot_be_looked_at_is_noted_and_the_search_goes_on(
     (tmp_path / "folder").mkdir()
     iterdir = Path.iterdir
     monkeypatch.setattr(Path, "iterdir", lambda path: fail(path) if path.name == name else iterdir(path))
-    for reader, ending in (("_holds_section", ".gz"), ("_holds_positions", ".h5ad")):
+    for reader, ending in (("_sections_in", ".gz"), ("_holds_positions", ".h5ad")):
         if name.endswith(ending):
             monkeypatch.setattr(find, reader, fail)
     found, notes = find.find_sections(tmp_path)

@@ -30,7 +30,8 @@ process ASSIGN_DOMAINS {
         path("results/${meta.id}/domains.json"),
         optional: true,
         emit: domains
-    tuple val(meta), path("results/${meta.id}/${meta.id}_bins.h5ad", arity: '0..*'), emit: bins // of bins and cells only
+    // Of bins and cells only:
+    tuple val(meta), path("results/${meta.id}/${meta.id}_bins.h5ad", arity: '0..*'), emit: bins
     path "results/${meta.id}/provenance.json", optional: true, emit: provenance
     path 'failure.json', optional: true, emit: failure
     path 'versions.yml', emit: versions

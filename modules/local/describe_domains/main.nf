@@ -40,6 +40,7 @@ process DESCRIBE_DOMAINS {
     """
     mkdir -p ${folder}
     cd ${folder}
-    touch markers.csv spatial_genes.csv umap.csv description.json ${quoted("${meta.id}_pseudobulk.csv")} ../../versions.yml
+    touch markers.csv spatial_genes.csv umap.csv description.json ${quoted("${meta.id}_pseudobulk.csv")}
+    touch ../../versions.yml
     """
 }
