@@ -8,8 +8,7 @@ from pathlib import Path
 
 from efnst.errors import EfnstError
 
-GIVEN: dict[Path, Path] = {}  # by what was made in the scratch folder
-NAMED: dict[Path, bool] = {}
+GIVEN: dict[Path, tuple[Path, bool]] = {}  # by what was made in the scratch folder, and whether its name stands for it
 
 
 def tell_as(made: Path, given: Path, is_named: bool = True) -> None:
@@ -17,7 +16,7 @@ def tell_as(made: Path, given: Path, is_named: bool = True) -> None:
 
     `is_named`: so does its name alone.
     """
-    GIVEN[made], NAMED[made] = given, is_named
+    GIVEN[made] = given, is_named
 
 
 @contextmanager
@@ -36,7 +35,7 @@ def _as_given(text: str, path: Path) -> str:
     for made in sorted(GIVEN, key=lambda made: len(made.parts), reverse=True):
         given = _given(made)
         text = text.replace(str(made), str(given))
-        if NAMED[made] and given.is_relative_to(path):
+        if GIVEN[made][1] and given.is_relative_to(path):
             names[made.name].add(given.name)
     for name, of in names.items():
         if len(of) == 1:  # of several samples in one folder no name is told
@@ -48,5 +47,5 @@ def _given(made: Path) -> Path:
     """What a path stands for, through all that was made on the way."""
     for parent in (made, *made.parents):
         if parent in GIVEN:
-            return _given(GIVEN[parent] / made.relative_to(parent))
+            return _given(GIVEN[parent][0] / made.relative_to(parent))
     return made
