@@ -72,7 +72,7 @@ def _sample(sections: list[Path], embeddings: list[Path], options: DomainOptions
     from efnst.domains.assign import embeddings_of
     from efnst.domains.candidates import CommonViews
     from efnst.domains.vocabulary import FITTED_UNITS
-    from efnst.embedding.sketch import quota, side_by_side, some_of
+    from efnst.embedding.sketch import quota, some_of
     from efnst.genes.components import first_deviation
     from efnst.inputs.hdf5 import opened_own
     from efnst.names import SECTION, SPATIAL
@@ -97,7 +97,7 @@ def _sample(sections: list[Path], embeddings: list[Path], options: DomainOptions
         return [np.concatenate(values) for values in zip(*found, strict=True)]
 
     smooth, *embedded = joined(lambda arrays, _: [arrays["diffused"], *embeddings_of(arrays).values()])
-    sample = {"embeddings": embedded, "positions": side_by_side([p[r] for p, r in zip(places, rows, strict=True)])}
+    sample = {"embeddings": embedded, "places": [each[r] for each, r in zip(places, rows, strict=True)]}
     if not options.untrained_views:
         return sample
     views = CommonViews(first_deviation(smooth), options.diffusion, options.weigh_by_counts)

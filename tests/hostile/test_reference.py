@@ -121,7 +121,7 @@ def test_domains_and_names_that_do_not_fit_together(tmp_path: Path) -> None:
     positions = square(12, 12)
     kinds = (positions[:, 0] * 3 // 12).astype(int)
     values = np.eye(3)[kinds] * 5 + np.random.default_rng(0).normal(size=(144, 3))
-    vocabulary, _ = fit_vocabulary([values, values * 2], positions, DomainOptions(n_domains=3))
+    vocabulary, _ = fit_vocabulary([values, values * 2], [positions], DomainOptions(n_domains=3))
     save_vocabulary(tmp_path, vocabulary, {})
     labels = np.array(["a", "b", "c"])[kinds]
     taught = {name: Taught(values, labels, np.ones(144, bool), positions) for name in "xy"}

@@ -1,7 +1,7 @@
 """The partitions that embeddings give, and the number of domains where none is given."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -42,3 +42,28 @@ def partitions_of(
         for number, embedding in enumerate(embeddings)
     ]
     return np.stack([refine(c.labels, positions, options.refinement_rounds) for c in found]), found
+
+
+def partitions_around(
+    embeddings: Sequence[np.ndarray], positions: np.ndarray, groups: Sequence[np.ndarray], options: DomainOptions
+) -> tuple[np.ndarray, list[Clustering]]:
+    """What `partitions_of` finds in all but `groups` of units, int [n_group] each, which are labels of their own.
+
+    Their labels follow the `options.n_domains` of the other units.
+    """
+    others = np.ones(len(positions), bool)
+    others[np.concatenate(groups)] = False
+    partitions, found = partitions_of([values[others] for values in embeddings], positions[others], options)
+    labels = np.empty((len(partitions), len(positions)), int)
+    labels[:, others] = partitions
+    probabilities = np.zeros((len(found), len(positions), options.n_domains + len(groups)))
+    probabilities[:, others, : options.n_domains] = [each.probabilities for each in found]
+    for number, group in enumerate(groups, options.n_domains):
+        labels[:, group] = number
+        probabilities[:, group, number] = 1
+    alone = f"{len(groups)} of tissue that one section alone has"
+    clusterings = [
+        replace(each, labels=shares.argmax(1), how=f"{each.how}, {alone}", probabilities=shares)
+        for each, shares in zip(found, probabilities, strict=True)
+    ]
+    return labels, clusterings

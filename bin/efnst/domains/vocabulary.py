@@ -9,20 +9,20 @@ from scipy.special import softmax
 
 from efnst.domains.candidates import CommonViews
 from efnst.domains.consensus import closest, consensus, matching
+from efnst.domains.distances import distances_to, known_distances
 from efnst.domains.mean_field import mean_field
 from efnst.domains.options import DomainOptions
+from efnst.domains.own_tissue import own_tissue, with_own_tissue
 from efnst.domains.partitions import choice_of_number, partitions_of
 from efnst.domains.refinement import refine
 from efnst.domains.spatial_mixture import ITERATIONS
 from efnst.domains.tied_mixture import TiedGaussians, gaussians_of
+from efnst.embedding.sketch import sections_of, side_by_side
 from efnst.errors import EfnstError
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
 
 FITTED_UNITS = 12_000  # of all sections together
 RAREST = 1e-3  # share of a section that a domain is thought to have where none of it is found
-LEFT_OUT = 5  # every so many runs of neighbouring units are left out to see how far known tissue lies
-RUN_UNITS = 25
-RINGS = 2  # of neighbours that distances are averaged over, as tissue that is new is contiguous
 
 
 @dataclass(frozen=True)
@@ -87,38 +87,40 @@ class Vocabulary:
 
     def p_values(self, embeddings: Sequence[np.ndarray], positions: np.ndarray) -> np.ndarray:
         """How often known tissue lies as far from all domains, [n_units]: 0 to 1, small where tissue is new."""
-        found = _distances(self.mixtures[: self.n_trainings], embeddings, neighbour_graph(positions, NEAREST))
+        found = distances_to(self.mixtures[: self.n_trainings], embeddings, neighbour_graph(positions, NEAREST))
         farther = len(self.known) - np.searchsorted(self.known, found, side="left")
         return (farther + 1) / (len(self.known) + 1)
 
 
 def fit_vocabulary(
     embeddings: Sequence[np.ndarray],
-    positions: np.ndarray,
+    places: Sequence[np.ndarray],
     options: DomainOptions,
     views: CommonViews | None = None,
     beside: Sequence[np.ndarray] = (),
 ) -> tuple[Vocabulary, dict]:
     """The domains of a balanced sample of all sections, and how their number was chosen where none is given.
 
-    `embeddings` [n_units, n_dims] one for each training, `beside` the `views` of the same units; `positions`
-    [n_units, 2] keep the sections apart.
+    `embeddings` [n_units, n_dims] one for each training, `beside` the `views` of the same units; `places` [·, 2] of the
+    units of each section, in pitches.
     """
     if options.clustering != "mixture":
         message = f"Expected clustering mixture with scope cohort, found {options.clustering}."
         raise EfnstError(message)
-    choice = {}
+    positions, choice = side_by_side(places), {}
     if options.n_domains is None:
         choice = choice_of_number(embeddings, positions, options)
-        options = replace(options, n_domains=choice["n_domains"])
-    seen = [*embeddings, *beside]
-    partitions, found = partitions_of(seen, positions, options)
+    seen, n_domains = [*embeddings, *beside], options.n_domains or choice["n_domains"]
+    partitions, found = partitions_of(seen, positions, replace(options, n_domains=n_domains))
+    if groups := own_tissue(embeddings, consensus(partitions)[0], positions, sections_of(places)):
+        partitions, found = with_own_tissue(partitions, found, groups, seen, positions, options)
     labels, votes = consensus(partitions)
-    order = np.argsort(-np.bincount(labels, minlength=votes.shape[1]), kind="stable")[: options.n_domains]
-    place = np.full(options.n_domains + 1, -1)  # the last one for components that are no domain
+    n_components = found[0].probabilities.shape[1]
+    order = np.argsort(-np.bincount(labels, minlength=votes.shape[1]), kind="stable")[:n_components]
+    place = np.full(n_components + 1, -1)  # the last one for components that are no domain
     place[order] = np.arange(len(order))
     mixtures = [
-        _mixture(values, each.probabilities, place[_numbers(partition, labels, options.n_domains)])
+        _mixture(values, each.probabilities, place[_numbers(partition, labels, n_components)])
         for values, each, partition in zip(seen, found, partitions, strict=True)
     ]
     vocabulary = Vocabulary(
@@ -126,7 +128,7 @@ def fit_vocabulary(
         n_trainings=len(embeddings),
         shown=closest(partitions[: len(embeddings)], labels),
         mixtures=mixtures,
-        known=_known(embeddings, [each.probabilities for each in found[: len(embeddings)]], positions),
+        known=known_distances(embeddings, [each.probabilities for each in found[: len(embeddings)]], positions),
         spatial_prior=options.spatial_prior,
         how=found[0].how,
         views=views,
@@ -144,34 +146,3 @@ def _numbers(partition: np.ndarray, labels: np.ndarray, n_components: int) -> np
     """The label of the consensus that each component of a training is, int [n_components]."""
     number = matching(partition, labels)
     return np.concatenate([number, np.full(max(n_components - len(number), 0), -1)])[:n_components].astype(int)
-
-
-def _known(embeddings: Sequence[np.ndarray], probabilities: Sequence[np.ndarray], positions: np.ndarray) -> np.ndarray:
-    """Sorted distances [n_units] of units to mixtures that were fitted without them and their neighbours.
-
-    Runs of neighbouring units are left out by turns, a fifth at a time.
-    """
-    graph = neighbour_graph(positions, NEAREST)
-    turn = np.arange(len(positions)) // RUN_UNITS % LEFT_OUT
-    found = np.zeros(len(positions))
-    for out in (turn == number for number in range(LEFT_OUT)):
-        mixtures = [
-            _mixture(values[~out], shares[~out], np.zeros(0, int))
-            for values, shares in zip(embeddings, probabilities, strict=True)
-        ]
-        found[out] = _distances(mixtures, embeddings, graph)[out]
-    return np.sort(found)
-
-
-def _distances(mixtures: Sequence[Mixture], embeddings: Sequence[np.ndarray], graph: sparse.csr_array) -> np.ndarray:
-    """Logarithm of the mean squared Mahalanobis distance to the nearest component over the trainings, smoothed.
-
-    With the logarithm tissue that is far out makes its neighbours less new.
-    """
-    pairs = zip(mixtures, embeddings, strict=True)
-    nearest = np.mean([mixture.squared_distances(np.asarray(v, np.float64)).min(1) for mixture, v in pairs], axis=0)
-    nearest = np.log(nearest)
-    size = 1 + np.asarray(graph.sum(1)).ravel()
-    for _ in range(RINGS):
-        nearest = (nearest + graph @ nearest) / size
-    return nearest

@@ -51,6 +51,11 @@ def side_by_side(places: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([each - each.min(0) + (width * number, 0) for number, each in enumerate(places)])
 
 
+def sections_of(places: Sequence[np.ndarray]) -> np.ndarray:
+    """The section of each of these units, from 0, int [n_all]."""
+    return np.repeat(np.arange(len(places)), [len(each) for each in places])
+
+
 def _halved(positions: np.ndarray, members: np.ndarray, size: int) -> list[np.ndarray]:
     """The tiles of `members`, each of at most `size`."""
     if len(members) <= size:

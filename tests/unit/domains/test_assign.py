@@ -14,7 +14,6 @@ from efnst.domains.options import DomainOptions
 from efnst.domains.refinement import refine
 from efnst.domains.scores import label_scores
 from efnst.domains.vocabulary import fit_vocabulary
-from efnst.embedding.sketch import side_by_side
 
 
 def blobs(n_each: int, centres: list[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +95,7 @@ def test_sections_that_share_domains_are_shown_in_one_space(simulated_section: C
         random, region = np.random.default_rng(section.n_obs), section.obs["label"].cat.codes.to_numpy()
         given = [6 * np.eye(3)[region] + random.normal(0, each, (section.n_obs, 3)) for each in noise]
         arrays.append({"embedding_0": given[0], "embedding_1": given[1], "expression": given[0], "diffused": given[0]})
-    places = side_by_side([section.obsm["spatial"] for section in sections])
+    places = [section.obsm["spatial"] for section in sections]
     together = [np.concatenate([each[f"embedding_{number}"] for each in arrays]) for number in range(2)]
     shared, _ = fit_vocabulary(together, places, DomainOptions(n_domains=3))
     assert shared.shown == 0

@@ -124,7 +124,7 @@ def test_bins_of_novel_units_have_no_domain_and_tell_nothing_of_others(
     units.obsm["spatial"] = units.obs[["array_col", "array_row"]].to_numpy(float)
     kind, new = shares_of(units).argmax(1), (units.obs["array_row"] >= rows).to_numpy()
     values = 6 * np.eye(3)[kind] + np.random.default_rng(1).standard_normal((len(kind), 3))
-    shared, _ = fit_vocabulary([values], units.obsm["spatial"], DomainOptions(n_domains=2))
+    shared, _ = fit_vocabulary([values], [units.obsm["spatial"]], DomainOptions(n_domains=2))
     taught = Taught(values, np.array(["left", "right"])[kind], np.full(len(kind), True), units.obsm["spatial"])
     values = values + 12 * np.eye(3)[2] * new[:, None]
     given = {}

@@ -8,10 +8,10 @@ import pytest
 from tests.support.grids import square
 
 from efnst.domains.candidates import CommonViews
+from efnst.domains.distances import RINGS
 from efnst.domains.options import DomainOptions
 from efnst.domains.saved_vocabulary import load_vocabulary, save_vocabulary
-from efnst.domains.vocabulary import RINGS, Vocabulary, fit_vocabulary
-from efnst.embedding.sketch import side_by_side
+from efnst.domains.vocabulary import Vocabulary, fit_vocabulary
 from efnst.errors import EfnstError
 
 CENTRES = np.array([[0.0, 0, 0], [6, 0, 0], [0, 6, 0]])
@@ -31,7 +31,7 @@ def fitted() -> tuple[Vocabulary, dict[int, int]]:
     kinds, places, values = zip(tissue([0, 0, 1, 2], 0), tissue([0, 1], 1), strict=True)
     both = np.concatenate(values)
     options = DomainOptions(n_domains=3)
-    vocabulary, choice = fit_vocabulary([both, both @ TURN], side_by_side(places), options)
+    vocabulary, choice = fit_vocabulary([both, both @ TURN], places, options)
     assert not choice
     found = domains(vocabulary, values[0], places[0])
     return vocabulary, {kind: int(np.median(found[kinds[0] == kind])) for kind in range(3)}
@@ -67,14 +67,14 @@ def test_tissue_that_was_not_there_lies_far_from_all_domains(fitted: tuple[Vocab
 def test_the_number_is_chosen_where_none_is_given() -> None:
     _, places, values = zip(tissue([0, 1, 2], 0), tissue([0, 1, 2], 1), strict=True)
     both = np.concatenate(values)
-    vocabulary, choice = fit_vocabulary([both], side_by_side(places), DomainOptions(max_domains=5))
+    vocabulary, choice = fit_vocabulary([both], places, DomainOptions(max_domains=5))
     assert vocabulary.n_domains == choice["n_domains"] == 3
 
 
 def test_more_domains_than_units_are_refused() -> None:
     _, positions, values = tissue([0], 0)
     with pytest.raises(EfnstError, match=r"n_domains to be at most the number of spots \(9\), found 10"):
-        fit_vocabulary([values[:9]], positions[:9], DomainOptions(n_domains=10))
+        fit_vocabulary([values[:9]], [positions[:9]], DomainOptions(n_domains=10))
 
 
 def test_what_is_kept_does_the_same(fitted: tuple[Vocabulary, dict[int, int]], tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_training_that_agrees_best_in_the_whole_cohort_is_shown_of_every_sec
     _, places, values = zip(tissue([0, 1, 2], 0), tissue([0, 1, 2], 1), strict=True)
     both = np.stack(values).reshape(2, 20, 20, 3)
     moved = [np.roll(both, columns, axis=2).reshape(800, 3) for columns in (-2, 0, 2)]
-    vocabulary, _ = fit_vocabulary(moved, side_by_side(places), DomainOptions(n_domains=3))
+    vocabulary, _ = fit_vocabulary(moved, places, DomainOptions(n_domains=3))
     save_vocabulary(tmp_path, vocabulary, {})
     assert vocabulary.shown == load_vocabulary(tmp_path)[0].shown == 1
     record = json.loads((tmp_path / "vocabulary.json").read_text())
@@ -113,7 +113,7 @@ def test_views_are_the_same_columns_in_every_section_and_kept(tmp_path: Path) ->
     assert [view.shape for view in seen[0]] == [(400, 3)] * 3 + [(400, 4)] * 3
     beside = [np.concatenate(pair) for pair in zip(*seen, strict=True)]
     options = DomainOptions(n_domains=3)
-    vocabulary, _ = fit_vocabulary([np.concatenate(values)], side_by_side(places), options, how, beside)
+    vocabulary, _ = fit_vocabulary([np.concatenate(values)], places, options, how, beside)
     assert (vocabulary.n_trainings, len(vocabulary.mixtures)) == (1, 7)
     found = [
         vocabulary.votes(vocabulary.partitions([each, *views], positions, 1)).argmax(1)
@@ -132,4 +132,4 @@ def test_views_are_the_same_columns_in_every_section_and_kept(tmp_path: Path) ->
 
 def test_other_ways_to_cluster_are_refused() -> None:
     with pytest.raises(EfnstError, match="Expected clustering mixture with scope cohort, found leiden"):
-        fit_vocabulary([np.zeros((9, 2))], np.zeros((9, 2)), DomainOptions(clustering="leiden"))
+        fit_vocabulary([np.zeros((9, 2))], [np.zeros((9, 2))], DomainOptions(clustering="leiden"))
