@@ -33,7 +33,17 @@ from efnst.names import LABEL
 from efnst.simulation.visium_hd import thinned
 
 OPTICAL_DENSITY = (1.25, 1.0, 0.75)  # of red, green and blue after the shift, of that before
-COLUMNS = ("section", "genes missing", "depth", "novel", "verdict", "ARI as it is", "ARI labels", "seconds")
+COLUMNS = (
+    "section",
+    "genes missing",
+    "depth",
+    "structure",
+    "novel",
+    "verdict",
+    "ARI as it is",
+    "ARI labels",
+    "seconds",
+)
 
 
 def features_of(section: Path, source: Path, folder: Path) -> list[object]:
@@ -84,7 +94,8 @@ def stained_otherwise(source: Path, folder: Path) -> Path:
 
 def row(name: str, domains: pd.Series, fit: dict, whole: pd.Series, labels: pd.Series | None) -> str:
     """One line of the table."""
-    told = [f"{fit['missing_genes']:.0%}", f"{fit['depth']:.2f}", f"{fit['novel']:.1%}", fit["verdict"]]
+    told = [f"{fit['missing_genes']:.0%}", f"{fit['depth']:.2f}", f"{fit['structure']:.0%}", f"{fit['novel']:.1%}"]
+    told.append(fit["verdict"])
     agreement = f"{adjusted_rand_score(whole.reindex(domains.index), domains):.3f}"
     truth = "" if labels is None else f"{adjusted_rand_score(labels, domains.reindex(labels.index)):.3f}"
     return "| " + " | ".join([name, *told, agreement, truth, f"{fit['seconds']:.0f}"]) + " |"

@@ -58,7 +58,7 @@ def main(
     trained = read_record(reference / TRAINING_JSON, TrainingRecord)
     own = {"sample": sample, "seconds": 0.0, "image": about.image and features is not None}
     write_record(outdir / "training.json", trained.changed(**own, **_used(about, learned, trained)))
-    fit = fit_of(sample, batch, about, learned, spots)
+    fit = fit_of(sample, batch, about, learned, spots, arrays["expression"])
     if fit.known_batch and learned.components.correction and sample == batch != group:
         text = f"corrected as {sample} of the reference; rename it, or give its group, if it is another"
         write_warnings(outdir, [f"{sample}: {text}"])

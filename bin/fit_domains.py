@@ -47,16 +47,17 @@ def main(
     order = sorted(range(len(sample)), key=lambda number: sample[number])
     seen = _sample([section[n] for n in order], [embedding[n] for n in order], options)
     vocabulary, choice = fit_vocabulary(options=options, **seen)
-    reference = outdir / "reference"
+    reference, warnings = outdir / "reference", []
     shutil.copytree(space, reference, dirs_exist_ok=True)
     save_vocabulary(reference, vocabulary, choice)
     if naming.learn_labels:
-        write_warnings(outdir, _teach(reference, {sample[n]: (section[n], embedding[n]) for n in order}, options))
+        warnings += _teach(reference, {sample[n]: (section[n], embedding[n]) for n in order}, options)
     for file, name in ((encoder_json, ENCODER_JSON), (stain_reference, STAIN_JSON)):
         if file:
             shutil.copyfile(file, reference / name)
     image = {"image": encoder_json is not None, "stain_normalisation": stain.stain_normalisation}
-    _describe(reference, {sample[n]: section[n] for n in order}, cohort, image)
+    files = {sample[n]: (section[n], embedding[n]) for n in order}
+    write_warnings(outdir, warnings + _describe(reference, files, cohort, image))
     if choice and choice["flat"]:
         log.warning("no number of domains stands out; %d was chosen", vocabulary.n_domains)
     log.info("%d sections, %d domains", len(sample), vocabulary.n_domains)
@@ -127,6 +128,10 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
     save_naming(folder, naming, scores)
     for name, found in scores.items():
         log.info("%s, named from the others: macro F1 %.3f, ARI %.3f", name, found["macro_f1"], found["ari"])
+    if not naming.calibrated:
+        told.append(
+            "name_probability says too much: it could not be calibrated, as no labelled section has a label of another"
+        )
     return told + [
         f"{name} is unknown throughout: the labels of the other sections, which name it, are too few to teach"
         for name in naming.unnamed
@@ -159,20 +164,33 @@ def _taught(sections: dict[str, tuple[Path, Path]], options: DomainOptions) -> d
     return taught
 
 
-def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, image: dict[str, object]) -> None:
-    """What the reference was made of, in reference.json and README.md."""
+def _describe(
+    folder: Path, sections: dict[str, tuple[Path, Path]], cohort: CohortOptions, image: dict[str, object]
+) -> list[str]:
+    """What the reference was made of, in reference.json and README.md, of section.h5ad and embedding.npz of each.
+
+    Returns what the user should know of sections that have little in common with the others.
+    """
     import numpy as np
 
+    from efnst.domains.novelty import without_structure
     from efnst.embedding.reference import README, gene_prefix
     from efnst.embedding.reference_folder import FORMAT, REFERENCE_JSON, digests
+    from efnst.embedding.structure import structure_of
     from efnst.inputs.hdf5 import opened_own
+    from efnst.names import SPATIAL
+    from efnst.program.arrays import read_arrays
     from efnst.program.cli import versions
+    from efnst.records.arrays import EMBEDDING_NPZ
     from efnst.records.base import write_record
     from efnst.records.reference import ReferenceRecord
 
-    medians, prefixes = [], []
-    for path in sections.values():
+    medians, prefixes, structure = [], [], []
+    for path, embedding in sections.values():
         with opened_own(path) as spots:
+            places = np.asarray(spots.obsm[SPATIAL], float)
+            arrays = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())
+            structure.append(structure_of(arrays["expression"], places))
             medians.append(float(np.median(spots.obs["total_counts"])))
             prefixes.append(gene_prefix(spots.var["gene_ids"]))
     (folder / "README.md").write_text(README)
@@ -184,9 +202,11 @@ def _describe(folder: Path, sections: dict[str, Path], cohort: CohortOptions, im
         gene_prefix=max(filter(None, prefixes), key=prefixes.count, default=""),
         **image,
         median_counts=medians,
+        structure=structure,
         files=digests(folder),
     )
     write_record(folder / REFERENCE_JSON, record)
+    return without_structure(dict(zip(sections, structure, strict=True)))
 
 
 if __name__ == "__main__":

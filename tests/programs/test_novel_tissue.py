@@ -64,3 +64,27 @@ def test_what_is_no_domain_has_no_name_and_no_confidence(found: tuple[Path, np.n
 def test_what_is_no_domain_is_not_counted_as_one(found: tuple[Path, np.ndarray]) -> None:
     record = json.loads((found[0] / "domains.json").read_text())
     assert record["n_domains_found"] == record["methods"]["efnst"]["n_domains"] == len(record["sizes"]) - 1 == 3
+
+
+@pytest.mark.parametrize("how", ["genes trade places", "spots trade places", "noise"])
+def test_a_section_of_other_tissue_is_novel_throughout(
+    found: tuple[Path, np.ndarray], how: str, tmp_path: Path
+) -> None:
+    """Without what tells the domains apart units lie amid all of them, and far from none."""
+    reference, section = found[0] / "reference", anndata.read_h5ad(found[0] / "a.h5ad")
+    random, counts = np.random.default_rng(0), section.X.toarray()
+    if how == "genes trade places":
+        counts = counts[:, random.permutation(section.n_vars)]
+    elif how == "spots trade places":
+        counts = random.permutation(counts)
+    else:
+        counts = random.poisson(np.outer(counts.sum(1), counts.sum(0)) / counts.sum())
+    section.X = sparse.csr_matrix(counts.astype(np.int32))
+    section.write_h5ad(tmp_path / "other.h5ad")
+    apply_reference.main("other", tmp_path / "other.h5ad", reference, outdir=tmp_path)
+    arrays = tmp_path / "embedding.npz", tmp_path / "training.json"
+    shared = {"reference": reference, "reference_fit": tmp_path / "reference_fit.json", "outdir": tmp_path}
+    assign_domains.main("other", tmp_path / "other.h5ad", *arrays, **shared, **chosen(assign_domains.main))
+    table, fit = pd.read_csv(tmp_path / "domains.csv"), json.loads((tmp_path / "domains.json").read_text())["fit"]
+    assert (table["domain"] == 0).all() and (table["name"] == "unknown").all() and (table["novelty"] == 1).all()
+    assert fit["verdict"] == "fail" and fit["structure"] < 0.2 and fit["novel"] == 1

@@ -97,7 +97,7 @@ def test_an_edited_or_mixed_reference_is_refused(
     [
         (None, ""),
         (without_training, "`../old/reference` as they were made, found that training.json is missing"),
-        (lambda folder: remade(folder, format=2), "Expected a reference of format 4, found format 2"),
+        (lambda folder: remade(folder, format=2), "Expected a reference of format 5, found format 2"),
         (lambda folder: (folder / "reference.json").unlink(), "cohort's run, found `../old/reference`"),
     ],
 )

@@ -16,7 +16,7 @@ from efnst.domains.consensus import agreement, closest, consensus, match
 from efnst.domains.continuity import chaos, pas
 from efnst.domains.evidence import Gains, held_out_gains, voting_weights
 from efnst.domains.ingredients import evidence_record
-from efnst.domains.novelty import judged, novel_units
+from efnst.domains.novelty import judged, novel_units, novelty_of
 from efnst.domains.options import DomainOptions
 from efnst.domains.partitions import choice_of_number, partitions_of
 from efnst.domains.refinement import refine
@@ -119,7 +119,7 @@ def assign_domains(
         own = _shared([*embeddings, *beside], counts, positions, options, shared)
     options, domains, novelty = own.options, own.domains, None
     if fit is not None:
-        novelty = shared.p_values(embeddings, positions)
+        novelty = novelty_of(shared.p_values(embeddings, positions), fit)
         domains = np.where(novel_units(novelty, positions, options.refinement_rounds), NOVEL_DOMAIN, domains)
     baselines, spaces = _baselines(arrays, positions, options, own.domains, shared is None)
     novel = domains == NOVEL_DOMAIN
@@ -352,7 +352,7 @@ def domain_table(barcodes: pd.Index, assigned: Assigned) -> pd.DataFrame:
 
 def _of_shared(assigned: Assigned, rows: np.ndarray | slice) -> dict[str, np.ndarray]:
     """Columns of domains.csv that there are with a reference or with names, at some of the spots."""
-    found = {} if assigned.novelty is None else {"novelty": (1 - assigned.novelty).round(4)[rows]}
+    found = {} if assigned.novelty is None else {"novelty": assigned.novelty.round(4)[rows]}
     if assigned.names is not None:
         found |= {"name": assigned.names[rows], "name_probability": assigned.name_probability.round(4)[rows]}
     return found
@@ -374,7 +374,7 @@ def final_section(
     section.obs[DOMAIN] = domain_categories(assigned.domains)
     section.obs[CONFIDENCE] = assigned.confidence
     if assigned.novelty is not None:
-        section.obs[NOVELTY] = 1 - assigned.novelty
+        section.obs[NOVELTY] = assigned.novelty
     if assigned.names is not None:
         section.obs[NAME] = pd.Categorical(assigned.names)
         section.obs[NAME_PROBABILITY] = assigned.name_probability

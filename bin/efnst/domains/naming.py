@@ -82,12 +82,14 @@ class Naming:
     """Names by heads: that of all labelled sections under the name "", and those that leave one of them out.
 
     Probabilities are softmax(scores / `temperature`); the temperature is the one with which the best name of units of
-    sections left out is, in the mean, as probable as it is often right.
+    sections left out is, in the mean, as probable as it is often right. Not `calibrated` where no section can be left
+    out: it is 1 then.
     """
 
     names: list[str]
     heads: dict[str, Head]
     temperature: float
+    calibrated: bool
 
     @property
     def unnamed(self) -> list[str]:
@@ -133,7 +135,8 @@ def fit_naming(sections: Mapping[str, Taught]) -> Naming:
         )
     for sample in taught:
         heads[sample] = _head([each for name, each in taught.items() if name != sample], names, n_dims)
-    return Naming(names, heads, _temperature(sections, heads, names))
+    temperature = _temperature(sections, heads, names)
+    return Naming(names, heads, temperature or 1.0, calibrated=temperature is not None)
 
 
 def left_out_scores(naming: Naming, sections: Mapping[str, Taught], rounds: int) -> dict[str, dict[str, float]]:
@@ -169,8 +172,10 @@ def _some(taught: Taught) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(taught.values, np.float64)[taught.labelled][::step], taught.labels[::step].astype(str)
 
 
-def _temperature(sections: Mapping[str, Taught], heads: dict[str, Head], names: list[str]) -> float:
+def _temperature(sections: Mapping[str, Taught], heads: dict[str, Head], names: list[str]) -> float | None:
     """The temperature with which names of labelled sections left out are as probable as they are often right.
+
+    None where no labelled section has a label of another one.
 
     Not the one with the smallest log loss: where a whole region of one section is taken for another, that would make
     every name unlikely. Units count whose labels the head was taught.
@@ -186,7 +191,7 @@ def _temperature(sections: Mapping[str, Taught], heads: dict[str, Head], names: 
         truth.append(places[known])
     scores, truth = np.concatenate([np.zeros((0, len(names))), *scores]), np.concatenate([[], *truth])
     if not len(truth):
-        return 1.0
+        return None
     right = (scores.argmax(1) == truth).mean()
     likely = [softmax(scores / value, axis=1).max(1).mean() for value in TEMPERATURES]
     return float(TEMPERATURES[int(np.abs(np.array(likely) - right).argmin())])

@@ -20,6 +20,7 @@ def save_naming(folder: Path, naming: Naming, left_out: dict[str, dict[str, floa
         names=naming.names,
         heads=sorted(set(naming.heads) - {""}),
         temperature=naming.temperature,
+        calibrated=naming.calibrated,
         least_probability=naming.least_probability,
         left_out=left_out,
     )
@@ -42,7 +43,7 @@ def load_naming(folder: Path) -> tuple[Naming, NamingRecord] | None:
         }
         for sample, head in heads.items():
             _require_fitting(f"heads.{sample}", head, len(record.names))
-    return Naming(record.names, heads, record.temperature), record
+    return Naming(record.names, heads, record.temperature, record.calibrated), record
 
 
 def _require_fitting(name: str, head: Head, n_names: int) -> None:

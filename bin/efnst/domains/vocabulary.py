@@ -86,10 +86,13 @@ class Vocabulary:
         return (partitions[:, :, None] == np.arange(self.n_domains)).mean(0)
 
     def p_values(self, embeddings: Sequence[np.ndarray], positions: np.ndarray) -> np.ndarray:
-        """How often known tissue lies as far from all domains, [n_units]: 0 to 1, small where tissue is new."""
+        """How often known tissue lies as far from all domains, [n_units]: 0 to 1, small where tissue is new.
+
+        0 for what lies farther than all of it, so that a reference of few units finds new tissue, too.
+        """
         found = distances_to(self.mixtures[: self.n_trainings], embeddings, neighbour_graph(positions, NEAREST))
         farther = len(self.known) - np.searchsorted(self.known, found, side="left")
-        return (farther + 1) / (len(self.known) + 1)
+        return farther / len(self.known)
 
 
 def fit_vocabulary(

@@ -10,8 +10,10 @@ from anndata import AnnData
 
 from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
+from efnst.embedding.structure import structure_of
 from efnst.errors import EfnstError
 from efnst.inputs.gene_names import plain_name
+from efnst.names import SPATIAL
 from efnst.records.base import read_record
 from efnst.records.encoder import EncoderRecord
 from efnst.records.reference import ReferenceFit, ReferenceRecord
@@ -104,13 +106,16 @@ def _told(encoder: EncoderRecord) -> str:
     return f"{encoder.encoder} ({encoder.weights.sha256[:12]}{coarse})"
 
 
-def fit_of(sample: str, batch: str, record: ReferenceRecord, learned: Learned, section: AnnData) -> ReferenceFit:
-    """What is known of a section before its domains are found."""
+def fit_of(
+    sample: str, batch: str, record: ReferenceRecord, learned: Learned, section: AnnData, expression: np.ndarray
+) -> ReferenceFit:
+    """What is known of a section before its domains are found; `expression` [n_units, ·] are its components."""
     correction = learned.components.correction
     totals = np.asarray(section.X.sum(1)).ravel()
     return ReferenceFit(
         sample=sample,
         missing_genes=learned.genes.missing(section),
         depth=float(np.median(totals) / np.median(record.median_counts)),
+        structure=structure_of(expression, section.obsm[SPATIAL]) / max(float(np.median(record.structure)), 1e-12),
         known_batch=correction is None or batch in correction.batches,
     )

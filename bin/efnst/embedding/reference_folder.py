@@ -7,7 +7,7 @@ from efnst.errors import EfnstError, reading
 from efnst.records.base import read_record
 from efnst.records.reference import ReferenceRecord
 
-FORMAT = 4
+FORMAT = 5
 REFERENCE_JSON = "reference.json"
 READ = (  # every other file that is read, where there is one; a folder may hold more, such as notes
     *("space.json", "space.safetensors", "training.json", "vocabulary.json", "vocabulary.safetensors"),

@@ -21,5 +21,6 @@ class NamingRecord(Record):
     names: Annotated[list[str], Field(min_length=2)] = about("the names", shape="[n_names]")
     heads: list[str] = about("labelled sections that have a head of the others' labels", shape="[n_heads]")
     temperature: Annotated[float, Field(gt=0)] = about("divides the scores before they become probabilities")
+    calibrated: bool = about("whether the temperature follows from sections left out; else it is 1")
     least_probability: float = about("below it a unit is `unknown`")
     left_out: dict[str, LeftOutScores] = about("by labelled section, named from the others")

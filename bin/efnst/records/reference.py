@@ -21,6 +21,9 @@ class ReferenceRecord(Record):
     image: bool = about("whether image features were used")
     stain_normalisation: StainNormalisation = about("what was done to the patches")
     median_counts: list[float] = about("median counts of a unit, of each section", "counts", "[n_sections]")
+    structure: list[float] = about(
+        "covariance of neighbouring units along the components, of each section", shape="[n_sections]"
+    )
     files: dict[str, str] = about("SHA-256 of every other file of the folder that is read")
 
 
@@ -30,6 +33,9 @@ class ReferenceFit(Record):
     sample: str = about("name of the section")
     missing_genes: float = about("share of the reference's genes that the section does not measure")
     depth: float = about("median counts of the section's units, of those of the reference")
+    structure: float = about(
+        "covariance of the section's neighbouring units along the components, of that of the reference's sections"
+    )
     known_batch: bool = about("whether the reference has sections of the same group; true where nothing is taken out")
     novel: float | None = about("share of the units that are unlike all tissue of the reference", optional=True)
     verdict: Status | None = about("pass, warn or fail by all of this", optional=True)

@@ -129,7 +129,7 @@ def test_bins_of_novel_units_have_no_domain_and_tell_nothing_of_others(
     values = values + 12 * np.eye(3)[2] * new[:, None]
     given = {}
     monkeypatch.setattr(assign, "bin_domains", lambda *each: given.update(shares=each[3]) or bin_domains(*each))
-    fit = ReferenceFit(sample="S", missing_genes=0, depth=1, known_batch=True)
+    fit = ReferenceFit(sample="S", missing_genes=0, depth=1, structure=1, known_batch=True)
     arrays = {"embedding_0": values, "expression": values, "diffused": values}
     assigned, _ = assign_domains(units, arrays, DomainOptions(), read_bins(path), shared, fit)
     assigned, names = with_names(assigned, "", values, units.obsm["spatial"], fit_naming({"S": taught}), 1)

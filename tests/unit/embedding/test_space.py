@@ -143,7 +143,8 @@ def test_a_reference_takes_its_own_encoder_stain_and_patches_alone(
     own, other = (EncoderRecord(encoder="own", weights={"sha256": sha, "file": "w"}, **facts) for sha in ("ab", "cd"))
     write_record(tmp_path / "encoder.json", own)
     features = features_of(sections[0])
-    facts = {"versions": {}, "samples": ["a"], "correct_by": "none", "gene_prefix": "", "median_counts": [1]}
+    facts = {"versions": {}, "samples": ["a"], "correct_by": "none", "gene_prefix": ""}
+    facts |= {"median_counts": [1], "structure": [1]}
     about = ReferenceRecord(format=3, files={}, image=True, stain_normalisation="macenko", **facts)
     compare = partial(require_same_image, tmp_path, about, learned)
     compare(features, own, "macenko")
