@@ -1,5 +1,7 @@
 """Bins of Visium HD, and cells, summed into the units that are analysed."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -15,19 +17,22 @@ def pool(section: AnnData, wanted: str) -> tuple[AnnData, AnnData | None]:
     """`section` by units, and its bins or cells; spots of Visium are units as they are, and have no bins.
 
     `wanted` is the width of a unit in µm, or `auto` (`geometry.units.choose_units`). Of a unit's bins, counts are
-    summed, positions and features averaged, and the label is the commonest; `obs` has their number. The bins get the
-    number of their unit in `obs` and, in `obsm`, their place in steps of the units' lattice.
+    summed, features averaged, and the label is the commonest; `obs` has their number. A unit lies in the middle of its
+    square, wherever in it its bins or cells are. These get the number of their unit in `obs` and, in `obsm`, their
+    place in steps of the units' lattice.
     """
     facts = section.uns[SECTION]
     bin_um = float(facts["bin_um"])
     if not bin_um and facts["grid"] != IRREGULAR:
         return section, None
-    units = choose_units(_corners_um(section), np.asarray(section.X.sum(1)).ravel(), bin_um, wanted)
+    plane = _plane(section)
+    units = choose_units(plane.middles_um - bin_um / 2, np.asarray(section.X.sum(1)).ravel(), bin_um, wanted)
     why = {"unit_um": units.unit_um, "unit_reason": reason(units, wanted), "n_bins": section.n_obs}
     section.uns[SECTION] = facts | why
     if units.unit_um == bin_um:
         return section, None
     pooled = _summed(section, units)
+    pooled.obsm[SPATIAL] = (units.place + 0.5) * units.unit_um @ plane.px_per_um + plane.origin_px
     pitch_px = units.unit_um / float(facts["um_per_px"])
     pooled.uns[SECTION] = facts | why | {"grid": SQUARE, "pitch_px": pitch_px, "spot_diameter_px": pitch_px}
     section.obs[UNIT] = units.of_bin
@@ -35,20 +40,31 @@ def pool(section: AnnData, wanted: str) -> tuple[AnnData, AnnData | None]:
     return pooled, section
 
 
-def _corners_um(section: AnnData) -> np.ndarray:
-    """The first corner of each bin, the centre of each cell, float64 [n_bins, 2], row before column.
+@dataclass(frozen=True)
+class _Plane:
+    """The plane that units are squares of: the middle of each bin or cell in it, row before column, and its place in px.
 
-    Of bins by their array, as far as it puts them where they lie.
+    `middles_um` float64 [n_bins, 2]; x and y in full-resolution px are µm @ `px_per_um` + `origin_px`.
     """
+
+    middles_um: np.ndarray
+    px_per_um: np.ndarray
+    origin_px: np.ndarray
+
+
+def _plane(section: AnnData) -> _Plane:
+    """That of the bins' array, as far as it puts them where they lie, else that of the pixels."""
     facts, xy = section.uns[SECTION], np.asarray(section.obsm[SPATIAL], float)
     bin_um, array = float(facts["bin_um"]), section.obs[ARRAY_COLUMNS].to_numpy()
-    if bin_um and believed_array(xy, array, float(facts["pitch_px"])):
-        return array * bin_um
-    return xy[:, ::-1] * float(facts["um_per_px"]) - bin_um / 2
+    fit = believed_array(xy, array, float(facts["pitch_px"])) if bin_um else None
+    if fit:
+        return _Plane((array + 0.5) * bin_um, fit.steps / bin_um, fit.origin - fit.steps.sum(0) / 2)
+    um_per_px = float(facts["um_per_px"])
+    return _Plane(xy[:, ::-1] * um_per_px, np.eye(2)[::-1] / um_per_px, np.zeros(2))
 
 
 def _summed(section: AnnData, units: Units) -> AnnData:
-    """The units: counts summed, the rest averaged."""
+    """The units: counts summed, the rest averaged, also positions."""
     n_units, n_bins = len(units.place), section.n_obs
     member = sparse.csr_array((np.ones(n_bins, np.int32), (units.of_bin, np.arange(n_bins))), (n_units, n_bins))
     size = np.bincount(units.of_bin, minlength=n_units)

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from anndata import AnnData
+from scipy.spatial.distance import pdist
 
+from efnst.exports.tables import section_outlines
+from efnst.genes.spatial_genes import touching_spots
 from efnst.inputs.pooling import pool
 from efnst.inputs.section import load_section
 from efnst.simulation.space_ranger import SMALL, simulate_section
@@ -34,8 +38,7 @@ def test_units_of_16_um_are_the_bins_of_16_um(folder: Path) -> None:
     place = {(row, column): n for n, (row, column) in enumerate(wide.obs[["array_row", "array_col"]].to_numpy())}
     order = [place[tuple(at)] for at in units.obs[["array_row", "array_col"]].to_numpy()]
     assert len(order) == wide.n_obs and (wide.X[order] != units.X).nnz == 0
-    whole = units.obs["n_bins"].to_numpy() == 4
-    np.testing.assert_allclose(units.obsm["spatial"][whole], wide.obsm["spatial"][order][whole])
+    np.testing.assert_allclose(units.obsm["spatial"], wide.obsm["spatial"][order])
     assert units.uns["section"]["pitch_px"] == pytest.approx(wide.uns["section"]["pitch_px"], rel=1e-3)
 
 
@@ -78,6 +81,24 @@ def test_cells_are_summed_too(folder: Path) -> None:
     units, bins = pool(cells.copy(), "40")
     assert bins.n_obs == cells.n_obs and units.n_obs < cells.n_obs and units.X.sum() == cells.X.sum()
     assert units.uns["section"]["grid"] == "square" and bins.uns["section"]["grid"] == "irregular"
+
+
+@pytest.mark.parametrize(("bin_um", "unit_um"), [("", "24"), ("cells", "16"), ("cells", "24")])
+def test_units_lie_on_their_lattice_wherever_their_pieces_are(bin_um: str, unit_um: str, folder: Path) -> None:
+    """So that areas, outlines and touching pairs are those of the squares, also at the edge and with a cell or two."""
+    units, pieces = pool(read(folder, bin_um), unit_um)
+    um_per_px, width = units.uns["section"]["um_per_px"], float(unit_um)
+    places = units.obs[["array_row", "array_col"]].to_numpy()
+    apart = pdist(units.obsm["spatial"]) * um_per_px
+    np.testing.assert_allclose(apart, pdist(places) * width, rtol=2e-3)
+    off = pieces.obsm["spatial"] - units.obsm["spatial"][pieces.obs["unit"]]
+    assert np.abs(off).max() * um_per_px <= width / 2 * 1.01 and len(set(units.obs["n_bins"])) > 1
+
+    touching = touching_spots(units.obsm["spatial"], units.uns["section"]["pitch_px"]).toarray()
+    np.testing.assert_array_equal(touching[*np.triu_indices(units.n_obs, 1)], pdist(places, "chebyshev") == 1)
+    units.obs["efnst"] = pd.Categorical(["1"] * units.n_obs)
+    area_um = section_outlines(units)["efnst"][0].area * um_per_px**2
+    assert area_um == pytest.approx(units.n_obs * width**2, rel=5e-3)
 
 
 def test_spots_of_visium_are_units_as_they_are(simulated_folder: Callable[[int], Path]) -> None:
