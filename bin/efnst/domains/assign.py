@@ -228,14 +228,17 @@ def _table_of_bins(
 ) -> pd.DataFrame:
     """The table of domains.csv, a row for each bin; `rows` int [n_bins] are those of the bins' units.
 
-    Those of `novel` units, bool [n_units], have no domain, and their counts no part in what the domains express.
+    A bin's confidence is the share of its unit's votes for its domain. Bins of `novel` units, bool [n_units], have no
+    domain, and their counts no part in what the domains express.
     """
-    told = ~novel | novel.all()
-    found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, _shares(own, told))
-    domains = np.where(novel[rows], NOVEL_DOMAIN, np.unique(own.domains[told])[found - 1])
-    confidence = np.where(novel[rows], np.nan, probability.round(4))
+    told, lost = ~novel | novel.all(), novel[rows]
+    shares = _shares(own, told)
+    found, probability = bin_domains(bins, sparse.csr_array(units.X), units.obs, shares)
+    domains = np.where(lost, NOVEL_DOMAIN, np.unique(own.domains[told])[found - 1])
+    confidence = np.where(lost | (own.shares is None), np.nan, shares[rows, found - 1].round(4))
     table = {"barcode": bins.barcodes, "domain": domains, "confidence": confidence}
     table |= {name: labels[rows] for name, labels in baselines.items()}
+    table |= {"domain_probability": np.where(lost, np.nan, probability.round(4))}
     return pd.DataFrame(table | {"unit": units.obs_names.to_numpy()[rows]})
 
 
@@ -324,9 +327,8 @@ def _silhouette(values: np.ndarray, labels: np.ndarray) -> float | None:
 
 def _confidence(own: Found, novel: np.ndarray) -> np.ndarray:
     """What the shares say of each spot's label after refinement; NaN without them and where a spot is `novel`."""
-    if own.shares is None:
-        return np.full(len(novel), np.nan)
-    return np.where(novel, np.nan, own.shares[np.arange(len(novel)), own.refined])
+    votes = np.nan if own.shares is None else own.shares[np.arange(len(novel)), own.refined]
+    return np.where(novel, np.nan, votes)
 
 
 def by_size(labels: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from efnst.names import (
     BASELINES,
     CONFIDENCE,
     DOMAIN,
+    DOMAIN_PROBABILITY,
     LABEL,
     LATTICE,
     NAME,
@@ -40,7 +41,10 @@ STRENGTH = 1.0  # what a neighbour in a domain for certain adds to the logarithm
 DOUBT = 0.05  # added to the units' probabilities, so that a bin's own counts can speak against all of them
 PSEUDO_COUNT = 0.1  # of each gene, in the profile of the section; the domains' profiles are drawn towards that
 SWEEPS = 20
-SHARED_COLUMNS = {NOVELTY: "novelty", NAME: "name", NAME_PROBABILITY: "name_probability"}  # where there are any
+FURTHER_COLUMNS = {  # where there are any
+    **{DOMAIN_PROBABILITY: "domain_probability", NOVELTY: "novelty"},
+    **{NAME: "name", NAME_PROBABILITY: "name_probability"},
+}
 COLUMNS = {DOMAIN: "domain"} | {name: name for name in BASELINES}  # of domains.csv, by the names of obs
 
 
@@ -137,7 +141,7 @@ def write_bins(bins: Bins, table: pd.DataFrame, path: Path, units: AnnData) -> N
         for name, column in COLUMNS.items():
             obs[name] = domain_categories(table[column].to_numpy())
         obs[CONFIDENCE] = table["confidence"].to_numpy()
-        for name, column in SHARED_COLUMNS.items():
+        for name, column in FURTHER_COLUMNS.items():
             if column in table:
                 values = table[column].to_numpy()
                 obs[name] = pd.Categorical(values) if name == NAME else values

@@ -42,9 +42,10 @@ def pool(section: AnnData, wanted: str) -> tuple[AnnData, AnnData | None]:
 
 @dataclass(frozen=True)
 class _Plane:
-    """The plane that units are squares of: the middle of each bin or cell in it, row before column, and its place in px.
+    """The plane that units are squares of, and where that lies in px.
 
-    `middles_um` float64 [n_bins, 2]; x and y in full-resolution px are µm @ `px_per_um` + `origin_px`.
+    `middles_um` float64 [n_bins, 2] are row and column of the middle of each bin or cell; x and y in full-resolution px
+    are row and column in µm @ `px_per_um` + `origin_px`.
     """
 
     middles_um: np.ndarray

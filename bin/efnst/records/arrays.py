@@ -213,6 +213,11 @@ DOMAINS_CSV = Arrays(
         Array("confidence", "float", "[n_spots]", "share of the votes that agree; empty where not known, in domain 0"),
         *(Array(name, "int", "[n_spots]", "domain of a baseline") for name in BASELINES),
         Array(
+            *("domain_probability", "float", "[n_spots]"),
+            "of a bin or cell: of its domain, by its own counts and its neighbours; empty in domain 0",
+            optional=True,
+        ),
+        Array(
             "novelty", "float", "[n_spots]", "with --reference: 1 - how often known tissue is as unlike", optional=True
         ),
         Array("name", TEXT, "[n_spots]", "with --learn_labels: what labels of other sections call it", optional=True),

@@ -114,6 +114,32 @@ def test_the_file_has_names_and_novelty_where_there_are_any(
     assert set(written["efnst_novelty"]) == {0.25}
 
 
+@pytest.mark.parametrize("clustering", ["mixture", "leiden"])
+@pytest.mark.parametrize("n_runs", [3, 1])
+def test_confidence_of_bins_is_the_share_of_their_unit_s_votes(
+    made: tuple[Path, AnnData, np.ndarray], n_runs: int, clustering: str
+) -> None:
+    """For the domain of the bin; empty where the units have none."""
+    path, units, _ = made
+    units.uns["section"] = {"bin_um": 8.0}
+    units.obsm["spatial"] = units.obs[["array_col", "array_row"]].to_numpy(float)
+    noise = np.random.default_rng(1).standard_normal((n_runs, units.n_obs, 3))
+    arrays = {f"embedding_{run}": 2 * shares_of(units) @ np.eye(2, 3) + each for run, each in enumerate(noise)}
+    arrays |= {"expression": noise[0], "diffused": noise[0]}
+    options = DomainOptions(n_domains=2, clustering=clustering, untrained_views=False)
+    assigned, _ = assign_domains(units, arrays, options, read_bins(path))
+    table, rows = domain_table(units.obs_names, assigned), units_of(read_bins(path), units.obs)
+    if clustering == "leiden" and n_runs == 1:
+        assert table["confidence"].isna().all()
+    else:
+        same = table["domain"].to_numpy() == assigned.domains[rows]
+        agreeing = assigned.confidence[rows]
+        assert 0 < same.mean() < 1, "domains are two, so that what is not for one is for the other"
+        expected = np.where(same, agreeing, 1 - agreeing)
+        assert table["confidence"].to_numpy() == pytest.approx(expected, abs=1e-4)
+    assert table["domain_probability"].between(0.5, 1).all() and table["domain_probability"].mean() > 0.9
+
+
 @pytest.mark.parametrize("rows", [8, 0])
 def test_bins_of_novel_units_have_no_domain_and_tell_nothing_of_others(
     made: tuple[Path, AnnData, np.ndarray], rows: int, monkeypatch: pytest.MonkeyPatch
@@ -137,6 +163,7 @@ def test_bins_of_novel_units_have_no_domain_and_tell_nothing_of_others(
     assert novel[new].all() and novel.mean() < new.mean() + 0.15
     table, lost = domain_table(units.obs_names, assigned), novel[units_of(read_bins(path), units.obs)]
     assert np.array_equal(table["domain"] == 0, lost) and np.array_equal(table["confidence"].isna(), lost)
+    assert np.array_equal(table["domain_probability"].isna(), lost)
     assert np.array_equal(table["name"] == "unknown", lost) and np.array_equal(table["name_probability"].isna(), lost)
     assert names["0"] == "unknown" and len(names) == (3 if rows else 1)
     if rows:
