@@ -192,7 +192,9 @@ def gene_layers(data: anndata.AnnData, description: Description) -> list[dict]:
 
 
 def _value_layer(key: str, title: str, column: pd.Series) -> dict:
-    """One continuous map; its colours run from the 1st to the 99th percentile."""
+    """One continuous map; its colours run from the 1st to the 99th percentile, or over all values if these are one."""
     values = column.to_numpy(dtype=float)
     low, high = (float(f"{value:.4g}") for value in np.nanquantile(values, [0.01, 0.99]))
+    if low == high:
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
     return {"key": key, "title": title, "low": low, "high": high} | packed_levels(values)

@@ -125,6 +125,17 @@ def test_layout_is_of_these_spots(data: anndata.AnnData, records: Records) -> No
         map_data(data, section_view(data, None), records.description, layout.replace("BARCODE3-1", "other"))
 
 
+def test_a_map_whose_percentiles_are_one_runs_over_all_values(data: anndata.AnnData, records: Records) -> None:
+    """They would be 0 … 0 of what one spot of 360 has, and alike to four digits."""
+    many = anndata.concat([data] * 10, index_unique="-")
+    many.uns = data.uns
+    many.obs["pct_counts_hb"] = np.where(np.arange(360) == 7, 2.5, 0.0)
+    many.obs["n_genes_by_counts"] = 10_001 + np.arange(360) % 2
+    layers = map_data(many, section_view(many, None), records.description)["values"]
+    ends = {layer["key"]: (layer["low"], layer["high"]) for layer in layers}
+    assert ends["pct_counts_hb"] == (0, 2.5) and ends["n_genes_by_counts"] == (10_001, 10_002)
+
+
 def test_clustering_without_probabilities_has_no_confidence_map(data: anndata.AnnData, records: Records) -> None:
     data.obs["efnst_confidence"] = np.nan
     maps = map_data(data, section_view(data, None), records.description)
