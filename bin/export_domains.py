@@ -111,9 +111,11 @@ def _results(domains: Path, bins: Path | None) -> Results:
 def write_loupe(results: Results, sample: str, outdir: Path) -> None:
     """Categories for Loupe Browser."""
     from efnst.exports.tables import loupe_table
+    from efnst.names import PROVENANCE
     from efnst.program.spreadsheets import harmless_table
 
-    table = harmless_table(loupe_table(results.pieces.obs))
+    n_domains = results.pieces.uns[PROVENANCE]["domains"]["n_domains_asked"]
+    table = harmless_table(loupe_table(results.pieces.obs, n_domains))
     table.to_csv(_folder(outdir, "exports") / "loupe.csv", index=False)
 
 

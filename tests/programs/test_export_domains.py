@@ -75,6 +75,28 @@ def test_two_digits_of_domains_keep_their_order() -> None:
     assert table["EfNST"].tolist() == sorted(table["EfNST"]) == [f"Domain {n:02d}" for n in range(1, 13)]
 
 
+def test_a_domain_has_one_name_in_loupe_in_all_columns_and_sections() -> None:
+    """Of ten domains that sections share this one has four, and its baselines fewer."""
+    from efnst.exports.tables import loupe_table
+
+    obs = pd.DataFrame({"efnst": ["1", "9", "10"], "leiden": ["1", "2", "2"], "diffused": ["1", "1", "1"]}, list("abc"))
+    assert loupe_table(obs).to_numpy().tolist() == [
+        ["a", "Domain 01", "Domain 01", "Domain 01"],
+        ["b", "Domain 09", "Domain 01", "Domain 02"],
+        ["c", "Domain 10", "Domain 01", "Domain 02"],
+    ]
+    assert loupe_table(obs[:2], 10)["EfNST"].tolist() == ["Domain 01", "Domain 09"]
+
+
+def test_loupe_s_names_have_the_digits_of_the_domains_asked_for(section: anndata.AnnData, tmp_path: Path) -> None:
+    shared = section.copy()
+    shared.uns["efnst"]["domains"]["n_domains_asked"] = 12
+    shared.write_h5ad(tmp_path / "S1.h5ad")
+    given = {"sample": SAMPLE, "domains": tmp_path / "S1.h5ad", "outdir": tmp_path}
+    export_domains.main(**given, options=ExportOptions(exports="loupe"))
+    assert set(pd.read_csv(tmp_path / "exports" / "loupe.csv")["EfNST"]) == {f"Domain 0{n}" for n in range(1, 5)}
+
+
 @pytest.mark.parametrize(("image", "scale"), [("hires", 0.125), ("fullres", 1.0)])
 def test_outlines_for_qupath(exported: Path, section: anndata.AnnData, image: str, scale: float) -> None:
     found = features(exported / "exports" / f"domains_{image}.geojson")

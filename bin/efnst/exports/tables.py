@@ -28,17 +28,16 @@ def colours_of(obs: pd.DataFrame, key: str) -> list[str]:
     return division_colours(obs[key].astype("category").array, obs[DOMAIN].astype("category").array, key != LABEL)
 
 
-def loupe_table(obs: pd.DataFrame) -> pd.DataFrame:
+def loupe_table(obs: pd.DataFrame, n_domains: int = 0) -> pd.DataFrame:
     """One row per spot: `Barcode`, then a category for each division, as Loupe Browser imports them.
 
-    Numbers become `Domain 01`, so that Loupe, which sorts names as text, lists them in order.
+    Numbers become `Domain 01`, so that Loupe, which sorts names as text, lists them in order. All have as many digits,
+    those of `n_domains` at least, so that a domain has one name in all columns and in all sections that share it.
     """
-    table = pd.DataFrame({"Barcode": obs.index})
-    for key in (DOMAIN, *reversed(BASELINES)):
-        numbers = obs[key].astype(str)
-        width = numbers.str.len().max()
-        table[TITLES[key]] = ("Domain " + numbers.str.zfill(width)).to_numpy()
-    return table
+    numbers = obs[[DOMAIN, *reversed(BASELINES)]].astype(str)
+    width = max(len(str(n_domains)), *numbers.map(len).max())
+    table = numbers.map(lambda number: f"Domain {number.zfill(width)}").rename(columns=TITLES)
+    return table.rename_axis("Barcode").reset_index()
 
 
 def section_outlines(section: AnnData) -> dict[str, np.ndarray]:
