@@ -48,7 +48,7 @@ def summary(number: int) -> SectionSummary:
     figures = {"n_domains": 7, "how": "k-means", "chaos": 0.06, "pas": 0.05, "silhouette": None}
     figures |= {"ari": 0.5, "ami": 0.6} if number % 2 else {}
     row["methods"] = {"efnst": figures | {"n_runs": 4, "stability": 0.9}, "diffused": figures, "leiden": figures}
-    row |= {"device": "cpu", "seconds": 12.5, "spots_per_second": None, "lost": {"min_counts_per_spot": 10 + number}}
+    row |= {"device": "cpu", "seconds": 12.5, "patches_per_second": None, "lost": {"min_counts_per_spot": 10 + number}}
     row |= {"composition": {str(domain): 1 / 7 for domain in range(1, 8)}}
     spread = {"total_counts": [1.0, 2e3, 4e3, 6e3, 3e4], "n_genes_by_counts": [1.0, 1e3, 2e3, 3e3, 8e3]}
     row |= {"efnst_stability": 0.9, "n_epochs": [100], "quantiles": example(SpotQuantiles, **spread)}

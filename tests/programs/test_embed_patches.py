@@ -55,7 +55,7 @@ def test_the_record(features_file: Path, patches_file: Path) -> None:
     assert record["sample"] == "S1" and record["provider"] == "CPUExecutionProvider"
     assert (record["threads"], record["batch_size"], record["n_spots"]) == (1, 8, n_spots)
     assert record["n_features"] == 1280 and 0 < record["encoder_share"] <= 1
-    assert record["spots_per_second"] >= n_spots / record["seconds"] > 0
+    assert record["patches_per_second"] >= n_spots / record["seconds"] > 0
     assert set(record["versions"]) == {"efnst", "python", "onnxruntime"}
 
 
@@ -154,6 +154,7 @@ def test_a_spot_with_a_ring_has_the_mean_of_its_patches(lite0_file: Path, tmp_pa
     assert found["patch_um"].tolist() == [190.0], "what the patches take in together"
     record = json.loads((tmp_path / "S1/features.json").read_text())
     assert (record["n_spots"], record["n_patches"]) == (2, 14)
+    assert record["patches_per_second"] >= 14 / record["seconds"], "each of them is run"
 
 
 def test_the_encoder_is_opened_once_for_several_sections_and_one_that_fails_leaves_the_others(

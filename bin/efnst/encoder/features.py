@@ -28,7 +28,7 @@ Prepare = Callable[[np.ndarray], np.ndarray]  # uint8 patches [n, height, width,
 class Embedded:
     """Features float32 [n_spots, n_features × n_scales], the batch size used and the seconds the encoder took.
 
-    They are of `n_patches` patches: where a spot has several, the mean of theirs.
+    They are of `n_patches` patches of all widths: where a spot has several of one, the mean of theirs.
     """
 
     features: np.ndarray
@@ -52,7 +52,7 @@ def features_record(opened: OpenEncoder, embedded: Embedded, seconds: float, thr
         "n_spots": n_spots,
         "n_patches": embedded.n_patches,
         "n_features": n_features,
-        "spots_per_second": round(n_spots / seconds, 2),
+        "patches_per_second": round(embedded.n_patches / seconds, 2),
         "encoder_share": round(embedded.encoder_seconds / seconds, 4),
         "versions": versions("onnxruntime"),
     }
@@ -91,7 +91,7 @@ def embed(
         raise EfnstError("Expected finite image features, found NaN or infinity. Are the encoder's weights intact?")
     n_each = int(datasets[0].attrs.get("n_each", 1))
     means = features.reshape(-1, n_each, features.shape[1]).mean(1) if n_each > 1 else features
-    return Embedded(means, size, seconds, len(features))
+    return Embedded(means, size, seconds, sum(map(len, datasets)))
 
 
 def _embed_scales(

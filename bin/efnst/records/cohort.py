@@ -81,7 +81,7 @@ class SectionSummary(Record):
     encoder_device: str | None = about("where the encoder ran")
     provider: str | None = about("execution provider of onnxruntime")
     precision: str | None = about("number format of the encoder")
-    spots_per_second: float | None = about("speed of the encoder", "spots per s")
+    patches_per_second: float | None = about("speed of the encoder", "patches per s")
     encoder_seconds: float | None = about("time of the encoder's step", "s")
     n_epochs: list[int] = about("epochs of each training", "epochs", "[n_trainings]")
     composition: dict[str, float] = about("share of the spots in each domain")

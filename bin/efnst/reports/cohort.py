@@ -24,14 +24,14 @@ FIELDS = (
     *(f"{method}_{score}" for score in ("chaos", "pas", "silhouette") for method in METHOD_TITLES),
     *(f"ari_{method}" for method in METHOD_TITLES),
     *("named_macro_f1", "named_ari", "named_known", "names"),
-    *("device", "seconds", "spots_per_second"),
+    *("device", "seconds", "patches_per_second"),
 )
 COLUMNS = ("sample", "status", "reason", "report", *FIELDS)
 OF_SECTION = {  # columns of summary.csv that are the same for all methods, with their types
     **dict.fromkeys(("n_spots_in_tissue", "n_spots_kept"), "Int64"),
     **dict.fromkeys(("median_counts", "median_genes", "median_pct_mt"), "Float64"),
     **dict.fromkeys(("image_source", "device"), "string"),
-    **dict.fromkeys(("seconds", "spots_per_second"), "Float64"),
+    **dict.fromkeys(("seconds", "patches_per_second"), "Float64"),
     "n_domains_asked": "Int64",
 }
 OF_METHOD = {

@@ -54,7 +54,7 @@ DEVICES = {
     "encoder_device": header("Encoder on", "Device of the encoder", None),
     "provider": header("Provider", "Execution provider that ONNX Runtime used", None),
     "precision": header("Precision", "Precision of the encoder", None),
-    "spots_per_second": header("Patches/s", "Patches encoded per second", WHOLE, "Greens"),
+    "patches_per_second": header("Patches/s", "Patches encoded per second", WHOLE, "Greens"),
     "encoder_seconds": header("Encoding", "Seconds of encoding patches", ONE_DIGIT, "Greys") | {"suffix": " s"},
     "device": header("Trained on", "Device of the training", None),
     "seconds": header("Training", "Seconds of all trainings", ONE_DIGIT, "Greys") | {"suffix": " s"},

@@ -96,7 +96,7 @@ def _names(domains: DomainsRecord) -> dict:
 def _devices(records: Records) -> dict:
     """Where the encoder ran and how fast; None for a section without an image."""
     named = {"encoder_device": "device", "provider": "provider", "precision": "precision"}
-    named |= {"spots_per_second": "spots_per_second", "encoder_seconds": "seconds"}
+    named |= {"patches_per_second": "patches_per_second", "encoder_seconds": "seconds"}
     return {name: getattr(records.features, key, None) for name, key in named.items()} | {
         "encoder": records.encoder.encoder if records.encoder else None,
         "n_epochs": [run.epochs for run in records.training.runs],

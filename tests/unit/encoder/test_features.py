@@ -68,6 +68,7 @@ def test_features_keep_their_order_in_batches_of_any_size(
     assert embedded.features.dtype == np.float32 and embedded.features.shape == (n_spots, 6)
     assert np.allclose(embedded.features, expected, atol=1e-3)
     assert embedded.encoder_seconds > 0 and embedded.batch_size == batch_size
+    assert embedded.n_patches == 2 * n_spots, "of both widths"
 
 
 def test_scales_come_by_rising_size(write_patches_file: Callable) -> None:

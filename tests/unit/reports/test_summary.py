@@ -38,12 +38,12 @@ def test_warnings_join_all_steps_once(records: Records) -> None:
 
 
 def test_summary_row(data: anndata.AnnData, records: Records) -> None:
-    summary = section_summary(data, replace(records, features=example(FeaturesRecord, spots_per_second=99.0)), {})
+    summary = section_summary(data, replace(records, features=example(FeaturesRecord, patches_per_second=99.0)), {})
     assert summary.status == "pass"
     assert summary.composition == {"1": 0.5, "2": 0.5}
     assert (summary.efnst_chaos, summary.diffused_pas, summary.ari_leiden) == (0.1, 0.1, 0.3)
     assert summary.methods["leiden"] == MethodFigures(**records.domains.methods["leiden"].plain())
-    assert (summary.spots_per_second, summary.encoder, summary.n_epochs) == (99.0, None, [3])
+    assert (summary.patches_per_second, summary.encoder, summary.n_epochs) == (99.0, None, [3])
     assert summary.loss == {"total": [[1, 3.0], [2, 2.0], [3, 1.0]]}
     assert summary.names is None and summary.named_macro_f1 is None
     scores = {"macro_f1": 0.8, "ari": 0.7, "known": 0.9}
