@@ -17,6 +17,7 @@ import read_section
 from efnst.domains.options import DomainOptions
 from efnst.embedding.options import DeviceOptions, TrainingOptions
 from efnst.exports.options import ExportOptions
+from efnst.exports.tables import outlines_geojson, section_outlines
 from efnst.inputs.section import load_section
 from efnst.simulation.space_ranger import SMALL, simulate_section
 from efnst.simulation.visium_hd import write_visium_hd
@@ -99,6 +100,17 @@ def test_results_are_read_back_as_what_they_are(bin_um: str, name: str, results:
     assert after["pitch_px"] == pytest.approx(before["pitch_px"], rel=1e-3)
     assert (again.X != was.X).nnz == 0 and after["image"]["source"] == "hires"
     assert not [text for text in warnings if "hires" not in text]
+
+
+@pytest.mark.parametrize(
+    ("bin_um", "name", "pieces"), [("8", "S.h5ad", "Units"), ("8", "S_bins.h5ad", "Bins"), ("cells", "S.h5ad", "Units")]
+)
+def test_outlines_say_what_they_count(bin_um: str, name: str, pieces: str, results: Callable[[str], Path]) -> None:
+    drawn = anndata.read_h5ad(results(bin_um) / name)
+    found = json.loads(outlines_geojson(drawn, section_outlines(drawn)["efnst"], "hires"))["features"]
+    counts = [feature["properties"]["measurements"][pieces] for feature in found]
+    assert counts == drawn.obs["efnst"].value_counts(sort=False).tolist()
+    assert not any("Spots" in feature["properties"]["measurements"] for feature in found)
 
 
 @pytest.mark.parametrize("bin_um", ["8", "cells"])

@@ -10,7 +10,18 @@ from anndata import AnnData
 from efnst.geometry.array_fit import SQUARE
 from efnst.geometry.outlines import array_cells, joined_cells, scaled, spot_cells
 from efnst.image.picture import plain
-from efnst.names import BASELINES, CONFIDENCE, DOMAIN, LABEL, METHOD_TITLES, NO_IMAGE, PROVENANCE, SECTION, SPATIAL
+from efnst.names import (
+    BASELINES,
+    CONFIDENCE,
+    DOMAIN,
+    LABEL,
+    METHOD_TITLES,
+    N_BINS,
+    NO_IMAGE,
+    PROVENANCE,
+    SECTION,
+    SPATIAL,
+)
 from efnst.palette import division_colours
 from efnst.provenance.record import compact
 
@@ -69,10 +80,11 @@ def outline_scales(section: AnnData) -> dict[str, float]:
 def outlines_geojson(section: AnnData, outlines: np.ndarray, image: str) -> str:
     """The domains' `outlines` as GeoJSON that QuPath imports, in px of `image`, a key of `outline_scales`.
 
-    One annotation per domain, with class and colour, its spots, area and mean confidence as measurements. How they
-    were made is the member `efnst`, which GeoJSON allows and QuPath passes over.
+    One annotation per domain, with class and colour, its spots (or bins, or units), area and mean confidence as
+    measurements. How they were made is the member `efnst`, which GeoJSON allows and QuPath passes over.
     """
     facts, scale = plain(section.uns[SECTION]), outline_scales(section)[image]
+    pieces = "Units" if N_BINS in section.obs else "Bins" if facts["bin_um"] else "Spots"
     domains, colours = section.obs[DOMAIN].astype("category").cat, colours_of(section.obs, DOMAIN)
     shapes = scaled(outlines, scale, facts["pitch_px"])
     features = []
@@ -80,7 +92,7 @@ def outlines_geojson(section: AnnData, outlines: np.ndarray, image: str) -> str:
         zip(domains.categories, colours, shapes, outlines, strict=True)
     ):
         inside = domains.codes.to_numpy() == code
-        measured = {"Spots": int(inside.sum()), "Area µm^2": round(outline.area * facts["um_per_px"] ** 2, 1)}
+        measured = {pieces: int(inside.sum()), "Area µm^2": round(outline.area * facts["um_per_px"] ** 2, 1)}
         confidence = section.obs[CONFIDENCE].to_numpy(float)[inside]
         if np.isfinite(confidence).any():
             measured["Mean confidence"] = round(float(np.nanmean(confidence)), 4)

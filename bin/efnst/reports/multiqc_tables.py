@@ -14,8 +14,8 @@ STATUS_RULES = {status: [{"s_eq": status}] for status in STATUSES}
 STATUS_HEADERS = {
     "status": {
         "title": "Status",
-        "description": "pass; warn: finished, with warnings; fail: finished, but fails quality control, not to "
-        "be relied on; error: a step failed",
+        "description": "pass; warn: finished, with warnings; fail: finished, but fails quality control or "
+        "does not fit the reference, not to be relied on; error: a step failed",
         "scale": False,
         "cond_formatting_rules": STATUS_RULES,
         "cond_formatting_colours": STATUS_COLOURS,

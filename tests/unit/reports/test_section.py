@@ -17,6 +17,7 @@ from efnst.palette import VALUE_COLOURS, domain_colour
 from efnst.provenance.methods import methods_text
 from efnst.records.domains import DomainsRecord, MethodRecord, TrainingRecord
 from efnst.records.quality import ImageQc, Stain
+from efnst.records.reference import ReferenceFit
 from efnst.records.section import Records
 from efnst.reports.maps import section_view
 from efnst.reports.section import (
@@ -185,6 +186,18 @@ def test_a_broken_rule_stands_above_all(data: anndata.AnnData, records: Records)
     html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
     assert '<span class="badge fail">fail</span>' in html
     assert html.index("This section fails quality control") < html.index("few counts") < html.index('id="tissue"')
+
+
+@pytest.mark.parametrize(("status", "said"), [("pass", ""), ("fail", "fails quality control and ")])
+def test_a_section_that_does_not_fit_the_reference_is_said_not_to(
+    status: str, said: str, data: anndata.AnnData, records: Records
+) -> None:
+    fit = ReferenceFit(sample="S", missing_genes=0.4, depth=1, known_batch=True, verdict="fail", reasons=["few genes"])
+    given = {"domains": records.domains.changed(fit=fit), "qc": records.qc.changed(qc_status=status)}
+    records = replace(records, **given, image_qc=None)
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+    html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
+    assert f"<b>This section {said}does not fit the reference. Do not rely" in " ".join(html.split())
 
 
 def test_a_reference_is_named_with_its_files(data: anndata.AnnData, records: Records) -> None:
