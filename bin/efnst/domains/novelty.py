@@ -25,12 +25,12 @@ class Limits(NamedTuple):
 
 
 LIMITS = {  # by the field of `ReferenceFit`
-    "novel": Limits(0.1, 0.5, "{:.0%} of the units are unlike all tissue of the reference"),
-    "missing_genes": Limits(MANY_MISSING, 0.3, "{:.0%} of the genes of the reference are not measured"),
-    "depth": Limits(0.3, 0.1, "half of the units have {:.0%} of the counts of the reference's or fewer"),
+    "novel": Limits(0.1, 0.5, "{} of the units are unlike all tissue of the reference"),
+    "missing_genes": Limits(MANY_MISSING, 0.3, "{} of the genes of the reference are not measured"),
+    "depth": Limits(0.3, 0.1, "half of the units have {} of the counts of the reference's or fewer"),
     "structure": Limits(
         *(0.4, 0.2),
-        "along the components of the reference it has {:.0%} of the structure of that one's sections: it is other "
+        "along the components of the reference it has {} of the structure of that one's sections: it is other "
         "tissue, or has too few of the regions to tell them apart",
     ),
 }
@@ -55,7 +55,7 @@ def judged(fit: ReferenceFit, novel: float) -> ReferenceFit:
     """`fit` with the share of novel units and the verdict: pass, warn or fail, and why."""
     values = fit.changed(novel=novel).plain()
     levels = {name: limits.level(values[name]) for name, limits in LIMITS.items()}
-    reasons = [LIMITS[name].said.format(values[name]) for name, level in levels.items() if level]
+    reasons = [LIMITS[name].said.format(f"{100 * values[name]:.3g}%") for name, level in levels.items() if level]
     return fit.changed(novel=novel, verdict=("pass", "warn", "fail")[max(levels.values())], reasons=reasons)
 
 

@@ -14,6 +14,7 @@ from efnst.embedding.structure import structure_of
 from efnst.errors import EfnstError
 from efnst.inputs.gene_names import plain_name
 from efnst.names import SPATIAL
+from efnst.program.numbers import beyond
 from efnst.records.base import read_record
 from efnst.records.encoder import EncoderRecord
 from efnst.records.reference import ReferenceFit, ReferenceRecord
@@ -67,7 +68,8 @@ def require_fit(folder: Path, record: ReferenceRecord, learned: Learned, section
     if missing > MOST_MISSING:
         raise EfnstError(
             f"Expected at least {1 - MOST_MISSING:.0%} of the {len(learned.genes.ids)} genes of the reference, found "
-            f"{1 - missing:.0%}. Was another panel measured, or are genes named in another way?"
+            f"{beyond(100 * (1 - missing), 100 * (1 - MOST_MISSING), 2)}%. Was another panel measured, or are genes "
+            "named in another way?"
         )
 
 

@@ -14,6 +14,7 @@ from efnst.embedding.sketch import enough, some_of
 from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes, Survey
 from efnst.names import SPATIAL
+from efnst.program.numbers import beyond
 from efnst.records.reference import MANY_MISSING
 
 HALF = 0.5  # of the sections
@@ -119,7 +120,8 @@ def _few_genes(n_genes: int, missing: float) -> str:
     """What is wrong with a section that does not measure most of the genes."""
     return (
         f"Expected at least {1 - MOST_MISSING:.0%} of the {n_genes} genes that the sections share, found "
-        f"{1 - missing:.0%}. Was another panel measured, or are genes named in another way? Run it by itself."
+        f"{beyond(100 * (1 - missing), 100 * (1 - MOST_MISSING), 2)}%. Was another panel measured, or are genes named "
+        "in another way? Run it by itself."
     )
 
 

@@ -12,6 +12,7 @@ from efnst.encoder.efficientnet import run_graph
 from efnst.encoder.quantisation import open_model, quantise
 from efnst.errors import EfnstError
 from efnst.names import PRECISION
+from efnst.program.numbers import beyond
 
 LEAST_COSINE = 0.99  # of the features to those in fp32; in int8 the median
 FEWEST_PATCHES = 32  # to calibrate int8 and to check it
@@ -36,7 +37,7 @@ def to_fp16(path: Path, patches: list[np.ndarray]) -> float:
     if not least >= LEAST_COSINE:
         raise EfnstError(
             f"Expected the features in fp16 to have a cosine of at least {LEAST_COSINE} to those in fp32, found "
-            f"{least:.4f}: this encoder needs --precision fp32."
+            f"{beyond(least, LEAST_COSINE)}: this encoder needs --precision fp32."
         )
     return least
 
@@ -61,7 +62,8 @@ def to_int8(fp32: Path, path: Path, patches: list[np.ndarray], threads: int, see
     if not median >= LEAST_COSINE:
         raise EfnstError(
             f"Expected the features in int8 to have a median cosine of at least {LEAST_COSINE} to those in fp32, found "
-            f"{median:.4f} (least {least:.4f}) on {len(held_out)} patches: this encoder needs --precision fp32."
+            f"{beyond(median, LEAST_COSINE)} (least {least:.4f}) on {len(held_out)} patches: this encoder "
+            "needs --precision fp32."
         )
     return {
         "median_cosine": median,

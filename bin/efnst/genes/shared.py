@@ -135,7 +135,7 @@ class Survey(GeneNumbers):
             )
         if self.n_sections > 1 and len(kept) < FEWEST_GENES:
             raise EfnstError(
-                f"Expected at least {FEWEST_GENES} genes that {least_share:.0%} of the {self.n_sections} sections "
+                f"Expected at least {FEWEST_GENES} genes that {100 * least_share:g}% of the {self.n_sections} sections "
                 f"measure, found {len(kept)}. Are they of one species? Or lower --shared_genes."
             )
         best = kept[np.argsort(rank[kept], kind="stable")][:n_genes]

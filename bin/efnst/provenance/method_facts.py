@@ -4,6 +4,7 @@ from efnst.embedding.sketch import SKETCH_UNITS
 from efnst.geometry.units import MANY_UNITS
 from efnst.image.places import LATTICE_UM
 from efnst.names import DOMAIN, NO_IMAGE
+from efnst.program.numbers import with_error
 from efnst.program.parameters import known_parameters
 from efnst.records.domains import DomainsRecord, Evidence
 from efnst.records.encoder import FINE_PX, EncoderRecord, FeaturesRecord, licence_text
@@ -173,7 +174,7 @@ def _votes(evidence: Evidence, is_shared: bool) -> dict:
     vote = "weighed" if n_voting < len(members) else "not told apart" if n_blocks < 2 else "all in full"
     vote = "none" if len(members) < 2 else "alike" if is_shared else vote
     added = [
-        f"the {name} added {part.gain:.4f} ± {part.error:.4f} ({part.verdict})"
+        f"the {name} added {' ± '.join(with_error(part.gain, part.error))} ({part.verdict})"
         for name, part in evidence.ingredients.items()
     ]
     facts = {"vote": vote, "n_members": len(members), "n_voting": n_voting, "n_blocks": n_blocks}

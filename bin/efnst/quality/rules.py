@@ -8,6 +8,7 @@ import yaml
 
 from efnst.errors import EfnstError, damaged
 from efnst.program.documents import document_text, load_yaml
+from efnst.program.numbers import beyond, plain
 from efnst.program.parameters import show
 
 LEVELS = ("warn", "fail")  # by rising weight
@@ -53,9 +54,9 @@ def apply_rules(rules: list[Rule], record: dict) -> tuple[str, list[dict]]:
         broken = [name for name in LEVELS if name in rule.limits and value is not None]
         broken = [name for name in broken if SIDES[rule.side](value, rule.limits[name])]
         if broken:
-            level = broken[-1]
-            said = f"{rule.text} {value:.4g} is {rule.side} {rule.limits[level]:g}"
-            finding = {"level": level, "metric": rule.metric, "value": value, "limit": rule.limits[level]}
+            level, limit = broken[-1], rule.limits[broken[-1]]
+            said = f"{rule.text} {beyond(value, limit)} is {rule.side} {plain(limit)}"
+            finding = {"level": level, "metric": rule.metric, "value": value, "limit": limit}
             findings.append(finding | {"text": f"Quality control ({level}): {said}."})
     worst = max((STATUSES.index(finding["level"]) for finding in findings), default=0)
     return STATUSES[worst], findings

@@ -15,6 +15,7 @@ from PIL import Image
 from efnst.image.picture import plain
 from efnst.names import CONFIDENCE, DOMAIN, METHOD_TITLES, PROVENANCE, SECTION
 from efnst.palette import MISSING, VALUE_COLOURS, colours_of
+from efnst.program.numbers import with_error
 from efnst.provenance.citations import citations
 from efnst.provenance.method_facts import counted
 from efnst.quality.spots import LIMITED
@@ -136,6 +137,7 @@ def _tables_and_curves(obs: pd.DataFrame, records: Records) -> dict:
         "stability": stability_of(records.domains),
         "labels": label_table(records.domains),
         "partitions": partitions_in_words(records.domains),
+        "with_error": with_error,
         "curves": training_curves(records.training),
         "number_curves": number_curves(records.domains),
     }

@@ -6,7 +6,7 @@ import pytest
 from tests.support.places import PROJECT
 
 from efnst.errors import EfnstError
-from efnst.quality.rules import apply_rules, read_rules
+from efnst.quality.rules import Rule, apply_rules, read_rules
 
 SHIPPED = PROJECT / "assets" / "qc_rules.yml"
 RULES = """
@@ -43,6 +43,27 @@ def test_a_finding_says_figure_and_limit(tmp_path: Path) -> None:
     _, findings = apply_rules(read_rules(rules(tmp_path), "section_qc"), {"median_counts": 9.25})
     text = "Quality control (fail): The median 9.25 is below 10."
     assert findings == [{"level": "fail", "metric": "median_counts", "value": 9.25, "limit": 10, "text": text}]
+
+
+@pytest.mark.parametrize(
+    ("side", "value", "limit", "said"),
+    [
+        ("below", 0.79996, 0.8, "0.79996 is below 0.8"),
+        ("above", 40.0004, 40, "40.0004 is above 40"),
+        ("below", 10000.0, 10000.4, "10000 is below 10000.4"),
+        ("below", 12345.678, 20000, "12346 is below 20000"),
+        ("below", 0.79996, 0.79998, "0.79996 is below 0.79998"),
+        ("above", 2.5e6, 1e6, "2500000 is above 1000000"),
+        ("above", 0.00001234, 0, "0.00001234 is above 0"),
+        ("above", 1e300, 9e299, f"1{'0' * 300} is above 9{'0' * 299}"),
+        ("above", float("inf"), 3, "inf is above 3"),
+    ],
+)
+def test_a_figure_is_on_the_side_of_the_limit_that_its_text_says(
+    side: str, value: float, limit: float, said: str
+) -> None:
+    _, findings = apply_rules([Rule("x", side, {"warn": limit}, "It")], {"x": value})
+    assert findings[0]["text"] == f"Quality control (warn): It {said}."
 
 
 def test_the_shipped_rules_are_rules_of_known_figures() -> None:

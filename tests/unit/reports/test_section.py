@@ -200,6 +200,16 @@ def test_a_section_that_does_not_fit_the_reference_is_said_not_to(
     assert f"<b>This section {said}does not fit the reference. Do not rely" in " ".join(html.split())
 
 
+def test_what_an_ingredient_adds_has_the_digits_of_its_error(data: anndata.AnnData, records: Records) -> None:
+    added = {"image": {"gain": -1.6e-5, "error": 9e-6, "verdict": "little"}}
+    evidence = records.domains.evidence.model_dump() | {"ingredients": added}
+    records = replace(records, domains=records.domains.changed(evidence=evidence))
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+    html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
+    assert ">-0.000016</td>" in html and ">0.000009</td>" in html
+    assert "the image added -0.000016 ± 0.000009 (little)" in " ".join(html.split())
+
+
 def test_a_reference_is_named_with_its_files(data: anndata.AnnData, records: Records) -> None:
     """And the parameters of its training are not among those of the section."""
     used = {"samples": ["a", "b"], "corrected": False, "correct_by": "none", "files": {"space.json": "12ab"}}

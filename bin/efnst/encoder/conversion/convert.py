@@ -21,6 +21,7 @@ from efnst.encoder.precision import cosines
 from efnst.encoder.quantisation import open_file
 from efnst.errors import EfnstError
 from efnst.program.cli import versions
+from efnst.program.numbers import beyond
 from efnst.records.base import write_record
 from efnst.records.encoder import EncoderDeclaration, Parity
 
@@ -168,7 +169,8 @@ def measured_parity(path: Path, images: Tensor, expected: np.ndarray, threads: i
     least = float(cosines(found.astype(float), expected.astype(float)).min())
     if not least >= LEAST_COSINE:
         raise EfnstError(
-            f"Expected features with a cosine of at least {LEAST_COSINE} to PyTorch's, found {least:.5f} on "
-            f"{len(images)} patches. In fp16, leave out --half; otherwise this network cannot be exported."
+            f"Expected features with a cosine of at least {LEAST_COSINE} to PyTorch's, found "
+            f"{beyond(least, LEAST_COSINE)} on {len(images)} patches. In fp16, leave out --half; otherwise "
+            "this network cannot be exported."
         )
     return Parity(least_cosine=least, n_patches=len(images), versions=versions("torch", "onnxruntime"))
