@@ -200,6 +200,26 @@ def test_a_section_that_does_not_fit_the_reference_is_said_not_to(
     assert f"<b>This section {said}does not fit the reference. Do not rely" in " ".join(html.split())
 
 
+@pytest.mark.parametrize(
+    ("roles", "ignored", "said"),
+    [
+        ([], [], "No labels were given, so there is no ARI."),
+        (["labels"], [], "The labels that were given tell no regions apart to score against, so there is no ARI."),
+        (["labels"], ["NA"], "apart to score against, without those ignored (NA), so there is no ARI."),
+    ],
+)
+def test_labels_that_cannot_be_scored_were_given(
+    roles: list[str], ignored: list[str], said: str, data: anndata.AnnData, records: Records
+) -> None:
+    files = {"role": ["counts", *roles], **dict.fromkeys(("file", "checksum", "method"), ["x"] * (1 + len(roles)))}
+    qc = records.qc.changed(inputs=records.qc.inputs.plain() | files | {"bytes": [1] * (1 + len(roles))})
+    domains = records.domains.changed(n_labelled=0, ignore_labels=ignored)
+    tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
+    records = replace(records, qc=qc, domains=domains)
+    html = rendered(report_context(data, records, section_view(data, None), None, Tables(*tables)))
+    assert said in " ".join(html.split()) and (roles == []) == ("No labels were given" in html)
+
+
 def test_what_an_ingredient_adds_has_the_digits_of_its_error(data: anndata.AnnData, records: Records) -> None:
     added = {"image": {"gain": -1.6e-5, "error": 9e-6, "verdict": "little"}}
     evidence = records.domains.evidence.model_dump() | {"ingredients": added}
