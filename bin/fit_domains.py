@@ -125,7 +125,7 @@ def _teach(folder: Path, sections: dict[str, tuple[Path, Path]], options: Domain
         return [f"no names were learned, and the domains go without. {error}", *told]
     scores = left_out_scores(naming, taught, options.refinement_rounds)
     scores = {name: found for name, found in scores.items() if len(np.unique(taught[name].labels)) > 1}
-    save_naming(folder, naming, scores)
+    save_naming(folder, naming, scores, options.weigh_by_counts)
     for name, found in scores.items():
         log.info("%s, named from the others: macro F1 %.3f, ARI %.3f", name, found["macro_f1"], found["ari"])
     if not naming.calibrated:

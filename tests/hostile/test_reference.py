@@ -125,7 +125,7 @@ def test_domains_and_names_that_do_not_fit_together(tmp_path: Path) -> None:
     save_vocabulary(tmp_path, vocabulary, {})
     labels = np.array(["a", "b", "c"])[kinds]
     taught = {name: Taught(values, labels, np.ones(144, bool), positions) for name in "xy"}
-    save_naming(tmp_path, fit_naming(taught), {})
+    save_naming(tmp_path, fit_naming(taught), {}, weigh_by_counts=True)
 
     def use() -> None:
         read, _ = load_vocabulary(tmp_path)

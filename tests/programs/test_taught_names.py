@@ -31,11 +31,16 @@ def test_labels_teach_names(sections: dict[str, Path], learned: Path, tmp_path: 
 
 
 def teach(
-    sections: dict[str, Path], learned: Path, outdir: Path, labels: dict[str, list[str]], respelled: str = ""
+    sections: dict[str, Path],
+    learned: Path,
+    outdir: Path,
+    labels: dict[str, list[str]],
+    respelled: str = "",
+    **options: object,
 ) -> dict[str, np.ndarray]:
     """Learn names where of each sample only spots with these labels are labelled; returns the regions of all spots.
 
-    The labels of the sample `respelled` are in capitals.
+    The labels of the sample `respelled` are in capitals; `options` as of fit_domains.py.
     """
     truth, paths = {}, []
     for sample in "ab":
@@ -48,7 +53,8 @@ def teach(
         section.write_h5ad(paths[-1])
     files = {"section": paths, "space": learned / "space", "outdir": outdir}
     files["embedding"] = [learned / sample / "embedding.npz" for sample in "ab"]
-    fit_domains.main(sample=["a", "b"], **files, **chosen(fit_domains.main, n_domains=3, learn_labels=True))
+    given = chosen(fit_domains.main, n_domains=3, learn_labels=True, **options)
+    fit_domains.main(sample=["a", "b"], **files, **given)
     return truth
 
 
@@ -91,3 +97,18 @@ def test_names_spelled_in_two_ways_are_one(sections: dict[str, Path], learned: P
     assert found["b"]["left_out"] == found[""]["left_out"] and found[""]["left_out"]["a"]["macro_f1"] > 0.5
     told = (tmp_path / "ofb" / "warnings.txt").read_text().splitlines()
     assert len(told) == len(names) and "are one name" in told[0] and not (tmp_path / "of" / "warnings.txt").exists()
+
+
+def test_names_are_read_from_the_values_that_taught_them(
+    sections: dict[str, Path], learned: Path, tmp_path: Path
+) -> None:
+    """Whatever the run that brings a section to the reference asks for."""
+    names = sorted(anndata.read_h5ad(sections["a"]).obs["label"].unique())
+    teach(sections, learned, tmp_path, {"a": names}, weigh_by_counts=False)
+    found = [
+        apply("new", sections["b"], tmp_path / "reference", tmp_path / f"by_{weigh}", {"weigh_by_counts": weigh})[0]
+        for weigh in (True, False)
+    ]
+    first, second = (each.obs["efnst_name_probability"].to_numpy() for each in found)
+    np.testing.assert_array_equal(first, second)
+    assert json.loads((tmp_path / "reference" / "naming.json").read_text())["weigh_by_counts"] is False

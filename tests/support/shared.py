@@ -30,17 +30,21 @@ def embedding(sections: dict[str, Path], outdir: Path, sample: str) -> dict[str,
     return read_arrays(outdir / sample / "embedding.npz", EMBEDDING_NPZ, barcodes)
 
 
-def assign(sample: str, section: Path, learned: Path, outdir: Path, **files: Path) -> tuple[AnnData, dict]:
-    """The section with its domains, and domains.json."""
+def assign(
+    sample: str, section: Path, learned: Path, outdir: Path, options: dict | None = None, **files: Path
+) -> tuple[AnnData, dict]:
+    """The section with its domains, and domains.json; `options` are parameters that differ from their defaults."""
     outdir.mkdir(exist_ok=True)
     files |= {"section": section, "embedding": learned / "embedding.npz", "training": learned / "training.json"}
-    assign_domains.main(sample=sample, **files, outdir=outdir, **chosen(assign_domains.main))
+    assign_domains.main(sample=sample, **files, outdir=outdir, **chosen(assign_domains.main, **options or {}))
     return anndata.read_h5ad(outdir / f"{sample}.h5ad"), json.loads((outdir / "domains.json").read_text())
 
 
-def apply(sample: str, section: Path, reference: Path, outdir: Path) -> tuple[AnnData, dict]:
+def apply(
+    sample: str, section: Path, reference: Path, outdir: Path, options: dict | None = None
+) -> tuple[AnnData, dict]:
     """The same, with the domains of a reference."""
     outdir.mkdir(exist_ok=True)
     apply_reference.main(sample=sample, section=section, reference=reference, outdir=outdir)
     files = {"reference": reference, "reference_fit": outdir / "reference_fit.json"}
-    return assign(sample, section, outdir, outdir / "domains", **files)
+    return assign(sample, section, outdir, outdir / "domains", options, **files)

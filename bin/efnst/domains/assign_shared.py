@@ -39,7 +39,7 @@ def assign_shared(
         naming, about = taught
         own = "" if fit else sample  # a new section that is called like one of the reference is not that one
         positions = np.asarray(section.obsm[SPATIAL], float)
-        values = taught_values(arrays, np.asarray(section.X.sum(1)).ravel(), positions, options.weigh_by_counts)
+        values = taught_values(arrays, np.asarray(section.X.sum(1)).ravel(), positions, about.weigh_by_counts)
         assigned, found["names"] = with_names(assigned, own, values, positions, naming, options.refinement_rounds)
         found |= {"named": about.left_out[own]} if own in about.left_out else {}
     return assigned, found

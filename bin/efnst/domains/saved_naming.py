@@ -14,13 +14,17 @@ RECORD, ARRAYS = "naming.json", "naming.safetensors"
 AXES = {"sizes": ("names",), "means": ("names", "columns"), "covariance": ("columns", "columns")}  # of a head
 
 
-def save_naming(folder: Path, naming: Naming, left_out: dict[str, dict[str, float]]) -> None:
-    """Write the record and the arrays of each head, `heads.SAMPLE.sizes` …, without a sample those of all sections."""
+def save_naming(folder: Path, naming: Naming, left_out: dict[str, dict[str, float]], weigh_by_counts: bool) -> None:
+    """Write the record and the arrays of each head, `heads.SAMPLE.sizes` …, without a sample those of all sections.
+
+    `weigh_by_counts` as given to `taught_values`, whose values the names of further sections have to be read from.
+    """
     record = NamingRecord(
         names=naming.names,
         heads=sorted(set(naming.heads) - {""}),
         temperature=naming.temperature,
         calibrated=naming.calibrated,
+        weigh_by_counts=weigh_by_counts,
         least_probability=naming.least_probability,
         left_out=left_out,
     )
