@@ -75,7 +75,7 @@ def main(
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
     final = final_section(spots, arrays, assigned, used, record)
     final.uns["spatial"] = {sample: scanpy_pictures(final, image_path(final.uns[SECTION], source, image))}
-    add_origin(final, _recorded(options), _asked(options), *_image_records(image_qc, features_json, encoder_json))
+    add_origin(final, _recorded(options, reference_fit is not None), _asked(options), *_image_records(image_qc, features_json, encoder_json))
     _write(outdir, sample, final, pieces, domain_table(spots.obs_names, assigned))
     log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
 
@@ -97,9 +97,13 @@ def _write(outdir: Path, sample: str, final: "AnnData", pieces: "Bins | None", t
     write_record(outdir / "provenance.json", Provenance(sample=sample, **compact(final.uns[PROVENANCE])))
 
 
-def _recorded(options: DomainOptions) -> dict[str, object]:
-    """The options that the provenance names beside those in domains.json."""
-    names = ("max_domains", "untrained_views", "diffusion", "weigh_by_counts", "refinement_rounds", "seed")
+def _recorded(options: DomainOptions, by_reference: bool) -> dict[str, object]:
+    """The options that the provenance names beside those in domains.json; others are the reference's, if there is one.
+
+    A cohort's own sections have its domains, too, which were found with these options.
+    """
+    names = ("refinement_rounds", "seed")
+    names += () if by_reference else ("max_domains", "untrained_views", "diffusion", "weigh_by_counts")
     return {name: getattr(options, name) for name in names} | {"ignore_labels": ",".join(options.ignored)}
 
 

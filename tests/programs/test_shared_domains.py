@@ -94,7 +94,8 @@ def test_a_section_says_what_it_was_learned_with(
         name: about[name] for name in ("samples", "correct_by", "files")
     }
     assert used["corrected"] and used["parameters"]["epochs"] == 30 and "cohort" not in of_reference
-    assert not {"epochs", "save_model", "n_domains", "scope"} & set(of_reference["parameters"])
+    theirs = {"epochs", "save_model", "n_domains", "scope", "diffusion", "weigh_by_counts"}
+    assert not (theirs | {"max_domains", "untrained_views"}) & set(of_reference["parameters"])
     assert of_reference["parameters"]["seed"] == 0
     assert find_origin(tmp_path / "domains" / "new.h5ad").section["reference"] == used
     assert list(found.uns["efnst"]["reference"]["samples"]) == ["a", "b"]
