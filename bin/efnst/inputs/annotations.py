@@ -74,13 +74,16 @@ def labels_of_places(places: np.ndarray, regions: list[Region]) -> tuple[pd.Cate
     """The label of each place, missing outside of all regions, and a warning where regions of several labels overlap.
 
     places: float64 [n, 2], x and y. Of several regions around a place the smallest counts, so that a region drawn
-    within another one goes before it. Where an outline crosses itself, insides are told by even and odd.
+    within another one goes before it; each polygon of several is a region here, as one of them may lie within another
+    region and others outside. Where an outline crosses itself, insides are told by even and odd.
     """
     labels = sorted({region.label for region in regions})
     numbers = {label: number for number, label in enumerate(labels)}
     codes, overlap = np.full(len(places), -1), np.zeros(len(places), dtype=bool)
-    for region in sorted(regions, key=lambda region: -shapely.make_valid(region.outline).area):
-        inside, number = _inside(places, region.outline), numbers[region.label]
+    pieces = [(piece, numbers[region.label]) for region in regions for piece in shapely.get_parts(region.outline)]
+    tree = shapely.STRtree(shapely.points(places))
+    for piece, number in sorted(pieces, key=lambda piece: -shapely.make_valid(piece[0]).area):
+        inside = tree.query(piece, predicate="intersects")
         overlap[inside] |= (codes[inside] >= 0) & (codes[inside] != number)
         codes[inside] = number
     n_overlap = int(overlap.sum())
@@ -155,12 +158,3 @@ def _outline(geometry: dict, path: Path) -> shapely.Polygon | shapely.MultiPolyg
     if outline.is_empty or not np.isfinite(shapely.get_coordinates(outline)).all():
         raise damaged(path, "a region without corners, or with corners that are no finite numbers")
     return outline
-
-
-def _inside(places: np.ndarray, outline: shapely.Polygon | shapely.MultiPolygon) -> np.ndarray:
-    """Which places lie in an outline or on its border: int, rising."""
-    left, bottom, right, top = outline.bounds
-    x, y = places.T
-    near = np.flatnonzero((x >= left) & (x <= right) & (y >= bottom) & (y <= top))
-    shapely.prepare(outline)
-    return near[shapely.intersects_xy(outline, places[near])]

@@ -74,6 +74,14 @@ def test_a_region_within_another_goes_before_it(tmp_path: Path, order: tuple[int
     assert warnings == ["1 spots lie in regions of several labels; the smallest region counts."]
 
 
+def test_each_polygon_of_an_annotation_is_as_large_as_itself(tmp_path: Path) -> None:
+    """Islands that QuPath merged into one annotation, one of them within another region, are as they were before."""
+    islands = [[square(10, 10, 20, 20)], [square(-90, 0, 0, 30)]]
+    merged = feature({"type": "MultiPolygon", "coordinates": islands}, "Tumor")
+    labels, _ = labels_of(tmp_path, [feature(ALL, "Stroma"), merged])
+    assert labels == ["Stroma"] * 4 + ["Tumor"] + ["Stroma"] * 4
+
+
 def test_an_outline_that_crosses_itself(tmp_path: Path) -> None:
     bow = feature(polygon([[0, 0], [30, 30], [30, 0], [0, 30], [0, 0]]))
     labels, _ = labels_of(tmp_path, [bow])
