@@ -1,6 +1,7 @@
 """Labels drawn as regions: QuPath annotations, GeoJSON polygons in pixels of the full-resolution image."""
 
 import codecs
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ MAX_BYTES = 200_000_000  # outlines drawn by a pixel classifier have some 10 MB
 MAX_REGIONS = 10_000
 AREAS = ("Polygon", "MultiPolygon")
 ANNOTATION = "annotation"  # QuPath's word for what people draw; others are its cells, detections and tiles
+OLD_ANNOTATION, OLD_OBJECT = "PathAnnotationObject", re.compile(r"(Path|TMACore)\w*Object")  # its `id` before 0.4
 READERS = (TypeError, AttributeError, shapely.errors.ShapelyError)  # how shapely refuses coordinates
 
 
@@ -130,12 +132,20 @@ def _features(content: object, path: Path) -> list:
 def _parts(feature: object) -> tuple[str, str, dict]:
     """Why a feature is left out (empty: it is not), its label and its geometry."""
     properties, geometry = _object(_object(feature).get("properties")), _object(_object(feature).get("geometry"))
-    if properties.get("objectType", properties.get("object_type", ANNOTATION)) != ANNOTATION:
+    if not _is_drawn(properties, _object(feature).get("id")):
         return "cells, detections or tiles", "", geometry
     if geometry.get("type") not in AREAS:
         return "annotations that are no polygons", "", geometry
     label = _class(properties.get("classification"))
     return ("" if label else "annotations without a class"), label, geometry
+
+
+def _is_drawn(properties: dict, name: object) -> bool:
+    """Whether an object with this `id` is an annotation; what says nothing of it is one, as from other programs."""
+    kind = properties.get("objectType", properties.get("object_type"))
+    if kind is not None:
+        return kind == ANNOTATION
+    return name == OLD_ANNOTATION or not OLD_OBJECT.fullmatch(str(name))
 
 
 def _object(value: object) -> dict:

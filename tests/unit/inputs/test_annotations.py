@@ -107,6 +107,16 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["PathCellObject", "PathDetectionObject", "PathTileObject", "TMACoreObject"])
+def test_cells_of_older_versions_of_qupath_are_left_out(tmp_path: Path, kind: str) -> None:
+    """Before 0.4 the kind of an object stood in its `id` alone."""
+    about = {"type": "Feature", "properties": {"classification": {"name": "Positive"}, "isLocked": False}}
+    cell = about | {"id": kind, "geometry": polygon(square(0, 0, 9, 9))}
+    drawn = about | {"id": "PathAnnotationObject", "geometry": ALL, "properties": {"classification": "Tumor"}}
+    labels, warnings = labels_of(tmp_path, [drawn, cell])
+    assert labels == ["Tumor"] * 9 and warnings == ["1 cells, detections or tiles of drawn.geojson were left out."]
+
+
 def test_several_classes_of_one_annotation(tmp_path: Path) -> None:
     derived = {**TOP, "properties": {"classification": {"names": ["Tumor", "necrotic\n"]}}}
     assert labels_of(tmp_path, [derived])[0][0] == "Tumor: necrotic"
