@@ -21,6 +21,7 @@ MAX_REGIONS = 10_000
 AREAS = ("Polygon", "MultiPolygon")
 ANNOTATION = "annotation"  # QuPath's word for what people draw; others are its cells, detections and tiles
 OLD_ANNOTATION, OLD_OBJECT = "PathAnnotationObject", re.compile(r"(Path|TMACore)\w*Object")  # its `id` before 0.4
+FEW_INSIDE, MANY_INSIDE = 0.5, 0.9  # shares of the spots that lie in regions, as they are and in another unit
 READERS = (TypeError, AttributeError, shapely.errors.ShapelyError)  # how shapely refuses coordinates
 
 
@@ -94,25 +95,41 @@ def labels_of_places(places: np.ndarray, regions: list[Region]) -> tuple[pd.Cate
     return found, [said] if n_overlap else []
 
 
-def region_labels(names: pd.Index, places: np.ndarray, path: Path) -> tuple[pd.Categorical, list[str]]:
-    """Labels of the spots `names` at `places` by the regions of a file, and warnings; missing outside of all."""
+def region_labels(
+    names: pd.Index, places: np.ndarray, path: Path, scales: dict[str, float] | None = None
+) -> tuple[pd.Categorical, list[str]]:
+    """Labels of the spots `names` at `places` by the regions of a file, and warnings; missing outside of all.
+
+    `scales` are other units that regions may be in by mistake, and how many of each one px is.
+    """
     regions, warnings = read_annotations(path)
     labels, more = labels_of_places(places, regions)
     n_inside = int((labels.codes >= 0).sum())
+    meant = _other_unit(places, regions, scales or {}) if n_inside < FEW_INSIDE * len(names) else ""
     if not n_inside:
         corners = shapely.total_bounds([region.outline for region in regions]).round().astype(int).tolist()
         spots = [*places.min(axis=0).round().astype(int).tolist(), *places.max(axis=0).round().astype(int).tolist()]
         raise EfnstError(
             f"Expected regions around spots of the section, found none of its {len(names)} spots in the {len(regions)} "
             f"regions of {path.name} (x, y of the regions from {corners[:2]} to {corners[2:]}, of the spots from "
-            f"{spots[:2]} to {spots[2:]}): draw them on the full-resolution image that Space Ranger was given."
+            f"{spots[:2]} to {spots[2:]}{meant}): draw them on the full-resolution image that Space Ranger was given."
         )
-    return labels, [*warnings, *more, *_outside(len(names) - n_inside, len(names))]
+    return labels, [*warnings, *more, *_outside(len(names) - n_inside, len(names), meant)]
 
 
-def _outside(n_outside: int, n_spots: int) -> list[str]:
-    """A warning where spots lie in no region."""
-    return [f"{n_outside} of {n_spots} spots lie in no region of the labels."] if n_outside else []
+def _other_unit(places: np.ndarray, regions: list[Region], scales: dict[str, float]) -> str:
+    """What is said where the regions fit the spots in another unit, empty where they do not."""
+    for unit, scale in scales.items():
+        share = (labels_of_places(places * scale, regions)[0].codes >= 0).mean()
+        if share > MANY_INSIDE:
+            return f"; {share:.0%} of the spots would lie in them if they were in {unit}"
+    return ""
+
+
+def _outside(n_outside: int, n_spots: int, meant: str) -> list[str]:
+    """A warning where spots lie in no region, with what is said of another unit."""
+    todo = f"{meant}: draw them on the full-resolution image that Space Ranger was given" if meant else ""
+    return [f"{n_outside} of {n_spots} spots lie in no region of the labels{todo}."] if n_outside else []
 
 
 def _features(content: object, path: Path) -> list:

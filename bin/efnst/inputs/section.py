@@ -76,7 +76,7 @@ def load_section(
     warnings += _even_totals(section)
     if labels:
         with bounded_memory(Path(labels)):
-            warnings += _add_labels(section, Path(labels))
+            warnings += _add_labels(section, Path(labels), source, grid)
     facts = {"sample": sample, "space_ranger": source.layout, "bin_um": source.bin_um, "image": asdict(choice)}
     facts |= {"in_um": True} if source.in_um else {}
     section.uns[SECTION] = SectionFacts(**asdict(grid), **facts).plain()
@@ -193,13 +193,22 @@ def _even_totals(section: AnnData) -> list[str]:
     ]
 
 
-def _add_labels(section: AnnData, path: Path) -> list[str]:
+def _add_labels(section: AnnData, path: Path, source: Source, grid: Grid) -> list[str]:
     """Add the labels of a file to `obs`, unless they are too many to name regions; returns warnings.
 
     A single label is no score, but with others' labels it may teach names.
     """
     if is_annotations(path):
-        labels, warnings = region_labels(section.obs_names, section.obsm[SPATIAL], path)
+        if source.in_um:
+            raise EfnstError(
+                "Expected labels of the section by barcodes, as its positions are places on the array, found regions "
+                f"in px of an image in {path.name}. Give a table of labels, or the positions in full-resolution px."
+            )
+        scales = {"µm": grid.um_per_px}
+        scales |= {
+            f"px of the {kind} image": source.factors.get(f"tissue_{kind}_scalef", 1) for kind in ("hires", "lowres")
+        }
+        labels, warnings = region_labels(section.obs_names, section.obsm[SPATIAL], path, scales)
     else:
         given, moved = for_bins(section.obs_names, read_labels(path))
         labels, warnings = match_labels(section.obs_names, given)

@@ -22,6 +22,8 @@ class NamingRecord(Record):
     heads: list[str] = about("labelled sections that have a head of the others' labels", shape="[n_heads]")
     temperature: Annotated[float, Field(gt=0)] = about("divides the scores before they become probabilities")
     calibrated: bool = about("whether the temperature follows from sections left out; else it is 1")
-    weigh_by_counts: bool = about("whether spots with few counts followed their neighbours more where names were taught")
+    weigh_by_counts: bool = about(
+        "whether spots with few counts followed their neighbours more where names were taught"
+    )
     least_probability: float = about("below it a unit is `unknown`")
     left_out: dict[str, LeftOutScores] = about("by labelled section, named from the others")

@@ -31,11 +31,11 @@ def polygon(*rings: list) -> dict:
     return {"type": "Polygon", "coordinates": list(rings)}
 
 
-def labels_of(folder: Path, content: object) -> tuple[list, list[str]]:
-    """Labels of the spots (None: missing) and warnings of a file with this content."""
+def labels_of(folder: Path, content: object, places: np.ndarray = PLACES) -> tuple[list, list[str]]:
+    """Labels of the spots (None: missing) and warnings of a file with this content; one px is 0.5 µm."""
     path = folder / "drawn.geojson"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    labels, warnings = region_labels(NAMES, PLACES, path)
+    labels, warnings = region_labels(NAMES, places, path, {"µm": 0.5})
     return [None if pd.isna(label) else label for label in labels], warnings
 
 
@@ -149,6 +149,16 @@ def test_several_classes_of_one_annotation(tmp_path: Path) -> None:
 def test_files_that_hold_no_regions_of_the_section(tmp_path: Path, content: object, said: str) -> None:
     with pytest.raises(EfnstError, match=said):
         labels_of(tmp_path, content)
+
+
+def test_regions_in_another_unit_are_told(tmp_path: Path) -> None:
+    """Drawn around all spots in µm they hold four of nine in px; farther from the corner of the image none."""
+    _, warnings = labels_of(tmp_path, [feature(polygon(square(0, 0, 16, 16)))])
+    told = "; 100% of the spots would lie in them if they were in µm: draw them on the full-resolution image that"
+    assert warnings == [f"5 of 9 spots lie in no region of the labels{told} Space Ranger was given."]
+    assert labels_of(tmp_path, [TOP])[1] == ["6 of 9 spots lie in no region of the labels."]
+    with pytest.raises(EfnstError, match="would lie in them if they were in µm\\): draw them"):
+        labels_of(tmp_path, [feature(polygon(square(45, 45, 70, 70)))], PLACES + 100)
 
 
 def test_no_file_of_regions(tmp_path: Path) -> None:

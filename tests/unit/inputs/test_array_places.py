@@ -1,5 +1,6 @@
 """Positions that are rows and columns of the array where pixels should stand."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def test_they_become_um_where_no_image_has_to_fit(order: slice, share: float, da
     assert warnings == [
         "The positions are places on the array and no pixels: they were taken as such, one µm for each px."
     ]
+
+
+def test_regions_in_px_do_not_fit_them(data: AnnData, tmp_path: Path) -> None:
+    """They were laid over the µm, and spots had the labels of other places."""
+    ring = [[0, 0], [9e4, 0], [9e4, 9e4], [0, 9e4], [0, 0]]
+    drawn = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    (tmp_path / "r.geojson").write_text(json.dumps(drawn | {"properties": {"classification": "Tumor"}}))
+    data.write_h5ad(tmp_path / "s.h5ad")
+    with pytest.raises(EfnstError, match="by barcodes, as its positions are places on the array, found regions in px"):
+        load_section("S1", tmp_path / "s.h5ad", "none", str(tmp_path / "r.geojson"))
 
 
 def test_they_are_refused_with_an_image_and_without_the_array(data: AnnData, tmp_path: Path) -> None:
