@@ -75,12 +75,8 @@ def main(
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
     final = final_section(spots, arrays, assigned, used, record)
     final.uns["spatial"] = {sample: scanpy_pictures(final, image_path(final.uns[SECTION], source, image))}
-    add_origin(
-        final,
-        _recorded(options, reference_fit is not None),
-        _asked(options),
-        *_image_records(image_qc, features_json, encoder_json),
-    )
+    ran = _recorded(options, by_reference=reference_fit is not None)
+    add_origin(final, ran, _asked(options), *_image_records(image_qc, features_json, encoder_json))
     _write(outdir, sample, final, pieces, domain_table(spots.obs_names, assigned))
     log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
 from efnst.names import BASELINES, DOMAIN, LABEL, NOVEL_DOMAIN
+from efnst.pairing import partners, shared_spots
 
 # Okabe and Ito's seven, then each the colour farthest (CIELAB) from all before it, as seen with normal vision,
 # protanopia, deuteranopia and tritanopia (Machado 2009): any two of the 24 differ by at least 13 in each of them.
@@ -44,7 +44,7 @@ def division_colours(groups: pd.Categorical, domains: pd.Categorical, is_numbere
     """Colours of the categories of another division of the spots, next to those of the domains.
 
     The baselines are numbered like the domains they match and take their colours; labels have no numbers and take the
-    colours of the domains that they share most spots with.
+    colours of the domains that they are paired with.
     """
     if is_numbered:
         return colours_of(groups.categories)
@@ -64,15 +64,10 @@ def scanpy_colours(obs: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def matched_colours(codes: np.ndarray, domain_codes: np.ndarray, n_groups: int, n_domains: int) -> list[str]:
-    """Colours for another division of the same spots: each group takes that of the domain it shares most spots with.
+    """Colours for another division of the same spots: each group takes that of the domain it is paired with.
 
-    codes, domain_codes: int [n_spots], -1 for none. The pairing is one to one (most shared spots in all); groups left
-    over take colours that no domain has.
+    codes, domain_codes: int [n_spots], -1 for none. Groups without a partner take colours that no domain has.
     """
-    shared = np.zeros((n_groups, n_domains), dtype=int)
     both = (codes >= 0) & (domain_codes >= 0)
-    np.add.at(shared, (codes[both], domain_codes[both]), 1)
-    pairs = zip(*linear_sum_assignment(-shared), strict=True)
-    number = {group: domain + 1 for group, domain in pairs}
-    unused = iter([n for n in range(1, n_groups + n_domains + 1) if n not in number.values() and n > n_domains])
-    return [domain_colour(number[group] if group in number else next(unused)) for group in range(n_groups)]
+    shared = shared_spots(codes[both], domain_codes[both], (n_groups, n_domains))
+    return [domain_colour(int(number) + 1) for number in partners(shared)]

@@ -57,6 +57,12 @@ def test_groups_take_the_colour_of_the_domain_they_share_spots_with() -> None:
     assert matched_colours(codes, domains, 3, 3) == [domain_colour(2), domain_colour(3), domain_colour(1)]
 
 
+def test_groups_that_share_no_spot_with_a_domain_left_have_a_colour_of_their_own() -> None:
+    domains, codes = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 0])
+    assert matched_colours(codes, domains, 3, 2) == [domain_colour(number) for number in (2, 1, 3)]
+    assert matched_colours(np.array([0, 0, 1, -1, -1]), domains, 2, 2) == [domain_colour(1), domain_colour(3)]
+
+
 def test_groups_left_over_take_colours_of_their_own() -> None:
     domains = np.array([0, 0, 0, 0])
     colours = matched_colours(np.array([0, 1, 1, 2]), domains, 3, 1)

@@ -7,7 +7,19 @@ import pytest
 from tests.support.places import BIN
 
 ROOMS = (
-    *("names", "palette", "machine", "errors", "records", "program", "geometry", "image", "inputs", "quality"),
+    *(
+        "names",
+        "pairing",
+        "palette",
+        "machine",
+        "errors",
+        "records",
+        "program",
+        "geometry",
+        "image",
+        "inputs",
+        "quality",
+    ),
     *("encoder", "genes", "embedding", "domains", "statistics", "provenance", "exports", "reports", "simulation"),
 )
 FILES = sorted(path for path in (BIN / "efnst").rglob("*.py") if path.name != "__init__.py")

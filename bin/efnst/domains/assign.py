@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from efnst.domains.bins import COLUMNS, Bins, bin_domains, domain_categories, units_of
 from efnst.domains.candidates import Space, space_of, views
 from efnst.domains.clustering import cluster
-from efnst.domains.consensus import agreement, closest, consensus, match
+from efnst.domains.consensus import agreement, closest, consensus
 from efnst.domains.continuity import chaos, pas
 from efnst.domains.evidence import Gains, held_out_gains, voting_weights
 from efnst.domains.ingredients import evidence_record
@@ -39,6 +39,7 @@ from efnst.names import (
     SECTION,
     SPATIAL,
 )
+from efnst.pairing import partners, shared_spots
 from efnst.palette import scanpy_colours
 from efnst.records.domains import DomainFigures, DomainsRecord, TrainingRecord
 from efnst.records.reference import ReferenceFit
@@ -340,8 +341,9 @@ def by_size(labels: np.ndarray) -> np.ndarray:
 
 
 def match_numbers(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Labels renumbered 1 … n so that as many spots as possible carry the number they have in `reference`."""
-    return match(by_size(labels) - 1, reference - 1) + 1
+    """Labels numbered as what they are paired with in `reference`, and above its numbers where with nothing."""
+    groups = by_size(labels) - 1
+    return partners(shared_spots(groups, reference - 1))[groups] + 1
 
 
 def domain_table(barcodes: pd.Index, assigned: Assigned) -> pd.DataFrame:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
+
+from efnst.pairing import partners
 
 ALL = "all"  # in place of a sample, where one assignment holds for all of them
 DOMAIN_COLUMNS = ["sample", "domain_1", "domain_2", "n_1", "n_2", "n_both", "agreement", "jaccard"]
@@ -13,7 +15,7 @@ Pairs = Mapping[str, pd.DataFrame]  # by sample: domains of the shared spots, co
 
 
 def match_domains(pairs: Pairs, common: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The assignment that the most spots agree with: a table of the domains of the first run, and one of the samples.
+    """The assignment that the most spots agree with: a table of the domains of both runs, and one of the samples.
 
     common: whether domains are the same in all samples of both runs; one assignment then holds for all of them, else
     each sample has its own. `agreement`: share of the first run's spots that the second run has in the assigned domain.
@@ -23,24 +25,29 @@ def match_domains(pairs: Pairs, common: bool) -> tuple[pd.DataFrame, pd.DataFram
     domains = pd.concat([table.assign(sample=name) for name, table in tables.items()], ignore_index=True)
     rows = []
     for sample, spots in pairs.items():
-        partner = tables[ALL if common else sample].set_index("domain_1")["domain_2"]
+        table = tables[ALL if common else sample]
+        partner = table[table["n_both"] > 0].set_index("domain_1")["domain_2"]
         agree = (spots["first"].map(partner) == spots["second"]).mean()
         rows.append((sample, len(spots), agree, adjusted_rand_score(spots["first"], spots["second"])))
     return domains[DOMAIN_COLUMNS], pd.DataFrame(rows, columns=SAMPLE_COLUMNS)
 
 
 def _assigned(spots: pd.DataFrame) -> pd.DataFrame:
-    """Each domain of the first run with its partner, empty where the second run has fewer domains, by falling size."""
+    """Each domain of the first run with its partner by falling size, then those of the second run that have none.
+
+    What has no partner, as it shares no spot with what is left, has an empty one and an agreement of 0.
+    """
     table = pd.crosstab(spots["first"], spots["second"])
-    counts = table.to_numpy()
-    partner = dict(zip(*linear_sum_assignment(-counts), strict=True))
-    sizes = counts.sum(axis=0)
+    counts, partner = table.to_numpy(), partners(table.to_numpy())
+    own, other = counts.sum(axis=1), counts.sum(axis=0)
     rows = []
-    for row, domain in enumerate(table.index):
-        column = partner.get(row)
-        both, other = (int(counts[row, column]), int(sizes[column])) if column is not None else (0, 0)
-        n_own = int(counts[row].sum())
-        name = table.columns[column] if column is not None else ""
-        rows.append((domain, name, n_own, other, both, both / n_own, both / (n_own + other - both)))
+    for row, column in enumerate(partner):
+        name, n_other, both = "", 0, 0
+        if column < len(other):
+            name, n_other, both = table.columns[column], int(other[column]), int(counts[row, column])
+        n_own = int(own[row])
+        rows.append((table.index[row], name, n_own, n_other, both, both / n_own, both / (n_own + n_other - both)))
+    left = np.setdiff1d(np.arange(len(other)), partner)
+    rows += [("", table.columns[column], 0, int(other[column]), 0, 0.0, 0.0) for column in left]
     found = pd.DataFrame(rows, columns=DOMAIN_COLUMNS[1:])
-    return found.sort_values("n_1", ascending=False, kind="stable", ignore_index=True)
+    return found.sort_values(["n_1", "n_2"], ascending=False, kind="stable", ignore_index=True)

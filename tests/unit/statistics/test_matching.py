@@ -33,6 +33,15 @@ def test_a_domain_without_a_partner() -> None:
     assert samples["agreement"].tolist() == [pytest.approx(5 / 6)]
 
 
+def test_domains_that_share_no_spot_are_no_partners() -> None:
+    """b and z share nothing; those of the second run that are left follow at the end."""
+    domains, samples = match_domains({"s": spots("aaaaaabb", "xxxxyzxx")}, common=False)
+    assert domains[["domain_1", "domain_2"]].to_numpy().tolist() == [["a", "x"], ["b", ""], ["", "y"], ["", "z"]]
+    assert domains[["n_1", "n_2", "n_both"]].to_numpy().tolist() == [[6, 6, 4], [2, 0, 0], [0, 1, 0], [0, 1, 0]]
+    assert domains["agreement"].tolist() == [pytest.approx(4 / 6), 0, 0, 0]
+    assert samples["agreement"].tolist() == [0.5]
+
+
 def test_one_assignment_for_all_samples_or_one_for_each() -> None:
     pairs = {"s": spots("aaabbb", "xxxyyy"), "t": spots("aabb", "yyxx")}
     domains, samples = match_domains(pairs, common=True)
