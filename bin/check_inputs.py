@@ -40,9 +40,10 @@ def main(
     Writes sections.json (one entry per section, with full paths) and parameters.json (every parameter with its type and
     default), and warnings.txt where there is something to know.
     """
-    from efnst.inputs.combinations import combination_problems, combination_warnings, group_warnings
+    from efnst.inputs.combinations import combination_problems, group_warnings
     from efnst.program.parameters import check_parameters, defaults, problem_list, read_parameters, read_schema
     from efnst.program.terminal import printable
+    from efnst.provenance.without_effect import effect_warnings
     from efnst.records.base import write_record
     from efnst.records.cohort import SheetRow
 
@@ -59,7 +60,7 @@ def main(
         raise EfnstError(message)
     if problems is not None:
         problems.write_text(message, encoding="utf-8")
-    told = [] if message else combination_warnings(parameters, defaults(about)) + group_warnings(parameters, listed)
+    told = [] if message else effect_warnings(parameters, defaults(about)) + group_warnings(parameters, listed)
     write_warnings(outdir, told + _sheet_warnings(listed))
     write_record(outdir / "sections.json", [] if message else [SheetRow(**section) for section in listed])
     write_json(outdir / "parameters.json", parameters)

@@ -1,15 +1,6 @@
-"""Parameters that contradict each other or the samplesheet, or that do nothing beside each other."""
+"""Parameters that contradict each other or the samplesheet."""
 
 from efnst.program.parameters import show
-
-WITHOUT_EFFECT = {  # with a reference, and in a scope
-    "reference": (
-        *("n_domains", "max_domains", "clustering", "spatial_prior", "untrained_views", "expression_rep"),
-        *("correct_by", "shared_genes", "learn_labels"),
-    ),
-    "section": ("correct_by", "shared_genes"),
-    "cohort": (),
-}
 
 
 def combination_problems(parameters: dict, usual: dict, rows: list[dict]) -> list[str]:
@@ -29,23 +20,6 @@ def combination_problems(parameters: dict, usual: dict, rows: list[dict]) -> lis
             "of some sections name the others; give it, or leave --learn_labels out"
         ]
     return []
-
-
-def combination_warnings(parameters: dict, usual: dict) -> list[str]:
-    """One line for each parameter that was given and has no effect beside the others."""
-    way = "reference" if parameters.get("reference") else parameters["scope"]
-    return [
-        f"parameter --{name}: found {show(parameters[name])} with {_beside(way)}"
-        for name in WITHOUT_EFFECT[way]
-        if parameters.get(name) != usual.get(name)
-    ]
-
-
-def _beside(way: str) -> str:
-    """What is said of a parameter that has no effect with a reference, or in a scope."""
-    if way == "reference":
-        return "--reference, which it has no effect on: domains and names are those of the reference"
-    return f"--scope {way}, in which it has no effect"
 
 
 def group_warnings(parameters: dict, rows: list[dict]) -> list[str]:

@@ -13,8 +13,9 @@ from efnst.errors import EfnstError
 from efnst.inputs.checksums import file_checksum
 from efnst.names import NO_IMAGE, PIPELINE_INFO
 from efnst.program.cli import read_json
-from efnst.program.parameters import properties
+from efnst.program.parameters import defaults, properties
 from efnst.provenance.results import step_and_kind
+from efnst.provenance.without_effect import without_effect
 
 OWN_IMAGE = re.compile(r"efnst(-\w+)?:[0-9a-f]{12}")  # what conf/images.config says, not the user
 DEEPEST = 6  # folders between a result and the output folder
@@ -81,12 +82,20 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     lines += [(name, text) for name, text in _section_lines(section)]
     lines += [("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))] if versions else []
     changed = changed_parameters(origin, schema)
-    ran = ", ".join(f"{name} {_shown(value)}" for name, value in changed.items() if name not in ("input", "outdir"))
+    brought = {"reference": REFERENCE} if "reference" in section else {}
+    idle = {name: changed.pop(name) for name in without_effect(brought | changed, defaults(schema))}
     others = "all others" if origin.parameters else "all others that the file knows of"
-    lines.append(("parameters", f"{ran or 'none'} ({others} have their defaults)"))
+    lines.append(("parameters", f"{_values(changed) or 'none'} ({others} have their defaults)"))
+    lines += [("no effect", f"{_values(idle)}, given, did nothing beside the others")] if idle else []
     lines += [("doubt", text) for text in [*disagreements(origin), *left_overs(origin)]]
     lines += [("repeat", text) for text in repeat(origin, changed, schema)]
     return "\n".join([str(origin.path), *_in_columns(lines)]) + "\n"
+
+
+def _values(parameters: dict) -> str:
+    """Parameters with their values, in words."""
+    named = {name: value for name, value in parameters.items() if name not in ("input", "outdir")}
+    return ", ".join(f"{name} {_shown(value)}" for name, value in named.items())
 
 
 def _in_columns(lines: list[tuple[str, str]]) -> list[str]:

@@ -1,10 +1,10 @@
-"""Parameters that contradict each other, or that do nothing beside each other."""
+"""Parameters that contradict each other."""
 
 import pytest
 from tests.support.places import PROJECT
 
-from efnst.inputs.combinations import WITHOUT_EFFECT, combination_problems, combination_warnings, group_warnings
-from efnst.program.parameters import defaults, known_parameters, read_schema
+from efnst.inputs.combinations import combination_problems, group_warnings
+from efnst.program.parameters import defaults, read_schema
 
 USUAL = defaults(read_schema(PROJECT / "nextflow_schema.json"))
 LABELLED, BARE = [{"labels": ""}, {"labels": "/a.csv"}], [{"labels": ""}]
@@ -45,32 +45,6 @@ def test_what_does_not_go_together_is_one_problem(given: dict, rows: list[dict],
 )
 def test_what_goes_together_is_no_problem(given: dict, rows: list[dict]) -> None:
     assert problems(rows, **given) == []
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"reference": "r", "n_domains": 3}, "found 3 with --reference, which it has no effect on"),
-        ({"reference": "r", "correct_by": "none"}, 'found "none" with --reference'),
-        ({"reference": "r", "learn_labels": True}, "found true with --reference"),
-        ({"correct_by": "none"}, 'found "none" with --scope section, in which it has no effect'),
-        ({"shared_genes": 0.5}, "found 0.5 with --scope section, in which it has no effect"),
-    ],
-)
-def test_what_has_no_effect_is_a_warning(given: dict, said: str) -> None:
-    (warning,) = combination_warnings(USUAL | given, USUAL)
-    assert said in warning and problems(BARE, **given) == []
-
-
-@pytest.mark.parametrize(
-    "given", [{}, {"n_domains": 3}, {"scope": "cohort", "correct_by": "none", "shared_genes": 0.5}]
-)
-def test_what_has_an_effect_is_none(given: dict) -> None:
-    assert combination_warnings(USUAL | given, USUAL) == []
-
-
-def test_what_is_passed_over_are_parameters() -> None:
-    assert {name for names in WITHOUT_EFFECT.values() for name in names} <= known_parameters().keys()
 
 
 @pytest.mark.parametrize(

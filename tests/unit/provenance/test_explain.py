@@ -331,3 +331,14 @@ def test_what_is_no_result_is_refused(tmp_path: Path, content: str | None) -> No
         (tmp_path / "S1.h5ad").write_text(content)
     with pytest.raises(EfnstError, match="Expected a result of efnst"):
         find_origin(tmp_path / "S1.h5ad")
+
+
+def test_parameters_that_a_reference_takes_the_place_of_are_told_apart(outdir: Path) -> None:
+    """They stand neither among those that ran nor in the command that repeats the run."""
+    path = outdir / "pipeline_info" / "parameters.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reference": "r", "image_fusion": "none"}))
+    text = explain(find_origin(outdir), SCHEMA)
+    lines = {line.split("  ")[0].strip(): line for line in text.splitlines()}
+    assert "image_fusion none, epochs 20, vary_views false, given, did nothing" in lines["no effect"]
+    assert "epochs" not in lines["parameters"] and "ignore_labels a b,c" in lines["parameters"]
+    assert "--epochs" not in text and "--reference /somewhere/r" in text
