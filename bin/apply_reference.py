@@ -35,8 +35,8 @@ def main(
 
     from efnst.embedding.cohort import Member
     from efnst.embedding.options import CohortOptions
-    from efnst.embedding.reference import TRAINING_JSON, fit_of, require_fit, require_same_image
-    from efnst.embedding.reference_folder import read_reference
+    from efnst.embedding.reference import fit_of, require_fit, require_same_image
+    from efnst.embedding.reference_folder import TRAINING_JSON, read_reference
     from efnst.embedding.saved_space import load_space
     from efnst.program.arrays import write_arrays
     from efnst.program.cli import log, write_warnings

@@ -363,10 +363,10 @@ def _of_shared(assigned: Assigned, rows: np.ndarray | slice) -> dict[str, np.nda
 
 
 def _own_parameters(training: TrainingRecord, record: DomainsRecord) -> dict:
-    """Parameters of this step in uns["efnst"]; a reference brings its own number of domains and its names."""
-    found = {key: getattr(record, key) for key in ("clustering", "spatial_prior")}
+    """Parameters of this step in uns["efnst"]; a reference brings its own."""
     if training.reference:
-        return found
+        return {}
+    found = {key: getattr(record, key) for key in ("clustering", "spatial_prior")}
     names = {"learn_labels": record.names is not None} if training.cohort else {}
     return found | names | {"n_domains": record.n_domains_asked}
 

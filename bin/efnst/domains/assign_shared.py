@@ -14,8 +14,12 @@ from efnst.domains.naming import UNKNOWN, Naming
 from efnst.domains.options import DomainOptions
 from efnst.domains.saved_naming import load_naming
 from efnst.domains.saved_vocabulary import load_vocabulary
+from efnst.domains.vocabulary import Vocabulary
+from efnst.embedding.reference_folder import TRAINING_JSON
+from efnst.errors import reading
 from efnst.names import NOVEL_DOMAIN, SPATIAL
 from efnst.records.base import read_record
+from efnst.records.domains import TrainingRecord
 from efnst.records.reference import ReferenceFit
 
 
@@ -31,6 +35,7 @@ def assign_shared(
     """What `assign_domains` gives, with domains and names of a `reference`; `fit` is that of a section new to it."""
     shared, record = load_vocabulary(reference)
     fits = read_record(fit, ReferenceFit) if fit else None
+    options = _of_reference(options, shared, reference) if fit else options
     assigned, found = assign_domains(section, arrays, options, bins, shared, fits)
     if record.choice:
         found["choice"] = record.choice
@@ -43,6 +48,15 @@ def assign_shared(
         assigned, found["names"] = with_names(assigned, own, values, positions, naming, options.refinement_rounds)
         found |= {"named": about.left_out[own]} if own in about.left_out else {}
     return assigned, found
+
+
+def _of_reference(options: DomainOptions, shared: Vocabulary, folder: Path) -> DomainOptions:
+    """The options that the domains of a reference were found with, which have a part in baselines and evidence, too."""
+    path = folder / TRAINING_JSON
+    trained = read_record(path, TrainingRecord).parameters
+    with reading(path):
+        kept = {name: trained[name] for name in ("diffusion", "weigh_by_counts")}
+    return replace(options, clustering="mixture", spatial_prior=shared.spatial_prior, **kept)
 
 
 def with_names(

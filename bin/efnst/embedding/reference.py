@@ -19,7 +19,7 @@ from efnst.records.base import read_record
 from efnst.records.encoder import EncoderRecord
 from efnst.records.reference import ReferenceFit, ReferenceRecord
 
-ENCODER_JSON, TRAINING_JSON, STAIN_JSON = "encoder.json", "training.json", "stain_reference.json"
+ENCODER_JSON, STAIN_JSON = "encoder.json", "stain_reference.json"
 PATCH_TOLERANCE = 0.25  # patches are whole pixels wide, and those of coarse images few
 FEWEST_SPOTS = 10  # of a section
 ONE_SPECIES = 0.9  # share of the Ensembl identifiers beyond which they are of one, not of two that were mixed

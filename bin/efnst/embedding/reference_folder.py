@@ -8,9 +8,9 @@ from efnst.records.base import read_record
 from efnst.records.reference import ReferenceRecord
 
 FORMAT = 5
-REFERENCE_JSON = "reference.json"
+REFERENCE_JSON, TRAINING_JSON = "reference.json", "training.json"
 READ = (  # every other file that is read, where there is one; a folder may hold more, such as notes
-    *("space.json", "space.safetensors", "training.json", "vocabulary.json", "vocabulary.safetensors"),
+    *("space.json", "space.safetensors", TRAINING_JSON, "vocabulary.json", "vocabulary.safetensors"),
     *("naming.json", "naming.safetensors", "encoder.json", "stain_reference.json"),
 )
 
