@@ -35,7 +35,7 @@ def main(
 
     from efnst.embedding.cohort import Member
     from efnst.embedding.options import CohortOptions
-    from efnst.embedding.reference import fit_of, require_fit, require_same_image
+    from efnst.embedding.reference import fit_of, require_fit, require_same_image, too_coarse
     from efnst.embedding.reference_folder import TRAINING_JSON, read_reference
     from efnst.embedding.saved_space import load_space
     from efnst.program.arrays import write_arrays
@@ -52,20 +52,20 @@ def main(
     if described is not None and encoder_json:
         encoder = read_record(encoder_json, EncoderRecord)
         require_same_image(reference, about, learned, described, encoder, stain.stain_normalisation)
+    told = [] if described is None else too_coarse(learned, described, spots)
+    described = None if told else described
     with threadpool_limits(1):
         arrays = learned.arrays(learned.part(spots, described, batch))
     write_arrays(outdir / "embedding.npz", EMBEDDING_NPZ, spots.obs_names.to_numpy(), **arrays)
     trained = read_record(reference / TRAINING_JSON, TrainingRecord)
-    own = {"sample": sample, "seconds": 0.0, "image": about.image and features is not None}
+    own = {"sample": sample, "seconds": 0.0, "image": described is not None}
     write_record(outdir / "training.json", trained.changed(**own, **_used(about, learned, trained)))
     fit = fit_of(sample, batch, about, learned, spots, arrays["expression"])
     if fit.known_batch and learned.components.correction and sample == batch != group:
-        text = f"corrected as {sample} of the reference; rename it, or give its group, if it is another"
-        write_warnings(outdir, [f"{sample}: {text}"])
+        told.append(f"corrected as {sample} of the reference; rename it, or give its group, if it is another")
+    write_warnings(outdir, [f"{sample}: {text}" for text in told])
     write_record(outdir / "reference_fit.json", fit)
-    log.info(
-        "%s: %.0f %% of the reference's genes missing, depth %.2f of its", sample, 100 * fit.missing_genes, fit.depth
-    )
+    log.info("%s: %.0f %% of its genes missing, depth %.2f", sample, 100 * fit.missing_genes, fit.depth)
 
 
 def _used(about: "ReferenceRecord", learned: "Learned", trained: "TrainingRecord") -> dict[str, object]:

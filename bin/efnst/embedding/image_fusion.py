@@ -22,8 +22,13 @@ def shows_texture(section: AnnData, patch_um: float) -> bool:
     A patch of a lowres image is about 15 px wide. Its features still say which spots are alike, but their largest
     differences are those of brightness, and where they were fused they cost more than they brought (docs/method.md).
     """
+    return patch_px(section, patch_um) >= FINE_PX
+
+
+def patch_px(section: AnnData, patch_um: float) -> float:
+    """How many pixels of its image a patch is wide."""
     facts = section.uns[SECTION]
-    return patch_um * float(facts["image"]["scale"]) / float(facts["um_per_px"]) >= FINE_PX
+    return patch_um * float(facts["image"]["scale"]) / float(facts["um_per_px"])
 
 
 @dataclass(frozen=True)

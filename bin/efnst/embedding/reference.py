@@ -11,12 +11,13 @@ from anndata import AnnData
 from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
 from efnst.embedding.structure import structure_of
+from efnst.embedding.image_fusion import patch_px, shows_texture
 from efnst.errors import EfnstError
 from efnst.inputs.gene_names import plain_name
 from efnst.names import SPATIAL
 from efnst.program.numbers import beyond
 from efnst.records.base import read_record
-from efnst.records.encoder import EncoderRecord
+from efnst.records.encoder import FINE_PX, EncoderRecord
 from efnst.records.reference import ReferenceFit, ReferenceRecord
 
 ENCODER_JSON, STAIN_JSON = "encoder.json", "stain_reference.json"
@@ -100,6 +101,20 @@ def require_same_image(
             f"Expected image patches of {image.patch_um:.0f} µm, as those of the reference, found {width:.0f} µm. Give "
             "the reference's --patch_um, or --use_image false."
         )
+
+
+def too_coarse(learned: Learned, features: ImageFeatures, section: AnnData) -> list[str]:
+    """A warning where patches show too little to stand beside the expression as the reference's do.
+
+    A cohort with such a section fuses no image; a reference that does tells it from expression, as without an image.
+    """
+    narrowest = min(features.patch_um)
+    if not learned.n_fused or shows_texture(section, narrowest):
+        return []
+    return [
+        f"Expected image patches of at least {FINE_PX} px to stand beside the expression, as with the reference, found "
+        f"{patch_px(section, narrowest):.0f} px: the image has no part in the domains. Give the full-resolution image."
+    ]
 
 
 def _told(encoder: EncoderRecord) -> str:

@@ -108,7 +108,7 @@ def _image(records: Records, given: dict, section: dict) -> dict:
         return facts | {"image": "none" if source == NO_IMAGE else "unknown"}
     facts |= {"and_image": " and image"} if facts["image"] in ("fused", "weights") else {}
     by_reference = records.training.reference and not records.training.image
-    facts["unused"] = ": the reference was learned without images" if by_reference else ""
+    facts["unused"] = _why_unused(records) if by_reference else ""
     weight = given.get("image_weight", 1)
     facts["image_scale"] = "" if weight == 1 else f" times {weight:g}"
     facts |= _patches(qc, features, records.qc.n_spots_kept, "reference" if records.training.reference else "cohort")
@@ -124,6 +124,13 @@ def _part_of_image(records: Records, given: dict) -> str:
     if records.training.n_image_components_fused:
         return "fused"
     return "weights" if given.get("n_neighbours") and given.get("augmentation") else "unused"
+
+
+def _why_unused(records: Records) -> str:
+    """Why an image had no part in the domains of a reference."""
+    if not records.training.n_image_components_fused:
+        return ": the reference was learned without images"
+    return f": patches of less than {FINE_PX} px show too little texture to stand beside it as in the reference"
 
 
 def _why_not_fused(given: dict, qc: ImageQc) -> str:

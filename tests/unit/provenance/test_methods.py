@@ -177,6 +177,8 @@ def test_what_part_the_image_had(records: Records) -> None:
     assert "by expression (weight" in unused and "image features were reduced" not in unused
     untold = replace(few, training=few.training.changed(image=False, reference=example(UsedReference, parameters={})))
     assert "no part in the domains: the reference was learned without images." in told(untold)
+    blurred = replace(untold, training=untold.training.changed(n_image_components_fused=2))
+    assert "no part in the domains: patches of less than 32 px show too little texture" in told(blurred)
 
 
 def test_stains_are_told_as_they_were_treated(records: Records) -> None:
