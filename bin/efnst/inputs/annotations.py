@@ -2,7 +2,6 @@
 
 import codecs
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 import shapely
 
 from efnst.errors import EfnstError, damaged, reading
+from efnst.inputs.missing import is_missing
 from efnst.inputs.one_line import EXPECTED, is_one_line
 from efnst.program.documents import document_text, load_json
 from efnst.program.parameters import show
@@ -19,8 +19,12 @@ SUFFIXES = (".geojson", ".json")
 MAX_BYTES = 200_000_000  # outlines drawn by a pixel classifier have some 10 MB
 MAX_REGIONS = 10_000
 AREAS = ("Polygon", "MultiPolygon")
+BARE = (*AREAS, "GeometryCollection")  # without the properties that a feature has
 ANNOTATION = "annotation"  # QuPath's word for what people draw; others are its cells, detections and tiles
 OLD_ANNOTATION, OLD_OBJECT = "PathAnnotationObject", re.compile(r"(Path|TMACore)\w*Object")  # its `id` before 0.4
+BROKEN = (
+    "annotations whose outline cannot be read (without corners, with too few, or with some that are no finite numbers)"
+)
 FEW_INSIDE, MANY_INSIDE = 0.5, 0.9  # shares of the spots that lie in regions, as they are and in another unit
 READERS = (TypeError, AttributeError, shapely.errors.ShapelyError)  # how shapely refuses coordinates
 
@@ -53,24 +57,31 @@ def read_annotations(path: Path) -> tuple[list[Region], list[str]]:
     text = document_text(path, MAX_BYTES)
     with reading(path):
         features = _features(load_json(text), path)
-    regions, left_out = [], Counter()
+    regions, left_out = [], {}
     for feature in features:
         reason, label, geometry = _parts(feature)
-        if reason:
-            left_out[reason] += 1
+        outline = None if reason else _outline(geometry, path)
+        if outline is None:
+            left_out.setdefault(reason or BROKEN, []).append(label)
         elif not is_one_line(label):
             raise EfnstError(
                 f"Expected classes in {path.name} to be {EXPECTED} each, found {show(label)}: rename it in QuPath."
             )
         else:
-            regions.append(Region(label, _outline(geometry, path)))
+            regions.append(Region(label, outline))
     if not regions:
-        found = "; ".join(f"{count} {reason}" for reason, count in left_out.items()) or "no feature"
+        found = "; ".join(f"{len(labels)} {reason}" for reason, labels in left_out.items()) or "no feature"
         raise EfnstError(
             f"Expected polygons with a class in {path.name}, found {found}: give each annotation a class in QuPath, "
             "and export annotations as GeoJSON."
         )
-    return regions, [f"{count} {reason} of {path.name} were left out." for reason, count in left_out.items()]
+    return regions, [_said(reason, labels, path) for reason, labels in left_out.items()]
+
+
+def _said(reason: str, labels: list[str], path: Path) -> str:
+    """A warning about features that were left out, with their labels where they have some."""
+    first = f", the first of class {labels[0]}" if labels[0] else ""
+    return f"{len(labels)} {reason} of {path.name} were left out{first}."
 
 
 def labels_of_places(places: np.ndarray, regions: list[Region]) -> tuple[pd.Categorical, list[str]]:
@@ -134,8 +145,14 @@ def _outside(n_outside: int, n_spots: int, meant: str) -> list[str]:
 
 def _features(content: object, path: Path) -> list:
     """The features of a file."""
+    if isinstance(content, dict) and content.get("type") in BARE:
+        raise EfnstError(
+            f"Expected features with a class in {path.name}, found a {content['type']} by itself, which has none: "
+            "export annotations as GeoJSON from QuPath."
+        )
     if isinstance(content, dict):
-        content = content.get("features") if content.get("type") == "FeatureCollection" else [content]
+        is_collection = content.get("type") == "FeatureCollection" or "features" in content
+        content = content.get("features") if is_collection else [content]
     if not isinstance(content, list):
         raise damaged(path, "no GeoJSON features")
     if len(content) > MAX_REGIONS:
@@ -147,14 +164,14 @@ def _features(content: object, path: Path) -> list:
 
 
 def _parts(feature: object) -> tuple[str, str, dict]:
-    """Why a feature is left out (empty: it is not), its label and its geometry."""
+    """Why a feature is left out (empty: it is not), its label where it has one, and its geometry."""
     properties, geometry = _object(_object(feature).get("properties")), _object(_object(feature).get("geometry"))
     if not _is_drawn(properties, _object(feature).get("id")):
         return "cells, detections or tiles", "", geometry
     if geometry.get("type") not in AREAS:
         return "annotations that are no polygons", "", geometry
     label = _class(properties.get("classification"))
-    return ("" if label else "annotations without a class"), label, geometry
+    return ("annotations without a class", "", geometry) if is_missing(label) else ("", label, geometry)
 
 
 def _is_drawn(properties: dict, name: object) -> bool:
@@ -178,10 +195,15 @@ def _class(classification: object) -> str:
     return " ".join(": ".join(name for name in names if isinstance(name, str)).split())
 
 
-def _outline(geometry: dict, path: Path) -> shapely.Polygon | shapely.MultiPolygon:
-    """A polygon or several, with holes, as GeoJSON has them; all corners are finite."""
-    with reading(path, *READERS):
-        outline = shapely.geometry.shape({"type": geometry["type"], "coordinates": geometry["coordinates"]})
-    if outline.is_empty or not np.isfinite(shapely.get_coordinates(outline)).all():
-        raise damaged(path, "a region without corners, or with corners that are no finite numbers")
-    return outline
+def _outline(geometry: dict, path: Path) -> shapely.Polygon | shapely.MultiPolygon | None:
+    """A polygon or several, with holes, as GeoJSON has them; None of what is none, or has corners that are not finite.
+
+    A click by mistake leaves an outline of a corner or two, which is no reason to go without the others.
+    """
+    try:
+        with reading(path, *READERS):
+            outline = shapely.geometry.shape({"type": geometry["type"], "coordinates": geometry["coordinates"]})
+    except EfnstError:
+        return None
+    is_sound = not outline.is_empty and np.isfinite(shapely.get_coordinates(outline)).all()
+    return outline if is_sound else None

@@ -16,6 +16,7 @@ from efnst.program.parameters import show
 
 LONGEST_HEADER = 100_000  # characters; metadata of a section have a few dozen columns
 ROW_NAMES = ""  # a column without a name, as R and pandas write the names of rows
+PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ")  # how gzip, zip, bzip2 and xz begin
 BARCODE = re.compile(rf"({SEQUENCE})(-\d+)?|\d+x\d+")  # the last of legacy arrays
 TOO_MANY = 0.5  # labels for each labelled spot above which they are names or measurements
 
@@ -114,6 +115,11 @@ def _lines(path: Path) -> list[list[str]]:
     """The cells of all lines that are not empty."""
     with reading(path):
         content = path.read_bytes()
+    if content.startswith(PACKED):
+        raise EfnstError(
+            f"Expected text in {path.name}, found a compressed file, or one of Excel: unpack it, or save it as CSV "
+            "UTF-8."
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

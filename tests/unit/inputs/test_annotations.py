@@ -117,6 +117,14 @@ def test_cells_of_older_versions_of_qupath_are_left_out(tmp_path: Path, kind: st
     assert labels == ["Tumor"] * 9 and warnings == ["1 cells, detections or tiles of drawn.geojson were left out."]
 
 
+@pytest.mark.parametrize("rings", [[], [[[1, 1], [2, 2]]], [[[1, 1], [2, None], [3, 3], [1, 1]]]])
+def test_an_outline_that_is_none_is_left_out(tmp_path: Path, rings: list) -> None:
+    labels, warnings = labels_of(tmp_path, [feature(ALL), feature(polygon(*rings), "Slip"), feature(ALL, "NA")])
+    assert labels == ["Tumor"] * 9 and warnings[1] == "1 annotations without a class of drawn.geojson were left out."
+    assert warnings[0].startswith("1 annotations whose outline cannot be read (without corners, with too few")
+    assert warnings[0].endswith(" of drawn.geojson were left out, the first of class Slip.")
+
+
 def test_several_classes_of_one_annotation(tmp_path: Path) -> None:
     derived = {**TOP, "properties": {"classification": {"names": ["Tumor", "necrotic\n"]}}}
     assert labels_of(tmp_path, [derived])[0][0] == "Tumor: necrotic"
@@ -137,6 +145,9 @@ def test_several_classes_of_one_annotation(tmp_path: Path) -> None:
         ([feature(polygon([["a", "b"]] * 5))], "cannot be read"),
         ([feature({"type": "Polygon", "coordinates": []})], "without corners"),
         ([feature({"type": "Polygon"})], "cannot be read"),
+        (ALL, "found a Polygon by itself, which has none: export annotations as GeoJSON from QuPath"),
+        ({"type": "GeometryCollection", "geometries": [ALL]}, "found a GeometryCollection by itself"),
+        ([feature(ALL, "NA")], "found 1 annotations without a class"),
         ([feature(ALL, {"a": 1})], "found 1 annotations without a class"),
         (json.dumps([feature(ALL)]).replace("30", "1e999"), "no finite numbers"),
         ([feature(polygon(square(100, 100, 200, 200)))], r"from \[100, 100\] to \[200, 200\], of the spots from"),

@@ -1,5 +1,6 @@
 """Labels that the user gives for the spots."""
 
+import gzip
 from pathlib import Path
 
 import pandas as pd
@@ -156,6 +157,12 @@ def test_text_that_is_not_utf_8(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "l.csv").write_bytes("barcode,label\nS0,Tumorränder\n".encode(encoding))
     with pytest.raises(EfnstError, match=r"Expected UTF-8 text in l.csv, .*: save it as CSV UTF-8"):
         read_labels(tmp_path / "l.csv")
+
+
+def test_packed_labels_are_told(tmp_path: Path) -> None:
+    (tmp_path / "l.csv.gz").write_bytes(gzip.compress(b"barcode,label\nS0,a\n"))
+    with pytest.raises(EfnstError, match=r"Expected text in l.csv.gz, found a compressed file, .*: unpack it"):
+        read_labels(tmp_path / "l.csv.gz")
 
 
 def test_a_label_with_an_unquoted_separator(tmp_path: Path) -> None:
