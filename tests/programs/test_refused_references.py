@@ -117,6 +117,33 @@ def test_a_reference_is_looked_at_before_any_section(
     assert said in found and ("parameter --reference: Expected" in found) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"correct_by": "none"}, "found none, which space.json contradicts"),
+        ({"median_counts": []}, "Expected `reference.json` as this version of efnst writes it, found median_counts"),
+        ({"median_counts": [-1.0]}, "found median_counts"),
+    ],
+)
+def test_a_reference_json_that_is_not_of_its_folder(
+    about: dict, said: str, reference: Path, sections: dict[str, Path], tmp_path: Path
+) -> None:
+    """It holds the checksums of the others, and has none itself."""
+    shutil.copytree(reference, tmp_path / "changed")
+    remade(tmp_path / "changed", **about)
+    with pytest.raises(EfnstError, match=said):
+        apply("a", sections["a"], tmp_path / "changed", tmp_path)
+
+
+def test_a_reference_of_sections_half_of_whose_spots_have_no_counts(
+    reference: Path, sections: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(reference, tmp_path / "poor")
+    remade(tmp_path / "poor", median_counts=[0.0, 0.0])
+    _, record = apply("a", sections["a"], tmp_path / "poor", tmp_path)
+    assert record["fit"]["depth"] == np.median(anndata.read_h5ad(sections["a"]).obs["total_counts"])
+
+
 def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
     save_file({"weights": np.array([1, np.nan])}, tmp_path / "some.safetensors")
     with pytest.raises(EfnstError, match="weights holds what is no finite number"):

@@ -54,7 +54,15 @@ def gene_prefix(ids: Sequence[str]) -> str:
 
 
 def require_fit(folder: Path, record: ReferenceRecord, learned: Learned, section: AnnData) -> None:
-    """Refuse a section of too few spots, of another species, or with too few of the reference's genes."""
+    """Refuse a section of too few spots, of another species, or with too few of the reference's genes.
+
+    And a reference.json, of which there is no checksum, that is not of the space beside it.
+    """
+    if (record.correct_by == "none") != (learned.components.correction is None):
+        raise EfnstError(
+            f"Expected correct_by of reference.json as the reference was made, found {record.correct_by}, which "
+            "space.json contradicts. Copy the whole folder again, or make the reference again."
+        )
     if section.n_obs < FEWEST_SPOTS:
         raise EfnstError(
             f"Expected at least {FEWEST_SPOTS} spots to find the domains of a reference in, found {section.n_obs}. "
@@ -132,7 +140,7 @@ def fit_of(
     return ReferenceFit(
         sample=sample,
         missing_genes=learned.genes.missing(section),
-        depth=float(np.median(totals) / np.median(record.median_counts)),
+        depth=float(np.median(totals) / max(np.median(record.median_counts), 1.0)),
         structure=structure_of(expression, section.obsm[SPATIAL]) / max(float(np.median(record.structure)), 1e-12),
         known_batch=correction is None or batch in correction.batches,
     )

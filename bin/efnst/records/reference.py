@@ -1,6 +1,8 @@
 """Records of a reference, and of how a section fits one."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from efnst.records.base import Record, Versions, about
 from efnst.records.encoder import StainNormalisation
@@ -20,8 +22,10 @@ class ReferenceRecord(Record):
     gene_prefix: str = about("letters that most gene identifiers begin with, such as ENSG: the species")
     image: bool = about("whether image features were used")
     stain_normalisation: StainNormalisation = about("what was done to the patches")
-    median_counts: list[float] = about("median counts of a unit, of each section", "counts", "[n_sections]")
-    structure: list[float] = about(
+    median_counts: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = about(
+        "median counts of a unit, of each section", "counts", "[n_sections]"
+    )
+    structure: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = about(
         "covariance of neighbouring units along the components, of each section", shape="[n_sections]"
     )
     files: dict[str, str] = about("SHA-256 of every other file of the folder that is read")
