@@ -15,11 +15,11 @@ def partners(shared: np.ndarray) -> np.ndarray:
     """The partner of each row, int [n_rows], by the spots that rows and columns share, int [n_rows, n_columns].
 
     Rows and columns are paired one to one, so that pairs share the most spots in all. A row for which none is left that
-    it shares spots with has no partner, and a number beyond those of the columns, by its place among such rows.
+    it shares spots with has no partner, and a number of its own beyond those of the columns.
     """
-    found = np.full(len(shared), -1)
-    rows, columns = linear_sum_assignment(-shared)
-    found[rows] = np.where(shared[rows, columns] > 0, columns, -1)
-    alone = found < 0
-    found[alone] = shared.shape[1] + np.arange(alone.sum())
+    n_rows, n_columns = shared.shape
+    padded = np.pad(shared, ((0, 0), (0, max(0, n_rows - n_columns))))
+    found = linear_sum_assignment(-padded)[1]
+    strange = (found < n_columns) & (padded[np.arange(n_rows), found] == 0)
+    found[strange] = padded.shape[1] + np.arange(strange.sum())
     return found
