@@ -10,8 +10,8 @@ from anndata import AnnData
 
 from efnst.embedding.cohort import Learned
 from efnst.embedding.image_features import ImageFeatures
-from efnst.embedding.structure import structure_of
 from efnst.embedding.image_fusion import patch_px, shows_texture
+from efnst.embedding.structure import structure_of
 from efnst.errors import EfnstError
 from efnst.inputs.gene_names import plain_name
 from efnst.names import SPATIAL
