@@ -67,7 +67,7 @@ def main(
     record["qc_status"], record["qc_findings"] = apply_rules(rules, record)
     record["warnings"] = warnings + [finding["text"] for finding in record["qc_findings"]]
     stored = {name: value for name, value in record.items() if name not in ("metrics_summary", "qc_findings")}
-    kept.uns[QC] = stored | {"warnings": np.array(record["warnings"], dtype=object)}
+    kept.uns[QC] = _known(stored) | {"warnings": np.array(record["warnings"], dtype=object)}
     kept.write_h5ad(outdir / "section.h5ad", compression="gzip", compression_opts=1)
     write_record(outdir / "section_qc.json", SectionQc(**record))
     _log(kept, record)
@@ -78,6 +78,12 @@ def _asked(thresholds: "Thresholds", unit_um: str, image: str) -> dict[str, obje
     from efnst.names import NO_IMAGE
 
     return asdict(thresholds) | {"unit_um": unit_um, "use_image": image.lower() != NO_IMAGE}
+
+
+def _known(record: dict) -> dict:
+    """A record without what is None, which HDF5 cannot hold."""
+    values = {name: _known(value) if isinstance(value, dict) else value for name, value in record.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _in_units(section: "AnnData", unit_um: str, path: Path) -> "AnnData":

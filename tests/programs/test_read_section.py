@@ -251,6 +251,18 @@ def test_what_was_asked_for_stands_beside_what_the_section_made_of_it(whole: Pat
     assert section.uns["qc"]["asked"]["max_pct_mt"] == 90
 
 
+def test_a_percentage_of_genes_that_are_not_there_is_not_known(folder: Path, tmp_path: Path) -> None:
+    _, qc = read(folder, tmp_path / "with")
+    assert qc["median_pct_mt"] > 0
+    matrix, _ = read_matrix(folder / "outs")
+    names = np.array([name.replace("MT-", "X") for name in matrix.names])
+    write_matrix(replace(matrix, names=names), folder / "outs", "h5")
+    section, qc = read(folder, tmp_path / "without")
+    assert qc["median_pct_mt"] is None and qc["quantiles"]["pct_counts_mt"] is None
+    assert section.obs["pct_counts_mt"].isna().all() and "median_pct_mt" not in section.uns["qc"]
+    assert not any("mitochondrial" in warning for warning in qc["warnings"]), "as probe sets are: no fault"
+
+
 def test_no_spot_left(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(EfnstError, match=r"none of \d+ \(min_counts_per_spot 1e\+08 took \d+, min_genes"):
         read(whole, tmp_path, min_counts_per_spot=10**8)

@@ -78,6 +78,25 @@ def test_report_thumbnail_and_summary(folder: Path, tmp_path: Path) -> None:
         assert thumbnail.width > thumbnail.height
 
 
+def test_a_percentage_that_is_not_known_is_no_zero(folder: Path, tmp_path: Path) -> None:
+    assert "median mitochondrial" in report_of(folder, tmp_path / "known")
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    qc = json.loads((folder / "section_qc.json").read_text()) | {"median_pct_mt": None}
+    qc["quantiles"]["pct_counts_mt"] = None
+    (copy / "section_qc.json").write_text(json.dumps(qc))
+    html = report_of(copy, tmp_path / "unknown")
+    assert "median mitochondrial" not in html
+    assert "No gene of the section is known as mitochondrial" in html and "not known" in html
+    assert json.loads((tmp_path / "unknown" / "section_summary.json").read_text())["median_pct_mt"] is None
+
+
+def report_of(folder: Path, outdir: Path) -> str:
+    """The report, as text on one line."""
+    outdir.mkdir()
+    must("section_report", *arguments(folder, outdir))
+    return " ".join((outdir / "report.html").read_text().split())
+
+
 def test_spots_lie_where_the_image_says(folder: Path, tmp_path: Path) -> None:
     """The tissue of the H&E image is darker under the spots than at its corners, so the maps fit the image."""
     must("section_report", *arguments(folder, tmp_path))

@@ -38,6 +38,6 @@ def unrecognised(names: np.ndarray, ids: np.ndarray) -> list[str]:
         return []
     return [
         f"The genes are named by Ensembl ids such as {names[int(is_id.argmax())]}, and none of them is a "
-        "mitochondrial, ribosomal or haemoglobin gene of man or mouse: their percentages are 0 in any tissue. Give "
-        "gene symbols."
+        "mitochondrial, ribosomal or haemoglobin gene of man or mouse: their percentages are not known. Give gene "
+        "symbols."
     ]

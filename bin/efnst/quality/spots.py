@@ -14,6 +14,7 @@ from efnst.names import SPATIAL
 
 PERCENTAGES = tuple(f"pct_counts_{kind}" for kind in KINDS)
 METRICS = ("total_counts", "n_genes_by_counts", *PERCENTAGES)
+MEDIANS = ("counts", "genes", *(f"pct_{kind}" for kind in KINDS))  # as records call the medians of the metrics
 MAD_TO_SD = 1.4826  # of a normal distribution
 
 
@@ -35,12 +36,14 @@ def spot_metrics(counts: csr_matrix, kinds: dict[str, np.ndarray]) -> pd.DataFra
     """Total counts, genes detected, and percentage of mitochondrial, ribosomal and haemoglobin counts of each spot.
 
     `counts`: int32 CSR [n_spots, n_genes] without stored zeros; `kinds`: bool [n_genes] for each, see `genes_of_kinds`.
-    A spot without counts has 0 %.
+    A spot without counts has 0 %; where no gene of a kind is known, its percentage is NaN in every spot.
     """
     is_one = [np.ones(counts.shape[1]), *(kinds[kind] for kind in KINDS)]
     sums = counts @ np.array(is_one, np.int64).T  # all of them in one pass over the counts
     columns = [sums[:, 0], np.diff(counts.indptr).astype(np.int64), *(100 * sums[:, 1:].T / np.maximum(sums[:, 0], 1))]
-    return pd.DataFrame(dict(zip(METRICS, columns, strict=True)))
+    metrics = pd.DataFrame(dict(zip(METRICS, columns, strict=True)))
+    metrics[[f"pct_counts_{kind}" for kind in KINDS if not kinds[kind].any()]] = np.nan
+    return metrics
 
 
 def kinds_in(section: AnnData) -> dict[str, np.ndarray]:
@@ -77,7 +80,7 @@ def with_mads(thresholds: Thresholds, metrics: pd.DataFrame, mads: float) -> Thr
         limit = getattr(thresholds, name)
         if is_least:
             found[name] = max(limit, round(float(np.expm1(median - spread)), 3))
-        elif spread:  # more than half of the spots may have none at all: that limits nothing
+        elif spread > 0:  # more than half of the spots may have none at all: that limits nothing
             found[name] = min(limit, round(median + spread, 3))
     return replace(thresholds, **found)
 
@@ -109,7 +112,7 @@ def keep_good_spots(
     if not keep.any():
         limits = asdict(used)
         took = ", ".join(f"{name} {limits[name]:g} took {count}" for name, count in counts.items())
-        middle = ", ".join(f"{name} {metrics[name].median():g}" for name in METRICS)
+        middle = ", ".join(f"{name} {metrics[name].median():g}" for name in METRICS if metrics[name].notna().any())
         raise EfnstError(
             f"Expected spots to be left after quality control, found none of {section.n_obs} ({took}; medians before: "
             f"{middle}): loosen these parameters or leave the section out."
@@ -120,7 +123,7 @@ def keep_good_spots(
 
 def qc_record(section: AnnData, lost: dict[str, int], pitch_px: float) -> dict:
     """What section_qc.json holds about the spots kept in `section`, which `keep_good_spots` returned."""
-    obs = section.obs
+    quantiles = {name: _quantiles(section.obs[name].to_numpy()) for name in METRICS}
     isolated = n_isolated(np.asarray(section.obsm[SPATIAL]), pitch_px)
     n_in_tissue = section.n_obs + sum(lost.values())
     return {
@@ -130,10 +133,11 @@ def qc_record(section: AnnData, lost: dict[str, int], pitch_px: float) -> dict:
         "lost": lost,
         "n_isolated_spots": isolated,
         "share_isolated": isolated / section.n_obs,
-        "median_counts": float(obs["total_counts"].median()),
-        "median_genes": float(obs["n_genes_by_counts"].median()),
-        **{f"median_pct_{kind}": float(obs[f"pct_counts_{kind}"].median()) for kind in KINDS},
-        "quantiles": {
-            name: [float(value) for value in np.quantile(obs[name], [0, 0.25, 0.5, 0.75, 1])] for name in METRICS
-        },
+        **{f"median_{name}": middle and middle[2] for name, middle in zip(MEDIANS, quantiles.values(), strict=True)},
+        "quantiles": quantiles,
     }
+
+
+def _quantiles(values: np.ndarray) -> list[float] | None:
+    """Smallest value, quartiles and largest; None where the values are not known."""
+    return None if np.isnan(values).any() else np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()

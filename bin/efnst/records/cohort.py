@@ -51,7 +51,7 @@ class SectionSummary(Record):
     n_spots_kept: int = about("as in section_qc.json", "spots")
     median_counts: float = about("as in section_qc.json", "counts")
     median_genes: float = about("as in section_qc.json", "genes")
-    median_pct_mt: float = about("as in section_qc.json", "%")
+    median_pct_mt: float | None = about("as in section_qc.json", "%")
     n_domains_asked: int = about("number of domains given or chosen")
     n_domains_found: int = about("number of domains found")
     image_source: str = about("which image was used")

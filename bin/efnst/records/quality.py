@@ -112,9 +112,9 @@ class SpotQuantiles(Record):
 
     total_counts: Quantiles = about("counts of a spot", "counts", "[5]")
     n_genes_by_counts: Quantiles = about("genes detected in a spot", "genes", "[5]")
-    pct_counts_mt: Quantiles = about("mitochondrial counts", "%", "[5]")
-    pct_counts_ribo: Quantiles = about("ribosomal counts", "%", "[5]")
-    pct_counts_hb: Quantiles = about("haemoglobin counts", "%", "[5]")
+    pct_counts_mt: Quantiles | None = about("mitochondrial counts; null where no such gene is known", "%", "[5]")
+    pct_counts_ribo: Quantiles | None = about("ribosomal counts; null where no such gene is known", "%", "[5]")
+    pct_counts_hb: Quantiles | None = about("haemoglobin counts; null where no such gene is known", "%", "[5]")
 
 
 class SectionQc(Record):
@@ -130,9 +130,9 @@ class SectionQc(Record):
     share_isolated: float = about("the same, of the spots kept")
     median_counts: float = about("median over the spots kept", "counts")
     median_genes: float = about("median over the spots kept", "genes")
-    median_pct_mt: float = about("median of mitochondrial counts", "%")
-    median_pct_ribo: float = about("median of ribosomal counts", "%")
-    median_pct_hb: float = about("median of haemoglobin counts", "%")
+    median_pct_mt: float | None = about("median of mitochondrial counts; null where no such gene is known", "%")
+    median_pct_ribo: float | None = about("median of ribosomal counts; null where no such gene is known", "%")
+    median_pct_hb: float | None = about("median of haemoglobin counts; null where no such gene is known", "%")
     quantiles: SpotQuantiles = about("of the spots kept: smallest, quartiles, largest")
     thresholds: UsedThresholds = about("as used, with `qc_mads` made tighter")
     qc_mads: float = about("distance from the median that makes a threshold tighter, 0: none", "scaled MADs")

@@ -32,7 +32,10 @@ STATISTICS = {
     "n_spots_kept": header("Kept", "Spots that passed quality control", WHOLE, "Blues"),
     "median_counts": header("UMIs", "Median counts per spot", WHOLE, "Greens"),
     "median_genes": header("Genes", "Median genes per spot", WHOLE, "Greens"),
-    "median_pct_mt": header("Mito", "Median % of mitochondrial counts", ONE_DIGIT, "Oranges") | {"suffix": " %"},
+    "median_pct_mt": header(
+        "Mito", "Median % of mitochondrial counts; empty where no such gene is known", ONE_DIGIT, "Oranges"
+    )
+    | {"suffix": " %"},
     "n_domains_asked": header("K requested", "Number of domains requested", WHOLE),
     "n_domains_found": header("K found", "Number of domains found", WHOLE),
     "efnst_pas": header("PAS", "Spatial coherence of the domains (lower is better)", THREE_DIGITS, "Purples"),

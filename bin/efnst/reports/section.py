@@ -13,6 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from efnst.image.picture import plain
+from efnst.inputs.gene_kinds import KINDS
 from efnst.names import CONFIDENCE, DOMAIN, METHOD_TITLES, PROVENANCE, SECTION
 from efnst.palette import MISSING, VALUE_COLOURS, colours_of
 from efnst.program.numbers import with_error
@@ -113,6 +114,7 @@ def _of_records(records: Records) -> dict:
     """The records that the template reads itself."""
     return {
         "qc": records.qc,
+        "unknown_kinds": [name for kind, name in KINDS.items() if getattr(records.qc, f"median_pct_{kind}") is None],
         "image_qc": records.image_qc,
         "encoder": records.encoder,
         "licence": licence_text(records.encoder.declaration) if records.encoder else "",
@@ -192,7 +194,8 @@ def domain_table(obs: pd.DataFrame, description: Description) -> list[dict]:
     for name, colour in zip(domains.cat.categories, colours, strict=True):
         member = (domains == name).to_numpy()
         confidence = obs.loc[member, CONFIDENCE].mean()  # nan for a clustering without probabilities
-        medians = {key: float(obs.loc[member, key].median()) for key in QC_LAYERS if key in obs and key != CONFIDENCE}
+        known = [key for key in QC_LAYERS if key in obs and key != CONFIDENCE and obs[key].notna().any()]
+        medians = {key: float(obs.loc[member, key].median()) for key in known}
         markers = description.top_markers.get(str(name), [])[:SHOWN_MARKERS]
         spots = int(member.sum())
         row = {"name": str(name), "colour": colour, "spots": spots, "share": spots / len(obs), "medians": medians}

@@ -126,6 +126,20 @@ def test_a_limit_without_genes_of_its_kind_is_named() -> None:
     assert warning.endswith("max_pct_mt 20 leaves out no spot.")
 
 
+def test_a_percentage_without_genes_of_its_kind_is_not_known() -> None:
+    made = section()
+    made.var_names = ["A", "SAMD11", "RPS6", "MTOR"]
+    made.obsm["spatial"] = np.column_stack([10 * np.arange(5), np.zeros(5)])
+    kept, lost, used = keep_good_spots(made, Thresholds(1, 1, 20, 100, 100), mads=3)
+    assert lost["max_pct_mt"] == 0 and used.max_pct_mt == 20
+    assert kept.obs["pct_counts_mt"].isna().all() and kept.obs["pct_counts_ribo"].tolist() == [0, 25, 0, 0]
+    record = qc_record(kept, lost, pitch_px=10.0)
+    assert record["median_pct_mt"] is None and record["quantiles"]["pct_counts_mt"] is None
+    assert record["median_pct_ribo"] == 0 and record["quantiles"]["pct_counts_ribo"] == [0, 0, 0, 6.25, 25]
+    with pytest.raises(EfnstError, match=r"n_genes_by_counts \S+, pct_counts_ribo \S+\):"):
+        keep_good_spots(made, limits(100))
+
+
 def test_mads_make_thresholds_tighter_and_never_looser() -> None:
     counts = np.array([100, 110, 90, 105, 95, 2000, 5])
     metrics = pd.DataFrame(
