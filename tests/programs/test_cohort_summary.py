@@ -99,8 +99,9 @@ def describe(folder: Path, number: int) -> None:
     embedding = rng.normal(size=(500, 8)) + 6 * np.eye(8)[domain.astype(int)]
     arrays = {"domain": domain, "embedding": embedding.astype(np.float32)}
     write_arrays(folder / "embedding_sample.npz", EMBEDDING_SAMPLE_NPZ, np.arange(500).astype(str), **arrays)
-    rows = [(name, gene, 2.0) for name in DOMAINS for gene in GENES[:20]]
-    pd.DataFrame(rows, columns=["domain", "gene", "log2_fold_change"]).to_csv(folder / "markers.csv", index=False)
+    rows = [(name, gene, 2.0, 0.04 if gene == "MBP" else 0.2) for name in DOMAINS for gene in GENES[:20]]
+    columns = ["domain", "gene", "log2_fold_change", "p_adjusted"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "markers.csv", index=False)
     rows = [(name, f"=SET {place}", 20, rng.normal(), 0.2) for name in DOMAINS for place in range(30)]
     columns = ["domain", "gene_set", "n_genes", "activity", "p_adjusted"]
     harmless_table(pd.DataFrame(rows, columns=columns)).to_csv(folder / "gene_sets.csv", index=False)
@@ -147,6 +148,8 @@ def test_tables_of_common_domains(tmp_path: Path) -> None:
     assert read["proportions.csv"].groupby("sample")["share"].sum().tolist() == pytest.approx([1] * 4, abs=1e-5)
     assert read["domain_tests.csv"]["smallest_p"].tolist() == pytest.approx([1 / 3] * 7)
     assert set(read["shared_markers.csv"]["n_samples"]) == {4} and len(read["shared_markers.csv"]) == 140
+    held = json.loads((tmp_path / "out" / "efnst_shared_markers_mqc.json").read_text())["data"]
+    assert {row["genes"] for row in held.values()} == {"MBP (4)"} and len(held) == 7
     assert len(read["shared_gene_sets.csv"]) == 210 and read["shared_gene_sets.csv"]["gene_set"][0].startswith("'=SET")
     assert read["mixing.csv"]["batch"].tolist() == ["sample", "treated"] and read["mixing.csv"]["ilisi"][0] > 3
     pseudobulk = anndata.read_h5ad(tmp_path / "out" / "pseudobulk.h5ad")

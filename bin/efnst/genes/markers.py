@@ -18,7 +18,7 @@ COLUMNS = ["domain", "gene", "score", "log2_fold_change", "p_value", "p_adjusted
 
 
 def rank_markers(expression: sp.csc_matrix, genes: np.ndarray, domains: pd.Categorical, n_markers: int) -> pd.DataFrame:
-    """The `n_markers` best up-regulated genes of each domain, best first.
+    """The `n_markers` best up-regulated genes of each domain, best first: those with higher ranks and a higher mean.
 
     expression: log1p-normalised [n_spots, n_genes]; genes: names [n_genes]; domains: [n_spots]. Domains too small to be
     tested (see `untestable_domains`) are left out. p values are two-sided, adjusted per domain (Benjamini-Hochberg).
@@ -35,8 +35,8 @@ def rank_markers(expression: sp.csc_matrix, genes: np.ndarray, domains: pd.Categ
             continue
         p_value = 2 * norm.sf(np.abs(z[row]))
         p_adjusted = false_discovery_control(p_value)
-        best = np.argsort(-z[row], kind="stable")[:n_markers]
-        best = best[z[row, best] > 0]
+        higher = np.flatnonzero((z[row] > 0) & (fold_change[row] > 0))
+        best = higher[np.argsort(-z[row, higher], kind="stable")[:n_markers]]
         columns = (z[row], fold_change[row], p_value, p_adjusted, fraction_in[row], fraction_out[row])
         values = [column[best] for column in columns]
         tables.append(pd.DataFrame(dict(zip(COLUMNS, [str(domain), genes[best], *values], strict=True))))

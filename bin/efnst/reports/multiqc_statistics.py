@@ -35,7 +35,7 @@ MIXING = {
     "ilisi_scaled": header("iLISI, scaled", "0: one batch; 1: all of them", THREE_DIGITS, "Greens"),
 }
 MARKERS = {
-    "genes": header("Markers", "Gene (samples in which it is a marker)", None),
+    "genes": header("Markers", "Gene (samples in which it is a marker with an adjusted p below 0.05)", None),
     "n_samples_tested": header("Samples", "Samples with markers of this domain", WHOLE),
 }
 
@@ -139,16 +139,19 @@ def _escaped(value: object) -> object:
 
 
 def _marker_rows(markers: pd.DataFrame | None) -> dict:
-    """The markers of each domain that hold in the most samples."""
+    """The best markers of each domain that are significant in two samples, or in the only one."""
     rows = {}
     for domain, found in _by_domain(markers):
-        best = found.head(SHOWN_MARKERS)
-        genes = [f"{escape(str(gene))} ({count})" for gene, count in zip(best["gene"], best["n_samples"], strict=True)]
+        best = found[found["n_significant"] >= found["n_samples_tested"].clip(upper=2)].head(SHOWN_MARKERS)
+        counted = zip(best["gene"], best["n_significant"], strict=True)
         rows[f"Domain {escape(domain)}"] = {
-            "genes": ", ".join(genes),
+            "genes": ", ".join(f"{escape(str(gene))} ({count})" for gene, count in counted) or "–",
             "n_samples_tested": int(found["n_samples_tested"].iloc[0]),
         }
-    text = "Markers by their mean rank over the sections, and in how many of them; all are in shared_markers.csv."
+    text = (
+        "Markers with an adjusted p value below 0.05 in two sections or more, by their mean rank over the sections, and "
+        "in how many they have it; all, and those with a larger p value, are in shared_markers.csv."
+    )
     return table("Markers that hold", text, rows, MARKERS) | {"pconfig": _settings("Markers that hold", "Domain")}
 
 

@@ -7,7 +7,10 @@ import pandas as pd
 from efnst.statistics.proportions import in_order
 
 SIGNIFICANT = 0.05  # adjusted p value
-MARKER_COLUMNS = ["domain", "gene", "mean_rank", "n_samples", "n_samples_tested", "mean_log2_fold_change"]
+MARKER_COLUMNS = [
+    *("domain", "gene", "mean_rank", "n_samples", "n_samples_tested", "mean_log2_fold_change"),
+    "n_significant",
+]
 GENE_SET_COLUMNS = ["domain", "gene_set", "mean_activity", "sd_activity", "n_samples", "n_significant"]
 
 
@@ -15,16 +18,21 @@ def shared_markers(markers: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Markers of at least two samples, or all of a single one, by domain and rising mean rank.
 
     `markers`: markers.csv by sample. `n_samples`: in how many of the `n_samples_tested`, which have markers of this
-    domain, the gene is one of them; in the others its rank is taken to be one behind the longest list.
+    domain, the gene is one of them; in the others its rank is taken to be one behind the longest list. `n_significant`:
+    in how many its adjusted p value is below 0.05.
     """
     ranked = [table.assign(sample=name, rank=table.groupby("domain").cumcount() + 1) for name, table in markers.items()]
     if not ranked or not any(map(len, ranked)):
         return pd.DataFrame(columns=MARKER_COLUMNS)
     rows = pd.concat(ranked, ignore_index=True)
+    rows["significant"] = rows["p_adjusted"] < SIGNIFICANT
     tested = rows.groupby("domain")["sample"].nunique()
     behind = rows.groupby("domain")["rank"].max() + 1
     found = rows.groupby(["domain", "gene"], as_index=False).agg(
-        total_rank=("rank", "sum"), n_samples=("sample", "nunique"), mean_log2_fold_change=("log2_fold_change", "mean")
+        total_rank=("rank", "sum"),
+        n_samples=("sample", "nunique"),
+        mean_log2_fold_change=("log2_fold_change", "mean"),
+        n_significant=("significant", "sum"),
     )
     found["n_samples_tested"] = found["domain"].map(tested)
     missing = found["n_samples_tested"] - found["n_samples"]

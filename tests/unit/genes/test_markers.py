@@ -67,6 +67,20 @@ def test_planted_marker_is_first(counts: sp.csr_matrix, domains: pd.Categorical)
     assert (table["score"] > 0).all()
 
 
+def test_a_marker_is_higher_in_ranks_and_in_mean() -> None:
+    """Gene 1 has small counts in most spots of domain 1 and one large count outside: higher ranks, a lower mean."""
+    values = np.ones((40, 3))
+    values[:20, 0] = 3
+    values[20:, 1] = 0
+    values[20, 1] = 500
+    domains = pd.Categorical(np.repeat(["1", "2"], 20))
+    expression = sp.csc_matrix(np.log1p(values))
+    assert rank_sum_z(expression, markers.members_of(domains))[0, 1] > 3
+    table = rank_markers(expression, GENES[:3], domains, 1)
+    assert table["gene"].tolist() == ["gene0"] and (table["log2_fold_change"] > 0).all()
+    assert rank_markers(expression, GENES[:3], domains, 5)["gene"].tolist() == ["gene0"]
+
+
 def test_ranks_do_not_depend_on_the_chunks(
     counts: sp.csr_matrix, domains: pd.Categorical, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,9 +71,16 @@ def test_centred_log_ratios_by_hand() -> None:
 
 
 def markers(**genes: str) -> pd.DataFrame:
-    """markers.csv with the genes (one letter each) of each domain, best first; fold changes fall from 9 on."""
-    rows = [(name[1:], gene, 9.0 - place) for name, text in genes.items() for place, gene in enumerate(text)]
-    return pd.DataFrame(rows, columns=["domain", "gene", "log2_fold_change"])
+    """markers.csv with the genes (one letter each) of each domain, best first; fold changes fall from 9 on.
+
+    The first two are significant.
+    """
+    rows = [
+        (name[1:], gene, 9.0 - place, 0.03 * (place + 0.1))
+        for name, text in genes.items()
+        for place, gene in enumerate(text)
+    ]
+    return pd.DataFrame(rows, columns=["domain", "gene", "log2_fold_change", "p_adjusted"])
 
 
 def test_markers_that_hold_in_several_samples() -> None:
@@ -83,6 +90,8 @@ def test_markers_that_hold_in_several_samples() -> None:
     assert first["mean_rank"].tolist() == [pytest.approx(4 / 3), pytest.approx((1 + 2 + 4) / 3)]
     assert first["n_samples"].tolist() == [3, 2] and first["n_samples_tested"].tolist() == [3, 3]
     assert first["mean_log2_fold_change"].tolist() == [pytest.approx(26 / 3), 8.5]
+    assert first["n_significant"].tolist() == [3, 2]
+    assert shared_markers({"s": markers(d1="ABC"), "t": markers(d1="BCA")})["n_significant"].tolist() == [2, 1, 1]
     second = found[found["domain"] == "2"]
     assert second["gene"].tolist() == ["X"] and second["n_samples_tested"].tolist() == [1]
     assert shared_markers({"s": markers()}).empty and shared_markers({}).empty
