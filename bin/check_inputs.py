@@ -82,10 +82,10 @@ def _sections(path: Path, schema: dict, parameters: dict, base: str) -> tuple[li
 
 def _sheet_warnings(listed: list[dict]) -> list[str]:
     """What the user should know of the rows of a samplesheet."""
-    from efnst.inputs.covariates import mixed_covariates
+    from efnst.inputs.covariates import covariate_warnings
     from efnst.inputs.repeated import repeated_sections
 
-    return mixed_covariates([section["covariates"] for section in listed]) + repeated_sections(listed)
+    return covariate_warnings(listed) + repeated_sections(listed)
 
 
 def _gene_set_problems(path: Path) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
-from efnst.domains.spellings import bare
+from efnst.inputs.spelling import bare
 
 # ARI: Hubert and Arabie 1985. AMI and NMI: Vinh, Epps and Bailey 2010, over the arithmetic mean of the two entropies.
 # Homogeneity, completeness and V: Rosenberg and Hirschberg 2007, with β = 1, which makes V the same number as NMI.
@@ -19,7 +19,7 @@ SCORES = {
 
 
 def labelled_spots(labels: pd.Series, ignore: list[str]) -> np.ndarray:
-    """bool [n_spots]: spots with a label that is not to be ignored, however it is spelled (`spellings.bare`)."""
+    """bool [n_spots]: spots with a label that is not to be ignored, however it is spelled (`spelling.bare`)."""
     ignored = {bare(name) for name in ["", *ignore]}
     left_out = [label for label in labels.dropna().unique() if bare(str(label)) in ignored]
     return (labels.notna() & ~labels.isin(left_out)).to_numpy()

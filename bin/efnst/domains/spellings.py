@@ -1,15 +1,14 @@
 """Labels of several sections that are one name, spelled in several ways."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from efnst.domains.naming import Taught
+from efnst.inputs.spelling import DIFFERENCES, bare
 from efnst.program.parameters import show
 
-DIFFERENCES = "case, spaces, - and _"
 SHOWN = 5  # names that a warning lists
 
 
@@ -31,11 +30,6 @@ def one_spelling(sections: Mapping[str, Taught]) -> tuple[dict[str, Taught], lis
         for sample, taught in sections.items()
     }
     return renamed, told + _nothing_in_common(renamed)
-
-
-def bare(name: str) -> str:
-    """A name without what is likely a matter of spelling."""
-    return re.sub(r"[\s_-]+", " ", name.casefold())
 
 
 def _told(names: list[str], is_apart: bool) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from efnst.errors import said_of
 from efnst.image.places import places_about
-from efnst.inputs.covariates import mixed_covariates
+from efnst.inputs.covariates import covariate_warnings
 from efnst.inputs.repeated import repeated_sections
 from efnst.inputs.samplesheet import URI, Samplesheet, sections
 from efnst.inputs.section import load_section
@@ -30,7 +30,7 @@ def check_rows(sheet: Samplesheet, schema: dict, base: str, expression_rep: str 
     """Check the form of a samplesheet, and open the files of every row that is sound by itself; see `sections`."""
     listed, problems = sections(sheet, schema, {}, base)
     followed = [section | {"section": _followed(section["section"])} for section in listed]
-    about_sheet = mixed_covariates([section["covariates"] for section in listed]) + repeated_sections(followed)
+    about_sheet = covariate_warnings(listed) + repeated_sections(followed)
     checked = Checked(problems=problems, warnings=about_sheet)
     for row in sheet.rows:
         alone, wrong = sections(replace(sheet, rows=[row], problems=[]), schema, {}, base)

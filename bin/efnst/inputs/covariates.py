@@ -7,11 +7,15 @@ from difflib import SequenceMatcher
 
 from efnst.inputs.missing import is_missing
 from efnst.inputs.one_line import EXPECTED, is_one_line
+from efnst.inputs.spelling import DIFFERENCES, spelt_alike
 from efnst.program.parameters import show, suggestion
 
 NEAR = 0.8  # likeness of two names from which one is taken for a slip of the other; `age` is 0.75 from `image`
 NAME = re.compile(r"[^\W\d_]\w{0,49}")  # what formulas of R and Python take without quotes
 OF_TABLES = ("n_spots", "share", "total_counts")  # columns of the cohort's tables, beside our own
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,?\d+(e[+-]?\d+)?", re.IGNORECASE)
+OTHERWISE = re.compile(r"[+-]?(\d{1,3}([\s'’.,]\d{3})+|\d*)([.,]\d+)?\s*%?")  # 1,5 and 1 200 and 10%, no dates
+LEAST_TESTED = 4  # sections; fewer are not tested by any covariate
 SHOWN = 3  # values that a warning names
 
 
@@ -35,19 +39,65 @@ def covariate_problems(where: str, cells: dict[str, str], known: list[str]) -> l
     ]
 
 
-def mixed_covariates(rows: Sequence[dict[str, str]]) -> list[str]:
-    """A warning for each covariate that is a number in most rows, and in a few a text that makes levels of them all."""
-    found = []
-    for name in rows[0] if rows else ():
-        values = [row[name] for row in rows if not is_missing(row[name])]
-        texts = [value for value in values if not _is_number(value)]
-        if 0 < len(texts) < len(values) / 2:
-            shown = ", ".join(show(value) for value in dict.fromkeys(texts[:SHOWN]))
-            found.append(
-                f"column {name}: found {shown} where most values are numbers, which makes all of them levels; expected "
-                "numbers such as 1.5, or nothing; correct them"
-            )
-    return found
+def with_decimal_points(rows: Sequence[dict[str, str]], names: Sequence[str]) -> list[dict[str, str]]:
+    """The cells of the rows, with `1.5` for `1,5` in the columns among `names` that hold nothing but such numbers."""
+    known = {name: [row[name] for row in rows if not is_missing(row.get(name, ""))] for name in names}
+    spelt = {name for name, values in known.items() if all(map(DECIMAL_COMMA.fullmatch, values))}
+    return [{name: value.replace(",", ".") if name in spelt else value for name, value in row.items()} for row in rows]
+
+
+def covariate_warnings(sections: Sequence[dict]) -> list[str]:
+    """What the user should know of `group` and `covariates` of the sections, each as in sections.json."""
+    rows = [section["covariates"] for section in sections]
+    columns = {name: [row[name] for row in rows if not is_missing(row[name])] for name in (rows[0] if rows else ())}
+    groups = [section["group"] for section in sections if not is_missing(section["group"])]
+    found = [_no_numbers(name, values) for name, values in columns.items()]
+    found += [_spelt_in_ways(name, values) for name, values in ({"group": groups} | columns).items()]
+    return [*filter(None, found), *_never_alike(columns)]
+
+
+def _no_numbers(name: str, values: list[str]) -> str:
+    """A warning of a covariate where a text, or a number spelt in another way, makes levels of numbers; else empty."""
+    texts = [value for value in values if not _is_number(value)]
+    few = len(texts) < len(values) / 2
+    if not texts or not (few or all(map(OTHERWISE.fullmatch, texts))):
+        return ""
+    shown = ", ".join(show(value) for value in dict.fromkeys(texts[:SHOWN])) + " where most values are numbers" * few
+    return (
+        f"column {name}: found {shown}, which makes all of them levels; expected numbers such as 1.5, or nothing; "
+        "correct them"
+    )
+
+
+def _spelt_in_ways(name: str, values: list[str]) -> str:
+    """A warning of a column with levels that look like one in several spellings, empty where there are none."""
+    alike = [] if all(map(_is_number, values)) else spelt_alike(values)
+    found = "; ".join(" and ".join(map(show, spellings)) for spellings in alike)
+    if not found:
+        return ""
+    return (
+        f"column {name}: found {found}, which differ in {DIFFERENCES} only and are levels of their own; spell them "
+        "alike if they are one"
+    )
+
+
+def _never_alike(columns: dict[str, list[str]]) -> list[str]:
+    """A warning of the columns of text that can be tested in no run, since no two sections have the same value."""
+    names = [
+        name
+        for name, values in columns.items()
+        if len(values) == len(set(values)) >= LEAST_TESTED
+        and not all(map(_is_number, values))
+        and not _no_numbers(name, values)
+    ]
+    if not names:
+        return []
+    each = "columns" if len(names) > 1 else "column"
+    return [
+        f"{each} {', '.join(names)}: no two sections have the same value, so that nothing is tested against "
+        f"{'them' if len(names) > 1 else 'it'}; give numbers without units, or levels that several sections have, if "
+        "something should be"
+    ]
 
 
 def _is_number(value: str) -> bool:

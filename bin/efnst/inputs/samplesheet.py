@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -14,7 +14,12 @@ import yaml
 from efnst.errors import EfnstError, require_ordinary
 from efnst.inputs.above_table import above_table
 from efnst.inputs.addresses import was_cut, without_secrets
-from efnst.inputs.covariates import column_name_problems, covariate_columns, covariate_problems
+from efnst.inputs.covariates import (
+    column_name_problems,
+    covariate_columns,
+    covariate_problems,
+    with_decimal_points,
+)
 from efnst.inputs.missing import is_missing
 from efnst.names import NO_IMAGE
 from efnst.program.documents import load_yaml
@@ -36,11 +41,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Samplesheet:
-    """The rows of a samplesheet, its columns, and what was wrong with its form."""
+    """The rows of a samplesheet, its columns, and what was wrong with its form.
+
+    `has_decimal_commas`: whether a comma is that of a number, as it is where semicolons separate values.
+    """
 
     columns: list[str]
     rows: list[Row]
     problems: list[str]
+    has_decimal_commas: bool = False
 
 
 def read_samplesheet(path: Path) -> Samplesheet:
@@ -64,11 +73,16 @@ def sections(sheet: Samplesheet, schema: dict, parameters: dict, base: str) -> t
     """
     about = schema["items"]["properties"]
     problems = sheet.problems + _column_problems(sheet, about, schema["items"]["required"])
-    rows = [Row(row.place, coerce(_given(row.cells, schema["items"]), about)) for row in sheet.rows]
+    further = covariate_columns(sheet.columns, list(about))
+    cells = [row.cells for row in sheet.rows]
+    cells = with_decimal_points(cells, further) if sheet.has_decimal_commas else cells
+    rows = [
+        Row(row.place, coerce(_given(of_row, schema["items"]), about))
+        for row, of_row in zip(sheet.rows, cells, strict=True)
+    ]
     absent = {name for name in schema["items"]["required"] if name not in sheet.columns}
     problems += [line for row in rows for line in _row_problems(row, schema["items"], absent)]
     problems += _repeated_samples(rows) + _groups_like_samples(rows, parameters)
-    further = covariate_columns(sheet.columns, list(about))
     if problems:
         return [], problems
     n_domains = _number_without_own(rows, parameters)
@@ -111,7 +125,7 @@ def _from_table(text: str) -> Samplesheet:
             rows.append(Row(place, {name: cell for name, cell in zip(columns, cells, strict=False) if cell}))
     except csv.Error as error:
         problems.append(f"row {above + reader.line_num}: found {error}, expected values separated by {delimiter!r}")
-    return _checked_form(columns, rows, problems)
+    return replace(_checked_form(columns, rows, problems), has_decimal_commas=delimiter == ";")
 
 
 def _too_many(place: str, cells: list[str], columns: list[str]) -> list[str]:

@@ -149,8 +149,8 @@ def _marker_rows(markers: pd.DataFrame | None) -> dict:
             "n_samples_tested": int(found["n_samples_tested"].iloc[0]),
         }
     text = (
-        "Markers with an adjusted p value below 0.05 in two sections or more, by their mean rank over the sections, and "
-        "in how many they have it; all, and those with a larger p value, are in shared_markers.csv."
+        "Markers with an adjusted p value below 0.05 in two sections or more, by their mean rank over the sections, "
+        "and in how many they have it; all, and those with a larger p value, are in shared_markers.csv."
     )
     return table("Markers that hold", text, rows, MARKERS) | {"pconfig": _settings("Markers that hold", "Domain")}
 

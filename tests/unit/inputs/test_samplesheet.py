@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 from tests.support.places import PROJECT
 
 from efnst.errors import EfnstError
-from efnst.inputs.covariates import mixed_covariates
+from efnst.inputs.covariates import covariate_warnings
 from efnst.inputs.samplesheet import join, read_samplesheet, sections
 from efnst.program.parameters import read_schema, show
 
@@ -101,10 +101,64 @@ def test_further_columns_are_covariates(tmp_path: Path) -> None:
 
 
 def test_texts_among_numbers_are_warned() -> None:
-    ages = [{"age": value, "sex": "f"} for value in ("61", "NA", "1,5", "7e1", "10%", "3", "4", "inf")]
-    (warning,) = mixed_covariates(ages)
+    ages = ("61", "NA", "1,5", "7e1", "10%", "3", "4", "inf")
+    rows = [{"group": "", "covariates": {"age": value, "sex": "f"}} for value in ages]
+    (warning,) = covariate_warnings(rows)
     assert warning.startswith('column age: found "1,5", "10%", "inf" where most values are numbers')
-    assert not mixed_covariates(ages[:2]) and not mixed_covariates([])
+    assert not covariate_warnings(rows[:2]) and not covariate_warnings([])
+
+
+@pytest.mark.parametrize(
+    ("values", "is_warned"),
+    [
+        (["0,5", "1,5", "2", "-3,25"], True),
+        (["10%", "20 %", "30%", "30%"], True),
+        (["1 200", "1'300", "900", "1\u202f400"], True),
+        (["1,200.5", "1,300", "2", "9,000"], True),
+        (["0.5", "1e3", "2", "-3.25"], False),
+        (["1.2.2024", "1.2.2024", "3.2.2024", "3.2.2024"], False),
+        (["P1", "P1", "P2", "P2"], False),
+        (["no", "yes", "no", "1"], False),
+    ],
+)
+def test_numbers_in_another_spelling_are_warned(values: list[str], is_warned: bool) -> None:
+    rows = [{"group": "", "covariates": {"dose": value}} for value in values]
+    found = covariate_warnings(rows)
+    assert [line.startswith("column dose: found ") and "levels; expected numbers" in line for line in found] == (
+        [True] * is_warned
+    )
+
+
+def test_levels_and_groups_in_several_spellings_are_warned() -> None:
+    groups = ("batch_2", "Batch 2", "batch_1", "batch-1", "control")
+    treated = ("yes", "Yes", "no", "", "no")
+    rows = [{"group": a, "covariates": {"treated": b}} for a, b in zip(groups, treated, strict=True)]
+    told = ", which differ in case, spaces, - and _ only and are levels of their own; spell them alike if they are one"
+    assert covariate_warnings(rows) == [
+        f'column group: found "Batch 2" and "batch_2"; "batch-1" and "batch_1"{told}',
+        f'column treated: found "Yes" and "yes"{told}',
+    ]
+
+
+def test_columns_without_two_sections_alike_are_warned() -> None:
+    rows = [
+        {"group": f"g{n}", "covariates": {"dose": f"{n} mg", "age": f"6{n}", "sex": "fm"[n % 2], "slide": f"V{n}"}}
+        for n in range(4)
+    ]
+    (warning,) = covariate_warnings(rows)
+    assert warning.startswith("columns dose, slide: no two sections have the same value, so that nothing is tested")
+    assert not covariate_warnings(rows[:3]), "so few are not tested at all"
+
+
+def test_decimal_commas_are_numbers_where_semicolons_separate(tmp_path: Path) -> None:
+    sheet = "sample;section;group;dose;mixed;code\nA;a;1,5;0,5;1,5;1,5\nB;b;;-2;1.5;x\nC;c;;NA;2,5;\nD;d;;,25;;\n"
+    found, problems = check(tmp_path, sheet)
+    assert problems == [] and found[0]["group"] == "1,5"
+    read = [list(row["covariates"].values()) for row in found]
+    assert read == [["0.5", "1,5", "1,5"], ["-2", "1.5", "x"], ["NA", "2,5", ""], [".25", "", ""]]
+    assert [line.partition(":")[0] for line in covariate_warnings(found)] == ["column mixed"]
+    quoted, _ = check(tmp_path, 'sample,section,dose\nA1,a,"0,5"\n')
+    assert quoted[0]["covariates"] == {"dose": "0,5"}, "a comma may stand between thousands here"
 
 
 @pytest.mark.parametrize(
