@@ -159,6 +159,18 @@ def test_tables_of_common_domains(tmp_path: Path) -> None:
     }
 
 
+def test_a_domain_that_no_section_has_is_told(tmp_path: Path) -> None:
+    options = [*stage(tmp_path, finished=2), "--common"]
+    for path in (tmp_path / "summaries").glob("*/*.json"):
+        write_record(path, read_record(path, SectionSummary).changed(n_domains_asked=8))
+    summarise(tmp_path, options)
+    said = "Of the 8 domains that the sections share, domain 8 is in none of them"
+    assert (tmp_path / "out" / "warnings.txt").read_text().startswith(said)
+    assert said in json.loads((tmp_path / "out" / "efnst_status_mqc.json").read_text())["description"]
+    table = pd.read_csv(tmp_path / "out" / "proportions.csv")
+    assert table.loc[table["domain"] == 8, "n_spots"].tolist() == [0, 0]
+
+
 def test_codes_and_names_in_digits_are_levels_of_every_table(tmp_path: Path) -> None:
     options = [*stage(tmp_path, finished=4), "--common"]
     rows = read_record(tmp_path / "sections.json", list[SheetRow])

@@ -52,7 +52,9 @@ def cohort_statistics(
     """
     finished = [summary.sample for summary in summaries]
     covariates = covariate_table([row for row in rows if row.id in finished])
-    proportions = proportion_table({summary.sample: _spots(summary) for summary in summaries}, common)
+    spots_of = {summary.sample: _spots(summary) for summary in summaries}
+    everywhere = dict.fromkeys(shared_domains(summaries), 0) if common else {}
+    proportions = proportion_table({sample: everywhere | spots for sample, spots in spots_of.items()}, common)
     if not common:
         return Statistics(common, covariates, proportions)
     folders = {sample: described[sample] for sample in finished if sample in described}
@@ -67,6 +69,28 @@ def cohort_statistics(
         mixing=_mixing(spots, covariates),
         spots=spots,
     )
+
+
+def shared_domains(summaries: Sequence[SectionSummary]) -> list[str]:
+    """The domains that sections have in common, also those that none of them has, in order; 0 is none."""
+    return [str(number) for number in range(1, max((summary.n_domains_asked for summary in summaries), default=0) + 1)]
+
+
+def absent_domains(summaries: Sequence[SectionSummary]) -> list[str]:
+    """What to tell of domains that were found together and that no section has; a reference may have more than these.
+
+    `summaries`: of sections with common domains.
+    """
+    found = {domain for summary in summaries for domain, share in summary.composition.items() if share}
+    shared = shared_domains(summaries)
+    absent = [domain for domain in shared if domain not in found]
+    if not absent or any(summary.verdict for summary in summaries):
+        return []
+    which = f"domain {absent[0]} is" if len(absent) == 1 else f"domains {', '.join(absent)} are"
+    return [
+        f"Of the {len(shared)} domains that the sections share, {which} in none of them: no more than "
+        f"{len(shared) - len(absent)} were told apart; give fewer n_domains, or look into sections that failed."
+    ]
 
 
 def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], outdir: Path) -> None:

@@ -27,12 +27,14 @@ def association_table(proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd
     proportions: `proportion_table` of common domains. Tested are the centred log-ratios of the shares: Mann-Whitney for
     two levels, Kruskal-Wallis for more, Kendall's tau for numbers. `smallest_p`: what complete separation of these
     values would give, of which some (not all) may be alike; adjusted are all p values together (Benjamini-Hochberg).
+    A domain that no sample has is left out.
     """
     if proportions.empty:
         return pd.DataFrame(columns=COLUMNS)
     spots = proportions.pivot(index="sample", columns="domain", values="n_spots")
+    spots = spots.loc[:, spots.any()]
     ratios = pd.DataFrame(log_ratios(spots.to_numpy()), spots.index, spots.columns)
-    domains = list(dict.fromkeys(proportions["domain"]))
+    domains = [domain for domain in dict.fromkeys(proportions["domain"]) if domain in ratios]
     rows = [row for name in covariates for row in _rows(ratios[domains], covariates[name].reindex(ratios.index))]
     table = pd.DataFrame(rows, columns=COLUMNS)
     if len(table):

@@ -14,7 +14,7 @@ from tests.support.records import example
 
 from efnst.palette import domain_colour
 from efnst.records.cohort import SectionSummary, SheetRow
-from efnst.reports.cohort_statistics import Statistics, cohort_statistics
+from efnst.reports.cohort_statistics import Statistics, absent_domains, cohort_statistics
 from efnst.reports.multiqc_statistics import domain_key, statistics_contents
 from efnst.reports.point_picture import points_uri
 from efnst.statistics.embedding import POINTS, SharedSpots, read_shared_spots
@@ -23,9 +23,9 @@ EVIL = "<script>alert(1)</script>&"
 
 
 def summary(sample: str, **composition: float) -> SectionSummary:
-    """A section of 100 spots with these shares of domains (`d1=0.5`)."""
+    """A section of 100 spots with these shares of domains (`d1=0.5`), of two that were asked for."""
     shares = {name[1:]: share for name, share in composition.items()}
-    return example(SectionSummary, sample=sample, n_spots_kept=100, composition=shares)
+    return example(SectionSummary, sample=sample, n_spots_kept=100, n_domains_asked=2, composition=shares)
 
 
 ROWS = [example(SheetRow, id=name, group=EVIL, covariates={"age": "7"}) for name in ("a", "b", "failed")]
@@ -45,6 +45,19 @@ def test_common_domains_without_files_of_the_sections(tmp_path: Path) -> None:
     assert not any(content["data"] for content in statistics_contents(found).values())
     key = domain_key(found)
     assert domain_colour(1) in key and domain_colour(2) in key and domain_colour(3) not in key
+
+
+def test_a_domain_that_no_section_has_is_told_and_has_rows_of_0() -> None:
+    three = {"n_domains_asked": 3}
+    sections = [summary("a", d1=0.5, d3=0.5).changed(**three), summary("b", d1=1.0).changed(**three)]
+    found = cohort_statistics(sections, ROWS, {}, common=True).proportions
+    assert found["domain"].tolist() == ["1", "2", "3"] * 2 and found["n_spots"].tolist() == [50, 0, 50, 100, 0, 0]
+    (text,) = absent_domains(sections)
+    assert text.startswith("Of the 3 domains that the sections share, domain 2 is in none of them: no more than 2 were")
+    assert not absent_domains([*sections, summary("c", d2=1.0).changed(**three)])
+    assert not absent_domains([section.changed(verdict="pass") for section in sections]), "a reference may have more"
+    own = cohort_statistics(sections, ROWS, {}, common=False).proportions
+    assert own["domain"].tolist() == ["1", "3", "1"]
 
 
 def test_what_is_no_domain_has_no_colour_of_a_domain() -> None:

@@ -34,6 +34,13 @@ def test_two_levels() -> None:
     np.testing.assert_allclose(table["p_adjusted"], false_discovery_control(table["p_value"]))
 
 
+def test_a_domain_that_no_sample_has_changes_nothing() -> None:
+    covariates = pd.DataFrame({"treated": ["no", "yes"] * 4}, SAMPLES)
+    with_nothing = proportion_table({sample: spots | {"4": 0} for sample, spots in SPOTS.items()}, common=True)
+    found = association_table(with_nothing, covariates)
+    pd.testing.assert_frame_equal(found, table_of(treated=["no", "yes"] * 4))
+
+
 def test_numbers_that_take_two_values_are_levels() -> None:
     assert (
         table_of(treated=[0.0, 1.0] * 4)["p_value"].tolist() == table_of(treated=["no", "yes"] * 4)["p_value"].tolist()
