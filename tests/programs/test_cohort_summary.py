@@ -159,6 +159,20 @@ def test_tables_of_common_domains(tmp_path: Path) -> None:
     }
 
 
+def test_sections_that_fail_count_and_are_marked(tmp_path: Path) -> None:
+    options = [*stage(tmp_path, finished=4), "--common"]
+    path = tmp_path / "summaries" / "1" / "section_summary.json"
+    write_record(path, read_record(path, SectionSummary).changed(status="fail"))
+    summarise(tmp_path, options)
+    statuses = ["warn", "fail", "pass", "warn"]
+    assert pd.read_csv(tmp_path / "out" / "proportions.csv")["section_status"].tolist()[::7] == statuses
+    assert anndata.read_h5ad(tmp_path / "out" / "pseudobulk.h5ad").obs["section_status"].tolist()[::7] == statuses
+    tests = pd.read_csv(tmp_path / "out" / "domain_tests.csv")
+    assert set(tests["n_samples"]) == {4} and set(tests["n_failed"]) == {1}
+    said = f"count in the tables of the cohort, which mark them (section_status, n_failed): {summary(1).sample};"
+    assert said in (tmp_path / "out" / "warnings.txt").read_text()
+
+
 def test_a_domain_that_no_section_has_is_told(tmp_path: Path) -> None:
     options = [*stage(tmp_path, finished=2), "--common"]
     for path in (tmp_path / "summaries").glob("*/*.json"):

@@ -12,7 +12,7 @@ from efnst.program.parameters import show, suggestion
 
 NEAR = 0.8  # likeness of two names from which one is taken for a slip of the other; `age` is 0.75 from `image`
 NAME = re.compile(r"[^\W\d_]\w{0,49}")  # what formulas of R and Python take without quotes
-OF_TABLES = ("n_spots", "share", "total_counts")  # columns of the cohort's tables, beside our own
+OF_TABLES = ("n_spots", "share", "section_status", "total_counts")  # columns of the cohort's tables, beside our own
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,?\d+(e[+-]?\d+)?", re.IGNORECASE)
 OTHERWISE = re.compile(r"[+-]?(\d{1,3}([\s'’.,]\d{3})+|\d*)([.,]\d+)?\s*%?")  # 1,5 and 1 200 and 10%, no dates
 LEAST_TESTED = 4  # sections; fewer are not tested by any covariate

@@ -1,7 +1,7 @@
 """Statistics of a cohort, from what its sections wrote: tables for files and for the report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,6 +20,7 @@ from efnst.statistics.proportions import proportion_table
 from efnst.statistics.pseudobulk import pseudobulk_samples, samples_without_genes
 from efnst.statistics.shared_markers import shared_gene_sets, shared_markers
 
+STATUS = "section_status"  # column of the tables that have a row for each section
 NAMES = dict.fromkeys(("domain", "gene", "gene_set"), str)  # also where they are written in digits
 
 
@@ -35,6 +36,7 @@ class Statistics:
     gene_sets: pd.DataFrame | None = None
     mixing: pd.DataFrame | None = None
     spots: SharedSpots | None = None
+    statuses: Mapping[str, str] = field(default_factory=dict)  # of the sections, by sample
 
 
 def cohort_statistics(
@@ -44,30 +46,32 @@ def cohort_statistics(
     common: bool,
     sums: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> Statistics:
-    """The statistics of the finished sections.
+    """The statistics of the finished sections, also of those with the status fail, which count and are marked.
 
     `rows`: of sections.json; `described`: the folder of describe_domains by sample; common: whether a domain is the
     same in all sections. Where it is not, only the proportions of each section are known. `sums`: counts of each
     domain by sample (`read_sums`), whose genes tell which are the same in two sections.
     """
-    finished = [summary.sample for summary in summaries]
+    statuses = {summary.sample: summary.status for summary in summaries}
+    finished = list(statuses)
     covariates = covariate_table([row for row in rows if row.id in finished])
     spots_of = {summary.sample: _spots(summary) for summary in summaries}
     everywhere = dict.fromkeys(shared_domains(summaries), 0) if common else {}
     proportions = proportion_table({sample: everywhere | spots for sample, spots in spots_of.items()}, common)
     if not common:
-        return Statistics(common, covariates, proportions)
+        return Statistics(common, covariates, proportions, statuses=statuses)
     folders = {sample: described[sample] for sample in finished if sample in described}
     spots = read_shared_spots(_existing(folders, "embedding_sample.npz"))
     return Statistics(
         common,
         covariates,
         proportions,
-        tests=association_table(proportions, covariates),
+        tests=association_table(proportions, covariates, _failed(statuses)),
         markers=shared_markers(_markers(folders, sums)),
         gene_sets=shared_gene_sets(_tables(folders, "gene_sets.csv")),
         mixing=_mixing(spots, covariates),
         spots=spots,
+        statuses=statuses,
     )
 
 
@@ -93,6 +97,23 @@ def absent_domains(summaries: Sequence[SectionSummary]) -> list[str]:
     ]
 
 
+def failed_sections(summaries: Sequence[SectionSummary]) -> list[str]:
+    """What to tell of sections that fail quality control and count in the statistics all the same."""
+    failed = _failed({summary.sample: summary.status for summary in summaries})
+    if not failed:
+        return []
+    verb = "has" if len(failed) == 1 else "have"
+    return [
+        f"{len(failed)} of {len(summaries)} sections {verb} the status fail and count in the tables of the cohort, which "
+        f"mark them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should not."
+    ]
+
+
+def _failed(statuses: Mapping[str, str]) -> list[str]:
+    """The samples whose status is fail."""
+    return [sample for sample, status in statuses.items() if status == "fail"]
+
+
 def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], outdir: Path) -> None:
     """Write proportions.csv, pseudobulk.h5ad and, of common domains, the tables of `Statistics`.
 
@@ -106,11 +127,13 @@ def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], o
     for name, table in tables.items():
         harmless_table(table).to_csv(outdir / f"{name}.csv", index=False, float_format="%.6g")
     shares = statistics.proportions.assign(share=statistics.proportions["share"].map("{:.6g}".format))
-    given = with_covariates(shares, statistics.covariates)
+    about = statistics.covariates.copy()
+    about.insert(0, STATUS, pd.Series(statistics.statuses, dtype=object))
+    given = with_covariates(shares, about)
     harmless_table(given).to_csv(outdir / "proportions.csv", index=False, float_format=in_full)
-    pseudobulk = pseudobulk_samples(sums, statistics.proportions, statistics.covariates)
+    pseudobulk = pseudobulk_samples(sums, statistics.proportions, about)
     if pseudobulk is None and sums:  # so that none of an earlier run stays in its place
-        pseudobulk = samples_without_genes(sums, statistics.proportions, statistics.covariates)
+        pseudobulk = samples_without_genes(sums, statistics.proportions, about)
     if pseudobulk is not None:
         pseudobulk.write_h5ad(outdir / "pseudobulk.h5ad", compression="gzip", compression_opts=1)
 

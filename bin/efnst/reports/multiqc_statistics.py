@@ -24,6 +24,7 @@ TESTS = {
     "levels": header("Levels", "Levels with their samples, or the range of numbers", None),
     "test": header("Test", "Of the centred log-ratios of the shares", None),
     "n_samples": header("Samples", "Samples with a value", WHOLE),
+    "n_failed": header("Failed", "Of these, samples with the status fail", WHOLE),
     "p_value": header("p", "Two-sided p value", "{:,.2g}"),
     "p_adjusted": header("p adjusted", "Benjamini and Hochberg, over all tests", "{:,.2g}", "Greens-rev"),
     "smallest_p": header("Smallest p", "What complete separation would give with so many samples", "{:,.2g}"),

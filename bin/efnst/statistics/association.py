@@ -1,6 +1,6 @@
 """Whether the share of a domain goes with a covariate of the samplesheet: rank tests, which few samples limit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from itertools import permutations
 
@@ -16,18 +16,20 @@ LEAST_IN_LEVEL = 2  # samples of each level; a level with fewer is left out
 MOST_ORDERS = 24  # orders of levels that are tried for the smallest p value; those of more levels are alike
 COLUMNS = [
     *("domain", "covariate", "test", "n_samples", "levels", "statistic"),
-    *("p_value", "p_adjusted", "smallest_p"),
+    *("p_value", "p_adjusted", "smallest_p", "n_failed"),
 ]
 Test = Callable[[np.ndarray], tuple[float, float]]  # from values of the samples to statistic and p value
 
 
-def association_table(proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
+def association_table(
+    proportions: pd.DataFrame, covariates: pd.DataFrame, failed: Collection[str] = ()
+) -> pd.DataFrame:
     """One row for each domain and covariate that can be tested, by rising p value.
 
     proportions: `proportion_table` of common domains. Tested are the centred log-ratios of the shares: Mann-Whitney for
     two levels, Kruskal-Wallis for more, Kendall's tau for numbers. `smallest_p`: what complete separation of these
     values would give, of which some (not all) may be alike; adjusted are all p values together (Benjamini-Hochberg).
-    A domain that no sample has is left out.
+    A domain that no sample has is left out. `n_failed`: how many of the samples are among those that `failed`.
     """
     if proportions.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -35,14 +37,15 @@ def association_table(proportions: pd.DataFrame, covariates: pd.DataFrame) -> pd
     spots = spots.loc[:, spots.any()]
     ratios = pd.DataFrame(log_ratios(spots.to_numpy()), spots.index, spots.columns)
     domains = [domain for domain in dict.fromkeys(proportions["domain"]) if domain in ratios]
-    rows = [row for name in covariates for row in _rows(ratios[domains], covariates[name].reindex(ratios.index))]
+    known = covariates.reindex(ratios.index)
+    rows = [row for name in known for row in _rows(ratios[domains], known[name], failed)]
     table = pd.DataFrame(rows, columns=COLUMNS)
     if len(table):
         table["p_adjusted"] = false_discovery_control(table["p_value"])
     return table.sort_values("p_value", kind="stable", ignore_index=True)
 
 
-def _rows(ratios: pd.DataFrame, covariate: pd.Series) -> list[dict]:
+def _rows(ratios: pd.DataFrame, covariate: pd.Series, failed: Collection[str]) -> list[dict]:
     """A row for each domain, none where the covariate cannot be tested."""
     known = covariate.dropna()
     if pd.api.types.is_numeric_dtype(known) and known.nunique() == 2:  # 0 and 1 are levels
@@ -54,6 +57,7 @@ def _rows(ratios: pd.DataFrame, covariate: pd.Series) -> list[dict]:
         return []
     name, test = _test_for(known)
     about = {"covariate": covariate.name, "test": name, "n_samples": len(known), "levels": _levels(known)}
+    about["n_failed"] = int(known.index.isin(failed).sum())
     orders = _separating(known)
 
     @cache

@@ -69,7 +69,7 @@ def test_nothing_of_the_data_is_html() -> None:
     samples = np.repeat([EVIL, "b"], 60)
     spots = SharedSpots(samples, np.full(120, EVIL), np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32))
     tests = {"domain": EVIL, "covariate": EVIL, "levels": EVIL, "test": "kendall", "n_samples": 4}
-    tests |= {"statistic": 1.0, "p_value": 0.5, "p_adjusted": 0.5, "smallest_p": 0.1}
+    tests |= {"statistic": 1.0, "p_value": 0.5, "p_adjusted": 0.5, "smallest_p": 0.1, "n_failed": 0}
     markers = {"domain": EVIL, "gene": EVIL, "mean_rank": 1.0, "n_samples_tested": 2, "n_significant": 2}
     sets = {"domain": EVIL, "gene_set": EVIL, "mean_activity": 2.0, "n_samples": 2}
     mixing = {"batch": EVIL, "n_batches": 2, "silhouette": 0.1, "ilisi": 1.5, "ilisi_scaled": 0.5}

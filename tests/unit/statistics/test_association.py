@@ -41,6 +41,12 @@ def test_a_domain_that_no_sample_has_changes_nothing() -> None:
     pd.testing.assert_frame_equal(found, table_of(treated=["no", "yes"] * 4))
 
 
+def test_samples_that_failed_count_and_are_counted() -> None:
+    covariates = pd.DataFrame({"treated": ["no", "yes"] * 3 + ["no", None]}, SAMPLES)
+    found = association_table(proportion_table(SPOTS, common=True), covariates, failed=["s1", "s6", "s7"])
+    assert set(found["n_samples"]) == {7} and set(found["n_failed"]) == {2}
+
+
 def test_numbers_that_take_two_values_are_levels() -> None:
     assert (
         table_of(treated=[0.0, 1.0] * 4)["p_value"].tolist() == table_of(treated=["no", "yes"] * 4)["p_value"].tolist()
