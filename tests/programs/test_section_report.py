@@ -90,6 +90,21 @@ def test_a_percentage_that_is_not_known_is_no_zero(folder: Path, tmp_path: Path)
     assert json.loads((tmp_path / "unknown" / "section_summary.json").read_text())["median_pct_mt"] is None
 
 
+def test_where_domains_come_from_is_what_the_head_says(folder: Path, tmp_path: Path) -> None:
+    domains = json.loads((folder / "domains.json").read_text())
+    training = json.loads((folder / "training.json").read_text()) | {"seconds": 6.0}
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "domains.json").write_text(json.dumps(domains | {"n_domains_asked": 7}))
+    used = {"samples": ["S", "T", "U"], "corrected": True}
+    (copy / "training.json").write_text(json.dumps(training | {"cohort": used}))
+    html = report_of(copy, tmp_path / "cohort")
+    assert "<span>trained in 6 s, 3 sections together</span>" in html and "(7 requested)" in html
+    used |= {"correct_by": "group", "files": {}, "parameters": training["parameters"]}
+    (copy / "training.json").write_text(json.dumps(training | {"reference": used, "parameters": {}, "seconds": 0.0}))
+    html = report_of(copy, tmp_path / "reference")
+    assert "<span>not trained: brought to a reference</span>" in html and "(7 in the reference)" in html
+
+
 def report_of(folder: Path, outdir: Path) -> str:
     """The report, as text on one line."""
     outdir.mkdir()

@@ -74,7 +74,7 @@ class SectionSummary(Record):
     named_ari: float | None = about("the same", optional=True)
     named_known: float | None = about("the same", optional=True)
     device: str = about("where the network was trained")
-    seconds: float = about("time of all trainings", "s")
+    seconds: float = about("time of all trainings; scope cohort: its share; with --reference 0", "s")
     methods: dict[str, MethodFigures] = about("rows of summary.csv, by method")
     efnst_stability: float | None = about("mean ARI of all pairs of trainings; null with a single one")
     encoder: str | None = about("name of the encoder; null without an image")

@@ -42,7 +42,7 @@ class TrainingRecord(Record):
     device: str = about("where the network was trained")
     seed: int = about("seed of the step, from which those of the trainings follow")
     epochs: int = about("epochs of the longest training", "epochs")
-    seconds: float = about("time of all trainings", "s")
+    seconds: float = about("time of all trainings, scope cohort: for all sections together", "s")
     n_genes_used: int = about("genes that at least one training may read", "genes")
     n_spots_without_neighbours: int = about("spots that borrowed no expression, in the first training", "spots")
     image: bool = about("whether image features were used")
@@ -219,7 +219,7 @@ class UsedTraining(Record):
     """Where the network was trained."""
 
     device: str = about("the device")
-    seconds: float = about("time of all trainings", "s")
+    seconds: float = about("time of all trainings, scope cohort: for all sections together", "s")
 
 
 class InputFile(Record):

@@ -102,10 +102,9 @@ def failed_sections(summaries: Sequence[SectionSummary]) -> list[str]:
     failed = _failed({summary.sample: summary.status for summary in summaries})
     if not failed:
         return []
-    verb = "has" if len(failed) == 1 else "have"
     return [
-        f"{len(failed)} of {len(summaries)} sections {verb} the status fail and count in the tables of the cohort, which "
-        f"mark them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should not."
+        f"Sections with the status fail ({len(failed)} of {len(summaries)}) count in the tables of the cohort, which mark "
+        f"them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should not."
     ]
 
 

@@ -50,7 +50,7 @@ STATISTICS = {
     "verdict": header("Fits", "Whether the reference fits this section: pass, warn, fail", None),
     "image_source": header("Image", "Image used", None),
     "device": header("Device", "Where the network was trained", None),
-    "seconds": header("Training", "Seconds of training", ONE_DIGIT, "Greys") | {"suffix": " s"},
+    "seconds": header("Training", "Seconds of training; of a cohort, its share", ONE_DIGIT, "Greys") | {"suffix": " s"},
 }
 DEVICES = {
     "encoder": header("Encoder", "Network that encoded the patches", None),
@@ -60,7 +60,7 @@ DEVICES = {
     "patches_per_second": header("Patches/s", "Patches encoded per second", WHOLE, "Greens"),
     "encoder_seconds": header("Encoding", "Seconds of encoding patches", ONE_DIGIT, "Greys") | {"suffix": " s"},
     "device": header("Trained on", "Device of the training", None),
-    "seconds": header("Training", "Seconds of all trainings", ONE_DIGIT, "Greys") | {"suffix": " s"},
+    "seconds": header("Training", "Seconds of all trainings; of a cohort, its share", ONE_DIGIT, "Greys") | {"suffix": " s"},
     "epochs": header("Epochs", "Epochs of all trainings", WHOLE),
 }
 

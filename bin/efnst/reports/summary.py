@@ -8,7 +8,7 @@ from efnst.names import BASELINES, DOMAIN, SECTION
 from efnst.provenance.methods import methods_text
 from efnst.quality.rules import STATUSES
 from efnst.records.cohort import SectionSummary
-from efnst.records.domains import DomainsRecord, MethodFigures, MethodRecord
+from efnst.records.domains import DomainsRecord, MethodFigures, MethodRecord, TrainingRecord
 from efnst.records.section import Records
 
 FIGURES = set(MethodFigures.model_fields)
@@ -57,7 +57,8 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
     return SectionSummary(
         **records.qc.model_dump(include=counted | {"lost", "quantiles"}),
         **records.domains.model_dump(include={"n_domains_asked", "n_domains_found"}),
-        **records.training.model_dump(include={"device", "seconds"}),
+        device=records.training.device,
+        seconds=_seconds(records.training),
         **_scores(records.domains.methods),
         **_fit(records.domains),
         **_names(records.domains),
@@ -71,6 +72,11 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
         loss={part: thinned(values) for part, values in records.training.loss.items()},
         methods_text=methods_text(records, parameters, plain(data.uns[SECTION])),
     )
+
+
+def _seconds(training: TrainingRecord) -> float:
+    """Time of all trainings, of sections learned from together an equal share, so that those of a cohort add up."""
+    return training.seconds / len(training.cohort.samples) if training.cohort else training.seconds
 
 
 def _scores(methods: dict[str, MethodRecord]) -> dict:

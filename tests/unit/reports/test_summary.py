@@ -37,6 +37,13 @@ def test_warnings_join_all_steps_once(records: Records) -> None:
     assert "1 domains were found where 2 were asked" in found[3]
 
 
+def test_seconds_of_a_cohort_add_up(data: anndata.AnnData, records: Records) -> None:
+    alone = records.training.changed(seconds=6.0)
+    together = alone.changed(cohort={"samples": ["S", "T", "U"], "corrected": True})
+    found = [section_summary(data, replace(records, training=training), {}).seconds for training in (alone, together)]
+    assert found == [6.0, 2.0]
+
+
 def test_summary_row(data: anndata.AnnData, records: Records) -> None:
     summary = section_summary(data, replace(records, features=example(FeaturesRecord, patches_per_second=99.0)), {})
     assert summary.status == "pass"
