@@ -16,7 +16,7 @@ LEAST_IN_LEVEL = 2  # samples of each level; a level with fewer is left out
 MOST_ORDERS = 24  # orders of levels that are tried for the smallest p value; those of more levels are alike
 COLUMNS = [
     *("domain", "covariate", "test", "n_samples", "levels", "statistic"),
-    *("p_value", "p_adjusted", "smallest_p", "n_failed"),
+    *("p_value", "p_adjusted", "smallest_p", "n_failed", "higher_in"),
 ]
 Test = Callable[[np.ndarray], tuple[float, float]]  # from values of the samples to statistic and p value
 
@@ -29,7 +29,9 @@ def association_table(
     proportions: `proportion_table` of common domains. Tested are the centred log-ratios of the shares: Mann-Whitney for
     two levels, Kruskal-Wallis for more, Kendall's tau for numbers. `smallest_p`: what complete separation of these
     values would give, of which some (not all) may be alike; adjusted are all p values together (Benjamini-Hochberg).
-    A domain that no sample has is left out. `n_failed`: how many of the samples are among those that `failed`.
+    `higher_in`: where the share is larger, the level with the highest mean rank, of numbers `larger` or `smaller` ones,
+    empty where none is. `n_failed`: how many of the samples are among those that `failed`. A domain that no sample has
+    is left out.
     """
     if proportions.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -72,8 +74,19 @@ def _rows(ratios: pd.DataFrame, covariate: pd.Series, failed: Collection[str]) -
         statistic, p_value = test(values) if differ else (np.nan, 1.0)
         ranks = np.sort(rankdata(values)) if differ else np.arange(len(values))
         least = min(p_value, smallest(tuple(ranks)))  # of many levels not all orders are tried
-        rows.append({"domain": domain} | about | {"statistic": statistic, "p_value": p_value, "smallest_p": least})
+        found = {"statistic": statistic, "p_value": p_value, "smallest_p": least}
+        rows.append({"domain": domain} | about | found | {"higher_in": _higher_in(values, known)})
     return rows
+
+
+def _higher_in(values: np.ndarray, known: pd.Series) -> str:
+    """The level with the highest mean rank of the values, of numbers `larger` or `smaller`; empty where it is a tie."""
+    if pd.api.types.is_numeric_dtype(known):
+        tau = kendalltau(values, known)[0]
+        return "larger" if tau > 0 else "smaller" if tau < 0 else ""
+    ranks = pd.Series(rankdata(values)).groupby(known.to_numpy()).mean()
+    highest = ranks.index[np.isclose(ranks, ranks.max())]
+    return str(highest[0]) if len(highest) == 1 else ""
 
 
 def _test_for(known: pd.Series) -> tuple[str, Test]:

@@ -6,7 +6,7 @@ from math import comb, factorial
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import false_discovery_control, kendalltau, kruskal, mannwhitneyu
+from scipy.stats import false_discovery_control, kendalltau, kruskal, mannwhitneyu, rankdata
 
 from efnst.statistics.association import association_table
 from efnst.statistics.proportions import log_ratios, proportion_table
@@ -45,6 +45,25 @@ def test_samples_that_failed_count_and_are_counted() -> None:
     covariates = pd.DataFrame({"treated": ["no", "yes"] * 3 + ["no", None]}, SAMPLES)
     found = association_table(proportion_table(SPOTS, common=True), covariates, failed=["s1", "s6", "s7"])
     assert set(found["n_samples"]) == {7} and set(found["n_failed"]) == {2}
+
+
+def test_the_direction_of_a_difference_is_told() -> None:
+    """Domain 1 is larger in every second sample, whatever that is called."""
+    for second in ("yes", "control"):
+        found = table_of(treated=["no", second] * 4).set_index("domain")
+        expected = mannwhitneyu(RATIOS[::2, 0], RATIOS[1::2, 0]).statistic
+        assert found.loc["1", "higher_in"] == second and expected == 0
+        assert found.loc["1", "statistic"] == (0 if second == "yes" else 16), "U is of the level that sorts first"
+    stages = table_of(stage=list("IJKIJKIJ")).set_index("domain")
+    means = {level: np.mean(rankdata(RATIOS[:, 1])[np.array(list("IJKIJKIJ")) == level]) for level in "IJK"}
+    assert stages.loc["2", "higher_in"] == max(means, key=means.get)
+    ages = table_of(age=[10.0, 20, 11, 21, 12, 22, 13, 23]).set_index("domain")
+    assert ages.loc["1", "higher_in"] == "larger" and ages.loc["1", "statistic"] > 0
+    ages = table_of(age=[-10.0, -20, -11, -21, -12, -22, -13, -23]).set_index("domain")
+    assert ages.loc["1", "higher_in"] == "smaller"
+    alike = {sample: {"1": 5, "2": 5} for sample in SPOTS}
+    covariates = pd.DataFrame({"treated": ["no", "yes"] * 4, "age": np.arange(8.0)}, SAMPLES)
+    assert set(association_table(proportion_table(alike, common=True), covariates)["higher_in"]) == {""}
 
 
 def test_numbers_that_take_two_values_are_levels() -> None:
