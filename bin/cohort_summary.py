@@ -46,7 +46,7 @@ def main(
     from efnst.records.base import read_record
     from efnst.records.cohort import Failure, SectionSummary, SheetRow
     from efnst.reports.cohort import files_below, outcomes, read_all
-    from efnst.reports.cohort_statistics import absent_domains, cohort_statistics, failed_sections, write_statistics
+    from efnst.reports.cohort_statistics import cohort_statistics, write_statistics
     from efnst.reports.multiqc import contents
     from efnst.reports.profiles import profiles_of
     from efnst.statistics.pseudobulk import read_sums, why_left_out
@@ -65,9 +65,8 @@ def main(
     finished = [outcome.summary for outcome in ended if outcome.summary]
     statistics = cohort_statistics(finished, listed, _folders(described), common, sums)
     write_statistics(statistics, sums, outdir)
-    notes = [*told, *(absent_domains(finished) if common else []), *failed_sections(finished)]
-    write_warnings(outdir, [*notes, *filter(None, [why_left_out(sums)])])
-    for name, content in contents(ended, pictures, profiles_of(sums), groups, statistics, notes).items():
+    write_warnings(outdir, [*told, *statistics.told, *filter(None, [why_left_out(sums)])])
+    for name, content in contents(ended, pictures, profiles_of(sums), groups, statistics, list(told)).items():
         write_json(outdir / f"{name}_mqc.json", content)
     _write_versions(files_below(versions, ".yml"), outdir)
     _log(ended)

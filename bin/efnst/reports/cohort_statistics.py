@@ -37,6 +37,7 @@ class Statistics:
     mixing: pd.DataFrame | None = None
     spots: SharedSpots | None = None
     statuses: Mapping[str, str] = field(default_factory=dict)  # of the sections, by sample
+    told: Sequence[str] = ()  # what the user should know of the sections together
 
 
 def cohort_statistics(
@@ -59,7 +60,7 @@ def cohort_statistics(
     everywhere = dict.fromkeys(shared_domains(summaries), 0) if common else {}
     proportions = proportion_table({sample: everywhere | spots for sample, spots in spots_of.items()}, common)
     if not common:
-        return Statistics(common, covariates, proportions, statuses=statuses)
+        return Statistics(common, covariates, proportions, statuses=statuses, told=_told(summaries, common))
     folders = {sample: described[sample] for sample in finished if sample in described}
     spots = read_shared_spots(_existing(folders, "embedding_sample.npz"))
     return Statistics(
@@ -72,6 +73,7 @@ def cohort_statistics(
         mixing=_mixing(spots, covariates),
         spots=spots,
         statuses=statuses,
+        told=_told(summaries, common),
     )
 
 
@@ -80,11 +82,13 @@ def shared_domains(summaries: Sequence[SectionSummary]) -> list[str]:
     return [str(number) for number in range(1, max((summary.n_domains_asked for summary in summaries), default=0) + 1)]
 
 
-def absent_domains(summaries: Sequence[SectionSummary]) -> list[str]:
-    """What to tell of domains that were found together and that no section has; a reference may have more than these.
+def _told(summaries: Sequence[SectionSummary], common: bool) -> list[str]:
+    """What the user should know of the finished sections together; common: whether their domains are."""
+    return (_absent_domains(summaries) if common else []) + _failed_sections(summaries)
 
-    `summaries`: of sections with common domains.
-    """
+
+def _absent_domains(summaries: Sequence[SectionSummary]) -> list[str]:
+    """What to tell of domains that were found together and that no section has; those of a reference may be."""
     found = {domain for summary in summaries for domain, share in summary.composition.items() if share}
     shared = shared_domains(summaries)
     absent = [domain for domain in shared if domain not in found]
@@ -97,14 +101,14 @@ def absent_domains(summaries: Sequence[SectionSummary]) -> list[str]:
     ]
 
 
-def failed_sections(summaries: Sequence[SectionSummary]) -> list[str]:
+def _failed_sections(summaries: Sequence[SectionSummary]) -> list[str]:
     """What to tell of sections that fail quality control and count in the statistics all the same."""
     failed = _failed({summary.sample: summary.status for summary in summaries})
     if not failed:
         return []
     return [
-        f"Sections with the status fail ({len(failed)} of {len(summaries)}) count in the tables of the cohort, which mark "
-        f"them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should not."
+        f"Sections with the status fail ({len(failed)} of {len(summaries)}) count in the tables of the cohort, which "
+        f"mark them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should not."
     ]
 
 

@@ -43,11 +43,11 @@ def contents(
     """MultiQC custom content by file stem, in the order of the report; what no section has data for is left out.
 
     `profiles`: of the domains of all sections; `groups`: of the samplesheet, by sample; `told`: what the user should
-    know of the cohort as a whole.
+    know of the cohort as a whole, beside what `statistics` tell.
     """
     common = statistics is not None and statistics.common
     made = {
-        "status": status_table(ended, told),
+        "status": status_table(ended, [*told, *(statistics.told if statistics else ())]),
         "statistics": statistics_table(ended),
         "scores": score_table(ended),
         "spots_lost": spots_lost(ended),

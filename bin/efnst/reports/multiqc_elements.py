@@ -1,5 +1,6 @@
 """Elements of the MultiQC report: tables, plots and pieces of HTML, as MultiQC takes them."""
 
+from collections.abc import Mapping
 from html import escape
 from urllib.parse import quote
 
@@ -33,6 +34,13 @@ def url(path: str) -> str:
 def _key(name: str) -> str:
     """The name of a part of the report as an identifier."""
     return f"efnst_{name.lower().replace(' ', '_')}"
+
+
+def colour_key(colours: Mapping[str, str]) -> str:
+    """Names beside their colours, as HTML."""
+    square = '<span><i style="display:inline-block;width:12px;height:12px;background:{}"></i> {}</span>'
+    keys = "".join(square.format(colour, escape(name)) for name, colour in colours.items())
+    return f'<p style="display:flex;flex-wrap:wrap;gap:6px 14px">{keys}</p>'
 
 
 def header(title: str, description: str, number_format: str | None, scale: str | bool = False) -> dict:

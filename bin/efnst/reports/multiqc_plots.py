@@ -7,7 +7,7 @@ import numpy as np
 
 from efnst.palette import domain_colour
 from efnst.reports.cohort import Outcome
-from efnst.reports.multiqc_elements import finished_sections, plot, words
+from efnst.reports.multiqc_elements import colour_key, finished_sections, plot, words
 from efnst.reports.profiles import Profiles, marker_scores, principal_components
 
 BORDERS = [[0, "#ffffff"], [1, "#0072b2"]]
@@ -116,12 +116,13 @@ def _shares_of_borders(domains: list[str], pairs: np.ndarray) -> dict[str, float
 
 def profile_scatter(profiles: Profiles | None, groups: Mapping[str, str]) -> dict:
     """The domains of all sections by the first two components of their profiles."""
-    data, share = {}, np.zeros(2)
+    data, share, key = {}, np.zeros(2), ""
     if profiles and len(set(profiles.samples)) > 1:
         places, share = principal_components(profiles)
         of_row = [groups.get(sample) or sample for sample in profiles.samples]
         kinds = list(dict.fromkeys(of_row))
         colours = {kind: domain_colour(number) for number, kind in enumerate(kinds, 1)}
+        key = colour_key(colours) if len(kinds) <= GROUP_COLOURS else ""
         for name, kind, (x, y) in zip(_profile_names(profiles), of_row, places, strict=True):
             point = {"x": round(float(x), 3), "y": round(float(y), 3)}
             data[name] = point | (
@@ -131,7 +132,7 @@ def profile_scatter(profiles: Profiles | None, groups: Mapping[str, str]) -> dic
         "Each point is a domain of a section: counts per million summed over its spots (log2), the most "
         "variable genes. The same tissue of different sections should lie together; a section whose points "
         "lie apart is an outlier or another batch. Colours: groups of the samplesheet where given, else "
-        "sections."
+        f"sections.{key}"
     )
     labels = [f"PC{number} ({part:.2f} of the variance)" for number, part in enumerate(share, 1)]
     settings = {"xlab": labels[0], "ylab": labels[1], "marker_size": 8}

@@ -8,7 +8,7 @@ import pandas as pd
 
 from efnst.palette import domain_colour
 from efnst.reports.cohort_statistics import Statistics
-from efnst.reports.multiqc_elements import THREE_DIGITS, WHOLE, header, html_section, plot, table
+from efnst.reports.multiqc_elements import THREE_DIGITS, WHOLE, colour_key, header, html_section, plot, table
 from efnst.reports.multiqc_plots import GROUP_COLOURS, HEAT
 from efnst.reports.point_picture import points_uri
 from efnst.statistics.covariates import GROUP
@@ -25,6 +25,9 @@ TESTS = {
     "test": header("Test", "Of the centred log-ratios of the shares", None),
     "n_samples": header("Samples", "Samples with a value", WHOLE),
     "n_failed": header("Failed", "Of these, samples with the status fail", WHOLE),
+    "higher_in": header(
+        "Higher in", "Level in which the share ranks highest; of numbers, whether it is where they are larger", None
+    ),
     "p_value": header("p", "Two-sided p value", "{:,.2g}"),
     "p_adjusted": header("p adjusted", "Benjamini and Hochberg, over all tests", "{:,.2g}", "Greens-rev"),
     "smallest_p": header("Smallest p", "What complete separation would give with so many samples", "{:,.2g}"),
@@ -58,7 +61,7 @@ def domain_key(statistics: Statistics | None) -> str:
     """The colours of the domains as HTML, empty where they are not common to all sections."""
     if statistics is None or not statistics.common:
         return ""
-    return _key(_domain_colours(set(statistics.proportions["domain"])))
+    return colour_key(_domain_colours(set(statistics.proportions["domain"])))
 
 
 def umap_pictures(spots: SharedSpots | None, covariates: pd.DataFrame) -> dict:
@@ -82,16 +85,10 @@ def umap_pictures(spots: SharedSpots | None, covariates: pd.DataFrame) -> dict:
 def _panel(layout: np.ndarray, kinds: np.ndarray, colours: dict[str, str], title: str) -> str:
     """One picture as HTML, with a key where its kinds can be told apart by colour."""
     picture = points_uri(layout, np.array([colours[kind] for kind in kinds]))
-    key = _key(colours) if len(colours) <= GROUP_COLOURS else f"<p>{len(colours)} sections; colours are repeated.</p>"
+    repeated = f"<p>{len(colours)} sections; colours are repeated.</p>"
+    key = colour_key(colours) if len(colours) <= GROUP_COLOURS else repeated
     image = f'<img loading="lazy" alt="UMAP, {title.lower()}" src="{picture}" style="width:100%">'
     return f'<div style="flex:1 1 320px;max-width:520px"><b>{title}</b>{key}{image}</div>'
-
-
-def _key(colours: dict[str, str]) -> str:
-    """Names beside their colours, as HTML."""
-    square = '<span><i style="display:inline-block;width:12px;height:12px;background:{}"></i> {}</span>'
-    keys = "".join(square.format(colour, escape(name)) for name, colour in colours.items())
-    return f'<p style="display:flex;flex-wrap:wrap;gap:6px 14px">{keys}</p>'
 
 
 def _domain_colours(domains: set[str]) -> dict[str, str]:

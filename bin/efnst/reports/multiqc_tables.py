@@ -60,7 +60,7 @@ DEVICES = {
     "patches_per_second": header("Patches/s", "Patches encoded per second", WHOLE, "Greens"),
     "encoder_seconds": header("Encoding", "Seconds of encoding patches", ONE_DIGIT, "Greys") | {"suffix": " s"},
     "device": header("Trained on", "Device of the training", None),
-    "seconds": header("Training", "Seconds of all trainings; of a cohort, its share", ONE_DIGIT, "Greys") | {"suffix": " s"},
+    "seconds": header("Training", "Seconds of training; of a cohort its share", ONE_DIGIT, "Greys") | {"suffix": " s"},
     "epochs": header("Epochs", "Epochs of all trainings", WHOLE),
 }
 
@@ -90,8 +90,8 @@ def score_table(ended: list[Outcome]) -> dict:
     rows = {name: known(summary, headers) for name, summary in finished_sections(ended)}
     text = (
         "EfNST beside two simple baselines: diffused (expression smoothed over neighbouring spots, nothing "
-        "learned) and leiden (expression alone). ARI only where labels were given. One run each: small "
-        "differences may be due to chance."
+        "learned) and leiden (expression alone). ARI only where labels were given. EfNST is the consensus of its "
+        "trainings and views, each baseline one run: small differences may be due to chance."
     )
     return _table_of_rows("EfNST and baselines", text, {name: row for name, row in rows.items() if row}, headers)
 

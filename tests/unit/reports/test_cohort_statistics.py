@@ -14,7 +14,7 @@ from tests.support.records import example
 
 from efnst.palette import domain_colour
 from efnst.records.cohort import SectionSummary, SheetRow
-from efnst.reports.cohort_statistics import Statistics, absent_domains, cohort_statistics
+from efnst.reports.cohort_statistics import Statistics, cohort_statistics
 from efnst.reports.multiqc_statistics import domain_key, statistics_contents
 from efnst.reports.point_picture import points_uri
 from efnst.statistics.embedding import POINTS, SharedSpots, read_shared_spots
@@ -50,14 +50,17 @@ def test_common_domains_without_files_of_the_sections(tmp_path: Path) -> None:
 def test_a_domain_that_no_section_has_is_told_and_has_rows_of_0() -> None:
     three = {"n_domains_asked": 3}
     sections = [summary("a", d1=0.5, d3=0.5).changed(**three), summary("b", d1=1.0).changed(**three)]
-    found = cohort_statistics(sections, ROWS, {}, common=True).proportions
-    assert found["domain"].tolist() == ["1", "2", "3"] * 2 and found["n_spots"].tolist() == [50, 0, 50, 100, 0, 0]
-    (text,) = absent_domains(sections)
+    found = cohort_statistics(sections, ROWS, {}, common=True)
+    assert found.proportions["domain"].tolist() == ["1", "2", "3"] * 2
+    assert found.proportions["n_spots"].tolist() == [50, 0, 50, 100, 0, 0]
+    (text,) = found.told
     assert text.startswith("Of the 3 domains that the sections share, domain 2 is in none of them: no more than 2 were")
-    assert not absent_domains([*sections, summary("c", d2=1.0).changed(**three)])
-    assert not absent_domains([section.changed(verdict="pass") for section in sections]), "a reference may have more"
-    own = cohort_statistics(sections, ROWS, {}, common=False).proportions
-    assert own["domain"].tolist() == ["1", "3", "1"]
+    third = summary("failed", d2=1.0).changed(**three)
+    assert not cohort_statistics([*sections, third], ROWS, {}, common=True).told
+    of_reference = [section.changed(verdict="pass") for section in sections]
+    assert not cohort_statistics(of_reference, ROWS, {}, common=True).told, "a reference may have more"
+    own = cohort_statistics(sections, ROWS, {}, common=False)
+    assert own.proportions["domain"].tolist() == ["1", "3", "1"] and not own.told
 
 
 def test_what_is_no_domain_has_no_colour_of_a_domain() -> None:
@@ -69,7 +72,7 @@ def test_nothing_of_the_data_is_html() -> None:
     samples = np.repeat([EVIL, "b"], 60)
     spots = SharedSpots(samples, np.full(120, EVIL), np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32))
     tests = {"domain": EVIL, "covariate": EVIL, "levels": EVIL, "test": "kendall", "n_samples": 4}
-    tests |= {"statistic": 1.0, "p_value": 0.5, "p_adjusted": 0.5, "smallest_p": 0.1, "n_failed": 0}
+    tests |= {"statistic": 1.0, "p_value": 0.5, "p_adjusted": 0.5, "smallest_p": 0.1, "n_failed": 0, "higher_in": EVIL}
     markers = {"domain": EVIL, "gene": EVIL, "mean_rank": 1.0, "n_samples_tested": 2, "n_significant": 2}
     sets = {"domain": EVIL, "gene_set": EVIL, "mean_activity": 2.0, "n_samples": 2}
     mixing = {"batch": EVIL, "n_batches": 2, "silhouette": 0.1, "ilisi": 1.5, "ilisi_scaled": 0.5}

@@ -90,5 +90,10 @@ def test_points_and_rows_of_the_report(profiles: Profiles) -> None:
     assert [colours.count(colour) for colour in dict.fromkeys(colours)] == [3, 2]
     grouped = contents(ended, {}, profiles, {"a": "donor", "bb": "donor"})["efnst_profiles"]["data"]
     assert {(point["color"], point["group"]) for point in grouped.values()} == {(colours[0], "donor")}
+    for groups, names in (({}, ["a", "bb"]), ({"a": "<b>", "bb": "<b>"}, ["&lt;b&gt;"])):
+        text = contents(ended, {}, profiles, groups)["efnst_profiles"]["description"]
+        named = zip(dict.fromkeys(colours), names, strict=False)
+        assert all(f'background:{colour}"></i> {name}<' in text for colour, name in named)
+        assert text.count("background:") == len(names) and "<b>" not in text
     alone = Profiles(["a"] * 5, profiles.domains, profiles.genes, profiles.expression)
     assert "efnst_profiles" not in contents(ended, {}, alone)
