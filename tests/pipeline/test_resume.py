@@ -39,6 +39,22 @@ def test_nothing_changed_nothing_is_redone(again: Callable[..., Run], cohort: Pa
     assert len(run.tasks) == 2 * 8 + 4
 
 
+def test_results_of_another_run_are_replaced_though_all_is_cached(again: Callable[..., Run], cohort: Path) -> None:
+    outdir = again(cohort / "samplesheet.csv").outdir
+    own = {path: path.read_bytes() for path in outdir.rglob("*") if path.is_file() and not is_of_nextflow(path)}
+    assert len(own) > 50
+    for path in own:
+        path.write_text("of another run")
+    run = again(cohort / "samplesheet.csv")
+    assert {task["status"] for task in run.tasks} == {"CACHED"}
+    assert [path for path, content in own.items() if path.read_bytes() != content] == []
+
+
+def is_of_nextflow(path: Path) -> bool:
+    """Whether Nextflow writes a file by itself, at every start."""
+    return path.parent.name == "pipeline_info" and path.suffix not in (".json", ".yml") or path.name == "run.json"
+
+
 @pytest.mark.parametrize(
     ("code", "options", "redone"),
     [
