@@ -10,16 +10,17 @@ def combination_problems(parameters: dict, usual: dict, rows: list[dict]) -> lis
     they are not known.
     """
     given = {name: value for name, value in parameters.items() if value != usual.get(name)}
+    problems = _of_links(parameters)
     if "reference" in given:
-        return []
+        return problems
     if parameters["scope"] == "cohort":
-        return _of_cohort(given, rows)
+        return problems + _of_cohort(given, rows)
     if parameters["learn_labels"]:
-        return [
+        problems.append(
             "parameter --learn_labels: found true with --scope section, expected --scope cohort, in which the labels "
             "of some sections name the others; give it, or leave --learn_labels out"
-        ]
-    return []
+        )
+    return problems
 
 
 def group_warnings(parameters: dict, rows: list[dict]) -> list[str]:
@@ -31,6 +32,17 @@ def group_warnings(parameters: dict, rows: list[dict]) -> list[str]:
     return [
         f"parameter --correct_by: found group and one group, {show(*groups)}, for all {len(rows)} sections: no "
         "differences between them are taken out; give sample to take them out, or none where there are none"
+    ]
+
+
+def _of_links(parameters: dict) -> list[str]:
+    """Where results would be links to files that are removed."""
+    mode = parameters["publish_dir_mode"]
+    if not parameters["cleanup"] or mode not in ("symlink", "rellink"):
+        return []
+    return [
+        f"parameter --publish_dir_mode: found {show(mode)} with --cleanup, which removes the files that such links lead "
+        "to, expected copy, copyNoFollow or link; give one of these, or leave --cleanup out"
     ]
 
 

@@ -25,6 +25,11 @@ def problems(rows: list[dict], **given: object) -> list[str]:
         ),
         ({"scope": "cohort", "learn_labels": True}, BARE, "found true and no section with labels, expected a file"),
         ({"learn_labels": True}, LABELLED, "found true with --scope section, expected --scope cohort"),
+        *(
+            ({"cleanup": True, "publish_dir_mode": mode} | way, BARE, f'found "{mode}" with --cleanup, which removes')
+            for mode in ("symlink", "rellink")
+            for way in ({}, {"reference": "r"}, {"scope": "cohort"})
+        ),
     ],
 )
 def test_what_does_not_go_together_is_one_problem(given: dict, rows: list[dict], said: str) -> None:
@@ -41,6 +46,8 @@ def test_what_does_not_go_together_is_one_problem(given: dict, rows: list[dict],
         ({"scope": "cohort", "learn_labels": True}, LABELLED),
         ({"scope": "cohort", "learn_labels": True}, []),  # the samplesheet has problems of its own
         ({"reference": "r", "correct_by": "group", "epochs": 3, "refinement_rounds": 1}, BARE),
+        ({"cleanup": True, "publish_dir_mode": "link"}, BARE),
+        ({"publish_dir_mode": "symlink"}, BARE),
     ],
 )
 def test_what_goes_together_is_no_problem(given: dict, rows: list[dict]) -> None:
