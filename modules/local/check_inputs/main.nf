@@ -1,5 +1,5 @@
 include { codeDigest } from '../digests'
-include { options ; quoted } from '../shell'
+include { options } from '../shell'
 
 process CHECK_INPUTS {
     label 'process_single'
@@ -22,24 +22,22 @@ process CHECK_INPUTS {
     path 'versions.yml', emit: versions
 
     script:
-    def files = [gene_sets: gene_sets, reference: reference]
+    def given = [input: sheet, base: base, params: parameters, gene_sets: gene_sets, reference: reference]
     """
     # code ${task.ext.code}
-    check_inputs.py --process '${task.process}' \\
-        ${options([input: sheet, base: base, params: parameters] + files)} \\
-        --problems problems.txt --schema nextflow_schema.json --sheet_schema samplesheet_schema.json
+    ${checking(task.process, given)}
     """
 
     stub:
+    // -stub-run, too, needs the sections of the samplesheet, in whatever form it is.
+    def given = [input: sheet, base: base, params: parameters, gene_sets: gene_sets]
     """
-    base=${quoted(base)} awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) column[\$i] = i }
-        NR > 1 {
-            printf "%s{\\"id\\": \\"%s\\", ", NR == 2 ? "[" : ",\\n", \$column["sample"]
-            printf "\\"section\\": \\"%s/%s\\", ", ENVIRON["base"], \$column["section"]
-            printf "\\"image\\": \\"\\", \\"labels\\": \\"\\", \\"n_domains\\": 4, \\"group\\": \\"\\"}"
-        }
-        END { print "]" }' ${sheet} > sections.json
-    cp ${parameters} parameters.json
-    touch problems.txt versions.yml
+    # code ${task.ext.code}
+    ${checking(task.process, given)}
     """
+}
+
+def checking(process, given) {
+    def schemas = '--schema nextflow_schema.json --sheet_schema samplesheet_schema.json'
+    return "check_inputs.py --process '${process}' ${options(given)} --problems problems.txt ${schemas}"
 }
