@@ -17,3 +17,16 @@ def accepted(failure) {
 def reasonOf(failure) {
     return new groovy.json.JsonSlurper().parse(failure).reason
 }
+
+// Globs of the files that a task leaves, or its record of a failure in their place. Each has to be found: where all
+// outputs of a task are optional, Nextflow takes it as cached though they were removed from the work folder.
+def orFailure(files, record = 'failure.json') {
+    return files.collect { file -> "{${file},${record}}" }
+}
+
+// The same of a task that takes several sections, each with a folder FOLDER/SAMPLE of its own.
+def orFailureOf(folder, samples, names) {
+    return samples.collectMany { sample ->
+        orFailure(names).collect { glob -> "${folder}/${sample}/${glob}" }
+    }
+}

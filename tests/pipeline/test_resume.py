@@ -52,7 +52,7 @@ def test_results_of_another_run_are_replaced_though_all_is_cached(again: Callabl
 
 def is_of_nextflow(path: Path) -> bool:
     """Whether Nextflow writes a file by itself, at every start."""
-    return path.parent.name == "pipeline_info" and path.suffix not in (".json", ".yml") or path.name == "run.json"
+    return path.name == "run.json" or (path.parent.name == "pipeline_info" and path.suffix not in (".json", ".yml"))
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ def _of_links(parameters: dict) -> list[str]:
     if not parameters["cleanup"] or mode not in ("symlink", "rellink"):
         return []
     return [
-        f"parameter --publish_dir_mode: found {show(mode)} with --cleanup, which removes the files that such links lead "
-        "to, expected copy, copyNoFollow or link; give one of these, or leave --cleanup out"
+        f"parameter --publish_dir_mode: found {show(mode)} with --cleanup, which removes the files that such links "
+        "lead to, expected copy, copyNoFollow or link; give one of these, or leave --cleanup out"
     ]
 
 

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { orFailure } from '../failures'
 include { options } from '../shell'
 
 process APPLY_REFERENCE {
@@ -16,6 +17,7 @@ process APPLY_REFERENCE {
     tuple val(meta), path('embedding.npz'), path('training.json'), optional: true, emit: embedding
     tuple val(meta), path('reference_fit.json'), optional: true, emit: fit
     path 'failure.json', optional: true, emit: failure
+    path({ orFailure(['embedding.npz', 'training.json', 'reference_fit.json']) })
     path 'warnings.txt', optional: true, emit: warnings
     path 'versions.yml', emit: versions
 

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { orFailure } from '../failures'
 include { options ; quoted } from '../shell'
 
 process ASSIGN_DOMAINS {
@@ -34,6 +35,7 @@ process ASSIGN_DOMAINS {
     tuple val(meta), path("results/${meta.id}/${meta.id}_bins.h5ad", arity: '0..*'), emit: bins
     path "results/${meta.id}/provenance.json", optional: true, emit: provenance
     path 'failure.json', optional: true, emit: failure
+    path({ orFailure(["${meta.id}.h5ad", 'domains.csv', 'domains.json', 'provenance.json'].collect { name -> "results/${meta.id}/${name}" }) })
     path 'versions.yml', emit: versions
 
     script:

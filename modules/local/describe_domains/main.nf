@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { orFailure } from '../failures'
 include { options ; quoted } from '../shell'
 
 process DESCRIBE_DOMAINS {
@@ -23,6 +24,7 @@ process DESCRIBE_DOMAINS {
     // a copy of these for the cohort: what lies in a folder that is an output itself would not be published
     path "cohort/${meta.id}", type: 'dir', optional: true, emit: folder
     path 'failure.json', optional: true, emit: failure
+    path({ orFailure(describedFiles(meta.id, gene_sets)) })
     path 'versions.yml', emit: versions
 
     script:
@@ -40,7 +42,16 @@ process DESCRIBE_DOMAINS {
     """
     mkdir -p ${folder}
     cd ${folder}
-    touch markers.csv spatial_genes.csv umap.csv description.json ${quoted("${meta.id}_pseudobulk.csv")}
-    touch ../../versions.yml
+    touch markers.csv spatial_genes.csv umap.csv domain_graph.csv description.json ${gene_sets ? 'gene_sets.csv' : ''}
+    touch ${quoted("${meta.id}_pseudobulk.csv")} ../../versions.yml
+    mkdir -p ../../cohort
+    cp -r . ../../cohort/${quoted(meta.id)}
     """
+}
+
+// What is described of each section; with [] for `gene_sets` nothing of these.
+def describedFiles(sample, gene_sets) {
+    def names = ['markers', 'spatial_genes', 'umap', "${sample}_pseudobulk", 'domain_graph']
+    def tables = (names + (gene_sets ? ['gene_sets'] : [])).collect { name -> "${name}.csv" }
+    return (tables + ['description.json']).collect { name -> "results/${sample}/${name}" } + ["cohort/${sample}"]
 }

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { orFailureOf } from '../failures'
 include { callsOf } from '../groups'
 include { options } from '../shell'
 include { encoderBytes } from '../sizes'
@@ -22,6 +23,7 @@ process EMBED_PATCHES {
     output:
     path 'embedded/*/features.{npz,json}', optional: true, emit: features
     path 'embedded/*/failure.json', optional: true, emit: failures
+    path({ orFailureOf('embedded', samples, ['features.npz', 'features.json']) })
     path 'versions.yml', emit: versions
 
     script:

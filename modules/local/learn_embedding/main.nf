@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { orFailureOf } from '../failures'
 include { callsOf } from '../groups'
 include { options } from '../shell'
 
@@ -22,6 +23,7 @@ process LEARN_EMBEDDING {
     path 'learned/*/model.pt', optional: true, emit: models
     path 'space', optional: true, emit: space
     path 'learned/*/failure.json', optional: true, emit: failures
+    path({ (together ? ['space'] : []) + orFailureOf('learned', samples, ['embedding.npz', 'training.json']) })
     path 'versions.yml', emit: versions
 
     script:

@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { orFailure } from '../failures'
 include { options } from '../shell'
 
 process READ_SECTION {
@@ -23,6 +24,7 @@ process READ_SECTION {
     tuple val(meta), path('section.h5ad'), path('section_qc.json'), optional: true, emit: section
     tuple val(meta), path('bins.h5ad', arity: '0..*'), emit: bins // of bins and cells only
     path 'failure.json', optional: true, emit: failure
+    path({ orFailure(['section.h5ad', 'section_qc.json']) })
     path 'versions.yml', emit: versions
 
     script:

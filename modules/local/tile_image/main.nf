@@ -1,4 +1,5 @@
 include { codeDigest } from '../digests'
+include { orFailure } from '../failures'
 include { options } from '../shell'
 
 process TILE_IMAGE {
@@ -15,6 +16,7 @@ process TILE_IMAGE {
     tuple val(meta), path('patches.h5'), emit: patches, optional: true
     tuple val(meta), path('image_qc.json'), emit: qc, optional: true
     path 'failure.json', optional: true, emit: failure
+    path({ orFailure(['patches.h5', 'image_qc.json']) })
     path 'versions.yml', emit: versions
 
     script:
