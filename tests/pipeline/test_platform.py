@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import Efnst, Run
+from tests.pipeline.conftest import Efnst, Run, write_sheet
 
 pytestmark = pytest.mark.slow
 
@@ -50,3 +50,15 @@ def test_an_engine_whose_service_is_down_and_a_missing_gpu(refused) -> None:  # 
     assert "Expected `docker info` to answer" in output
     assert "Expected the image efnst:" in output and "./efnst images docker" in output
     assert "`nvidia-smi -L` lists none" in output
+
+
+def test_a_site_s_own_script_before_each_task_takes_nothing_away(efnst: Efnst, tmp_path: Path) -> None:
+    """As `module load` may do: Python is told to look elsewhere, and threads start for every core."""
+    (tmp_path / "site.config").write_text(
+        "process.beforeScript = 'export PYTHONSAFEPATH=1 PYTHONHOME=/nowhere OMP_NUM_THREADS=64'\n"
+        """process.afterScript = { "echo \\$OMP_NUM_THREADS >> ${launchDir}/threads" }\n"""
+    )
+    sheet = write_sheet(tmp_path / "sheet.csv", {"sample": "a", "section": "nowhere"})
+    ended = efnst(tmp_path, "-c", "site.config", "--input", sheet)
+    assert ended.status == 0, ended.output
+    assert set((tmp_path / "threads").read_text().split()) == {"1"}
