@@ -15,9 +15,9 @@ include { folderDigest } from './modules/local/digests'
 include { fileProblem ; isLocal ; withoutSecrets } from './modules/local/addresses'
 include { weightsBeside } from './modules/local/own_encoder'
 include { accepted ; failureRecord ; reasonOf } from './modules/local/failures'
-include { inputsOf ; namedTooLate ; overwritten } from './modules/local/outdir'
+include { inputsOf ; overwritten } from './modules/local/outdir'
 include { inOrder } from './modules/local/order'
-include { pathProblems ; platformProblems ; referenceProblems } from './modules/local/platform'
+include { lateProblems ; pathProblems ; platformProblems ; referenceProblems } from './modules/local/platform'
 include { secretProblems ; textProblems } from './modules/local/platform'
 include { advance ; startedProgress ; tell } from './modules/local/progress'
 include { countBytes } from './modules/local/sizes'
@@ -241,7 +241,7 @@ def refuse(settings, work, is_stub) {
     def both = settings.reference && settings.scope == 'cohort'
         ? ['Expected --scope cohort or --reference, found both: with a reference nothing is learned. Leave one out.']
         : []
-    def texts = textProblems(settings) + pathProblems(settings) + namedTooLate(settings.outdir)
+    def texts = textProblems(settings) + pathProblems(settings) + lateProblems(settings)
     def problems = secrets ?: texts + both + here + over
     if (problems) {
         error((['This run could not do what it was asked to:'] + problems).join('\n  '))

@@ -1,16 +1,4 @@
-// The folder of results: named in time, and no input in it that results would be written over, or among.
-
-// One line where `outdir` is not what conf/modules.config publishes to: Nextflow reads the parameters of profiles, -c
-// and the launch folder's nextflow.config after that, so that results would be torn apart.
-def namedTooLate(outdir) {
-    def published = nextflow.Global.config.process.ext.outdir
-    return published.toString() == outdir.toString()
-        ? []
-        : [
-            "Expected --outdir or -params-file to name the folder of results, found params.outdir = `${outdir}` in a " +
-                "configuration, which is read too late. Give --outdir ${outdir}."
-        ]
-}
+// The folder of results: no input in it that results would be written over, or among.
 
 // One line for each input that lies where results of the samples go. `inputs`: [what it is, path or address]; `outdir`
 // and paths may lead through links.

@@ -20,6 +20,19 @@ def textProblems(settings) {
     }
 }
 
+// Parameters that a configuration sets too late: Nextflow reads those of profiles, -c and the launch folder's
+// nextflow.config when it has read conf/ with the ones from before, so that they would take effect by half.
+def lateProblems(settings) {
+    def early = nextflow.Global.config.process.ext.read_early
+    return early
+        .findAll { name, value -> value.toString() != settings[name].toString() }
+        .collect { name, _value ->
+            def found = withoutSecrets(settings[name].toString())
+            "Expected --${name}, or ${name} in a file for -params-file, found params.${name} = `${found}` in a " +
+                "configuration, which is read too late. Give --${name} ${found}."
+        }
+}
+
 // Parameters that name a file or folder by an address with a password or a signature.
 def secretProblems(settings) {
     def names = describedParameters().findAll { name, about -> about.format && settings[name] }.keySet()

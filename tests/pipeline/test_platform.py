@@ -1,5 +1,6 @@
 """A run that asks for what is not there ends before any task starts, with everything that is missing and what to do."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,43 @@ def test_an_engine_whose_service_is_down_and_a_missing_gpu(refused) -> None:  # 
     assert "Expected `docker info` to answer" in output
     assert "Expected the image efnst:" in output and "./efnst images docker" in output
     assert "`nvidia-smi -L` lists none" in output
+
+
+LATE = {
+    "publish_dir_mode": "symlink",
+    "cleanup": True,
+    "image_folder": "/late",
+    "image_registry": "late",
+    "multiqc_image": "late:1",
+    "region": "late",
+}
+
+
+def test_parameters_that_a_configuration_names_too_late_are_refused(efnst: Efnst, cohort: Path, tmp_path: Path) -> None:
+    """Nextflow has read them when it comes to -c: results would be copies, and the work kept, whatever it says."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in LATE.items()]
+    (tmp_path / "site.config").write_text("params {\n" + "\n".join(lines) + "\n}\n")
+    options = ("-c", "site.config", "--input", cohort / "samplesheet.csv")
+    ended = efnst(tmp_path, *options)
+    assert ended.status == 1 and not list(tmp_path.glob("work/*/*")), ended.output
+    for name, value in LATE.items():
+        text = json.dumps(value).strip('"')
+        said = f"found params.{name} = `{text}` in a configuration, which is read too late. Give --{name} {text}."
+        assert said in ended.output
+    given = [text for name in LATE for text in (f"--{name}", json.dumps(LATE[name]).strip('"'))]
+    assert efnst(tmp_path, "-stub-run", *options, *given).status == 0
+
+
+def test_other_parameters_may_stand_in_a_configuration(efnst: Efnst, one_section: Path, tmp_path: Path) -> None:
+    (tmp_path / "site.config").write_text(
+        f"params {{ save_model = true; keep_bins = false; scratch = '{tmp_path}/node' }}\n"
+    )
+    (tmp_path / "node").mkdir()
+    ended = efnst(tmp_path, "-stub-run", "-c", "site.config", "--input", one_section)
+    assert ended.status == 0, ended.output
+    assert (ended.outdir / "models" / "encoder.onnx").is_file()
+    scripts = [script.read_text() for script in tmp_path.glob("work/*/*/.command.run")]
+    assert scripts and all(f"nxf_mktemp {tmp_path}/node)" in script for script in scripts)
 
 
 def test_a_site_s_own_script_before_each_task_takes_nothing_away(efnst: Efnst, tmp_path: Path) -> None:
