@@ -20,8 +20,8 @@ bundle() {
   local output=efnst-$efnst_version.tar images=images folder name image
   while [[ $# -gt 0 ]]; do
     case $1 in
-      --output) output=$2 ;;
-      --images) images=$2 ;;
+      --output) output=${2:-} ;;
+      --images) images=${2:-} ;;
       -h | --help) bundle_usage; return ;;
       *) bundle_usage; say "Expected one of these options, found \`$1\`."; return 2 ;;
     esac

@@ -26,11 +26,11 @@ images() {
   esac
   while [[ $# -gt 0 ]]; do
     case $1 in
-      --base) base=$2 ;;
-      --debian) debian=$2 ;;
-      --only) only=$2 ;;
-      --push) registry=$2 ;;
-      --folder) folder=$2 ;;
+      --base) base=${2:-} ;;
+      --debian) debian=${2:-} ;;
+      --only) only=${2:-} ;;
+      --push) registry=${2:-} ;;
+      --folder) folder=${2:-} ;;
       -h | --help) images_usage; return ;;
       *) images_usage; say "Expected one of these options, found \`$1\`."; return 2 ;;
     esac

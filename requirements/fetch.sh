@@ -101,8 +101,9 @@ END
 }
 
 choose_python() {
-  local candidate
-  for candidate in ${EFNST_PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+  local candidate candidates=(python3 python3.14 python3.13 python3.12 python3.11)
+  [[ -z ${EFNST_PYTHON:-} ]] || candidates=("$EFNST_PYTHON")
+  for candidate in "${candidates[@]}"; do
     python=$("$candidate" -I -c '
 import sys
 (3, 11) <= sys.version_info[:2] <= (3, 14) or sys.exit(1)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,24 @@ def test_the_recipes_are_listed(efnst: Efnst) -> None:
     result = efnst("encoder", "list")
     assert result.returncode == 0
     assert {"UNI", "H-optimus-0", "Virchow"} <= {line.split()[0] for line in result.stdout.splitlines()}
+
+
+@pytest.mark.parametrize("command", ["images docker --only", "images apptainer --folder", "bundle --output"])
+def test_an_option_without_a_value_is_named(efnst: Efnst, tmp_path: Path, command: str) -> None:
+    result = efnst(*command.split(), EFNST_CACHE=str(tmp_path / "cache"))
+    assert result.returncode == 1
+    assert result.stderr == f"efnst: Expected a value after {command.split()[-1]}.\n"
+
+
+def test_a_python_may_lie_in_a_folder_with_a_space(fetching: str, tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()
+    named = tmp_path / "a b" / "python3"
+    named.write_text(f'#!/bin/sh\ntouch "$0.used"\nexec {sys.executable} "$@"\n')
+    named.chmod(0o755)
+    script = f"{fetching}EFNST_PYTHON='{named}'; choose_python"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "a b" / "python3.used").exists()
 
 
 def test_python_that_is_missing_is_named(efnst: Efnst) -> None:
