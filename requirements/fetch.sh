@@ -24,11 +24,15 @@ choose_cache() {
   fi
   cache=$(readlink -f "$cache")
   export EFNST_CACHE=$cache # an efnst started by this one uses the same
-  if [[ -z ${HOME:-} || ! -w $HOME ]]; then
-    export HOME=$private/home
-    private_folder "$private"
-    private_folder "$HOME"
-  fi
+}
+
+# choose_home: a home folder that Nextflow, Java and container engines can write to.
+choose_home() {
+  local private=${TMPDIR:-/tmp}/efnst-$UID
+  [[ -z ${HOME:-} || ! -w $HOME ]] || return 0
+  export HOME=$private/home
+  private_folder "$private"
+  private_folder "$HOME"
 }
 
 private_folder() {

@@ -138,7 +138,7 @@ def test_cache_that_cannot_be_made_is_named(efnst: Efnst, tmp_path: Path) -> Non
 
 
 def test_without_a_home_the_cache_is_a_private_folder(fetching: str, tmp_path: Path) -> None:
-    script = fetching + 'unset HOME EFNST_CACHE XDG_CACHE_HOME; choose_cache; echo "$cache $HOME"'
+    script = fetching + 'unset HOME EFNST_CACHE XDG_CACHE_HOME; choose_cache; choose_home; echo "$cache $HOME"'
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     result = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=True)
     private = tmp_path / f"efnst-{os.getuid()}"
