@@ -104,6 +104,21 @@ def test_a_folder_that_is_named_too_late_is_refused(
     assert list(tmp_path.rglob("multiqc_report.html")) == []
 
 
+@pytest.mark.parametrize("outdir", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made_is_refused(
+    efnst: Efnst,  # noqa: F811
+    sheet: Path,
+    tmp_path: Path,
+    outdir: str,
+) -> None:
+    (tmp_path / "file").touch()
+    run = efnst(tmp_path, "--input", sheet, outdir=outdir)
+    assert run.status == 1
+    found = f"found {outdir} (Not a directory). Give another folder"
+    assert f"efnst: Expected --outdir to name a folder that can be written to, {found}" in run.output
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "sheet.csv"}
+
+
 def test_a_run_holds_its_folder_to_its_end(project: Path, sheet: Path, tmp_path: Path) -> None:  # noqa: F811
     command = [project / "efnst", "run", "--input", sheet, "--outdir", "results"]
     info, held = tmp_path / "results" / "pipeline_info", set()
