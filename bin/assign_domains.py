@@ -47,9 +47,10 @@ def main(
     options: DomainOptions = DomainOptions(),
 ) -> None:
     """Assign each spot to a spatial domain, beside two baselines, and score the result where labels were given."""
-    from efnst.domains.assign import assign_domains, domain_table, final_section
+    from efnst.domains.assign import assign_domains
     from efnst.domains.assign_shared import assign_shared
     from efnst.domains.bins import read_bins
+    from efnst.domains.results import domain_table, final_section
     from efnst.image.picture import scanpy_pictures
     from efnst.inputs.hdf5 import read_own
     from efnst.inputs.located import image_path

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
-from efnst.domains.bins import COLUMNS, Bins, bin_domains, domain_categories, units_of
+from efnst.domains.bins import COLUMNS, Bins, bin_domains, units_of
 from efnst.domains.candidates import Space, space_of, views
 from efnst.domains.clustering import cluster
 from efnst.domains.consensus import agreement, closest, consensus
@@ -24,24 +24,13 @@ from efnst.domains.scores import best_matches, confusion, label_scores, scored_s
 from efnst.domains.vocabulary import Vocabulary
 from efnst.names import (
     BASELINES,
-    CONFIDENCE,
-    DIFFUSED,
     DOMAIN,
-    EMBEDDING,
-    EXPRESSION_PCS,
-    IMAGE_PCS,
     LABEL,
-    NAME,
-    NAME_PROBABILITY,
     NOVEL_DOMAIN,
-    NOVELTY,
-    PROVENANCE,
     SECTION,
     SPATIAL,
 )
 from efnst.pairing import partners, shared_spots
-from efnst.palette import scanpy_colours
-from efnst.records.domains import DomainFigures, DomainsRecord, TrainingRecord
 from efnst.records.reference import ReferenceFit
 
 SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
@@ -54,8 +43,8 @@ class Assigned:
     `confidence` is the share of the votes, by weight, that agree with the domain (of a single partition: the mixture's
     probability, NaN without one), NaN in `NOVEL_DOMAIN`; `embedding` is that of the training that agrees best with the
     consensus, with domains of several sections the consensus of all of these: their embeddings are one space. `bins` is
-    the table of domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is how often known
-    tissue lies as far from all of its domains; `names` text [n_spots] and `name_probability` are what labels taught.
+    the table of domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is how much of known
+    tissue lies nearer to its domains; `names` text [n_spots] and `name_probability` are what labels taught.
     """
 
     domains: np.ndarray
@@ -344,59 +333,3 @@ def match_numbers(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Labels numbered as what they are paired with in `reference`, and above its numbers where with nothing."""
     groups = by_size(labels) - 1
     return partners(shared_spots(groups, reference - 1))[groups] + 1
-
-
-def domain_table(barcodes: pd.Index, assigned: Assigned) -> pd.DataFrame:
-    """The table of domains.csv, a row for each spot, or for each bin where the spots are units of them."""
-    if assigned.bins is not None:
-        return assigned.bins.assign(**_of_shared(assigned, barcodes.get_indexer(assigned.bins["unit"])))
-    table = {"barcode": barcodes, "domain": assigned.domains, "confidence": assigned.confidence.round(4)}
-    return pd.DataFrame(table | assigned.baselines | _of_shared(assigned, slice(None)))
-
-
-def _of_shared(assigned: Assigned, rows: np.ndarray | slice) -> dict[str, np.ndarray]:
-    """Columns of domains.csv that there are with a reference or with names, at some of the spots."""
-    found = {} if assigned.novelty is None else {"novelty": assigned.novelty.round(4)[rows]}
-    if assigned.names is not None:
-        found |= {"name": assigned.names[rows], "name_probability": assigned.name_probability.round(4)[rows]}
-    return found
-
-
-def _own_parameters(training: TrainingRecord, record: DomainsRecord) -> dict:
-    """Parameters of this step in uns["efnst"]; a reference brings its own."""
-    if training.reference:
-        return {}
-    found = {key: getattr(record, key) for key in ("clustering", "spatial_prior")}
-    names = {"learn_labels": record.names is not None} if training.cohort else {}
-    return found | names | {"n_domains": record.n_domains_asked}
-
-
-def final_section(
-    section: AnnData, arrays: dict, assigned: Assigned, training: TrainingRecord, record: DomainsRecord
-) -> AnnData:
-    """`section` with domains, embeddings and how they were made."""
-    section.obs[DOMAIN] = domain_categories(assigned.domains)
-    section.obs[CONFIDENCE] = assigned.confidence
-    if assigned.novelty is not None:
-        section.obs[NOVELTY] = assigned.novelty
-    if assigned.names is not None:
-        section.obs[NAME] = pd.Categorical(assigned.names)
-        section.obs[NAME_PROBABILITY] = assigned.name_probability
-    for name, labels in assigned.baselines.items():
-        section.obs[name] = domain_categories(labels)
-    section.uns.update(scanpy_colours(section.obs))
-    section.obsm[EMBEDDING] = assigned.embedding
-    for name, key in {"diffused": DIFFUSED, "expression": EXPRESSION_PCS, "image_pcs": IMAGE_PCS}.items():
-        if name in arrays:
-            section.obsm[key] = arrays[name]
-    loss = {name: np.asarray(values) for name, values in training.loss.items()}
-    section.uns[PROVENANCE] = {
-        "parameters": training.parameters | _own_parameters(training, record),
-        "versions": dict(training.versions),
-        "seed": record.seed,
-        "training": {"device": training.device, "seconds": training.seconds, "loss": loss},
-        "domains": record.model_dump(include=set(DomainFigures.model_fields)),
-    } | training.model_dump(include={"cohort", "reference"}, exclude_none=True)
-    if record.choice:
-        section.uns[PROVENANCE]["number_of_domains"] = pd.DataFrame(record.choice.curve.plain())
-    return section

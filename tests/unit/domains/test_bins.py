@@ -10,11 +10,12 @@ from anndata import AnnData
 from scipy import sparse
 
 from efnst.domains import assign
-from efnst.domains.assign import assign_domains, domain_table
+from efnst.domains.assign import assign_domains
 from efnst.domains.assign_shared import with_names
 from efnst.domains.bins import bin_domains, domain_profiles, read_bin_domains, read_bins, units_of, write_bins
 from efnst.domains.naming import Taught, fit_naming
 from efnst.domains.options import DomainOptions
+from efnst.domains.results import domain_table
 from efnst.domains.vocabulary import fit_vocabulary
 from efnst.records.reference import ReferenceFit
 
