@@ -66,10 +66,8 @@ def main(
     arrays = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())
     pieces = read_bins(bins) if bins else None
     given = spots, arrays, options, pieces
-    if reference:
-        assigned, found = assign_shared(reference, reference_fit, sample, *given)
-    else:
-        assigned, found = assign_domains(*given)
+    shared = reference, reference_fit, sample
+    assigned, found = assign_shared(*shared, *given) if reference else assign_domains(*given)
     record = DomainsRecord(sample=sample, **found)
     write_record(outdir / "domains.json", record)
     learned = read_record(training, TrainingRecord)

@@ -43,8 +43,8 @@ class Assigned:
     `confidence` is the share of the votes, by weight, that agree with the domain (of a single partition: the mixture's
     probability, NaN without one), NaN in `NOVEL_DOMAIN`; `embedding` is that of the training that agrees best with the
     consensus, with domains of several sections the consensus of all of these: their embeddings are one space. `bins` is
-    the table of domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is how much of known
-    tissue lies nearer to its domains; `names` text [n_spots] and `name_probability` are what labels taught.
+    the table of domains.csv where the spots are units of bins or cells. `novelty`, with a reference, is the share of
+    known tissue that lies nearer to its domains; `names` text [n_spots] and `name_probability` are what labels taught.
     """
 
     domains: np.ndarray
