@@ -109,7 +109,7 @@ def cohort(made: Path, folder: Path, n_sections: int) -> list:
     for name in names:
         factor = float(rng.lognormal(0, 0.2))
         varied = summary | {"sample": name} | {key: summary[key] * factor for key in ("median_counts", "median_genes")}
-        varied["quantiles"] = {key: [v * factor for v in five] for key, five in summary["quantiles"].items()}
+        varied["quantiles"] = {key: five and [v * factor for v in five] for key, five in summary["quantiles"].items()}
         varied["loss"] = {key: [[n, v * factor] for n, v in curve] for key, curve in summary["loss"].items()}
         varied["lost"] = {"min_counts_per_spot": int(rng.integers(0, 200)), "max_pct_mt": int(rng.integers(0, 50))}
         (folder / "summaries" / f"{name}.json").write_text(json.dumps(varied))
