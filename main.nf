@@ -171,11 +171,13 @@ workflow {
         reference,
     )
     tell(CHECK_INPUTS.out.warnings)
-    channel.of(runRecord()).collectFile(name: 'run.json', storeDir: "${settings.outdir}/pipeline_info")
     checked = CHECK_INPUTS.out.problems
         .map { problems -> problems.size() > 0 ? error(problems.text) : true }
-        .combine(CHECK_INPUTS.out.sections.map { listed -> besideResults(settings, listed) }.splitJson())
-        .map { _sound, row -> [[id: row.id], sectionFiles(row, isTrue(settings.use_image))] }
+        .combine(CHECK_INPUTS.out.sections.map { listed -> besideResults(settings, listed) })
+        .combine(CHECK_INPUTS.out.parameters)
+        .map { _sound, listed, parameters -> recorded(settings.outdir, listed, parameters) }
+        .splitJson()
+        .map { row -> [[id: row.id], sectionFiles(row, isTrue(settings.use_image))] }
         .branch { _meta, files ->
             unusable: files.problem
             found: true
@@ -222,7 +224,7 @@ workflow {
 
     workflow.onComplete = {
         lock?.release()
-        if (workflow.success) {
+        if (workflow.success && !workflow.preview) {
             log.info("efnst: the cohort's report is ${settings.outdir}/multiqc_report.html")
         }
     }
@@ -266,6 +268,17 @@ def withDeclaration(encoder) {
     def names = [encoder, encoder.replaceFirst(/\.[^.\/]+$/, '') + '.json']
     def found = names.collect { name -> file(name, glob: false, checkIfExists: true) }
     return found + weightsBeside(found[0], found[1])
+}
+
+// sections.json, after the record of this run has taken the place of an earlier one's: a run that is refused leaves
+// that, since the results are still those of the earlier one.
+def recorded(outdir, listed, parameters) {
+    def info = file("${outdir}/pipeline_info", glob: false)
+    info.mkdirs()
+    listed.copyTo(info.resolve('sections.json'))
+    parameters.copyTo(info.resolve('parameters.json'))
+    info.resolve('run.json').text = runRecord()
+    return listed
 }
 
 // What only Nextflow knows of this run, as JSON, for `efnst explain`.

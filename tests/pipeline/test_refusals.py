@@ -42,6 +42,28 @@ def test_samplesheet_that_is_not_given_or_not_there(
     assert run.tasks == []
 
 
+def test_a_run_that_runs_nothing_leaves_the_record_of_the_results(
+    efnst: Efnst, project: Path, one_section: Path, tmp_path: Path
+) -> None:
+    """Nextflow's own reports are those of the last start that did a task, as the check of the samplesheet."""
+    good = efnst(tmp_path, "-stub-run", "--input", one_section)
+    assert good.status == 0, good.output
+    info = good.outdir / "pipeline_info"
+    own = {path: path.read_bytes() for path in info.iterdir() if path.suffix}
+    assert {"parameters.json", "sections.json", "run.json", "execution_trace.txt"} <= {path.name for path in own}
+    assert efnst(tmp_path, "--input", tmp_path / "no.csv").status != 0
+    for option in ("--help", "--version"):
+        command = [project / "efnst", "nextflow", "run", project / "main.nf", option, "--outdir", "results"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+    assert [path.name for path, content in own.items() if not path.exists() or path.read_bytes() != content] == []
+    assert efnst(tmp_path, "--input", one_section, "--seed", "7", "--n_domians", "5").status != 0
+    assert efnst(tmp_path, "--input", one_section, "--seed", "7", "--gene_sets", tmp_path).status != 0
+    records = [path for path in own if path.suffix == ".json"]
+    assert [path.name for path in records if path.read_bytes() != own[path]] == []
+    shown = efnst(tmp_path, "-preview", "--input", one_section, outdir="preview")
+    assert shown.status == 0 and "report is" not in shown.output and not (shown.outdir / "multiqc_report.html").exists()
+
+
 @pytest.mark.parametrize(("option", "shown"), [("--help", "--n_domains"), ("--version", f"efnst {__version__}")])
 def test_help_and_version_are_shown_and_nothing_is_left(project: Path, tmp_path: Path, option: str, shown: str) -> None:
     command = [project / "efnst", "nextflow", "run", project / "main.nf", option]  # `efnst run` answers by itself
@@ -82,7 +104,9 @@ def started(project: Path, folder: Path, *options: str, **environment: str) -> s
 def test_text_that_looks_like_a_number_stays_text(project: Path, tmp_path: Path) -> None:
     """Nextflow would make 7 of 007, and fail with an internal error over a folder that is a number."""
     started(project, tmp_path, "--outdir", "2024", "--ignore_labels", "007", "--expression_rep", "1e3", "--epochs=-5")
-    ran = json.loads((tmp_path / "2024" / "pipeline_info" / "parameters.json").read_text())
+    assert {path.name for path in (tmp_path / "2024" / "pipeline_info").glob("*.json")} == set(), "nothing was run"
+    (given,) = tmp_path.glob("work/*/*/parameters.json")
+    ran = json.loads(given.read_text())
     assert (ran["outdir"], ran["ignore_labels"], ran["expression_rep"]) == ("2024", "007", "1e3")
 
 
