@@ -53,7 +53,7 @@ workflow FIND_DOMAINS {
         qc_rules,
         quantise,
         normalise_stain,
-        reference ? files("${reference}/stain_reference.json") : [],
+        [reference ? reference.resolve('stain_reference.json') : null].findAll { path -> path?.exists() },
     )
     with_features = read.with_image
         .map { meta, section, _qc, _files -> [meta, section] }
@@ -194,7 +194,7 @@ workflow {
         settings.stain_normalisation != 'none',
         settings.exports != 'none',
         gene_sets,
-        files("${projectDir}/assets/section_report/*").sort(),
+        file("${projectDir}/assets/section_report", glob: false).listFiles().toList().sort(),
     )
 
     progress = startedProgress()

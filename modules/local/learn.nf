@@ -19,7 +19,8 @@ workflow LEARN {
     LEARN_EMBEDDING(
         cohorts.map { all ->
             def images = all.collect { member -> member[2] != [] }
-            [all.collect { member -> member[0].id }, all*.get(3), all*.get(1), images, all*.get(2).findAll()]
+            def groups = all.collect { member -> together ? member[3] : [] }
+            [all.collect { member -> member[0].id }, groups, all*.get(1), images, all*.get(2).findAll()]
         },
         together,
     )

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import Efnst
+from tests.pipeline.conftest import Efnst, copy_project, launcher_of
 from tests.support.places import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -45,6 +45,24 @@ def test_sections_are_brought_to_the_stain_of_their_reference(efnst: Efnst, one_
     }
     (used,) = tmp_path.glob("work/*/*/stain_reference.json")
     assert used.read_text() == "of the reference"
+
+
+def test_another_group_redoes_nothing_of_a_section_by_itself(efnst: Efnst, cohort: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    for group in ("a", "b"):
+        sheet.write_text(f"sample,section,group\nS1,{cohort / 'sim_layers'},{group}\n")
+        run = efnst(tmp_path, "-stub-run", "-resume", "--input", sheet)
+        assert run.status == 0, run.output
+    assert {process for process, _ in run.ended("COMPLETED")} == {"CHECK_INPUTS", "COHORT_SUMMARY", "MULTIQC"}
+
+
+def test_the_project_may_lie_in_a_folder_whose_name_is_a_pattern(one_section: Path, tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "efnst [1]{a}")
+    run = launcher_of(project)(tmp_path / "run", "-stub-run", "--use_image", "false", "--input", one_section)
+    assert run.status == 0, run.output
+    (template,) = (tmp_path / "run").glob("work/*/*/given/template")
+    parts = (project / "assets" / "section_report").iterdir()
+    assert {path.name for path in template.iterdir()} == {path.name for path in parts}
 
 
 def test_the_memory_of_reading_grows_with_the_counts(efnst: Efnst, tmp_path: Path) -> None:
