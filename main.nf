@@ -15,7 +15,7 @@ include { folderDigest } from './modules/local/digests'
 include { fileProblem ; isLocal ; withoutSecrets } from './modules/local/addresses'
 include { weightsBeside } from './modules/local/own_encoder'
 include { accepted ; failureRecord ; reasonOf } from './modules/local/failures'
-include { inputsOf ; overwritten } from './modules/local/outdir'
+include { inputsOf ; leftThere ; overwritten } from './modules/local/outdir'
 include { inOrder } from './modules/local/order'
 include { lateProblems ; pathProblems ; platformProblems ; referenceProblems } from './modules/local/platform'
 include { secretProblems ; textProblems } from './modules/local/platform'
@@ -275,6 +275,7 @@ def withDeclaration(encoder) {
 def recorded(outdir, listed, parameters) {
     def info = file("${outdir}/pipeline_info", glob: false)
     info.mkdirs()
+    leftThere(outdir, info.resolve('parameters.json'), parameters).each { line -> log.warn("efnst: ${line}") }
     listed.copyTo(info.resolve('sections.json'))
     parameters.copyTo(info.resolve('parameters.json'))
     info.resolve('run.json').text = runRecord()

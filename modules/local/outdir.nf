@@ -34,3 +34,29 @@ def real(path) {
     def found = file(path, glob: false).toAbsolutePath().normalize()
     return found.exists() ? found.toRealPath().toString() : "${real(found.parent)}/${found.name}"
 }
+
+// One line where an earlier run into the folder made what this one does not make and so leaves there; `before` and
+// `now` are the files of their parameters.
+def leftThere(outdir, before, now) {
+    def gone = before.exists() ? optionsOf(before) - optionsOf(now) : []
+    return gone ? [
+        "${outdir} has results that an earlier run made with ${gone.join(', ')}; this run leaves them there. " +
+            '`./efnst explain` names them: remove them, or give another --outdir'
+    ] : []
+}
+
+// The options by which a run makes files that others do not make; none where the file is damaged.
+def optionsOf(file) {
+    def settings = [:]
+    try {
+        settings = new groovy.json.JsonSlurper().parse(file) as Map
+    }
+    catch (groovy.json.JsonException _damaged) {
+        return []
+    }
+    def all = ['loupe', 'geojson', 'figures', 'spatialdata']
+    def exports = settings.exports == 'all' ? all : (settings.exports ?: '').tokenize(', ') - 'none'
+    def given = ['reference', 'gene_sets', 'save_model', 'keep_bins'].findAll { name -> settings[name] }
+    def scope = settings.scope == 'cohort' ? ['--scope cohort'] : []
+    return scope + exports.collect { name -> '--exports ' + name } + given.collect { name -> '--' + name }
+}

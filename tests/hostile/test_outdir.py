@@ -119,6 +119,31 @@ def test_a_folder_that_cannot_be_made_is_refused(
     assert {path.name for path in tmp_path.iterdir()} == {"file", "sheet.csv"}
 
 
+@pytest.mark.parametrize(
+    ("earlier", "said"),
+    [
+        ('{"exports": "all", "scope": "cohort"}', "made with --scope cohort, --exports spatialdata; this run leaves"),
+        ('{"exports": "lou', ""),
+        ("", ""),
+    ],
+)
+def test_what_an_earlier_run_left_is_said(
+    efnst: Efnst,  # noqa: F811
+    sheet: Path,
+    tmp_path: Path,
+    earlier: str,
+    said: str,
+) -> None:
+    """A damaged record is replaced."""
+    record = tmp_path / "results" / "pipeline_info" / "parameters.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(earlier)
+    run = efnst(tmp_path, "-stub-run", "--input", sheet)
+    assert run.status == 0, run.output
+    assert said in words(run.output) and ("an earlier run" in run.output) == bool(said)
+    assert '"seed"' in record.read_text()
+
+
 def test_a_run_holds_its_folder_to_its_end(project: Path, sheet: Path, tmp_path: Path) -> None:  # noqa: F811
     command = [project / "efnst", "run", "--input", sheet, "--outdir", "results"]
     info, held = tmp_path / "results" / "pipeline_info", set()

@@ -14,6 +14,7 @@ from efnst.inputs.checksums import file_checksum
 from efnst.names import NO_IMAGE, PIPELINE_INFO
 from efnst.program.cli import read_json
 from efnst.program.parameters import defaults, properties
+from efnst.provenance.left_over import unmade, unmade_below
 from efnst.provenance.results import step_and_kind
 from efnst.provenance.without_effect import without_effect
 
@@ -21,7 +22,6 @@ OWN_IMAGE = re.compile(r"efnst(-\w+)?:[0-9a-f]{12}")  # what conf/images.config 
 DEEPEST = 6  # folders between a result and the output folder
 REFERENCE = "REFERENCE"  # in a command, in place of a folder that is not known
 SHOWN_SECTIONS = 12
-OF_COMMON_DOMAINS = ("domain_tests.csv", "shared_markers.csv", "shared_gene_sets.csv", "mixing.csv")
 NO_EFFECT = ("batch_size",)  # on any result
 OF_EFFICIENTNET = ("encoder", "encoder_output", "precision")  # an encoder of one's own has its own
 
@@ -87,7 +87,7 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     others = "all others" if origin.parameters else "all others that the file knows of"
     lines.append(("parameters", f"{_values(changed) or 'none'} ({others} have their defaults)"))
     lines += [("no effect", f"{_values(idle)}, given, did nothing beside the others")] if idle else []
-    lines += [("doubt", text) for text in [*disagreements(origin), *left_overs(origin)]]
+    lines += [("doubt", text) for text in [*disagreements(origin), *_left_overs(origin)]]
     lines += [("repeat", text) for text in repeat(origin, changed, schema)]
     return "\n".join([str(origin.path), *_in_columns(lines)]) + "\n"
 
@@ -165,25 +165,22 @@ def _other_reference(origin: Origin) -> list[str]:
     return [text]
 
 
-def left_overs(origin: Origin) -> list[str]:
+def _left_overs(origin: Origin) -> list[str]:
     """Where a result is not one of the folder's last run, or a folder holds such results: these are named."""
-    from efnst.inputs.runs import finished_samples, has_common_domains, left_over
+    from efnst.inputs.runs import finished_samples, left_over
 
-    finished = finished_samples(origin.outdir) if origin.outdir else None
-    is_common = origin.outdir is None or has_common_domains(origin.outdir)
-    if origin.place.name in OF_COMMON_DOMAINS and not is_common:
-        return ["the last run into this folder has no common domains: an earlier one left this file"]
-    if _is_of_reference(origin) and origin.parameters.get("scope") != "cohort":
-        return ["the last run into this folder makes no reference: an earlier one left this"]
+    if origin.outdir is None:
+        return []
+    if not_made := unmade(origin.place, origin.outdir, origin.parameters):
+        kind = " file" if origin.place.is_file() else ""
+        return [f"the last run into this folder makes no {not_made}: an earlier one left this{kind}"]
+    finished = finished_samples(origin.outdir)
     if origin.sample and finished is not None and origin.sample not in finished:
         return [f"the last run into this folder does not have {origin.sample}, or did not finish it"]
-    old = [] if origin.sample or finished is None else left_over(origin.outdir)
-    return [f"left out: {', '.join(old)}, which the last run does not have or did not finish"] if old else []
-
-
-def _is_of_reference(origin: Origin) -> bool:
-    """Whether a result is the reference that a run leaves, or a file of it."""
-    return origin.outdir is not None and origin.place.relative_to(origin.outdir).parts[:1] == ("reference",)
+    samples = [] if origin.sample else left_over(origin.outdir)
+    files = unmade_below(origin.place, origin.outdir, origin.parameters)
+    said = [f"left out: {', '.join(samples)}, which the last run does not have or did not finish"] if samples else []
+    return said + ([f"left by an earlier run: {_listed(files, 'files and folders')}"] if files else [])
 
 
 def repeat(origin: Origin, changed: dict, schema: dict) -> list[str]:
@@ -360,10 +357,10 @@ def _shared_lines(section: dict) -> list[tuple[str, str]]:
     return lines + [("reference", f"{name} sha256 {checksum}") for name, checksum in sorted(used["files"].items())]
 
 
-def _listed(samples: list[str]) -> str:
-    """Names of sections; of many the first, and how many others there are."""
-    more = len(samples) - SHOWN_SECTIONS
-    return ", ".join(samples[:SHOWN_SECTIONS]) + (f" and {more} others" if more > 0 else "")
+def _listed(names: list[str], kind: str = "") -> str:
+    """Names of sections, or of what `kind` says; of many the first, and how many others there are."""
+    more = len(names) - SHOWN_SECTIONS
+    return ", ".join(names[:SHOWN_SECTIONS]) + (f" and {more} other{f' {kind}' if kind else 's'}" if more > 0 else "")
 
 
 def _shown(value: object) -> str:

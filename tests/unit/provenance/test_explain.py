@@ -321,6 +321,10 @@ def test_what_an_earlier_run_left_is_told(outdir: Path) -> None:
     assert "results of 1 section\n" in whole and "left out: OLD, which" in whole
     assert "an earlier one left this file" in explain(find_origin(outdir / "domain_tests.csv"), SCHEMA)
     assert "doubt" not in explain(find_origin(outdir / "S1" / "domains.csv"), SCHEMA)
+    assert "left by an earlier run: domain_tests.csv" in whole
+    change(outdir / "pipeline_info" / "parameters.json", exports="loupe")
+    assert "makes no figures: an earlier one left" in explain(find_origin(outdir / "S1/figures/domains.svg"), SCHEMA)
+    assert "left by an earlier run: S1/figures" in explain(find_origin(outdir / "S1"), SCHEMA)
     (outdir / "sections.csv").write_text("sample,status\nS1,error\n")
     assert "does not have S1" in explain(find_origin(outdir / "S1" / "domains.csv"), SCHEMA)
 

@@ -1,0 +1,60 @@
+"""What the last run into a folder did not make is told to be an earlier one's."""
+
+from pathlib import Path
+
+import pytest
+from tests.support.places import PROJECT
+
+from efnst.program.parameters import defaults, read_schema
+from efnst.provenance.left_over import unmade, unmade_below
+
+USUAL = defaults(read_schema(PROJECT / "nextflow_schema.json"))
+COHORT = {"scope": "cohort", "gene_sets": "sets.gmt"}
+MADE = {  # what makes it; none where a usual run does
+    "reference/space.json": COHORT,
+    "mixing.csv": {"reference": "ref"},
+    "shared_gene_sets.csv": COHORT,
+    "models/encoder.onnx": {"save_model": True},
+    "S1/model.pt": {"save_model": True},
+    "S1/gene_sets.csv": {"gene_sets": "sets.gmt"},
+    "S1/exports/S1.zarr/tables/table": {"exports": "all"},
+    "S1/exports/domains_hires.geojson": {},
+    "S1/exports/loupe.csv": {},
+    "S1/figures/domains.svg": {},
+    "S1/S1_bins.h5ad": {},
+}
+UNMADE = (  # beside other parameters
+    ("S1/figures/domains.svg", {"exports": "loupe, geojson"}, "figures"),
+    ("S1/figures", {"exports": "none"}, "figures"),
+    ("S1/exports/loupe.csv", {"exports": "geojson"}, "export for Loupe Browser"),
+    ("S1/S1_bins.h5ad", {"keep_bins": False}, "files of bins"),
+    ("S1/model.pt", {"save_model": True, "scope": "cohort"}, "models of sections"),
+    ("models", {"save_model": True, "use_image": False}, "models"),
+    ("reference", {"scope": "cohort", "reference": "ref"}, "reference"),
+)
+
+
+@pytest.mark.parametrize("place", MADE)
+def test_what_a_run_makes_is_no_left_over(tmp_path: Path, place: str) -> None:
+    assert unmade(tmp_path / place, tmp_path, USUAL | MADE[place]) == ""
+    assert bool(unmade(tmp_path / place, tmp_path, USUAL)) == bool(MADE[place])
+    assert unmade(tmp_path / place, tmp_path, {}) == "", "the parameters are not known"
+
+
+@pytest.mark.parametrize(("place", "given", "what"), UNMADE)
+def test_what_a_run_does_not_make_is_one(tmp_path: Path, place: str, given: dict, what: str) -> None:
+    assert unmade(tmp_path / place, tmp_path, USUAL | given) == what
+
+
+@pytest.mark.parametrize("place", ["S1/domains.csv", "x_bins/x_bins.h5ad", "S1/exports", "summary.csv", "S1/mine.txt"])
+def test_what_every_run_makes_and_what_is_the_user_s_is_none(tmp_path: Path, place: str) -> None:
+    assert unmade(tmp_path / place, tmp_path, USUAL | {"exports": "none", "keep_bins": False}) == ""
+
+
+def test_a_folder_names_what_is_left_in_it(tmp_path: Path) -> None:
+    for place in ("S1/figures/domains.svg", "S1/exports/loupe.csv", "S1/domains.csv", "S2/gene_sets.csv", "mixing.csv"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("")
+    parameters = USUAL | {"exports": "loupe"}
+    assert unmade_below(tmp_path, tmp_path, parameters) == ["S1/figures", "S2/gene_sets.csv", "mixing.csv"]
+    assert unmade_below(tmp_path / "S1", tmp_path, parameters) == ["S1/figures"]
