@@ -31,7 +31,8 @@ def sourcesOf(parts) {
     return (packages + ["${parts.join('/')}.py"]).collect { path -> file("${projectDir}/bin/efnst/${path}") }
 }
 
-// Digest of the names, sizes and times of all files below a folder, or of one file; links are followed.
+// Digest of the names, sizes and times of all files below a folder, or of one file, and of which may not be read: a
+// section that failed over that is read again when it may. Links are followed.
 def folderDigest(folder) {
     return filesBelow(folder, 8).sort().join('\n').md5().take(16)
 }
@@ -43,5 +44,6 @@ def filesBelow(path, depth) {
         def children = java.nio.file.Files.list(path).withCloseable { listed -> listed.toList() }
         return depth > 0 ? children.collectMany { child -> filesBelow(child, depth - 1) } : []
     }
-    return path.exists() ? ["${path} ${path.size()} ${path.lastModified()}".toString()] : []
+    def closed = isReadable(path) ? '' : ' closed'
+    return path.exists() ? ["${path} ${path.size()} ${path.lastModified()}${closed}".toString()] : []
 }

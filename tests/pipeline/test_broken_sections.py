@@ -35,13 +35,14 @@ UNUSABLE = {
 NOT_ALLOWED = {  # what is closed of a section, and what is said of it
     "closed": (".", "which may not be read"),
     "closed_spatial": ("spatial", "Expected to be allowed to read"),
+    "closed_matrix": ("filtered_feature_bc_matrix.h5", "Expected to be allowed to read"),
 }
 # Runs as an ordinary user: root reads everything. And locales that are not UTF-8 still exist.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 ORDINARY = ("env", "LC_ALL=C", *(UNPRIVILEGED if os.getuid() == 0 else ()))
 PLAIN = ("--use_image", "false")  # no encoder is exported that nothing needs
 OF_THE_IMAGE = ("wrong_scale", "corrupt_image")
-REPAIRED = "empty_matrix"
+REPAIRED, OPENED = "empty_matrix", "closed_matrix"
 
 
 @dataclass(frozen=True)
@@ -165,13 +166,14 @@ def test_repaired_section_is_picked_up_by_resume(broken: Broken, efnst: Efnst) -
     before = broken.section.stat()
     shutil.copytree(broken.intact, broken.section, dirs_exist_ok=True, copy_function=shutil.copyfile)
     os.utime(broken.section, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (broken.sheet.parent / OPENED / NOT_ALLOWED[OPENED][0]).chmod(0o644)
     run = efnst(broken.sheet.parent, *QUICK, "-resume", "--input", broken.sheet, outdir="repaired", prefix=ORDINARY)
     assert run.status == 0, run.output
-    assert run.summary[REPAIRED]["status"] == "pass"
+    assert run.summary[REPAIRED]["status"] == "pass" and run.summary[OPENED]["status"] != "error"
     failed = {sample for sample, row in run.summary.items() if row["status"] == "error"}
-    assert failed == {*REASONS, *UNUSABLE, *NOT_ALLOWED, "nowhere", "too_few"} - {REPAIRED}
+    assert failed == {*REASONS, *UNUSABLE, *NOT_ALLOWED, "nowhere", "too_few"} - {REPAIRED, OPENED}
     redone = run.ended("COMPLETED") - {("CHECK_INPUTS", "")}  # which is told the folder of the results
-    assert {tag for _, tag in redone} == {REPAIRED, ""}
+    assert {tag for _, tag in redone} == {REPAIRED, OPENED, ""}
 
 
 @pytest.fixture(scope="module")
