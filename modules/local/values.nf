@@ -52,3 +52,9 @@ def textNames() {
 def inputParameters(settings) {
     return describedParameters().findAll { name, about -> about.format && name != 'outdir' && settings[name] }.keySet()
 }
+
+// The parameters of a step with the folder that runs share in full: each task starts in a folder of its own.
+def withSharedFolder(parameters) {
+    def folder = parameters.encoder_cache
+    return folder ? parameters + [encoder_cache: launchDir.resolve(folder.toString()).toString()] : parameters
+}

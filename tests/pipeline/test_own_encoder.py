@@ -1,6 +1,7 @@
 """A run with an encoder of the user's own, resumed from one with the default encoder."""
 
 import json
+import os
 from pathlib import Path
 
 import onnx
@@ -25,7 +26,7 @@ def own_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(efnst: Efnst, finished: Run, one_section: Path, own_encoder: Path) -> Run:
     options = ["--input", one_section, "--encoder_onnx", own_encoder]
-    cache = own_encoder.parent / "cache"
+    cache = os.path.relpath(own_encoder.parent / "cache", finished.outdir.parent)  # of where the run starts
     done = efnst(finished.outdir.parent, *QUICK, "-resume", *options, "--encoder_cache", cache, outdir="own")
     assert done.status == 0, done.output
     return done

@@ -1,6 +1,7 @@
 include { codeDigest } from '../digests'
 include { options } from '../shell'
 include { encoderBytes } from '../sizes'
+include { withSharedFolder } from '../values'
 
 process EXPORT_ENCODER {
     label 'process_single'
@@ -21,7 +22,7 @@ process EXPORT_ENCODER {
     """
     # code ${task.ext.code}
     export_encoder.py --process '${task.process}' \\
-        ${options(files)} --threads ${task.cpus} ${options(task.ext.parameters)}
+        ${options(files)} --threads ${task.cpus} ${options(withSharedFolder(task.ext.parameters))}
     """
 
     stub:
