@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 HELP_COLUMNS = 100
 MAX_DIGITS = 100  # of a number; Python itself does not read more than 4300
 A_TYPE = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
+# Options of `nextflow run`, which have a single dash.
+OF_NEXTFLOW = re.compile(
+    "ansi-log|bg|bucket-dir|c|cache|config|dump-hashes|latest|name|offline|params-file|preview|profile|queue-size|"
+    "resume|stub|stub-run|w|with-[a-z]+|without-[a-z]+|work-dir"
+)
 LIBRARY_SCHEMA = Path(__file__).with_name("nextflow_schema.json")  # a copy: a task may see no other file than bin/
 A_FORMAT = {"file-path": "a file", "directory-path": "a folder"}
 
@@ -250,7 +255,9 @@ def _unknown(given: dict, known: dict) -> list[str]:
 
 def _not_known(name: str, known: dict) -> str:
     """What is said of a name that no parameter has or had."""
-    return f"not known to efnst{suggestion(snake_case(name), list(known), '--')}"
+    option = snake_case(name).replace("_", "-")
+    meant = f"; did you mean -{option}, Nextflow's own?" if OF_NEXTFLOW.fullmatch(option) else ""
+    return f"not known to efnst{meant or suggestion(snake_case(name), list(known), '--')}"
 
 
 def _hanging(start: str, text: str) -> str:

@@ -117,6 +117,12 @@ def test_an_unknown_name_suggests_the_nearest(name: str, nearest: str) -> None:
     assert problems(**{name: 3}) == [f"parameter --{name}: not known to efnst; did you mean --{nearest}?"]
 
 
+@pytest.mark.parametrize("name", ["profile", "resume", "work-dir", "with-report", "params-file"])
+def test_an_option_of_nextflow_with_a_dash_too_many_is_named(name: str) -> None:
+    found = f"parameter --{name}: not known to efnst; did you mean -{name}, Nextflow's own?"
+    assert problems(**{name: "x"}) == [found]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
