@@ -192,7 +192,9 @@ def test_a_broken_rule_stands_above_all(data: anndata.AnnData, records: Records)
 def test_a_section_that_does_not_fit_the_reference_is_said_not_to(
     status: str, said: str, data: anndata.AnnData, records: Records
 ) -> None:
-    fit = ReferenceFit(sample="S", missing_genes=0.4, depth=1, known_batch=True, verdict="fail", reasons=["few genes"])
+    fit = ReferenceFit(
+        sample="S", missing_genes=0.4, depth=1, structure=1, known_batch=True, verdict="fail", reasons=["few genes"]
+    )
     given = {"domains": records.domains.changed(fit=fit), "qc": records.qc.changed(qc_status=status)}
     records = replace(records, **given, image_qc=None)
     tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
