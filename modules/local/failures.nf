@@ -18,10 +18,10 @@ def reasonOf(failure) {
     return new groovy.json.JsonSlurper().parse(failure).reason
 }
 
-// Globs of the files that a task leaves, or its record of a failure in their place. Each has to be found: where all
-// outputs of a task are optional, Nextflow takes it as cached though they were removed from the work folder.
-def orFailure(files, record = 'failure.json') {
-    return files.collect { file -> "{${file},${record}}" }
+// Globs of the files that a task leaves in a folder, or its record of a failure in their place. Each has to be found:
+// where all outputs of a task are optional, Nextflow takes it as cached though they were removed from the work folder.
+def orFailure(files, folder = '', record = 'failure.json') {
+    return files.collect { file -> "{${folder}${file},${record}}" }
 }
 
 // The same of a task that takes several sections, each with a folder FOLDER/SAMPLE of its own.

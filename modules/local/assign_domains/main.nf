@@ -35,7 +35,7 @@ process ASSIGN_DOMAINS {
     tuple val(meta), path("results/${meta.id}/${meta.id}_bins.h5ad", arity: '0..*'), emit: bins
     path "results/${meta.id}/provenance.json", optional: true, emit: provenance
     path 'failure.json', optional: true, emit: failure
-    path({ orFailure(["${meta.id}.h5ad", 'domains.csv', 'domains.json', 'provenance.json'].collect { name -> "results/${meta.id}/${name}" }) })
+    path({ orFailure(["${meta.id}.h5ad", 'domains.csv', 'domains.json', 'provenance.json'], "results/${meta.id}/") })
     path 'versions.yml', emit: versions
 
     script:

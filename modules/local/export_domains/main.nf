@@ -13,7 +13,7 @@ process EXPORT_DOMAINS {
     output:
     tuple val(meta), path("results/${meta.id}/*/*"), optional: true, emit: exports
     path 'warning.json', optional: true, emit: warning // what could not be exported; the section's results stand
-    path({ orFailure(["results/${meta.id}/*/*"], 'warning.json') })
+    path({ orFailure(['*/*'], "results/${meta.id}/", 'warning.json') })
     path 'versions.yml', emit: versions
 
     script:

@@ -31,7 +31,7 @@ process SECTION_REPORT {
     path "results/${meta.id}/section_summary.json", optional: true, emit: summary
     path "results/${meta.id}/${meta.id}_thumbnail.webp", optional: true, emit: thumbnail
     path 'failure.json', optional: true, emit: failure
-    path({ orFailure(['report.html', 'section_summary.json', "${meta.id}_thumbnail.webp"].collect { name -> "results/${meta.id}/${name}" }) })
+    path({ orFailure(['report.html', 'section_summary.json', "${meta.id}_thumbnail.webp"], "results/${meta.id}/") })
     path 'versions.yml', emit: versions
 
     script:
