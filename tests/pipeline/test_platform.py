@@ -54,7 +54,7 @@ def test_an_engine_whose_service_is_down_and_a_missing_gpu(refused) -> None:  # 
 
 
 LATE = {
-    "publish_dir_mode": "symlink",
+    "publish_dir_mode": "link",
     "cleanup": True,
     "image_folder": "/late",
     "image_registry": "late",
