@@ -25,7 +25,7 @@ process CHECK_INPUTS {
     def given = [input: sheet, base: base, params: parameters, gene_sets: gene_sets, reference: reference]
     """
     # code ${task.ext.code}
-    ${checking(task.process, given)}
+    check_inputs.py --process '${task.process}' ${withSchemas(given)}
     """
 
     stub:
@@ -33,11 +33,11 @@ process CHECK_INPUTS {
     def given = [input: sheet, base: base, params: parameters, gene_sets: gene_sets]
     """
     # code ${task.ext.code}
-    ${checking(task.process, given)}
+    check_inputs.py --process '${task.process}' ${withSchemas(given)}
     """
 }
 
-def checking(process, given) {
+def withSchemas(given) {
     def schemas = '--schema nextflow_schema.json --sheet_schema samplesheet_schema.json'
-    return "check_inputs.py --process '${process}' ${options(given)} --problems problems.txt ${schemas}"
+    return "${options(given)} --problems problems.txt ${schemas}"
 }
