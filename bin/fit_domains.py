@@ -45,18 +45,18 @@ def main(
 
     one_for_each(sample, section=section, embedding=embedding)
     order = sorted(range(len(sample)), key=lambda number: sample[number])
+    files = {sample[n]: (section[n], embedding[n]) for n in order}
     seen = _sample([section[n] for n in order], [embedding[n] for n in order], options)
     vocabulary, choice = fit_vocabulary(options=options, **seen)
     reference, warnings = outdir / "reference", []
     shutil.copytree(space, reference, dirs_exist_ok=True)
     save_vocabulary(reference, vocabulary, choice)
     if naming.learn_labels:
-        warnings += _teach(reference, {sample[n]: (section[n], embedding[n]) for n in order}, options)
+        warnings += _teach(reference, files, options)
     for file, name in ((encoder_json, ENCODER_JSON), (stain_reference, STAIN_JSON)):
         if file:
             shutil.copyfile(file, reference / name)
     image = {"image": encoder_json is not None, "stain_normalisation": stain.stain_normalisation}
-    files = {sample[n]: (section[n], embedding[n]) for n in order}
     write_warnings(outdir, warnings + _describe(reference, files, cohort, image))
     if choice and choice["flat"]:
         log.warning("no number of domains stands out; %d was chosen", vocabulary.n_domains)

@@ -4,23 +4,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from efnst.domains.clustering import TOGETHER, Clustering
-from efnst.domains.consensus import consensus
 from efnst.domains.continuity import own_neighbours
 from efnst.domains.distances import distances_to
 from efnst.domains.options import DomainOptions
 from efnst.domains.partitions import partitions_around
 from efnst.domains.tied_mixture import gaussians_of
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
+from efnst.quality.spots import MAD_TO_SD
 
 FAR = 2.5  # standard deviations of what is ordinary, beyond which a unit is unlike the other sections
 LEAST_UNITS, LEAST_EVIDENCE = 20, 25.0  # of a group: its units, and the sum of what they lie beyond `FAR`
 FEWEST_SECTIONS = 3  # of fewer nobody can tell what is ordinary
 SPARE = 0.25  # of the mixtures: in so many a component is no tissue
 IS_DOMAIN = 0.5  # F1 of a group with a domain
-DEVIATION = 1.4826  # standard deviations of a normal distribution in a median absolute deviation
 
 
 def own_tissue(
@@ -44,7 +44,7 @@ def own_tissue(
         mixtures = [gaussians_of(np.asarray(values[~rows], np.float64), shares) for values in embeddings]
         found = distances_to(mixtures, [values[rows] for values in embeddings], graph[rows][:, rows])
         far[rows] = found - np.median(found)
-    far = far / max(DEVIATION * float(np.median(np.abs(far))), 1e-12) - FAR
+    far = far / max(MAD_TO_SD * float(np.median(np.abs(far))), 1e-12) - FAR
     outside = np.flatnonzero(far > 0)
     _, group_of = connected_components(graph[outside][:, outside], directed=False)
     evidence = np.bincount(group_of, far[outside])
@@ -55,6 +55,7 @@ def own_tissue(
 def with_own_tissue(
     partitions: np.ndarray,
     found: list[Clustering],
+    labels: np.ndarray,
     groups: Sequence[np.ndarray],
     embeddings: Sequence[np.ndarray],
     positions: np.ndarray,
@@ -62,13 +63,15 @@ def with_own_tissue(
 ) -> tuple[np.ndarray, list[Clustering]]:
     """`partitions` [n, n_units] and their clusterings with domains for the `groups` of `own_tissue`, in this order.
 
+    `labels` int [n_units] from 0 are the domains so far.
+
     A group takes the place of a component that is no tissue, while there is one. Otherwise it is one domain more, up to
     `options.max_domains`, unless their number is given or it is a domain by now.
     """
-    labels, n_others, taken = consensus(partitions)[0], found[0].probabilities.shape[1], []
+    graph, n_others, taken = neighbour_graph(positions, NEAREST), found[0].probabilities.shape[1], []
     for group in groups:
         n_domains = n_others + len(taken)
-        if n_others > 1 and _have_spare(found, positions):
+        if n_others > 1 and _have_spare(found, graph):
             n_others -= 1
         elif options.n_domains or n_domains == options.max_domains or _is_domain(group, labels):
             continue
@@ -77,9 +80,8 @@ def with_own_tissue(
     return partitions, found
 
 
-def _have_spare(found: Sequence[Clustering], positions: np.ndarray) -> bool:
+def _have_spare(found: Sequence[Clustering], graph: sparse.csr_array) -> bool:
     """Whether several mixtures have a component whose units do not lie together: these are at borders of others."""
-    graph = neighbour_graph(positions, NEAREST)
     return np.mean([own_neighbours(each.labels, graph).min() < TOGETHER for each in found]) >= SPARE
 
 

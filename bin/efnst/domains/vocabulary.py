@@ -115,9 +115,10 @@ def fit_vocabulary(
         choice = choice_of_number(embeddings, positions, options)
     seen, n_domains = [*embeddings, *beside], options.n_domains or choice["n_domains"]
     partitions, found = partitions_of(seen, positions, replace(options, n_domains=n_domains))
-    if groups := own_tissue(embeddings, consensus(partitions)[0], positions, sections_of(places)):
-        partitions, found = with_own_tissue(partitions, found, groups, seen, positions, options)
     labels, votes = consensus(partitions)
+    if groups := own_tissue(embeddings, labels, positions, sections_of(places)):
+        partitions, found = with_own_tissue(partitions, found, labels, groups, seen, positions, options)
+        labels, votes = consensus(partitions)
     n_components = found[0].probabilities.shape[1]
     order = np.argsort(-np.bincount(labels, minlength=votes.shape[1]), kind="stable")[:n_components]
     place = np.full(n_components + 1, -1)  # the last one for components that are no domain

@@ -65,7 +65,7 @@ def _plane(section: AnnData) -> _Plane:
 
 
 def _summed(section: AnnData, units: Units) -> AnnData:
-    """The units: counts summed, the rest averaged, also positions."""
+    """The units, but for where they lie: counts summed, the rest averaged."""
     n_units, n_bins = len(units.place), section.n_obs
     member = sparse.csr_array((np.ones(n_bins, np.int32), (units.of_bin, np.arange(n_bins))), (n_units, n_bins))
     size = np.bincount(units.of_bin, minlength=n_units)
@@ -74,6 +74,8 @@ def _summed(section: AnnData, units: Units) -> AnnData:
     counts = sparse.csr_matrix(member @ sparse.csr_array(section.X))
     pooled = AnnData(counts, pd.DataFrame(obs, index=names), section.var.copy())
     for name, values in section.obsm.items():
+        if name == SPATIAL:
+            continue
         pooled.obsm[name] = ((member @ np.asarray(values, np.float64)) / size[:, None]).astype(values.dtype)
     if LABEL in section.obs:
         pooled.obs[LABEL] = commonest(section.obs[LABEL], units.of_bin, n_units)

@@ -59,8 +59,9 @@ def cohort_statistics(
     spots_of = {summary.sample: _spots(summary) for summary in summaries}
     everywhere = dict.fromkeys(shared_domains(summaries), 0) if common else {}
     proportions = proportion_table({sample: everywhere | spots for sample, spots in spots_of.items()}, common)
+    told = (_absent_domains(summaries) if common else []) + _failed_sections(statuses)
     if not common:
-        return Statistics(common, covariates, proportions, statuses=statuses, told=_told(summaries, common))
+        return Statistics(common, covariates, proportions, statuses=statuses, told=told)
     folders = {sample: described[sample] for sample in finished if sample in described}
     spots = read_shared_spots(_existing(folders, "embedding_sample.npz"))
     return Statistics(
@@ -73,18 +74,13 @@ def cohort_statistics(
         mixing=_mixing(spots, covariates),
         spots=spots,
         statuses=statuses,
-        told=_told(summaries, common),
+        told=told,
     )
 
 
 def shared_domains(summaries: Sequence[SectionSummary]) -> list[str]:
     """The domains that sections have in common, also those that none of them has, in order; 0 is none."""
     return [str(number) for number in range(1, max((summary.n_domains_asked for summary in summaries), default=0) + 1)]
-
-
-def _told(summaries: Sequence[SectionSummary], common: bool) -> list[str]:
-    """What the user should know of the finished sections together; common: whether their domains are."""
-    return (_absent_domains(summaries) if common else []) + _failed_sections(summaries)
 
 
 def _absent_domains(summaries: Sequence[SectionSummary]) -> list[str]:
@@ -101,13 +97,13 @@ def _absent_domains(summaries: Sequence[SectionSummary]) -> list[str]:
     ]
 
 
-def _failed_sections(summaries: Sequence[SectionSummary]) -> list[str]:
+def _failed_sections(statuses: Mapping[str, str]) -> list[str]:
     """What to tell of sections that fail quality control and count in the statistics all the same."""
-    failed = _failed({summary.sample: summary.status for summary in summaries})
+    failed = _failed(statuses)
     if not failed:
         return []
     return [
-        f"Sections with the status fail ({len(failed)} of {len(summaries)}) count in the tables of the cohort, which "
+        f"Sections with the status fail ({len(failed)} of {len(statuses)}) count in the tables of the cohort, which "
         f"mark them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should not."
     ]
 

@@ -75,15 +75,17 @@ def _rows(ratios: pd.DataFrame, covariate: pd.Series, failed: Collection[str]) -
         ranks = np.sort(rankdata(values)) if differ else np.arange(len(values))
         least = min(p_value, smallest(tuple(ranks)))  # of many levels not all orders are tried
         found = {"statistic": statistic, "p_value": p_value, "smallest_p": least}
-        rows.append({"domain": domain} | about | found | {"higher_in": _higher_in(values, known)})
+        rows.append({"domain": domain} | about | found | {"higher_in": _higher_in(values, known, statistic)})
     return rows
 
 
-def _higher_in(values: np.ndarray, known: pd.Series) -> str:
-    """The level with the highest mean rank of the values, of numbers `larger` or `smaller`; empty where it is a tie."""
+def _higher_in(values: np.ndarray, known: pd.Series, statistic: float) -> str:
+    """The level with the highest mean rank of the values, of numbers `larger` or `smaller`; empty where it is a tie.
+
+    `statistic` is that of the test, of numbers Kendall's tau.
+    """
     if pd.api.types.is_numeric_dtype(known):
-        tau = kendalltau(values, known)[0]
-        return "larger" if tau > 0 else "smaller" if tau < 0 else ""
+        return "larger" if statistic > 0 else "smaller" if statistic < 0 else ""
     ranks = pd.Series(rankdata(values)).groupby(known.to_numpy()).mean()
     highest = ranks.index[np.isclose(ranks, ranks.max())]
     return str(highest[0]) if len(highest) == 1 else ""
