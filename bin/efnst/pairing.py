@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 
-def shared_spots(first: np.ndarray, second: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndarray:
+def contingency(first: np.ndarray, second: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndarray:
     """How many spots are in each group of both divisions, int [n_first, n_second], of groups 0 … int [n_spots]."""
     shared = np.zeros(shape or (first.max() + 1, second.max() + 1), int)
     np.add.at(shared, (first, second), 1)

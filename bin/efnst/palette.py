@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from efnst.names import BASELINES, DOMAIN, LABEL, NOVEL_DOMAIN
-from efnst.pairing import partners, shared_spots
+from efnst.pairing import contingency, partners
 
 # Okabe and Ito's seven, then each the colour farthest (CIELAB) from all before it, as seen with normal vision,
 # protanopia, deuteranopia and tritanopia (Machado 2009): any two of the 24 differ by at least 13 in each of them.
@@ -69,5 +69,5 @@ def matched_colours(codes: np.ndarray, domain_codes: np.ndarray, n_groups: int, 
     codes, domain_codes: int [n_spots], -1 for none. Groups without a partner take colours that no domain has.
     """
     both = (codes >= 0) & (domain_codes >= 0)
-    shared = shared_spots(codes[both], domain_codes[both], (n_groups, n_domains))
+    shared = contingency(codes[both], domain_codes[both], (n_groups, n_domains))
     return [domain_colour(int(number) + 1) for number in partners(shared)]

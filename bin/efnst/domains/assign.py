@@ -30,7 +30,7 @@ from efnst.names import (
     SECTION,
     SPATIAL,
 )
-from efnst.pairing import partners, shared_spots
+from efnst.pairing import contingency, partners
 from efnst.records.reference import ReferenceFit
 
 SILHOUETTE_SPOTS = 5000  # the silhouette takes time with the square of the spots: more than these are sampled
@@ -332,4 +332,4 @@ def by_size(labels: np.ndarray) -> np.ndarray:
 def match_numbers(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Labels numbered as what they are paired with in `reference`, and above its numbers where with nothing."""
     groups = by_size(labels) - 1
-    return partners(shared_spots(groups, reference - 1))[groups] + 1
+    return partners(contingency(groups, reference - 1))[groups] + 1

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from efnst.pairing import contingency
+
 ROUNDS = 10
 
 
@@ -58,8 +60,8 @@ def match(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 def matching(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """The number of each label in `match`, int [n_labels]."""
-    overlap = np.zeros((labels.max() + 1, max(labels.max(), reference.max()) + 1), int)
-    np.add.at(overlap, (labels, reference), 1)
+    n_labels = labels.max() + 1
+    overlap = contingency(labels, reference, (n_labels, max(n_labels, reference.max() + 1)))
     _, number = linear_sum_assignment(-overlap)
     return number
 

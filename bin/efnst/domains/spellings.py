@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from efnst.domains.naming import Taught
-from efnst.inputs.spelling import DIFFERENCES, bare
+from efnst.inputs.spelling import DIFFERENCES, bare, spelt_alike
 from efnst.program.parameters import show
 
 SHOWN = 5  # names that a warning lists
@@ -18,11 +18,8 @@ def one_spelling(sections: Mapping[str, Taught]) -> tuple[dict[str, Taught], lis
     The first spelling by order of names is taken. Spellings that stand side by side in a section are meant to differ.
     """
     own = {sample: [str(name) for name in np.unique(taught.labels)] for sample, taught in sections.items()}
-    spellings = {}
-    for name in sorted({name for names in own.values() for name in names}):
-        spellings.setdefault(bare(name), []).append(name)
-    apart = {key for names in own.values() for key in spellings if sum(bare(name) == key for name in names) > 1}
-    several = {key: names for key, names in spellings.items() if len(names) > 1}
+    several = {bare(names[0]): names for names in spelt_alike(name for names in own.values() for name in names)}
+    apart = {key for names in own.values() for key in several if sum(bare(name) == key for name in names) > 1}
     told = [_told(names, key in apart) for key, names in several.items()]
     taken = {name: names[0] for key, names in several.items() if key not in apart for name in names}
     renamed = {
