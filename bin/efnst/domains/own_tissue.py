@@ -8,6 +8,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from efnst.domains.clustering import TOGETHER, Clustering
+from efnst.domains.consensus import agreement
 from efnst.domains.continuity import own_neighbours
 from efnst.domains.distances import distances_to
 from efnst.domains.options import DomainOptions
@@ -20,6 +21,7 @@ FAR = 2.5  # standard deviations of what is ordinary, beyond which a unit is unl
 LEAST_UNITS, LEAST_EVIDENCE = 20, 25.0  # of a group: its units, and the sum of what they lie beyond `FAR`
 FEWEST_SECTIONS = 3  # of fewer nobody can tell what is ordinary
 SPARE = 0.25  # of the mixtures: in so many a component is no tissue
+GAIN = 0.03  # of the ARI between partitions, where a component that is tissue gives way
 IS_DOMAIN = 0.5  # F1 of a group with a domain
 
 
@@ -66,18 +68,27 @@ def with_own_tissue(
     `labels` int [n_units] from 0 are the domains so far.
 
     A group takes the place of a component that is no tissue, while there is one. Otherwise it is one domain more, up to
-    `options.max_domains`, unless their number is given or it is a domain by now.
+    `options.max_domains`, unless it is a domain by now; or, where their number is given, it takes the place of a
+    component without which partitions agree better by `GAIN`, as two had been made of one tissue.
     """
     graph, n_others, taken = neighbour_graph(positions, NEAREST), found[0].probabilities.shape[1], []
+    room = options.n_domains or options.max_domains
     for group in groups:
-        n_domains = n_others + len(taken)
-        if n_others > 1 and _have_spare(found, graph):
-            n_others -= 1
-        elif options.n_domains or n_domains == options.max_domains or _is_domain(group, labels):
+        spare = n_others > 1 and _have_spare(found, graph)
+        n_kept = n_others - 1 if spare or options.n_domains else n_others
+        if n_kept in (0, room - len(taken)) or (not spare and _is_domain(group, labels)):
             continue
+        around = partitions_around(embeddings, positions, [*taken, group], replace(options, n_domains=n_kept))
+        if n_kept < n_others and not spare and _gain(partitions, around[0]) < GAIN:
+            continue
+        (partitions, found), n_others = around, n_kept
         taken.append(group)
-        partitions, found = partitions_around(embeddings, positions, taken, replace(options, n_domains=n_others))
     return partitions, found
+
+
+def _gain(before: np.ndarray, after: np.ndarray) -> float:
+    """By how much partitions [n, n_units] agree better than before, as mean ARI of two of them."""
+    return float(agreement(after).mean() - agreement(before).mean())
 
 
 def _have_spare(found: Sequence[Clustering], graph: sparse.csr_array) -> bool:
