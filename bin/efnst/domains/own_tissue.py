@@ -68,15 +68,15 @@ def with_own_tissue(
     `labels` int [n_units] from 0 are the domains so far.
 
     A group takes the place of a component that is no tissue, while there is one. Otherwise it is one domain more, up to
-    `options.max_domains`, unless it is a domain by now; or, where their number is given, it takes the place of a
-    component without which partitions agree better by `GAIN`, as two had been made of one tissue.
+    `options.max_domains`; or, where their number is given or it is a domain by now, it takes the place of a component
+    without which partitions agree better by `GAIN`, as two had been made of one tissue or the group was split.
     """
     graph, n_others, taken = neighbour_graph(positions, NEAREST), found[0].probabilities.shape[1], []
     room = options.n_domains or options.max_domains
     for group in groups:
         spare = n_others > 1 and _have_spare(found, graph)
-        n_kept = n_others - 1 if spare or options.n_domains else n_others
-        if n_kept in (0, room - len(taken)) or (not spare and _is_domain(group, labels)):
+        n_kept = n_others - 1 if spare or options.n_domains or _is_domain(group, labels) else n_others
+        if n_kept in (0, room - len(taken)):
             continue
         around = partitions_around(embeddings, positions, [*taken, group], replace(options, n_domains=n_kept))
         if n_kept < n_others and not spare and _gain(partitions, around[0]) < GAIN:

@@ -79,8 +79,8 @@ def test_a_number_that_is_given_stays(n_domains: int, is_found: bool) -> None:
     assert ((found[kind == OWN] == 3).mean() > 0.9) == is_found
 
 
-@pytest.mark.parametrize("at_odds", [True, False])
-def test_where_a_tissue_was_made_two_it_takes_the_place_of_one_of_these(at_odds: bool) -> None:
+@pytest.mark.parametrize(("at_odds", "is_domain"), [(True, False), (True, True), (False, False)])
+def test_where_a_tissue_was_made_two_it_takes_the_place_of_one_of_these(at_odds: bool, is_domain: bool) -> None:
     """If the trainings are at odds about the two; where they agree, these may be tissue as well."""
     places, kind, values = cohort()
     others, upper = np.where(kind == OWN, 1, kind), np.concatenate(places)[:, 1] < 10
@@ -88,7 +88,8 @@ def test_where_a_tissue_was_made_two_it_takes_the_place_of_one_of_these(at_odds:
     partitions = np.stack([np.where((others == 0) & half, 3, others) for half in (upper, upper ^ (odd & at_odds))])
     found = [Clustering(labels, "", np.eye(4)[labels]) for labels in partitions]
     own, options = np.flatnonzero(kind == OWN), DomainOptions(n_domains=4)
-    after, _ = with_own_tissue(partitions, found, others, [own], values, side_by_side(places), options)
+    labels = kind if is_domain else others
+    after, _ = with_own_tissue(partitions, found, labels, [own], values, side_by_side(places), options)
     assert np.array_equal(after, partitions) != at_odds
     assert (after[:, own] == 3).all() == at_odds
     assert not at_odds or all(len(np.unique(labels[kind == 0])) == 1 for labels in after)
