@@ -21,7 +21,8 @@ def main(
 ) -> None:
     """Tell how a result was made: inputs, parameters, seed, versions and devices, and the command that repeats it."""
     from efnst.program.parameters import read_schema
-    from efnst.provenance.explain import explain, find_origin
+    from efnst.provenance.explain import explain
+    from efnst.provenance.origin import find_origin
 
     rules = read_schema(schema)
     for path in results:

@@ -28,13 +28,15 @@ def main(
 
     Prints which domain is which and how far they agree, by domain and by sample; with --outdir also as CSV.
     """
-    from efnst.inputs.runs import has_common_domains, left_over, shared_spots
+    from efnst.inputs.runs import shared_spots
+    from efnst.provenance.last_run import has_common_domains, sample_tables
     from efnst.statistics.matching import match_domains
 
-    pairs, dropped = shared_spots(first, second)
-    for folder in (first, second):
-        if old := left_over(folder):
+    found = [sample_tables(folder) for folder in (first, second)]
+    for folder, (_, old) in zip((first, second), found, strict=True):
+        if old:
             log.warning("%s: left out %s, which its last run does not have or did not finish", folder, ", ".join(old))
+    pairs, dropped = shared_spots(*(tables for tables, _ in found))
     if dropped:
         log.warning("no barcode has a domain in both runs: %s left out", ", ".join(dropped))
     common = has_common_domains(first) and has_common_domains(second)

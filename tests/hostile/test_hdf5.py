@@ -13,7 +13,7 @@ from efnst.errors import EfnstError
 from efnst.inputs.feature_matrix import read_matrix
 from efnst.inputs.h5ad import read_h5ad_section
 from efnst.inputs.hdf5 import _require_sound, opened, read_own
-from efnst.provenance.explain import find_origin
+from efnst.provenance.origin import find_origin
 from efnst.simulation.forms import to_anndata
 from efnst.simulation.space_ranger import SMALL, simulate_section, write_section
 

@@ -1,6 +1,7 @@
 """match_runs.py through its command line."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,56 @@ def test_what_an_earlier_run_left_in_the_folder_is_not_matched(tmp_path: Path) -
     assert done.stderr.count("left out") == 1
     (first / "sections.csv").write_text("sample\ns\n")
     assert match(first, second).returncode == 2
+
+
+def stop(folder: Path, **parameters: str) -> None:
+    """As a run with `parameters` leaves a folder that it is stopped in: all but domains.csv of `a` is older."""
+    info = folder / "pipeline_info"
+    samples = sorted(path.parent.name for path in folder.glob("*/domains.csv"))
+    (folder / "sections.csv").write_text("sample,status\n" + "".join(f"{sample},pass\n" for sample in samples))
+    for path in folder.rglob("*.csv"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    os.utime(folder / "a" / "domains.csv")
+    (info / "sections.json").write_text(json.dumps([{"id": sample} for sample in samples]))
+    (info / "run.json").write_text(json.dumps({"started": "2020-09-14T00:00:00.123456789Z"}))
+    (info / "parameters.json").write_text(json.dumps({"scope": "section"} | parameters))
+
+
+def test_a_run_that_was_stopped_has_what_was_written_since_its_start(tmp_path: Path) -> None:
+    """Beside sections.csv of the run before; links have the time of their tasks, which tells nothing."""
+    first, second = write_run(tmp_path / "1", a="1122", b="1122"), write_run(tmp_path / "2", a="1122", b="1122")
+    stop(second)
+    assert matched_samples(first, second, tmp_path) == [["a", 4, 1, 1]]
+    assert f"{second}: left out b, which its last run does not have or did not finish" in match(first, second).stderr
+    stop(second, publish_dir_mode="link")
+    assert len(matched_samples(first, second, tmp_path)) == 2
+    (second / "pipeline_info" / "run.json").write_text('{"started": "yesterday"}')
+    assert match(first, second).returncode == 0
+    (second / "pipeline_info" / "parameters.json").write_text("{}")
+    assert "Expected a complete run.json" in match(first, second).stderr
+
+
+def test_domains_made_with_other_parameters_are_no_results_of_the_last_run(tmp_path: Path) -> None:
+    """Whatever the times say: a copied folder has those of copying. What is common is said by the sections' records."""
+    first, second = write_run(tmp_path / "1", "cohort", a="12", b="12"), write_run(tmp_path / "2", a="12", b="21")
+    write_records(first, "cohort", a="cohort", b="cohort")
+    write_records(second, "cohort", a="section", b="cohort")
+    assert matched_samples(first, second, tmp_path) == [["b", 2, 1, 1]]
+    assert f"{second}: left out a, which" in match(first, second).stderr
+    write_records(second, "cohort", a="section", b="section")
+    done = match(first, second)
+    assert done.returncode == 2 and f"into {second}, found those of earlier runs alone (a, b)" in done.stderr
+
+
+def write_records(folder: Path, last: str, **scopes: str) -> None:
+    """The scope of a folder's last run, and that which each section was made in."""
+    info = folder / "pipeline_info"
+    (info / "provenance").mkdir(exist_ok=True)
+    (info / "parameters.json").write_text(json.dumps({"scope": last}))
+    (info / "sections.json").write_text(json.dumps([{"id": sample} for sample in scopes]))
+    for sample, scope in scopes.items():
+        record = {"sample": sample, "parameters": {"scope": scope}, "asked": {}}
+        (info / "provenance" / f"{sample}.json").write_text(json.dumps(record))
 
 
 def matched_samples(first: Path, second: Path, folder: Path) -> list[list]:

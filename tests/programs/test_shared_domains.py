@@ -13,7 +13,7 @@ import fit_domains
 import learn_embedding
 from efnst.embedding.saved_space import load_space
 from efnst.errors import EfnstError
-from efnst.provenance.explain import find_origin
+from efnst.provenance.origin import find_origin
 
 
 def test_each_section_has_its_files(sections: dict[str, Path], learned: Path) -> None:

@@ -2,70 +2,29 @@
 
 import csv
 import io
-import json
-import os
 import re
 import shlex
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from efnst.errors import EfnstError
 from efnst.inputs.checksums import file_checksum
-from efnst.names import NO_IMAGE, PIPELINE_INFO
-from efnst.program.cli import read_json
+from efnst.names import PIPELINE_INFO
 from efnst.program.parameters import defaults, properties
-from efnst.provenance.left_over import unmade, unmade_below
-from efnst.provenance.results import step_and_kind
+from efnst.provenance.last_run import (
+    disagreements,
+    finished_samples,
+    is_earlier,
+    last_start,
+    left_over,
+    other_parameters,
+)
+from efnst.provenance.left_over import left_below, unmade
+from efnst.provenance.origin import Origin, asked_for, shown
+from efnst.provenance.results import is_result, step_and_kind
 from efnst.provenance.without_effect import without_effect
 
 OWN_IMAGE = re.compile(r"efnst(-\w+)?:[0-9a-f]{12}")  # what conf/images.config says, not the user
-DEEPEST = 6  # folders between a result and the output folder
 REFERENCE = "REFERENCE"  # in a command, in place of a folder that is not known
 SHOWN_SECTIONS = 12
-NO_EFFECT = ("batch_size",)  # on any result
-OF_EFFICIENTNET = ("encoder", "encoder_output", "precision")  # an encoder of one's own has its own
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What is known of how a result was made; empty where it is not known.
-
-    `section` is the content of provenance.json, `parameters`, `run` and `row` those of pipeline_info (`row`: the one
-    of the section in the samplesheet). `outdir` is the run's output folder, None for a file by itself; `place` is where
-    `path` lies in it.
-    """
-
-    path: Path
-    place: Path
-    outdir: Path | None
-    sample: str
-    section: dict = field(default_factory=dict)
-    parameters: dict = field(default_factory=dict)
-    run: dict = field(default_factory=dict)
-    row: dict = field(default_factory=dict)
-
-
-def find_origin(path: Path) -> Origin:
-    """Where `path`, a result or a folder of them, comes from: by its own content and by the run's folder around it."""
-    if not path.exists():
-        raise EfnstError(f"Expected a result of efnst, found no file or folder `{path}`.")
-    places = [Path(os.path.abspath(path)), path.resolve()]  # results may be published as links
-    place, outdir = next(((place, found) for place in places if (found := _outdir(place))), (places[-1], None))
-    own = _own_record(path)
-    sample = own.get("sample", "") or _sample(place, outdir)
-    info = outdir / PIPELINE_INFO if outdir else None
-    section = own or (_json(info / "provenance" / f"{sample}.json") if info and sample else {})
-    if not section and outdir is None:
-        raise EfnstError(
-            f"Expected `{path.name}` in the output folder of a run, beside its {PIPELINE_INFO}, found none there: "
-            ".h5ad and .geojson of a section carry their own record, any other result is explained by the folder "
-            "around it."
-        )
-    if info is None:
-        return Origin(path, place, None, sample, section)
-    rows = {row["id"]: row for row in _json(info / "sections.json") or []}
-    of_run = [_json(info / "parameters.json"), _json(info / "run.json"), rows.get(sample, {})]
-    return Origin(path, place, outdir, sample, section, *of_run)
 
 
 def explain(origin: Origin, schema: dict, check: bool = False) -> str:
@@ -95,7 +54,7 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
 def _values(parameters: dict) -> str:
     """Parameters with their values, in words."""
     named = {name: value for name, value in parameters.items() if name not in ("input", "outdir")}
-    return ", ".join(f"{name} {_shown(value)}" for name, value in named.items())
+    return ", ".join(f"{name} {shown(value)}" for name, value in named.items())
 
 
 def _in_columns(lines: list[tuple[str, str]]) -> list[str]:
@@ -117,68 +76,22 @@ def changed_parameters(origin: Origin, schema: dict) -> dict:
     }
 
 
-def asked_for(origin: Origin) -> dict:
-    """The parameters that the section was made with, as they were asked for: "" where nothing was given.
-
-    What the section decides, such as thresholds or a number of domains, is compared as it was asked for, too.
-    """
-    ran = origin.section.get("parameters", {})
-    unknown = NO_EFFECT if "encoder_output" in ran else (*NO_EFFECT, *OF_EFFICIENTNET)
-    return {name: value for name, value in (ran | origin.section.get("asked", {})).items() if name not in unknown}
-
-
-def other_parameters(origin: Origin) -> dict[str, tuple]:
-    """Where the section was made with other parameters than the folder's last run: what it had, and what that had."""
-    if not origin.parameters or not origin.section:
-        return {}
-    last, row = dict(origin.parameters), origin.row
-    last |= {"n_domains": row.get("n_domains", last.get("n_domains"))}
-    last |= {"use_image": last.get("use_image") and row.get("image") != NO_IMAGE}
-    known = dict.fromkeys(origin.section.get("asked", {})) | last  # parameters.json lacks what was not given
-    pairs = {name: (value, known[name]) for name, value in asked_for(origin).items() if name in known}
-    return {name: (had, has) for name, (had, has) in pairs.items() if _plain(had) != _plain(has)}
-
-
-def _plain(value: object) -> object:
-    """A value by which it is compared: nothing is empty text."""
-    return "" if value is None else value
-
-
-def disagreements(origin: Origin) -> list[str]:
-    """Where the section was made with other parameters than the folder's last run: the folder holds results of both."""
-    return _other_reference(origin) + [
-        f"this section was made with {name} {_shown(had) or 'not given'}, the last run into this folder had "
-        f"{_shown(_plain(has)) or 'none'}: repeat with the former"
-        for name, (had, has) in other_parameters(origin).items()
-    ]
-
-
-def _other_reference(origin: Origin) -> list[str]:
-    """Where only one of the section and the folder's last run had a reference."""
-    if not origin.parameters or not origin.section:
-        return []
-    has, had = ("reference" in origin.section, bool(origin.parameters.get("reference")))
-    if has == had or not (has or "scope" in origin.section["parameters"]):
-        return []
-    words = {True: "with a reference", False: "without"}
-    text = f"this section was made {words[has]}, the last run into this folder {words[had]}: repeat with the former"
-    return [text]
-
-
 def _left_overs(origin: Origin) -> list[str]:
     """Where a result is not one of the folder's last run, or a folder holds such results: these are named."""
-    from efnst.inputs.runs import finished_samples, left_over
-
-    if origin.outdir is None:
+    place, outdir = origin.place, origin.outdir
+    if outdir is None:
         return []
-    if not_made := unmade(origin.place, origin.outdir, origin.parameters):
-        kind = " file" if origin.place.is_file() else ""
+    if not_made := unmade(place, outdir, origin.parameters):
+        kind = " file" if place.is_file() else ""
         return [f"the last run into this folder makes no {not_made}: an earlier one left this{kind}"]
-    finished = finished_samples(origin.outdir)
+    finished, start = finished_samples(outdir), last_start(outdir)
     if origin.sample and finished is not None and origin.sample not in finished:
         return [f"the last run into this folder does not have {origin.sample}, or did not finish it"]
-    samples = [] if origin.sample else left_over(origin.outdir)
-    files = unmade_below(origin.place, origin.outdir, origin.parameters)
+    if place.is_file() and is_result(place, outdir) and is_earlier(place, start):
+        return ["this file is older than the last run into this folder: an earlier one left it"]
+    samples = [] if origin.sample else left_over(outdir)
+    left = left_below(place, outdir, origin.parameters, start)
+    files = [path.as_posix() for path in left if path.parts[0] not in samples]
     said = [f"left out: {', '.join(samples)}, which the last run does not have or did not finish"] if samples else []
     return said + ([f"left by an earlier run: {_listed(files, 'files and folders')}"] if files else [])
 
@@ -194,7 +107,7 @@ def repeat(origin: Origin, changed: dict, schema: dict) -> list[str]:
     given = {name: _from_anywhere(origin, value) if "format" in about[name] else value for name, value in given.items()}
     sheet = given.pop("input", "samplesheet.csv")
     given.pop("outdir", None)
-    options = [part for name, value in given.items() for part in (f"--{name}", _shown(value))]
+    options = [part for name, value in given.items() for part in (f"--{name}", shown(value))]
     command = shlex.join(["./efnst", "run", "--input", sheet, "--outdir", "repeated", *options])
     return [command, *_needed(origin)]
 
@@ -235,53 +148,6 @@ def _sheet_row(row: dict) -> dict[str, object]:
     return {name: value for name, value in columns.items() if value not in (None, "") and name != "problem"}
 
 
-def _outdir(path: Path) -> Path | None:
-    """The output folder that `path` lies in, None if it lies in none."""
-    folders = [path, *path.parents]
-    store = next((number for number, folder in enumerate(folders) if folder.suffix == ".zarr"), 0)
-    candidates = folders[store : store + DEEPEST + 1]
-    return next((folder for folder in candidates if (folder / PIPELINE_INFO / "parameters.json").is_file()), None)
-
-
-def _sample(path: Path, outdir: Path | None) -> str:
-    """The section that a result within `outdir` is of; empty for one of the whole cohort."""
-    if outdir is None or path == outdir:
-        return ""
-    first = path.relative_to(outdir).parts[0]
-    if first == PIPELINE_INFO:
-        return path.stem if path.parent.name == "provenance" else ""
-    return first if (outdir / PIPELINE_INFO / "provenance" / f"{first}.json").is_file() else ""
-
-
-def _own_record(path: Path) -> dict:
-    """The record that the .h5ad or .geojson of a section carries; empty for other files."""
-    if path.suffix == ".h5ad":
-        from anndata.io import read_elem
-
-        from efnst.inputs.hdf5 import opened
-        from efnst.provenance.record import compact
-
-        try:
-            with opened(path) as file:
-                record, facts = read_elem(file["uns/efnst"]), read_elem(file["uns/section"])
-        except KeyError:
-            return {}
-        except (OSError, EfnstError) as error:
-            raise EfnstError(f"Expected a result of efnst in `{path.name}`, found none: {error}.") from error
-        return {"sample": str(facts["sample"])} | compact(record)
-    if path.suffix == ".geojson":
-        return _json(path).get("efnst", {})
-    return {}
-
-
-def _json(path: Path) -> dict:
-    """A JSON file, empty where there is none."""
-    try:
-        return read_json(path) if path.is_file() else {}
-    except json.JSONDecodeError as error:
-        raise EfnstError(f"Expected JSON in `{path.name}`, found {error}: the file is damaged.") from error
-
-
 def _kind(origin: Origin) -> tuple[str, str]:
     """The step that made a result, and what it is."""
     if origin.place == origin.outdir:
@@ -294,8 +160,6 @@ def _kind(origin: Origin) -> tuple[str, str]:
 
 def _sections(origin: Origin) -> list[str]:
     """The finished sections of a result of the whole run; none of a result of one section."""
-    from efnst.inputs.runs import finished_samples
-
     if origin.sample or origin.outdir is None:
         return []
     recorded = {path.stem for path in (origin.outdir / PIPELINE_INFO / "provenance").glob("*.json")}
@@ -361,8 +225,3 @@ def _listed(names: list[str], kind: str = "") -> str:
     """Names of sections, or of what `kind` says; of many the first, and how many others there are."""
     more = len(names) - SHOWN_SECTIONS
     return ", ".join(names[:SHOWN_SECTIONS]) + (f" and {more} other{f' {kind}' if kind else 's'}" if more > 0 else "")
-
-
-def _shown(value: object) -> str:
-    """A value as on the command line."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,7 +1,10 @@
-"""Results that only some parameters make: what the last run into a folder did not make, an earlier one left there."""
+"""Results that an earlier run left in a folder: what the last one does not make, and what was there before it."""
 
 from fnmatch import fnmatch
 from pathlib import Path
+
+from efnst.provenance.last_run import is_earlier
+from efnst.provenance.results import is_result
 
 RULES = (  # path within the output folder, {sample} for its first part; the parameters it is made with; what it is
     ("reference", ("cohort",), "reference"),
@@ -31,11 +34,18 @@ def unmade(path: Path, outdir: Path, parameters: dict) -> str:
     return next(found, "")
 
 
-def unmade_below(folder: Path, outdir: Path, parameters: dict) -> list[str]:
-    """The results in a folder of a run that `unmade` tells of, by their places in the output folder, sorted."""
+def left_below(folder: Path, outdir: Path, parameters: dict, start: float) -> list[Path]:
+    """The results in a folder of a run that `unmade` tells of, or that were there before `start`; sorted.
+
+    Paths are within the output folder; of a folder that is named nothing else is. `start` is that of `last_start`.
+    """
     places = {path for depth in ("*", "*/*", "*/*/*") for path in outdir.glob(depth) if folder in path.parents}
-    left = {path for path in places if unmade(path, outdir, parameters)}
-    return sorted(path.relative_to(outdir).as_posix() for path in left if left.isdisjoint(path.parents))
+    left = {
+        path
+        for path in places
+        if unmade(path, outdir, parameters) or (is_earlier(path, start) and is_result(path, outdir))
+    }
+    return sorted(path.relative_to(outdir) for path in left if left.isdisjoint(path.parents))
 
 
 def _is(place: str, name: str) -> bool:

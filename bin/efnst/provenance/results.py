@@ -3,6 +3,8 @@
 from fnmatch import fnmatch
 from pathlib import Path
 
+from efnst.names import PIPELINE_INFO
+
 RESULTS = (  # name or, with /, path within the output folder; the step; what it is
     ("pipeline_info/parameters.json", "CHECK_INPUTS", "every parameter of the run with its value"),
     ("pipeline_info/sections.json", "CHECK_INPUTS", "the samplesheet as it was read"),
@@ -56,11 +58,23 @@ RESULTS = (  # name or, with /, path within the output folder; the step; what it
     ("model.pt", "LEARN_EMBEDDING", "the fitted networks"),
 )
 
+FOLDERS = (PIPELINE_INFO, "reference", "models", "multiqc_report_data")  # of the whole run
+
 
 def step_and_kind(path: Path, outdir: Path | None) -> tuple[str, str]:
     """The step that made a file or folder, and what it is; `outdir` is that of its run, None for a file by itself."""
     found = ((step, kind) for name, step, kind in RESULTS if _is(name, step, path, outdir))
     return next(found, ("", "results" if path.is_dir() else "a file that efnst does not write"))
+
+
+def is_result(path: Path, outdir: Path) -> bool:
+    """Whether a path in the output folder of a run is what its steps publish, not a file of the user's."""
+    first, *more = path.relative_to(outdir).parts
+    step, _ = step_and_kind(path, outdir)
+    if not more and path.is_file():
+        return step in ("COHORT_SUMMARY", "MULTIQC")
+    is_section = (outdir / PIPELINE_INFO / "provenance" / f"{first}.json").is_file()
+    return bool(step) and (is_section or first in FOLDERS)
 
 
 def _is(name: str, step: str, path: Path, outdir: Path | None) -> bool:

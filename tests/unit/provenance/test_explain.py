@@ -1,6 +1,7 @@
 """`efnst explain`: from any result to its record and to the command that repeats it."""
 
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from tests.support.places import PROJECT
 from efnst.errors import EfnstError
 from efnst.inputs.checksums import file_checksum
 from efnst.program.parameters import defaults, read_schema
-from efnst.provenance.explain import changed_parameters, disagreements, explain, find_origin
+from efnst.provenance.explain import changed_parameters, explain
+from efnst.provenance.last_run import disagreements
+from efnst.provenance.origin import find_origin
 from efnst.provenance.results import step_and_kind
 
 SCHEMA = read_schema(PROJECT / "nextflow_schema.json")
+STARTED = "2020-02-20T20:20:20.123456789Z"  # as Nextflow writes it
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def outdir(tmp_path: Path) -> Path:
     section |= {"domains": {"n_domains_found": 6, "n_domains_asked": 7}, "devices": {"network": "cuda:0"}}
     section["image"] = {"source": "hires", "width": 20, "height": 10}
     row = {"id": "S1", "section": str(outs), "image": "", "labels": str(files["labels"]), "n_domains": 7}
-    run = {"nextflow": "24.10.0", "started": "today", "launch_dir": "/somewhere", "efnst": "0.1.0"}
+    run = {"nextflow": "24.10.0", "started": STARTED, "launch_dir": "/somewhere", "efnst": "0.1.0"}
     contents = {"parameters": parameters, "run": run, "sections": [row], "provenance/S1": section}
     for name, content in contents.items():
         (info / f"{name}.json").write_text(json.dumps(content))
@@ -327,6 +331,27 @@ def test_what_an_earlier_run_left_is_told(outdir: Path) -> None:
     assert "left by an earlier run: S1/figures" in explain(find_origin(outdir / "S1"), SCHEMA)
     (outdir / "sections.csv").write_text("sample,status\nS1,error\n")
     assert "does not have S1" in explain(find_origin(outdir / "S1" / "domains.csv"), SCHEMA)
+
+
+def test_what_is_older_than_a_run_that_was_stopped_is_told(outdir: Path) -> None:
+    """The run was stopped after the domains of S1: figures and tables are those of the run before."""
+    for path in (outdir / "summary.csv", outdir / "S1" / "figures" / "domains.svg", outdir / "S1" / "figures"):
+        os.utime(path, (1_500_000_000, 1_500_000_000))
+    older = "this file is older than the last run into this folder: an earlier one left it"
+    for name in ("summary.csv", "S1/figures/domains.svg"):
+        assert older in explain(find_origin(outdir / name), SCHEMA)
+    assert "left by an earlier run: S1/figures, summary.csv" in explain(find_origin(outdir), SCHEMA)
+    assert "left by an earlier run: S1/figures\n" in explain(find_origin(outdir / "S1"), SCHEMA)
+    assert "doubt" not in explain(find_origin(outdir / "S1" / "domains.csv"), SCHEMA)
+    change(outdir / "pipeline_info" / "parameters.json", publish_dir_mode="rellink")
+    assert "doubt" not in explain(find_origin(outdir), SCHEMA), "a link has the time of its task"
+
+
+def test_a_clock_that_is_behind_is_no_doubt(outdir: Path) -> None:
+    """As of a file system in a network: results are no older than run.json, if older than the start by our clock."""
+    change(outdir / "pipeline_info" / "run.json", started="2999-01-01T00:00:00Z")
+    os.utime(outdir / "pipeline_info" / "run.json", (1_500_000_000, 1_500_000_000))
+    assert "doubt" not in explain(find_origin(outdir), SCHEMA)
 
 
 @pytest.mark.parametrize("content", ["no HDF5", None])

@@ -1,12 +1,13 @@
 """What the last run into a folder did not make is told to be an earlier one's."""
 
+import os
 from pathlib import Path
 
 import pytest
 from tests.support.places import PROJECT
 
 from efnst.program.parameters import defaults, read_schema
-from efnst.provenance.left_over import unmade, unmade_below
+from efnst.provenance.left_over import left_below, unmade
 
 USUAL = defaults(read_schema(PROJECT / "nextflow_schema.json"))
 COHORT = {"scope": "cohort", "gene_sets": "sets.gmt"}
@@ -56,5 +57,24 @@ def test_a_folder_names_what_is_left_in_it(tmp_path: Path) -> None:
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text("")
     parameters = USUAL | {"exports": "loupe"}
-    assert unmade_below(tmp_path, tmp_path, parameters) == ["S1/figures", "S2/gene_sets.csv", "mixing.csv"]
-    assert unmade_below(tmp_path / "S1", tmp_path, parameters) == ["S1/figures"]
+    assert left(tmp_path, tmp_path, parameters) == ["S1/figures", "S2/gene_sets.csv", "mixing.csv"]
+    assert left(tmp_path / "S1", tmp_path, parameters) == ["S1/figures"]
+
+
+def left(folder: Path, outdir: Path, parameters: dict, start: float = 0) -> list[str]:
+    """What `left_below` names, as text."""
+    return [path.as_posix() for path in left_below(folder, outdir, parameters, start)]
+
+
+def test_what_was_there_before_the_run_is_left_over(tmp_path: Path) -> None:
+    """A folder whose every file is so is named alone, and no file of the user's."""
+    old = ("S1/domains.csv", "S1/figures/domains.svg", "S1/mine.txt", "data/matrix.h5ad", "summary.csv", "own.h5ad")
+    new = ("S1/report.html", "S1/exports/loupe.csv", "sections.csv", "pipeline_info/provenance/S1.json")
+    for place in (*old, *new):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("")
+    for place in (*old, "S1/figures"):
+        os.utime(tmp_path / place, (1000, 1000))
+    assert left(tmp_path, tmp_path, USUAL, start=2000) == ["S1/domains.csv", "S1/figures", "summary.csv"]
+    assert left(tmp_path / "S1", tmp_path, USUAL, start=2000) == ["S1/domains.csv", "S1/figures"]
+    assert left(tmp_path, tmp_path, USUAL, start=1000) == []
