@@ -56,6 +56,12 @@ class Run:
 Efnst = Callable[..., Run]
 
 
+def assert_no_doubt(project: Path, run: Run) -> None:
+    """`efnst explain` of the results takes all of them for the run's own."""
+    explained = subprocess.run([project / "efnst", "explain", run.outdir], capture_output=True, text=True, check=True)
+    assert "sections " in explained.stdout and "doubt" not in explained.stdout, explained.stdout
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project that tests may change; no links, because Nextflow would look behind them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anndata
 import pytest
-from tests.pipeline.conftest import QUICK, Efnst, Run, write_sheet
+from tests.pipeline.conftest import QUICK, Efnst, Run, assert_no_doubt, write_sheet
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +37,10 @@ def together(efnst: Efnst, sheet: Path) -> Run:
     run = efnst(sheet.parent, *OPTIONS, "--scope", "cohort", "--learn_labels", "true", "--input", sheet)
     assert run.status == 0, run.output
     return run
+
+
+def test_nothing_of_the_only_run_into_a_folder_is_doubted(project: Path, together: Run) -> None:
+    assert_no_doubt(project, together)
 
 
 def rows(run: Run, sample: str) -> list[dict[str, str]]:
@@ -82,13 +86,14 @@ def labels(run: Run, sample: str) -> set[str]:
     return set(anndata.read_h5ad(run.outdir / other / f"{other}.h5ad").obs["label"].astype(str))
 
 
-def test_the_reference_finds_the_same_domains_again(efnst: Efnst, together: Run, sheet: Path) -> None:
+def test_the_reference_finds_the_same_domains_again(efnst: Efnst, project: Path, together: Run, sheet: Path) -> None:
     reference = together.outdir / "reference"
     about = json.loads((reference / "reference.json").read_text())
     assert about["samples"] == list(SAMPLES)
     assert {path.name for path in reference.iterdir()} == {"README.md", "reference.json", *about["files"]}
     run = efnst(sheet.parent, *OF_REFERENCE, "--reference", reference, "--input", sheet, outdir="later")
     assert run.status == 0, run.output
+    assert_no_doubt(project, run)
     assert "LEARN_EMBEDDING" not in {task["process"] for task in run.tasks}
     for sample in SAMPLES:
         pairs = zip(rows(together, sample), rows(run, sample), strict=True)

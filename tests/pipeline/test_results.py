@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tests.pipeline.conftest import GENE_SETS, QUICK, Efnst, Run
+from tests.pipeline.conftest import GENE_SETS, QUICK, Efnst, Run, assert_no_doubt
 
 from efnst.records.base import read_record
 from efnst.records.cohort import RunRecord, SheetRow
@@ -201,6 +201,11 @@ def test_a_result_is_explained_by_a_command_that_repeats_it(finished: Run, proje
     again = efnst(finished.outdir.parent, *words[:at], *words[at + 2 :], "-resume", outdir="repeated")
     assert again.status == 0, again.output
     assert {task["status"] for task in again.tasks if task["tag"] in SAMPLES} == {"CACHED"}
+
+
+def test_nothing_of_the_only_run_into_a_folder_is_doubted(finished: Run, project: Path) -> None:
+    assert_no_doubt(project, finished)
+    assert [path for path in finished.outdir.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
 
 
 def test_the_networks_of_a_section_are_kept_where_asked(efnst: Efnst, one_section: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import EXPORTS, QUICK, Efnst, Run
+from tests.pipeline.conftest import EXPORTS, QUICK, Efnst, Run, assert_no_doubt
 
 pytestmark = pytest.mark.slow
 
@@ -33,10 +33,11 @@ def again(efnst: Efnst, finished: Run) -> Callable[..., Run]:
     return resume
 
 
-def test_nothing_changed_nothing_is_redone(again: Callable[..., Run], cohort: Path) -> None:
+def test_nothing_changed_nothing_is_redone(again: Callable[..., Run], cohort: Path, project: Path) -> None:
     run = again(cohort / "samplesheet.csv")
     assert {task["status"] for task in run.tasks} == {"CACHED"}
     assert len(run.tasks) == 2 * 8 + 4
+    assert_no_doubt(project, run)
 
 
 def test_results_of_another_run_are_replaced_though_all_is_cached(again: Callable[..., Run], cohort: Path) -> None:

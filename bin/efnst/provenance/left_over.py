@@ -11,7 +11,7 @@ RULES = (  # path within the output folder, {sample} for its first part; the par
     ("domain_tests.csv", ("common",), "tables of common domains"),
     ("shared_markers.csv", ("common",), "tables of common domains"),
     ("mixing.csv", ("common",), "tables of common domains"),
-    ("shared_gene_sets.csv", ("common", "gene_sets"), "activity of gene sets over sections"),
+    ("shared_gene_sets.csv", ("common",), "tables of common domains"),
     ("models", ("save_model", "use_image"), "models"),
     ("{sample}/model.pt", ("save_model", "section"), "models of sections"),
     ("{sample}/{sample}_bins.h5ad", ("keep_bins",), "files of bins"),

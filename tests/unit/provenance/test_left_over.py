@@ -14,7 +14,7 @@ COHORT = {"scope": "cohort", "gene_sets": "sets.gmt"}
 MADE = {  # what makes it; none where a usual run does
     "reference/space.json": COHORT,
     "mixing.csv": {"reference": "ref"},
-    "shared_gene_sets.csv": COHORT,
+    "shared_gene_sets.csv": {"scope": "cohort"},
     "models/encoder.onnx": {"save_model": True},
     "S1/model.pt": {"save_model": True},
     "S1/gene_sets.csv": {"gene_sets": "sets.gmt"},
