@@ -15,7 +15,9 @@ def main(
     results: Annotated[
         list[Path], typer.Argument(help="Results of efnst: files, or folders of them.", metavar="RESULT…")
     ],
-    check: Annotated[bool, typer.Option("--check", help="Read the inputs again: are they still the same?")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read inputs, reference and weights again: are they still the same?")
+    ] = False,
     schema: Annotated[Path, typer.Option("--schema", help="Schema of the parameters.", show_default=False)] = PROJECT
     / "nextflow_schema.json",
 ) -> None:

@@ -36,7 +36,7 @@ def input_checksums(section: Path, image: str, labels: str, bin_um: str = "", li
     row.
     """
     if section.is_file() or section.name.lower().endswith(".zarr"):
-        rows = [{"role": "section", "file": section.name} | (file_checksum if section.is_file() else _of_all)(section)]
+        rows = [{"role": "section", "file": section.name} | any_checksum(section)]
         paths = []
     else:
         rows, paths = [], _paths(find_files(section, bin_um, library), image)
@@ -56,6 +56,11 @@ def _paths(files: Files, image: str) -> list[tuple[str, Path]]:
     if image.lower() != NO_IMAGE:
         paths += [(f"{name} image", path) for name, path in files.images.items()]
     return paths
+
+
+def any_checksum(path: Path) -> dict:
+    """`bytes`, `checksum` and `method` of a file, or of all files below a folder."""
+    return (file_checksum if path.is_file() else _of_all)(path)
 
 
 def _of_all(folder: Path) -> dict:

@@ -4,11 +4,10 @@ import csv
 import io
 import re
 import shlex
-from pathlib import Path
 
-from efnst.inputs.checksums import file_checksum
 from efnst.names import PIPELINE_INFO
 from efnst.program.parameters import defaults, properties
+from efnst.provenance.checked import input_state, reference_state, weights_state
 from efnst.provenance.last_run import (
     disagreements,
     finished_samples,
@@ -18,7 +17,7 @@ from efnst.provenance.last_run import (
     other_parameters,
 )
 from efnst.provenance.left_over import left_below, unmade
-from efnst.provenance.origin import Origin, asked_for, shown
+from efnst.provenance.origin import Origin, asked_for, from_anywhere, shown
 from efnst.provenance.results import is_result, step_and_kind
 from efnst.provenance.without_effect import without_effect
 
@@ -38,7 +37,7 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     lines.append(("made by", ", ".join(part for part in made if part)))
     lines += [("input", text) for text in _inputs(origin, check)]
     lines += [("sections", _listed(found))] if (found := _sections(origin)) else []
-    lines += [(name, text) for name, text in _section_lines(section)]
+    lines += [(name, text) for name, text in _section_lines(origin, check)]
     lines += [("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))] if versions else []
     changed = changed_parameters(origin, schema)
     brought = {"reference": REFERENCE} if "reference" in section else {}
@@ -104,17 +103,12 @@ def repeat(origin: Origin, changed: dict, schema: dict) -> list[str]:
     for name, (had, _) in other_parameters(origin).items():
         given.pop(name, None)
         given |= {name: had} if had not in ("", about[name].get("default")) else {}
-    given = {name: _from_anywhere(origin, value) if "format" in about[name] else value for name, value in given.items()}
+    given = {name: from_anywhere(origin, value) if "format" in about[name] else value for name, value in given.items()}
     sheet = given.pop("input", "samplesheet.csv")
     given.pop("outdir", None)
     options = [part for name, value in given.items() for part in (f"--{name}", shown(value))]
     command = shlex.join(["./efnst", "run", "--input", sheet, "--outdir", "repeated", *options])
     return [command, *_needed(origin)]
-
-
-def _from_anywhere(origin: Origin, path: str) -> str:
-    """The path of a file or folder as it is called from any folder, where it is known from which it was given."""
-    return str(Path(origin.run["launch_dir"]) / path) if origin.run and "://" not in path else path
 
 
 def _needed(origin: Origin) -> list[str]:
@@ -172,24 +166,13 @@ def _inputs(origin: Origin, check: bool) -> list[str]:
     lines = []
     for row in origin.section.get("inputs", []):
         text = f"{row['role']}: {row['file']}, {row['bytes']:,} bytes, {row['method']} {row['checksum']}"
-        lines.append(f"{text}{f' – {_state(origin, row)}' if check else ''}")
+        lines.append(f"{text}{f' – {input_state(origin, row)}' if check else ''}")
     return lines
 
 
-def _state(origin: Origin, row: dict) -> str:
-    """Whether an input is still what it was."""
-    places = [Path(origin.row["section"]) / row["file"]] if origin.row else []
-    places += [
-        Path(origin.row[name]) for name in ("image", "labels") if Path(origin.row.get(name) or ".").name == row["file"]
-    ]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        return "NOT FOUND" if origin.row else "not looked for: the record does not say in which folder"
-    return "unchanged" if file_checksum(path)["checksum"] == row["checksum"] else "CHANGED"
-
-
-def _section_lines(section: dict) -> list[tuple[str, str]]:
-    """Image, encoder, domains, seed and devices."""
+def _section_lines(origin: Origin, check: bool) -> list[tuple[str, str]]:
+    """Image, encoder, domains, seed and devices; with `check` whether files of these are still what they were."""
+    section = origin.section
     if not section:
         return []
     image, domains = section.get("image", {}), section["domains"]
@@ -200,9 +183,10 @@ def _section_lines(section: dict) -> list[tuple[str, str]]:
     if "encoder" in section:
         used = section["encoder"]
         weights = f"{used.get('weights_file', '')} sha256 {used.get('weights_sha256', '?')}"
+        state = weights_state(origin, used) if check and "weights_file" in used else ""
         licence = f", licence {used['licence']}" if "licence" in used else ""
-        lines.append(("encoder", f"{used['encoder']}, weights {weights}{licence}"))
-    lines += _shared_lines(section)
+        lines.append(("encoder", f"{used['encoder']}, weights {weights}{licence}{state and f' – {state}'}"))
+    lines += _shared_lines(origin, check)
     lines.append(("domains", f"{domains['n_domains_found']} found, {domains['n_domains_asked']} asked for or chosen"))
     lines.append(("seed", str(section["seed"])))
     devices = section.get("devices", {})
@@ -210,15 +194,18 @@ def _section_lines(section: dict) -> list[tuple[str, str]]:
     return lines
 
 
-def _shared_lines(section: dict) -> list[tuple[str, str]]:
+def _shared_lines(origin: Origin, check: bool) -> list[tuple[str, str]]:
     """The cohort that a section was learned with, or the reference that it was brought into, with its files."""
-    if "cohort" in section:
-        return [("cohort", f"learned together: {_listed(section['cohort']['samples'])}")]
-    used = section.get("reference")
+    if "cohort" in origin.section:
+        return [("cohort", f"learned together: {_listed(origin.section['cohort']['samples'])}")]
+    used = origin.section.get("reference")
     if not used:
         return []
     lines = [("reference", f"of {_listed(used['samples'])}, correct_by {used['correct_by']}")]
-    return lines + [("reference", f"{name} sha256 {checksum}") for name, checksum in sorted(used["files"].items())]
+    for name, checksum in sorted(used["files"].items()):
+        state = f" – {reference_state(origin, name, checksum)}" if check else ""
+        lines.append(("reference", f"{name} sha256 {checksum}{state}"))
+    return lines
 
 
 def _listed(names: list[str], kind: str = "") -> str:

@@ -67,6 +67,11 @@ def asked_for(origin: Origin) -> dict:
     return {name: value for name, value in (ran | origin.section.get("asked", {})).items() if name not in unknown}
 
 
+def from_anywhere(origin: Origin, path: str) -> str:
+    """The path of a file or folder as it is called from any folder, where it is known from which it was given."""
+    return str(Path(origin.run["launch_dir"]) / path) if origin.run and "://" not in path else path
+
+
 def shown(value: object) -> str:
     """A value as on the command line."""
     return str(value).lower() if isinstance(value, bool) else str(value)

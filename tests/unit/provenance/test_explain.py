@@ -147,6 +147,18 @@ def test_inputs_are_compared_when_asked(outdir: Path) -> None:
     assert (text.count("unchanged"), text.count("CHANGED"), text.count("NOT FOUND")) == (0, 1, 1)
 
 
+def test_a_reference_and_an_encoder_are_compared_when_asked(outdir: Path) -> None:
+    """They are gone: the run began in /somewhere."""
+    used = {"encoder": "own", "weights_file": "own.onnx", "weights_sha256": "34cd"}
+    change(outdir / "pipeline_info" / "provenance" / "S1.json", reference=REFERENCE, encoder=used)
+    change(outdir / "pipeline_info" / "parameters.json", reference="ref", encoder_onnx="own.onnx")
+    origin = find_origin(outdir / "S1")
+    lines = [line.strip() for line in explain(origin, SCHEMA, check=True).splitlines()]
+    assert "space.safetensors sha256 12ab – NOT FOUND" in [line.removeprefix("reference").strip() for line in lines]
+    assert "encoder     own, weights own.onnx sha256 34cd – NOT FOUND" in lines
+    assert "12ab\n" in explain(origin, SCHEMA) and "34cd\n" in explain(origin, SCHEMA)
+
+
 def test_a_file_that_left_its_folder_explains_itself(outdir: Path, tmp_path: Path) -> None:
     alone = tmp_path / "mailed" / "domains_hires.geojson"
     alone.parent.mkdir()
