@@ -45,7 +45,7 @@ def test_samplesheet_that_is_not_given_or_not_there(
 def test_a_run_that_runs_nothing_leaves_the_record_of_the_results(
     efnst: Efnst, project: Path, one_section: Path, tmp_path: Path
 ) -> None:
-    """Nextflow's own reports are those of the last start that did a task, as the check of the samplesheet."""
+    """Nextflow's own reports are left by a start without a samplesheet and by one that only shows something."""
     good = efnst(tmp_path, "-stub-run", "--input", one_section)
     assert good.status == 0, good.output
     info = good.outdir / "pipeline_info"
