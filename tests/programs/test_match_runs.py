@@ -110,6 +110,8 @@ def test_a_run_that_was_stopped_has_what_was_written_since_its_start(tmp_path: P
     assert match(first, second).returncode == 0
     (second / "pipeline_info" / "parameters.json").write_text("{}")
     assert "Expected a complete run.json" in match(first, second).stderr
+    (second / "pipeline_info" / "parameters.json").write_text("[]")
+    assert "Expected a complete parameters.json, found that it cannot be read" in match(first, second).stderr
 
 
 def test_domains_made_with_other_parameters_are_no_results_of_the_last_run(tmp_path: Path) -> None:

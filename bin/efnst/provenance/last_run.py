@@ -5,7 +5,6 @@ from pathlib import Path
 
 from efnst.errors import EfnstError, damaged, reading
 from efnst.names import NO_IMAGE, PIPELINE_INFO
-from efnst.program.documents import document_text, load_json
 from efnst.provenance.origin import Origin, asked_for, json_of, origin_of_section, shown
 
 TABLE = "domains.csv"
@@ -46,9 +45,8 @@ def finished_samples(outdir: Path) -> set[str] | None:
     listed, ended = outdir / PIPELINE_INFO / "sections.json", outdir / "sections.csv"
     if not listed.is_file():
         return None
-    with reading(listed):
-        rows = load_json(document_text(listed))
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and "id" in row for row in rows):
+    rows = json_of(listed, list)
+    if not all(isinstance(row, dict) and "id" in row for row in rows):
         raise damaged(listed, "no list of sections")
     samples, start = {str(row["id"]) for row in rows}, last_start(outdir)
     if ended.is_file() and not is_earlier(ended, start):
@@ -69,7 +67,7 @@ def last_start(outdir: Path) -> float:
     if not started or json_of(info / "parameters.json").get("publish_dir_mode", COPIES[0]) not in COPIES:
         return 0
     try:
-        return min(datetime.fromisoformat(started).timestamp(), (info / "run.json").stat().st_mtime)
+        return min(datetime.fromisoformat(str(started)).timestamp(), (info / "run.json").stat().st_mtime)
     except ValueError as error:
         raise damaged(info / "run.json", error) from error
 

@@ -1,13 +1,13 @@
 """What is known of how a result was made: its own record, and those of the run in whose folder it lies."""
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from efnst.errors import EfnstError
+from efnst.errors import EfnstError, damaged, reading
 from efnst.names import PIPELINE_INFO
-from efnst.program.cli import read_json
+from efnst.program.documents import load_json
 
 DEEPEST = 6  # folders between a result and the output folder
 NO_EFFECT = ("batch_size",)  # on any result
@@ -77,19 +77,25 @@ def shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def json_of(path: Path) -> dict:
-    """A JSON file, empty where there is none."""
-    try:
-        return read_json(path) if path.is_file() else {}
-    except json.JSONDecodeError as error:
-        raise EfnstError(f"Expected JSON in `{path.name}`, found {error}: the file is damaged.") from error
+def json_of(path: Path, kind: type = dict) -> Any:
+    """The object, or what else `kind` says, of a JSON file; empty where there is no file.
+
+    Raises EfnstError for a file that holds no such thing.
+    """
+    if not path.is_file():
+        return kind()
+    with reading(path):
+        content = load_json(path.read_text(encoding="utf-8"))  # outlines of bins are of any size
+    if not isinstance(content, kind):
+        raise damaged(path, f"no JSON {'object' if kind is dict else kind.__name__}")
+    return content
 
 
 def _in_folder(path: Path, place: Path, outdir: Path, sample: str, own: dict) -> Origin:
     """The origin of a result in the output folder of a run; `own`: the record that it carries, {} for none."""
     info = outdir / PIPELINE_INFO
     section = own or (json_of(info / "provenance" / f"{sample}.json") if sample else {})
-    rows = {row["id"]: row for row in json_of(info / "sections.json") or []}
+    rows = {row["id"]: row for row in json_of(info / "sections.json", list)}
     of_run = [json_of(info / "parameters.json"), json_of(info / "run.json"), rows.get(sample, {})]
     return Origin(path, place, outdir, sample, section, *of_run)
 
