@@ -111,11 +111,14 @@ def test_files_without_an_image_get_none_and_pass_the_check(
         data.write_h5ad(folder / f"{name}.h5ad")
     data.uns["spatial"] = {"simulated": library}
     data.write_zarr(folder / "own.zarr")
+    data.uns["spatial"] = {"simulated": library | {"metadata": {"source": "none"}}}  # our picture of no image
+    data.write_h5ad(folder / "white.h5ad")
+    data.write_zarr(folder / "own_white.zarr")
     del data.uns["spatial"]
     data.write_zarr(folder / "own_none.zarr")
     find_sections.main(folder, tmp_path / "found.csv")
     none = {row["sample"]: row["image"] for row in rows_of(tmp_path / "found.csv")}
-    without = ("archive", "empty", "no_image", "no_scales", "own_none")
+    without = ("archive", "empty", "no_image", "no_scales", "own_none", "white", "own_white")
     assert none == dict.fromkeys(without, "none") | {"pictured": "", "own": ""}
     status, said = start(check_sections.main, tmp_path / "found.csv")
     assert status == 0, said

@@ -10,11 +10,10 @@ from efnst.errors import EfnstError
 from efnst.geometry.grid import IRREGULAR
 from efnst.image.open import image_errors, open_image
 from efnst.image.thumbnail import thumbnail
-from efnst.names import SECTION, SPATIAL
+from efnst.names import NO_IMAGE, SECTION, SPATIAL
 
 HIRES_PX, LOWRES_PX = 2000, 600  # longest sides of the two pictures that Space Ranger writes
 BLANK_PX = 100  # longest side of the white picture of a section without an image
-NO_PICTURE = "none"
 MAX_IMAGE_PX = 1200  # longest side of the one in the report
 
 
@@ -40,7 +39,7 @@ def scanpy_pictures(section: AnnData, path: Path | None) -> dict:
     return {
         "images": {name: np.asarray(picture) for name, picture in pictures.items()},
         "scalefactors": factors | sizes_in(section),
-        "metadata": {"source": facts["image"]["source"] if path else NO_PICTURE},
+        "metadata": {"source": facts["image"]["source"] if path else NO_IMAGE},
     }
 
 
@@ -62,7 +61,7 @@ def _blank(full_width: float, full_height: float) -> tuple[float, Image.Image]:
 def stored_picture(section: AnnData, sample: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """The pictures in `section`, uint8 [height, width, 3] by name, and their scale factors; none if white."""
     stored = section.uns.get("spatial", {}).get(sample)
-    if stored is None or str(stored["metadata"]["source"]) == NO_PICTURE:
+    if stored is None or str(stored["metadata"]["source"]) == NO_IMAGE:
         return {}, {}
     return stored["images"], {name: float(stored["scalefactors"][f"tissue_{name}_scalef"]) for name in stored["images"]}
 

@@ -12,7 +12,7 @@ import h5py
 
 from efnst.errors import EfnstError, reading, said_of
 from efnst.inputs.aggregated import libraries
-from efnst.inputs.anndata_zarr import is_anndata_zarr
+from efnst.inputs.anndata_zarr import has_images, is_anndata_zarr
 from efnst.inputs.archive import deposits_in
 from efnst.inputs.deposit import counts_alone, is_deposit, parts_of, samples, says_of
 from efnst.inputs.hdf5 import opened
@@ -194,8 +194,8 @@ def _pictures_in(path: Path) -> dict[str, tuple[bool, bool]]:
         return sections_of(path)
     if is_archive(path):
         return _sections_in(path)
-    places = ("images/*", *(f"uns/spatial/**/images/{kind}" for kind in IMAGE_NAMES))
-    return {"": (any(found.is_dir() for place in places for found in path.glob(place)), True)}
+    is_pictured = has_images(path) if is_anndata_zarr(path) else any(found.is_dir() for found in path.glob("images/*"))
+    return {"": (is_pictured, True)}
 
 
 def _plain(library: str) -> str:

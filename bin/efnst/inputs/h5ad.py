@@ -28,7 +28,7 @@ from efnst.inputs.hdf5 import column, member, names_in, opened, path_of, plain, 
 from efnst.inputs.one_section import rows_of_section, sections_in
 from efnst.inputs.positions import checked_scales
 from efnst.inputs.source import Names, Source
-from efnst.names import SPATIAL
+from efnst.names import NO_IMAGE, SPATIAL
 from efnst.program.scratch import new_folder
 
 PLACES_OF_SPOTS = (SPATIAL, "X_spatial")  # the latter by tools that write all of obsm with X_
@@ -95,11 +95,18 @@ def _part(
 
 def _images(library: h5py.Group | None) -> tuple[dict[str, str], list[str]]:
     """The names within the file of the images of a library, and warnings about those without a px."""
-    shown = member(library, "images")
+    shown = None if _is_without_image(library) else member(library, "images")
     held = {source: member(shown, source) for source in ("hires", "lowres")}
     empty = [source for source, image in held.items() if isinstance(image, h5py.Dataset) and not image.size]
     images = {source: image.name.lstrip("/") for source, image in held.items() if image and source not in empty}
     return images, [f"The {source} image in uns['spatial'] has no px: it was left out." for source in empty]
+
+
+def _is_without_image(library: h5py.Group | None) -> bool:
+    """Whether a library says that its pictures, which ours have for who draws them, are of no image."""
+    source = member(library, "metadata/source")
+    is_text = isinstance(source, h5py.Dataset) and h5py.check_string_dtype(source.dtype) is not None
+    return is_text and _element(source) == NO_IMAGE
 
 
 def _spatial(obsm: h5py.Group | None, path: Path) -> np.ndarray | pd.DataFrame:

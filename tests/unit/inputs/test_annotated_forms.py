@@ -58,6 +58,19 @@ def test_proteins_alone_are_still_refused(data: AnnData, tmp_path: Path) -> None
         read(data, tmp_path)
 
 
+@pytest.mark.parametrize("write", [AnnData.write_h5ad, AnnData.write_zarr])
+def test_our_picture_of_no_image_is_none(write: Callable, data: AnnData, tmp_path: Path) -> None:
+    """What a section without an image has for who draws it is not read back as its H&E image."""
+    path = tmp_path / ("s.h5ad" if write is AnnData.write_h5ad else "s.zarr")
+    data.uns["spatial"]["simulated"]["metadata"] = {"source": "fullres"}
+    write(data, path)
+    assert load_section("S1", path, "", "")[0].uns["section"]["image"]["source"] == "hires"
+    data.uns["spatial"]["simulated"]["metadata"]["source"] = "none"
+    write(data, tmp_path / f"again{path.suffix}")
+    with pytest.raises(EfnstError, match=r"Expected .*\['hires'\].* in again.*, found neither: .*image: none"):
+        load_section("S1", tmp_path / f"again{path.suffix}", "", "")
+
+
 @pytest.mark.parametrize(("empty", "used"), [("hires", "lowres"), ("lowres", "hires")])
 def test_an_image_without_a_px_is_none(empty: str, used: str, data: AnnData, tmp_path: Path) -> None:
     data.uns["spatial"]["simulated"]["images"][empty] = np.zeros((0, 0, 3), np.uint8)
