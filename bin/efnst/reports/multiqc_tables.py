@@ -7,6 +7,7 @@ from html import escape
 from efnst.names import METHOD_TITLES
 from efnst.reports.cohort import STATUSES, Outcome
 from efnst.reports.multiqc_elements import ONE_DIGIT, THREE_DIGITS, WHOLE, finished_sections, header, known, table, url
+from efnst.statistics.proportions import in_order
 
 # Beside the word, for readers who do not distinguish red and green.
 STATUS_COLOURS = [{"pass": "#17643a"}, {"warn": "#b87a00"}, {"fail": "#c0392b"}, {"error": "#3a3a3a"}]
@@ -132,16 +133,13 @@ def name_table(ended: list[Outcome]) -> dict:
 
 
 def _table_by_domain(name: str, text: str, found: dict[str, dict[str, str]], what: str) -> dict:
-    """A table of what was `found` of each section, by domain, a column for each domain."""
+    """A table of what was `found` of each section, by domain, a column for each domain that any of them has."""
     rows = {
         sample: {f"domain_{domain}": escape(value) for domain, value in values.items()}
         for sample, values in found.items()
     }
-    n_domains = max((int(domain) for values in found.values() for domain in values), default=0)
-    headers = {
-        f"domain_{number}": header(f"Domain {number}", f"{what} of domain {number}", None)
-        for number in range(1, n_domains + 1)
-    }
+    domains = in_order({domain for values in found.values() for domain in values})
+    headers = {f"domain_{domain}": header(f"Domain {domain}", f"{what} of domain {domain}", None) for domain in domains}
     return table(name, text, rows, headers)
 
 

@@ -179,6 +179,16 @@ def test_names_of_domains_and_how_well_a_section_was_named(tmp_path: Path) -> No
     assert [[row[name] for name in columns] for row in table] == [["0.8", "0.7", "0.9"], [""] * 3, [""] * 3]
 
 
+def test_sections_of_new_tissue_are_in_the_tables_of_domains() -> None:
+    """Domain 0 of a reference run has a column, and no other number has one that no section has."""
+    novel = summary("a", composition={"0": 1.0}, top_markers={"0": ["N", "M"]}, names={"0": "unknown"})
+    known = summary("b", composition={"2": 1.0}, top_markers={"2": ["A"]}, names={"2": "stroma"})
+    made = contents(outcomes(["a", "b"], [novel, known], []), {})
+    assert made["efnst_markers"]["data"] == {"a": {"domain_0": "N, M"}, "b": {"domain_2": "A"}}
+    assert made["efnst_names"]["data"] == {"a": {"domain_0": "unknown"}, "b": {"domain_2": "stroma"}}
+    assert list(made["efnst_markers"]["headers"]) == list(made["efnst_names"]["headers"]) == ["domain_0", "domain_2"]
+
+
 def test_methods_say_of_how_many_sections_a_sentence_is_true() -> None:
     without = summary("b", methods_text={"image": "No image.", "network": "40 epochs."})
     made = contents(outcomes(["a", "b", "c"], [summary("a"), without, summary("c")], []), {})
