@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from html import escape
+from itertools import combinations, permutations
 
 import numpy as np
 
 from efnst.palette import domain_colour
+from efnst.records.domains import Adjacency
 from efnst.reports.cohort import Outcome
 from efnst.reports.multiqc_elements import colour_key, finished_sections, plot, words
 from efnst.reports.profiles import Profiles, marker_scores, principal_components
+from efnst.statistics.proportions import in_order
 
-BORDERS = [[0, "#ffffff"], [1, "#0072b2"]]
+BORDERS = [[0, "#e6eef4"], [1, "#0072b2"]]  # no share is white, as what is not known
 HEAT = [[0, "#d55e00"], [0.5, "#ffffff"], [1, "#0072b2"]]
 MARKER_GENES = 40  # columns of the heat map
 CLUSTERED_ROWS = 300  # MultiQC takes 20 s to cluster 1400
@@ -87,15 +90,16 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
 
 def adjacency_map(ended: list[Outcome], common: bool = False) -> dict:
     """Which domains border on which, for each section. common: whether a domain is the same in all sections."""
-    rows = {}
-    for name, summary in finished_sections(ended):
-        rows[name] = _shares_of_borders(summary.adjacency.domains, np.array(summary.adjacency.pairs))
-    pairs = sorted({pair for row in rows.values() for pair in row}, key=lambda pair: [int(n) for n in pair.split("–")])
-    rows = {name: {pair: row.get(pair) for pair in pairs} for name, row in rows.items()} if pairs else {}
+    borders = {name: _shares_of_borders(summary.adjacency) for name, summary in finished_sections(ended)}
+    shown = in_order({domain for of_section in borders.values() for pair in of_section for domain in pair})
+    pairs = list(combinations(shown[:ADJACENT_DOMAINS], 2))
+    rows = {name: {f"{one}–{other}": found.get((one, other)) for one, other in pairs} for name, found in borders.items()}
+    rows = rows if pairs else {}
     text = (
         "Share of the borders in a section (touching pairs of spots of different domains) that lie between two "
-        f"domains, of the first {ADJACENT_DOMAINS}; in %. Layered tissue has few strong pairs in each row, others "
-        f"many weak ones. {'' if common else 'Domains are numbered by size within each section. '}The sections' "
+        f"domains, of the first {ADJACENT_DOMAINS} that any section has; in %. White: the section lacks one of the two. "
+        "Layered tissue has few strong pairs in each row, others many weak ones. "
+        f"{'' if common else 'Domains are numbered by size within each section. '}The sections' "
         "reports test the pairs."
     )
     settings = {"xcats_samples": False, "square": False, "min": 0, "colstops": BORDERS, "tt_decimals": 1}
@@ -103,14 +107,13 @@ def adjacency_map(ended: list[Outcome], common: bool = False) -> dict:
     return plot("heatmap", "Which domains touch", text, rows, settings | {"cluster_rows": False, "cluster_cols": False})
 
 
-def _shares_of_borders(domains: list[str], pairs: np.ndarray) -> dict[str, float]:
-    """For each pair of different domains its share of all borders, in %."""
-    total = np.triu(pairs, 1).sum()
-    shown = min(len(domains), ADJACENT_DOMAINS)
+def _shares_of_borders(adjacency: Adjacency) -> dict[tuple[str, str], float]:
+    """For each two different domains of a section its share of all borders, in %."""
+    pairs, numbered = np.array(adjacency.pairs), list(enumerate(adjacency.domains))
+    total = max(np.triu(pairs, 1).sum(), 1)
     return {
-        f"{domains[first]}–{domains[second]}": round(100 * float(pairs[first, second] / max(total, 1)), 1)
-        for first in range(shown)
-        for second in range(first + 1, shown)
+        (one, other): round(100 * float(pairs[row, column] / total), 1)
+        for (row, one), (column, other) in permutations(numbered, 2)
     }
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.support.records import example
 
@@ -187,6 +188,21 @@ def test_sections_of_new_tissue_are_in_the_tables_of_domains() -> None:
     assert made["efnst_markers"]["data"] == {"a": {"domain_0": "N, M"}, "b": {"domain_2": "A"}}
     assert made["efnst_names"]["data"] == {"a": {"domain_0": "unknown"}, "b": {"domain_2": "stroma"}}
     assert list(made["efnst_markers"]["headers"]) == list(made["efnst_names"]["headers"]) == ["domain_0", "domain_2"]
+
+
+def test_the_same_pairs_of_domains_are_shown_of_all_sections() -> None:
+    """The first eight numbers that any section has; a domain that a section lacks is no domain that touches none."""
+    few = example(Adjacency, domains=["2", "9"], pairs=[[4, 3], [3, 4]])
+    many = [str(number) for number in range(10)]
+    chain = example(Adjacency, domains=many, pairs=(np.eye(10, k=1) + np.eye(10, k=-1)).astype(int).tolist())
+    sections = [summary("few", adjacency=few), summary("many", adjacency=chain), summary("three")]
+    shown = contents(outcomes(["few", "many", "three"], sections, []), {})["efnst_adjacency"]["data"]
+    pairs = [f"{one}–{other}" for one in range(8) for other in range(one + 1, 8)]
+    assert [list(row) for row in shown.values()] == [pairs] * 3
+    assert set(shown["few"].values()) == {None}, "9 is not among the first eight"
+    assert shown["many"] == {pair: 11.1 if int(pair[2]) == int(pair[0]) + 1 else 0 for pair in pairs}
+    known = {pair: value for pair, value in shown["three"].items() if value is not None}
+    assert known == {"1–2": 60.0, "1–3": 0.0, "2–3": 40.0}
 
 
 def test_methods_say_of_how_many_sections_a_sentence_is_true() -> None:
