@@ -26,6 +26,11 @@ def words(key: str) -> str:
     return escape(key.replace("_", " "))
 
 
+def plot_text(text: str) -> str:
+    """Text of a plot, which is read as HTML but shows the entity of a quotation mark as it is written."""
+    return escape(text, quote=False)
+
+
 def url(path: str) -> str:
     """A relative path as an attribute of a link."""
     return escape(quote(path))

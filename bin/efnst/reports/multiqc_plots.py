@@ -1,7 +1,6 @@
 """Plots of the MultiQC report. What comes from data is HTML-escaped."""
 
 from collections.abc import Mapping
-from html import escape
 from itertools import combinations, permutations
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from efnst.palette import domain_colour
 from efnst.records.domains import Adjacency
 from efnst.reports.cohort import Outcome
-from efnst.reports.multiqc_elements import colour_key, finished_sections, plot, words
+from efnst.reports.multiqc_elements import colour_key, finished_sections, plot, plot_text, words
 from efnst.reports.profiles import Profiles, marker_scores, principal_components
 from efnst.statistics.proportions import in_order
 
@@ -73,7 +72,7 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
             for _, summary in finished_sections(ended)
         ]
         scores = marker_scores(profiles, markers, MARKER_GENES).round(2)
-        scores.columns = [escape(gene) for gene in scores.columns]
+        scores.columns = [plot_text(gene) for gene in scores.columns]
         names = _profile_names(profiles)
         rows = dict(zip(names, scores.to_dict("records"), strict=True)) if len(scores.columns) else {}
     text = (
@@ -84,6 +83,7 @@ def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:
     )
     settings = {"xcats_samples": False, "ycats_samples": False, "square": False, "min": -3, "max": 3, "colstops": HEAT}
     settings |= {"xlab": "Gene", "ylab": "Domain", "zlab": "z score", "display_values": False}
+    settings["series_label"] = "domains"
     settings |= dict.fromkeys(("cluster_rows", "cluster_cols"), len(rows) <= CLUSTERED_ROWS)
     return plot("heatmap", "Markers in all domains", text, rows, settings)
 
@@ -93,18 +93,21 @@ def adjacency_map(ended: list[Outcome], common: bool = False) -> dict:
     borders = {name: _shares_of_borders(summary.adjacency) for name, summary in finished_sections(ended)}
     shown = in_order({domain for of_section in borders.values() for pair in of_section for domain in pair})
     pairs = list(combinations(shown[:ADJACENT_DOMAINS], 2))
-    rows = {name: {f"{one}–{other}": found.get((one, other)) for one, other in pairs} for name, found in borders.items()}
+    rows = {
+        name: {f"{one}–{other}": found.get((one, other)) for one, other in pairs} for name, found in borders.items()
+    }
     rows = rows if pairs else {}
     text = (
         "Share of the borders in a section (touching pairs of spots of different domains) that lie between two "
-        f"domains, of the first {ADJACENT_DOMAINS} that any section has; in %. White: the section lacks one of the two. "
+        f"domains, of the first {ADJACENT_DOMAINS} that any section has; in %. White: the section lacks one of them. "
         "Layered tissue has few strong pairs in each row, others many weak ones. "
         f"{'' if common else 'Domains are numbered by size within each section. '}The sections' "
         "reports test the pairs."
     )
     settings = {"xcats_samples": False, "square": False, "min": 0, "colstops": BORDERS, "tt_decimals": 1}
     settings |= {"xlab": "Domains", "ylab": "Section", "zlab": "% of the borders", "display_values": False}
-    return plot("heatmap", "Which domains touch", text, rows, settings | {"cluster_rows": False, "cluster_cols": False})
+    settings |= {"cluster_rows": False, "cluster_cols": False, "series_label": "sections"}
+    return plot("heatmap", "Which domains touch", text, rows, settings)
 
 
 def _shares_of_borders(adjacency: Adjacency) -> dict[tuple[str, str], float]:
@@ -129,7 +132,7 @@ def profile_scatter(profiles: Profiles | None, groups: Mapping[str, str]) -> dic
         for name, kind, (x, y) in zip(_profile_names(profiles), of_row, places, strict=True):
             point = {"x": round(float(x), 3), "y": round(float(y), 3)}
             data[name] = point | (
-                {"color": colours[kind], "group": escape(kind)} if len(kinds) <= GROUP_COLOURS else {}
+                {"color": colours[kind], "group": plot_text(kind)} if len(kinds) <= GROUP_COLOURS else {}
             )
     text = (
         "Each point is a domain of a section: counts per million summed over its spots (log2), the most "
@@ -138,15 +141,13 @@ def profile_scatter(profiles: Profiles | None, groups: Mapping[str, str]) -> dic
         f"sections.{key}"
     )
     labels = [f"PC{number} ({part:.2f} of the variance)" for number, part in enumerate(share, 1)]
-    settings = {"xlab": labels[0], "ylab": labels[1], "marker_size": 8}
+    settings = {"xlab": labels[0], "ylab": labels[1], "marker_size": 8, "series_label": "domains"}
     return plot("scatter", "Domains of the cohort", text, data, settings)
 
 
 def _profile_names(profiles: Profiles) -> list[str]:
     """What a row of the profiles is called."""
-    return [
-        f"{escape(sample)} {escape(domain)}" for sample, domain in zip(profiles.samples, profiles.domains, strict=True)
-    ]
+    return [plot_text(f"{sample} {domain}") for sample, domain in zip(profiles.samples, profiles.domains, strict=True)]
 
 
 def stability_bars(ended: list[Outcome]) -> dict:

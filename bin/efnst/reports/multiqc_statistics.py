@@ -8,7 +8,7 @@ import pandas as pd
 
 from efnst.palette import domain_colour
 from efnst.reports.cohort_statistics import Statistics
-from efnst.reports.multiqc_elements import THREE_DIGITS, WHOLE, colour_key, header, html_section, plot, table
+from efnst.reports.multiqc_elements import THREE_DIGITS, WHOLE, colour_key, header, html_section, plot, plot_text, table
 from efnst.reports.multiqc_plots import GROUP_COLOURS, HEAT
 from efnst.reports.point_picture import points_uri
 from efnst.statistics.covariates import GROUP
@@ -160,14 +160,15 @@ def gene_set_map(gene_sets: pd.DataFrame | None) -> dict:
         best = dict.fromkeys(name for _, found in _by_domain(gene_sets) for name in found["gene_set"].head(SHOWN_SETS))
         wide = gene_sets.pivot(index="domain", columns="gene_set", values="mean_activity")
         shown = wide.loc[in_order(set(wide.index)), list(best)].round(2)
-        shown.columns = [escape(name) for name in shown.columns]
-        rows = {f"Domain {escape(domain)}": row.dropna().to_dict() for domain, row in shown.iterrows()}
+        shown.columns = [plot_text(name) for name in shown.columns]
+        rows = {plot_text(f"Domain {domain}"): row.dropna().to_dict() for domain, row in shown.iterrows()}
     text = (
         "Mean over the sections of the t value of a set's genes against all others, in the domain's mean z scores "
         "(decoupler's ulm); the most active sets of each domain. All are in shared_gene_sets.csv."
     )
     settings = {"xcats_samples": False, "ycats_samples": False, "square": False, "colstops": HEAT}
     settings |= {"xlab": "Gene set", "ylab": "Domain", "zlab": "activity", "display_values": False, "tt_decimals": 1}
+    settings["series_label"] = "domains"
     limit = max((abs(value) for row in rows.values() for value in row.values()), default=1)
     settings |= {"min": -limit, "max": limit, "cluster_rows": False, "cluster_cols": False}
     return plot("heatmap", "Gene sets", text, rows, settings)

@@ -10,6 +10,7 @@ from tests.support.records import example
 from efnst.records.cohort import SectionSummary
 from efnst.reports.cohort import outcomes
 from efnst.reports.multiqc import contents
+from efnst.reports.multiqc_statistics import gene_set_map
 from efnst.reports.profiles import Profiles, marker_scores, principal_components, profiles_of
 from efnst.statistics.pseudobulk import MIN_GENES, read_sums
 
@@ -97,3 +98,18 @@ def test_points_and_rows_of_the_report(profiles: Profiles) -> None:
         assert text.count("background:") == len(names) and "<b>" not in text
     alone = Profiles(["a"] * 5, profiles.domains, profiles.genes, profiles.expression)
     assert "efnst_profiles" not in contents(ended, {}, alone)
+
+
+def test_plots_show_quotation_marks_and_what_their_rows_are(profiles: Profiles) -> None:
+    """Plotly draws the entity of a quotation mark as it is written; a row or a point is a domain."""
+    named = Profiles(profiles.samples, profiles.domains, profiles.genes.astype(object), profiles.expression)
+    named.genes[0] = '5\' <"end"> & co'
+    shown = {"top_markers": {"1": [named.genes[0]]}, "loss": {"kl": [[1, 1.0]]}, "composition": {"1": 1.0}}
+    ended = outcomes(["a", "bb"], [example(SectionSummary, sample=name, **shown) for name in ("a", "bb")], [])
+    made = contents(ended, {}, named, dict.fromkeys(("a", "bb"), '"<b>" d\'or'))
+    assert list(made["efnst_marker_map"]["data"]["a 1"]) == ['5\' &lt;"end"&gt; &amp; co']
+    assert made["efnst_profiles"]["data"]["a 1"]["group"] == '"&lt;b&gt;" d\'or'
+    sets = pd.DataFrame([{"domain": "1", "gene_set": '"<i>"', "mean_activity": 2.0, "n_samples": 2}])
+    assert gene_set_map(sets)["data"] == {"Domain 1": {'"&lt;i&gt;"': 2.0}}
+    plots = (made["efnst_marker_map"], made["efnst_profiles"], gene_set_map(sets))
+    assert [plot["pconfig"]["series_label"] for plot in plots] == ["domains"] * 3
