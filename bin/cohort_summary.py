@@ -62,8 +62,7 @@ def main(
     ended = outcomes(list(groups), list(found.values()), read_all(failures, Failure), warned)
     _write_tables(ended, groups, outdir)
     pictures = _of_samples(thumbnails, "_thumbnail.webp", list(groups))
-    finished = [outcome.summary for outcome in ended if outcome.summary]
-    statistics = cohort_statistics(finished, listed, _folders(described), common, sums)
+    statistics = cohort_statistics(ended, listed, _folders(described), common, sums)
     write_statistics(statistics, sums, outdir)
     write_warnings(outdir, [*told, *statistics.told, *filter(None, [why_left_out(sums)])])
     for name, content in contents(ended, pictures, profiles_of(sums), groups, statistics, list(told)).items():

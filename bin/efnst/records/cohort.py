@@ -84,7 +84,7 @@ class SectionSummary(Record):
     patches_per_second: float | None = about("speed of the encoder", "patches per s")
     encoder_seconds: float | None = about("time of the encoder's step", "s")
     n_epochs: list[int] = about("epochs of each training", "epochs", "[n_trainings]")
-    composition: dict[str, float] = about("share of the spots in each domain")
+    composition: dict[str, int] = about("spots in each domain", "spots")
     lost: dict[str, int] = about("spots that each threshold took", "spots")
     quantiles: SpotQuantiles = about("of the spots kept")
     top_markers: dict[str, list[str]] = about("best markers of each domain", shape="[≤ 5]")

@@ -10,6 +10,7 @@ import pandas as pd
 from efnst.names import NOVEL_DOMAIN
 from efnst.program.spreadsheets import harmless_table, read_table
 from efnst.records.cohort import SectionSummary, SheetRow
+from efnst.reports.cohort import Outcome
 from efnst.statistics.association import association_table
 from efnst.statistics.common_genes import common_genes
 from efnst.statistics.covariates import covariate_table, in_full, with_covariates
@@ -41,28 +42,28 @@ class Statistics:
 
 
 def cohort_statistics(
-    summaries: Sequence[SectionSummary],
+    ended: Sequence[Outcome],
     rows: Sequence[SheetRow],
     described: Mapping[str, Path],
     common: bool,
     sums: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> Statistics:
-    """The statistics of the finished sections, also of those with the status fail, which count and are marked.
+    """The statistics of the sections that have a result, also of those that failed, which count and are marked.
 
-    `rows`: of sections.json; `described`: the folder of describe_domains by sample; common: whether a domain is the
-    same in all sections. Where it is not, only the proportions of each section are known. `sums`: counts of each
-    domain by sample (`read_sums`), whose genes tell which are the same in two sections.
+    `ended`: how each section ended; `rows`: of sections.json; `described`: the folder of describe_domains by sample;
+    common: whether a domain is the same in all sections. Where it is not, only the proportions of each section are
+    known. `sums`: counts of each domain by sample (`read_sums`), whose genes tell which are the same in two sections.
     """
-    statuses = {summary.sample: summary.status for summary in summaries}
-    finished = list(statuses)
-    covariates = covariate_table([row for row in rows if row.id in finished])
-    spots_of = {summary.sample: _spots(summary) for summary in summaries}
+    statuses = {outcome.sample: outcome.status for outcome in ended if outcome.summary}
+    summaries = [outcome.summary for outcome in ended if outcome.summary]
+    covariates = covariate_table([row for row in rows if row.id in statuses])
+    spots_of = {summary.sample: summary.composition for summary in summaries}
     everywhere = dict.fromkeys(shared_domains(summaries), 0) if common else {}
     proportions = proportion_table({sample: everywhere | spots for sample, spots in spots_of.items()}, common)
     told = (_absent_domains(summaries) if common else []) + _failed_sections(statuses)
     if not common:
         return Statistics(common, covariates, proportions, statuses=statuses, told=told)
-    folders = {sample: described[sample] for sample in finished if sample in described}
+    folders = {sample: described[sample] for sample in statuses if sample in described}
     spots = read_shared_spots(_existing(folders, "embedding_sample.npz"))
     return Statistics(
         common,
@@ -85,7 +86,7 @@ def shared_domains(summaries: Sequence[SectionSummary]) -> list[str]:
 
 def _absent_domains(summaries: Sequence[SectionSummary]) -> list[str]:
     """What to tell of domains that were found together and that no section has; those of a reference may be."""
-    found = {domain for summary in summaries for domain, share in summary.composition.items() if share}
+    found = {domain for summary in summaries for domain, spots in summary.composition.items() if spots}
     shared = shared_domains(summaries)
     absent = [domain for domain in shared if domain not in found]
     if not absent or any(summary.verdict for summary in summaries):
@@ -98,19 +99,19 @@ def _absent_domains(summaries: Sequence[SectionSummary]) -> list[str]:
 
 
 def _failed_sections(statuses: Mapping[str, str]) -> list[str]:
-    """What to tell of sections that fail quality control and count in the statistics all the same."""
+    """What to tell of sections that failed and count in the statistics all the same."""
     failed = _failed(statuses)
     if not failed:
         return []
     return [
-        f"Sections with the status fail ({len(failed)} of {len(statuses)}) count in the tables of the cohort, which "
-        f"mark them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should not."
+        f"Sections with the status fail or error ({len(failed)} of {len(statuses)}) count in the tables of the cohort, "
+        f"which mark them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should not."
     ]
 
 
 def _failed(statuses: Mapping[str, str]) -> list[str]:
-    """The samples whose status is fail."""
-    return [sample for sample, status in statuses.items() if status == "fail"]
+    """The samples whose status is fail or error."""
+    return [sample for sample, status in statuses.items() if status in ("fail", "error")]
 
 
 def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], outdir: Path) -> None:
@@ -135,11 +136,6 @@ def write_statistics(statistics: Statistics, sums: Mapping[str, pd.DataFrame], o
         pseudobulk = samples_without_genes(sums, statistics.proportions, about)
     if pseudobulk is not None:
         pseudobulk.write_h5ad(outdir / "pseudobulk.h5ad", compression="gzip", compression_opts=1)
-
-
-def _spots(summary: SectionSummary) -> dict[str, int]:
-    """Spots of each domain of a section."""
-    return {domain: round(share * summary.n_spots_kept) for domain, share in summary.composition.items()}
 
 
 def _existing(folders: Mapping[str, Path], name: str) -> dict[str, Path]:

@@ -50,7 +50,7 @@ def quantile_boxes(ended: list[Outcome]) -> dict:
 
 def composition_bars(ended: list[Outcome], common: bool = False) -> dict:
     """Share of each domain, in the sections' colours. common: whether a domain is the same in all sections."""
-    data = {name: _per_domain(summary.composition, 100) for name, summary in finished_sections(ended)}
+    data = {name: _shares_of_spots(summary.composition) for name, summary in finished_sections(ended)}
     numbers = sorted({key for row in data.values() for key in row}, key=lambda key: int(key.removeprefix("Domain ")))
     colours = {key: {"name": key, "color": domain_colour(int(key.removeprefix("Domain ")))} for key in numbers}
     settings = {"ylab": "% of spots", "cpswitch": False, "ymax": 100, "tt_decimals": 1, "sort_samples": False}
@@ -58,9 +58,10 @@ def composition_bars(ended: list[Outcome], common: bool = False) -> dict:
     return plot("bargraph", "Domain composition", text, data, settings) | {"categories": colours}
 
 
-def _per_domain(shares: dict[str, float], factor: float) -> dict[str, float]:
-    """Shares with the names that the report shows."""
-    return {f"Domain {domain}": share * factor for domain, share in shares.items()}
+def _shares_of_spots(spots: dict[str, int]) -> dict[str, float]:
+    """The share of each domain in %, with the names that the report shows."""
+    total = max(sum(spots.values()), 1)
+    return {f"Domain {domain}": round(100 * count / total, 4) for domain, count in spots.items()}
 
 
 def marker_map(ended: list[Outcome], profiles: Profiles | None) -> dict:

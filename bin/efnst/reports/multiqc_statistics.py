@@ -24,7 +24,7 @@ TESTS = {
     "levels": header("Levels", "Levels with their samples, or the range of numbers", None),
     "test": header("Test", "Of the centred log-ratios of the shares", None),
     "n_samples": header("Samples", "Samples with a value", WHOLE),
-    "n_failed": header("Failed", "Of these, samples with the status fail", WHOLE),
+    "n_failed": header("Failed", "Of these, samples with the status fail or error", WHOLE),
     "higher_in": header(
         "Higher in", "Level in which the share ranks highest; of numbers, whether it is where they are larger", None
     ),

@@ -52,7 +52,7 @@ def _unclear_number(domains: DomainsRecord) -> list[str]:
 def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -> SectionSummary:
     """The section's row of the cohort summary, and what the cohort's report needs."""
     warnings, image_source = section_warnings(records), str(data.uns[SECTION]["image"]["source"])
-    shares = data.obs[DOMAIN].value_counts(normalize=True, sort=False)
+    spots = data.obs[DOMAIN].value_counts(sort=False)
     counted = {"sample", "n_spots_in_tissue", "n_spots_kept", "median_counts", "median_genes", "median_pct_mt"}
     return SectionSummary(
         **records.qc.model_dump(include=counted | {"lost", "quantiles"}),
@@ -66,7 +66,7 @@ def section_summary(data: anndata.AnnData, records: Records, parameters: dict) -
         status=section_status(records, warnings),
         warnings=warnings,
         image_source=image_source,
-        composition={str(name): round(float(share), 6) for name, share in shares.items()},
+        composition={str(domain): int(count) for domain, count in spots.items()},
         top_markers={domain: genes[:5] for domain, genes in records.description.top_markers.items()},
         adjacency=records.description.adjacency,
         loss={part: thinned(values) for part, values in records.training.loss.items()},

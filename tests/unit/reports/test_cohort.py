@@ -32,7 +32,7 @@ def summary(sample: str, **changed: object) -> SectionSummary:
     row |= {"median_counts": 100.0, "median_genes": 50.0, "median_pct_mt": 1.5, "efnst_stability": 0.75}
     for method, value in (("efnst", 0.1), ("diffused", 0.2), ("leiden", 0.3)):
         row |= {f"{method}_chaos": value, f"{method}_pas": value, f"{method}_silhouette": value, f"ari_{method}": value}
-    row |= {"composition": {"1": 0.75, "2": 0.25}, "lost": {"min_counts_per_spot": 2, "max_pct_mt": 0}}
+    row |= {"composition": {"1": 9, "2": 3}, "lost": {"min_counts_per_spot": 2, "max_pct_mt": 0}}
     row["quantiles"] = example(SpotQuantiles, total_counts=[1, 2, 3, 4, 5], n_genes_by_counts=[6, 7, 8, 9, 10])
     row |= {"top_markers": {"1": ["A", "B", "C", "D"], "2": []}}
     row |= {"loss": {"kl": [[1, 5.0]], "total": [[1, 9.0], [40, 2.0]]}}
@@ -182,8 +182,8 @@ def test_names_of_domains_and_how_well_a_section_was_named(tmp_path: Path) -> No
 
 def test_sections_of_new_tissue_are_in_the_tables_of_domains() -> None:
     """Domain 0 of a reference run has a column, and no other number has one that no section has."""
-    novel = summary("a", composition={"0": 1.0}, top_markers={"0": ["N", "M"]}, names={"0": "unknown"})
-    known = summary("b", composition={"2": 1.0}, top_markers={"2": ["A"]}, names={"2": "stroma"})
+    novel = summary("a", composition={"0": 10}, top_markers={"0": ["N", "M"]}, names={"0": "unknown"})
+    known = summary("b", composition={"2": 10}, top_markers={"2": ["A"]}, names={"2": "stroma"})
     made = contents(outcomes(["a", "b"], [novel, known], []), {})
     assert made["efnst_markers"]["data"] == {"a": {"domain_0": "N, M"}, "b": {"domain_2": "A"}}
     assert made["efnst_names"]["data"] == {"a": {"domain_0": "unknown"}, "b": {"domain_2": "stroma"}}

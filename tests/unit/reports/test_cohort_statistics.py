@@ -13,8 +13,9 @@ from PIL import Image
 from tests.support.records import example
 
 from efnst.palette import domain_colour
-from efnst.records.cohort import SectionSummary, SheetRow
-from efnst.reports.cohort_statistics import Statistics, cohort_statistics
+from efnst.records.cohort import Failure, SectionSummary, SheetRow
+from efnst.reports.cohort import outcomes, write_sections
+from efnst.reports.cohort_statistics import Statistics, cohort_statistics, write_statistics
 from efnst.reports.multiqc_statistics import domain_key, statistics_contents
 from efnst.reports.point_picture import points_uri
 from efnst.statistics.embedding import POINTS, SharedSpots, read_shared_spots
@@ -22,24 +23,31 @@ from efnst.statistics.embedding import POINTS, SharedSpots, read_shared_spots
 EVIL = "<script>alert(1)</script>&"
 
 
-def summary(sample: str, **composition: float) -> SectionSummary:
-    """A section of 100 spots with these shares of domains (`d1=0.5`), of two that were asked for."""
-    shares = {name[1:]: share for name, share in composition.items()}
-    return example(SectionSummary, sample=sample, n_spots_kept=100, n_domains_asked=2, composition=shares)
+def summary(sample: str, **composition: int) -> SectionSummary:
+    """A section with so many spots in these domains (`d1=50`), of two that were asked for."""
+    spots = {name[1:]: count for name, count in composition.items()}
+    about = {"status": "pass", "warnings": [], "n_domains_asked": 2}
+    return example(SectionSummary, sample=sample, **about, composition=spots)
+
+
+def statistics_of(sections: list[SectionSummary], common: bool, described: dict[str, Path] | None = None) -> Statistics:
+    """The statistics of these sections, all of which ended well."""
+    ended = outcomes([section.sample for section in sections], sections, [])
+    return cohort_statistics(ended, ROWS, described or {}, common)
 
 
 ROWS = [example(SheetRow, id=name, group=EVIL, covariates={"age": "7"}) for name in ("a", "b", "failed")]
 
 
 def test_without_common_domains_only_proportions_are_known() -> None:
-    found = cohort_statistics([summary("a", d1=0.25, d2=0.75), summary("b", d1=1.0)], ROWS, {}, common=False)
+    found = statistics_of([summary("a", d1=25, d2=75), summary("b", d1=100)], common=False)
     assert found.proportions["n_spots"].tolist() == [25, 75, 100] and list(found.covariates.index) == ["a", "b"]
     assert (found.tests, found.markers, found.spots) == (None, None, None)
     assert statistics_contents(found) == {} == statistics_contents(None) and domain_key(found) == "" == domain_key(None)
 
 
 def test_common_domains_without_files_of_the_sections(tmp_path: Path) -> None:
-    found = cohort_statistics([summary("a", d1=0.5, d2=0.5), summary("b", d1=1.0)], ROWS, {"a": tmp_path}, common=True)
+    found = statistics_of([summary("a", d1=50, d2=50), summary("b", d1=100)], True, {"a": tmp_path})
     assert found.proportions["n_spots"].tolist() == [50, 50, 100, 0]
     assert found.markers.empty and found.gene_sets.empty and found.tests.empty and found.mixing is None
     assert not any(content["data"] for content in statistics_contents(found).values())
@@ -49,22 +57,46 @@ def test_common_domains_without_files_of_the_sections(tmp_path: Path) -> None:
 
 def test_a_domain_that_no_section_has_is_told_and_has_rows_of_0() -> None:
     three = {"n_domains_asked": 3}
-    sections = [summary("a", d1=0.5, d3=0.5).changed(**three), summary("b", d1=1.0).changed(**three)]
-    found = cohort_statistics(sections, ROWS, {}, common=True)
+    sections = [summary("a", d1=50, d3=50).changed(**three), summary("b", d1=100).changed(**three)]
+    found = statistics_of(sections, common=True)
     assert found.proportions["domain"].tolist() == ["1", "2", "3"] * 2
     assert found.proportions["n_spots"].tolist() == [50, 0, 50, 100, 0, 0]
     (text,) = found.told
     assert text.startswith("Of the 3 domains that the sections share, domain 2 is in none of them: no more than 2 were")
-    third = summary("failed", d2=1.0).changed(**three)
-    assert not cohort_statistics([*sections, third], ROWS, {}, common=True).told
+    third = summary("failed", d2=100).changed(**three)
+    assert not statistics_of([*sections, third], common=True).told
     of_reference = [section.changed(verdict="pass") for section in sections]
-    assert not cohort_statistics(of_reference, ROWS, {}, common=True).told, "a reference may have more"
-    own = cohort_statistics(sections, ROWS, {}, common=False)
+    assert not statistics_of(of_reference, common=True).told, "a reference may have more"
+    own = statistics_of(sections, common=False)
     assert own.proportions["domain"].tolist() == ["1", "3", "1"] and not own.told
 
 
+def test_a_section_has_one_status_in_all_tables(tmp_path: Path) -> None:
+    """Also one that a later step or the other sections raise: that of sections.csv."""
+    sections = [summary("a", d1=50, d2=50), summary("b", d1=25, d2=75), summary("failed", d1=10).changed(status="fail")]
+    without = Failure(sample="a", step="export_domains", reason="no space")
+    stopped = Failure(sample="b", step="section_report", reason="no space")
+    ended = outcomes(["a", "b", "failed"], sections, [stopped], [without])
+    write_sections(ended, tmp_path / "sections.csv")
+    found = cohort_statistics(ended, ROWS, {}, common=True)
+    write_statistics(found, {}, tmp_path)
+    statuses = {"a": "warn", "b": "error", "failed": "fail"}
+    assert found.statuses == statuses
+    assert pd.read_csv(tmp_path / "sections.csv").set_index("sample")["status"].to_dict() == statuses
+    table = pd.read_csv(tmp_path / "proportions.csv")
+    assert table["section_status"].tolist() == [status for status in statuses.values() for _ in range(2)]
+    assert found.told[-1].startswith("Sections with the status fail or error (2 of 3) count in the tables")
+
+
+def test_spots_are_counted_and_not_worked_back_from_rounded_shares() -> None:
+    """Of a million units a share of six digits is off by one."""
+    spots = [333_334, 1_000_003]
+    found = statistics_of([summary("a", d1=spots[0], d2=spots[1])], common=False)
+    assert found.proportions["n_spots"].tolist() == spots
+
+
 def test_what_is_no_domain_has_no_colour_of_a_domain() -> None:
-    found = cohort_statistics([summary("a", d0=0.5, d1=0.5), summary("b", d1=1.0)], ROWS, {}, common=True)
+    found = statistics_of([summary("a", d0=50, d1=50), summary("b", d1=100)], common=True)
     assert domain_colour(0) in domain_key(found) and domain_key(found).count(domain_colour(1)) == 1
 
 

@@ -83,7 +83,7 @@ def test_a_section_named_by_identifiers_alone_names_the_same_markers(tmp_path: P
 
 def test_points_and_rows_of_the_report(profiles: Profiles) -> None:
     """Sections of one group share a colour; without groups each section has its own; one section has no scatter."""
-    shown = {"top_markers": {"1": ["G0"], "2": ["G20"]}, "loss": {"kl": [[1, 1.0]]}, "composition": {"1": 1.0}}
+    shown = {"top_markers": {"1": ["G0"], "2": ["G20"]}, "loss": {"kl": [[1, 1.0]]}, "composition": {"1": 1}}
     ended = outcomes(["a", "bb"], [example(SectionSummary, sample=name, **shown) for name in ("a", "bb")], [])
     made = contents(ended, {}, profiles)
     assert list(made["efnst_marker_map"]["data"]) == ["a 1", "a 2", "a 3", "bb 1", "bb 2"]
@@ -104,7 +104,7 @@ def test_plots_show_quotation_marks_and_what_their_rows_are(profiles: Profiles) 
     """Plotly draws the entity of a quotation mark as it is written; a row or a point is a domain."""
     named = Profiles(profiles.samples, profiles.domains, profiles.genes.astype(object), profiles.expression)
     named.genes[0] = '5\' <"end"> & co'
-    shown = {"top_markers": {"1": [named.genes[0]]}, "loss": {"kl": [[1, 1.0]]}, "composition": {"1": 1.0}}
+    shown = {"top_markers": {"1": [named.genes[0]]}, "loss": {"kl": [[1, 1.0]]}, "composition": {"1": 1}}
     ended = outcomes(["a", "bb"], [example(SectionSummary, sample=name, **shown) for name in ("a", "bb")], [])
     made = contents(ended, {}, named, dict.fromkeys(("a", "bb"), '"<b>" d\'or'))
     assert list(made["efnst_marker_map"]["data"]["a 1"]) == ['5\' &lt;"end"&gt; &amp; co']

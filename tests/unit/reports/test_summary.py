@@ -47,7 +47,7 @@ def test_seconds_of_a_cohort_add_up(data: anndata.AnnData, records: Records) -> 
 def test_summary_row(data: anndata.AnnData, records: Records) -> None:
     summary = section_summary(data, replace(records, features=example(FeaturesRecord, patches_per_second=99.0)), {})
     assert summary.status == "pass"
-    assert summary.composition == {"1": 0.5, "2": 0.5}
+    assert summary.composition == {"1": data.n_obs // 2, "2": data.n_obs // 2}
     assert (summary.efnst_chaos, summary.diffused_pas, summary.ari_leiden) == (0.1, 0.1, 0.3)
     assert summary.methods["leiden"] == MethodFigures(**records.domains.methods["leiden"].plain())
     assert (summary.patches_per_second, summary.encoder, summary.n_epochs) == (99.0, None, [3])
