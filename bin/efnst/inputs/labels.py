@@ -12,11 +12,11 @@ from efnst.inputs.above_table import above_table
 from efnst.inputs.affixes import SEQUENCE, with_names_of
 from efnst.inputs.missing import is_missing
 from efnst.inputs.one_line import EXPECTED, is_one_line
+from efnst.program.documents import text_of
 from efnst.program.parameters import show
 
 LONGEST_HEADER = 100_000  # characters; metadata of a section have a few dozen columns
 ROW_NAMES = ""  # a column without a name, as R and pandas write the names of rows
-PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ")  # how gzip, zip, bzip2 and xz begin
 BARCODE = re.compile(rf"({SEQUENCE})(-\d+)?|\d+x\d+")  # the last of legacy arrays
 TOO_MANY = 0.5  # labels for each labelled spot above which they are names or measurements
 
@@ -115,18 +115,7 @@ def _lines(path: Path) -> list[list[str]]:
     """The cells of all lines that are not empty."""
     with reading(path):
         content = path.read_bytes()
-    if content.startswith(PACKED):
-        raise EfnstError(
-            f"Expected text in {path.name}, found a compressed file, or one of Excel: unpack it, or save it as CSV "
-            "UTF-8."
-        )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise EfnstError(
-            f"Expected UTF-8 text in {path.name}, found {error}: save it as CSV UTF-8, not as Windows or Unicode text."
-        ) from error
-    lines = list(io.StringIO(text, newline=""))
+    lines = list(io.StringIO(text_of(content, path.name, "CSV UTF-8"), newline=""))
     above, named = above_table(lines)
     lines = lines[above:]
     if lines and len(lines[0]) >= LONGEST_HEADER:

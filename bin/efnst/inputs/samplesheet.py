@@ -22,7 +22,7 @@ from efnst.inputs.covariates import (
 )
 from efnst.inputs.missing import is_missing
 from efnst.names import NO_IMAGE
-from efnst.program.documents import load_yaml
+from efnst.program.documents import load_yaml, text_of
 from efnst.program.parameters import coerce, errors_by_name, expectation, found_and_expected, show
 
 URI = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)(.*)$", re.DOTALL)
@@ -56,11 +56,10 @@ def read_samplesheet(path: Path) -> Samplesheet:
     """Read CSV, TSV or YAML; raises EfnstError where the file cannot be read as any table."""
     require_ordinary(path)
     try:
-        text = without_secrets(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise EfnstError(f"Expected UTF-8 text in the samplesheet, found {error}: save it as CSV UTF-8.") from error
+        content = path.read_bytes()
     except OSError as error:
         raise EfnstError(f"Expected a samplesheet, found no readable file ({error}): check --input.") from error
+    text = without_secrets(text_of(content, "the samplesheet", "CSV UTF-8"))
     if path.suffix.lower() in (".yaml", ".yml"):
         return _from_yaml(text)
     return _from_table(text)

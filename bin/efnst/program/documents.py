@@ -1,4 +1,4 @@
-"""JSON and YAML that people write: of bounded size and depth, with numbers that are numbers.
+"""Texts that people write, JSON and YAML above all: of bounded size and depth, with numbers that are numbers.
 
 A few bytes of YAML aliases can stand for 10^9 values, and brackets a million deep or numbers of thousands of digits
 break what reads them: each of these becomes the one error that such a text ends in anyway.
@@ -10,21 +10,38 @@ from pathlib import Path
 
 import yaml
 
-from efnst.errors import damaged, reading
+from efnst.errors import EfnstError, damaged, reading
 
 MAX_BYTES = 10_000_000  # of a file
 MAX_YAML_CHARACTERS = 1_000_000  # 8,000 sections; reading them takes 10 s
 MAX_MEANT = 10_000_000  # characters of YAML with every alias written out
+PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ")  # how gzip, zip, bzip2 and xz begin
 
 
 def document_text(path: Path, most: int = MAX_BYTES) -> str:
-    """The text of a file, which must be UTF-8 and have `most` bytes."""
+    """The text of a file, which must be UTF-8 and have at most `most` bytes."""
     with reading(path), path.open("rb") as file:
         content = file.read(most + 1)
-        text = content.decode("utf-8-sig")
     if len(content) > most:
         raise damaged(path, f"more than {most} bytes")
-    return text
+    return text_of(content, path.name)
+
+
+def text_of(content: bytes, name: str, kind: str = "UTF-8 text") -> str:
+    """What a file of UTF-8 holds, which a message calls `name`.
+
+    Raises EfnstError for a compressed file or another encoding: to be unpacked, or saved as `kind`.
+    """
+    if content.startswith(PACKED):
+        raise EfnstError(
+            f"Expected text in {name}, found a compressed file, or one of Excel: unpack it, or save it as {kind}."
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise EfnstError(
+            f"Expected UTF-8 text in {name}, found {error}: save it as {kind}, not as Windows or Unicode text."
+        ) from error
 
 
 def load_json(text: str) -> object:

@@ -105,7 +105,8 @@ def _failed_sections(statuses: Mapping[str, str]) -> list[str]:
         return []
     return [
         f"Sections with the status fail or error ({len(failed)} of {len(statuses)}) count in the tables of the cohort, "
-        f"which mark them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should not."
+        f"which mark them ({STATUS}, n_failed): {', '.join(failed)}; leave them out of the samplesheet if they should "
+        "not."
     ]
 
 

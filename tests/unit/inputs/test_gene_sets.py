@@ -1,5 +1,6 @@
 """Gene sets in GMT."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,8 @@ def test_sets_and_their_genes(tmp_path: Path) -> None:
         ("A\tx\tMBP\nA\tx\tPLP1\n", "found A again in line 2"),
         ("\x07\tx\tMBP\n", "in line 1"),
         ("x" * 201 + "\tx\tMBP\n", "in line 1"),
-        (b"A\tx\t\xff\n", "cannot be read"),
+        (b"A\tx\t\xff\n", "Expected UTF-8 text in sets.gmt, found .*: save it as UTF-8 text"),
+        (gzip.compress(b"A\tx\tMBP\n"), "Expected text in sets.gmt, found a compressed file, .*: unpack it"),
         ("".join(f"S{number}\t\tMBP\n" for number in range(MAX_SETS + 1)), "found 10001"),
     ],
 )

@@ -356,7 +356,12 @@ def test_a_value_below_no_column_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("s.csv", "sample,section\n".encode("utf-16"), "UTF-8"),
+        ("s.csv", "sample,section\n".encode("utf-16"), "save it as CSV UTF-8"),
+        (
+            "s.csv.gz",
+            b"\x1f\x8b\x08\x00",
+            "found a compressed file, or one of Excel: unpack it, or save it as CSV UTF-8",
+        ),
         ("s.yaml", b"- sample: [A1", "YAML"),
         ("s.yaml", b"sample: A1\nsection: a", "YAML list"),
         ("s.yaml", b"- sample: A1\n  section: a\n  sample: B1", "found the key sample for the second time in line 3"),
