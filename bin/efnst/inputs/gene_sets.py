@@ -14,26 +14,26 @@ LONGEST_NAME = 200  # characters
 def read_gene_sets(path: Path) -> dict[str, list[str]]:
     """The genes of each set of a GMT file: name, description and genes, separated by tabs; weights are passed over.
 
-    Raises EfnstError where a line holds no set, or two sets have one name.
+    A set may be empty; lines that begin with # and hold no genes are comments. Raises EfnstError where another line
+    holds no set, none has genes, or two sets of one name differ.
     """
     sets = {}
     for number, line in enumerate(io.StringIO(document_text(path, MAX_BYTES), newline=None), start=1):
-        if not line.strip():
-            continue
         name, *rest = (cell.strip() for cell in line.split("\t"))
-        genes = [gene for cell in rest[1:] if (gene := cell.partition(",")[0].strip())]
-        if not name or len(name) > LONGEST_NAME or not genes or not name.isprintable():
+        genes = list(dict.fromkeys(gene for cell in rest[1:] if (gene := cell.partition(",")[0].strip())))
+        if not line.strip() or (name.startswith("#") and not genes):
+            continue
+        if not name or len(name) > LONGEST_NAME or not rest or not name.isprintable():
             raise EfnstError(
                 f"Expected a name, a description and genes, separated by tabs, in each line of {path.name}, found "
                 f"{line.strip()[:60]!r} in line {number}: give gene sets as GMT."
             )
-        if name in sets:
+        if set(sets.setdefault(name, genes)) != set(genes):
             raise EfnstError(
-                f"Expected every gene set once in {path.name}, found {name} again in line {number}: rename it."
+                f"Expected every gene set once in {path.name}, found {name} with other genes in line {number}: "
+                "rename it."
             )
-        sets[name] = list(dict.fromkeys(genes))
-    if not 0 < len(sets) <= MAX_SETS:
-        raise EfnstError(
-            f"Expected 1 to {MAX_SETS} gene sets in {path.name}, found {len(sets)}: give those of interest."
-        )
+    if len(sets) > MAX_SETS or not any(sets.values()):
+        found = f"{len(sets)}" if any(sets.values()) else "0 with genes"
+        raise EfnstError(f"Expected 1 to {MAX_SETS} gene sets in {path.name}, found {found}: give those of interest.")
     return sets

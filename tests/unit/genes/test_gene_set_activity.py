@@ -59,6 +59,11 @@ def test_activity_is_the_t_value_of_the_genes_of_a_set(expression: sp.csc_matrix
     ]
 
 
+def test_an_empty_set_is_left_out(expression: sp.csc_matrix) -> None:
+    table, notes = gene_set_table(expression, GENES, DOMAINS, {"UP": SETS["UP"], "EMPTY": []})
+    assert set(table["gene_set"]) == {"UP"} and notes[0].endswith("were tested here: EMPTY.")
+
+
 def test_versions_and_genomes_play_no_part(expression: sp.csc_matrix) -> None:
     plain = np.array([f"ENSG{number:011}" for number in range(200)])
     sets = {"UP": [f"{gene}.{place}" for place, gene in enumerate(plain[:20])]}

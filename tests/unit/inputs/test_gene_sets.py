@@ -21,13 +21,20 @@ def test_sets_and_their_genes(tmp_path: Path) -> None:
     assert read(tmp_path, "A\tone\u2028two\x85\tMBP\rB\t\tGFAP") == {"A": ["MBP"], "B": ["GFAP"]}
 
 
+def test_what_one_set_lacks_does_not_refuse_the_others(tmp_path: Path) -> None:
+    """Comments, an empty set, and one that is there twice, as where files of sets were joined."""
+    content = "# of tissue\nA\tx\tMBP\tPLP1\n#\tdone\n\nB\tx\nC\t\t\t\n#1\tx\tMBP\nA\tother\tPLP1\tMBP,2\tMBP\n"
+    assert read(tmp_path, content) == {"A": ["MBP", "PLP1"], "B": [], "C": [], "#1": ["MBP"]}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         ("", "Expected 1 to 10000 gene sets in sets.gmt, found 0"),
         ("gene,set\nMBP,A\n", "found 'gene,set' in line 1: give gene sets as GMT"),
-        ("A\tx\tMBP\nB\tx\n", "in line 2"),
-        ("A\tx\tMBP\nA\tx\tPLP1\n", "found A again in line 2"),
+        ("A\tx\tMBP\nB\n", "in line 2"),
+        ("A\tx\tMBP\nA\tx\tMBP\tPLP1\n", "found A with other genes in line 2"),
+        ("A\tMBP\nB\tPLP1\n", "Expected 1 to 10000 gene sets in sets.gmt, found 0 with genes"),
         ("\x07\tx\tMBP\n", "in line 1"),
         ("x" * 201 + "\tx\tMBP\n", "in line 1"),
         (b"A\tx\t\xff\n", "Expected UTF-8 text in sets.gmt, found .*: save it as UTF-8 text"),
