@@ -245,6 +245,28 @@ def test_a_reference_is_named_with_its_files(data: anndata.AnnData, records: Rec
     assert "<code>save_model</code>" not in html and "No network was trained on the section" in html
 
 
+@pytest.mark.parametrize(("common", "chosen_for"), [(None, "section"), (True, "cohort")])
+def test_a_number_is_chosen_for_who_it_was_chosen_for(
+    common: bool | None, chosen_for: str, data: anndata.AnnData, records: Records
+) -> None:
+    """For the section, for its cohort, or for that of a reference, which nobody can choose again here."""
+    curve = dict.fromkeys(("stability", "sd", "gain", "gain_se", "se"), [0.1, 0.2]) | {"n_domains": [2, 3]}
+    choice = {"n_domains": 3, "runner_up": 2, "flat": True, "supported": False, "curve": curve}
+    domains = records.domains.changed(choice=choice, **({"common": True} if common else {}))
+    reference = {"samples": ["a"], "corrected": False, "correct_by": "none", "files": {}, "parameters": {}}
+    training = records.training.changed(reference=reference)
+    tables = Tables(pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]}))
+    own, brought = (
+        " ".join(rendered(report_context(data, ran, section_view(data, None), None, tables)).split())
+        for ran in (replace(records, domains=domains), replace(records, domains=domains, training=training))
+    )
+    for_all = " for the cohort" if common else ""
+    assert f"3 domains were chosen{for_all}; the runner-up is 2. <b>This {chosen_for} does not support a choice" in own
+    assert f"whole blocks of the {chosen_for} held out" in own and 'class="curves"' in own
+    assert "Numbered as in the reference, for which 3 domains were chosen." in brought
+    assert "runner-up" not in brought and "No number was given" not in brought and "if you know it" not in brought
+
+
 def test_the_report_says_who_voted_and_how_domains_are_numbered(data: anndata.AnnData, records: Records) -> None:
     """Views vote beside the trainings; in a cohort all count alike, and numbers are not by size."""
     tables = pd.DataFrame({"domain": ["1"], "gene": ["A"]}), pd.DataFrame({"gene": ["A"], "morans_i": [1.0]})
