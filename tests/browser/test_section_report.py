@@ -270,3 +270,17 @@ def test_positions_in_um_are_no_pixels(page: Page, tmp_path: Path) -> None:
     opened(page, written(context, tmp_path))
     expect(page.locator("#methods")).to_contain_text("pitch 10.0 µm")
     expect(page.locator("#methods")).not_to_contain_text("px")
+
+
+@pytest.mark.parametrize("width", [1180, 420])
+def test_long_names_do_not_widen_the_page(page: Page, tmp_path: Path, width: int) -> None:
+    """Of sections of a reference, of labels in a legend, and in a warning; a name may have no place to break."""
+    long, context = "a_long_name_" + 88 * "x", small_section("square", 8)
+    context["reference"] = {"samples": [long, "b"], "correct_by": "none", "parameters": {}, "files": {"space.json": "12ab"}}
+    context["summary"] = context["summary"].changed(status="warn", warnings=[f"{long} and b have the same counts."])
+    page.set_viewport_size({"width": width, "height": 900})
+    opened(page, written(context, tmp_path))
+    expect(page.locator("#methods")).to_contain_text(long)
+    expect(page.locator(".warnings li")).to_contain_text(long)
+    page.evaluate("name => document.querySelectorAll('.legend .key').forEach(key => key.append(name))", long)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
