@@ -276,7 +276,12 @@ def test_positions_in_um_are_no_pixels(page: Page, tmp_path: Path) -> None:
 def test_long_names_do_not_widen_the_page(page: Page, tmp_path: Path, width: int) -> None:
     """Of sections of a reference, of labels in a legend, and in a warning; a name may have no place to break."""
     long, context = "a_long_name_" + 88 * "x", small_section("square", 8)
-    context["reference"] = {"samples": [long, "b"], "correct_by": "none", "parameters": {}, "files": {"space.json": "12ab"}}
+    context["reference"] = {
+        "samples": [long, "b"],
+        "correct_by": "none",
+        "parameters": {},
+        "files": {"space.json": "12ab"},
+    }
     context["summary"] = context["summary"].changed(status="warn", warnings=[f"{long} and b have the same counts."])
     page.set_viewport_size({"width": width, "height": 900})
     opened(page, written(context, tmp_path))

@@ -89,7 +89,9 @@ FILES = (
     ),
     File("<sample>.h5ad", "ASSIGN_DOMAINS", FINAL_H5AD),
     File(
-        "<sample>_bins.h5ad", "ASSIGN_DOMAINS", "with `--keep_bins`: bins.h5ad with the columns of domains.csv in `obs`"
+        "<sample>_bins.h5ad",
+        "ASSIGN_DOMAINS",
+        "bins.h5ad with the columns of domains.csv in `obs`; a result with `--keep_bins`",
     ),
     File("domains.csv", "ASSIGN_DOMAINS", DOMAINS_CSV),
     File("domains.json", "ASSIGN_DOMAINS", DomainsRecord),

@@ -250,7 +250,7 @@ def test_a_number_is_chosen_for_who_it_was_chosen_for(
     common: bool | None, chosen_for: str, data: anndata.AnnData, records: Records
 ) -> None:
     """For the section, for its cohort, or for that of a reference, which nobody can choose again here."""
-    curve = dict.fromkeys(("stability", "sd", "gain", "gain_se", "se"), [0.1, 0.2]) | {"n_domains": [2, 3]}
+    curve = {name: [0.1, 0.2] for name in ("stability", "sd", "gain", "gain_se", "se")} | {"n_domains": [2, 3]}
     choice = {"n_domains": 3, "runner_up": 2, "flat": True, "supported": False, "curve": curve}
     domains = records.domains.changed(choice=choice, **({"common": True} if common else {}))
     reference = {"samples": ["a"], "corrected": False, "correct_by": "none", "files": {}, "parameters": {}}
