@@ -28,6 +28,7 @@ STATUS_HEADERS = {
         "scale": False,
     },
 }
+BLANK = "&nbsp;"  # in the first column, from which MultiQC takes the order of the rows
 STATISTICS = {
     "n_spots_in_tissue": header("In tissue", "Spots under tissue", WHOLE, "Blues"),
     "n_spots_kept": header("Kept", "Spots that passed quality control", WHOLE, "Blues"),
@@ -134,12 +135,13 @@ def name_table(ended: list[Outcome]) -> dict:
 
 def _table_by_domain(name: str, text: str, found: dict[str, dict[str, str]], what: str) -> dict:
     """A table of what was `found` of each section, by domain, a column for each domain that any of them has."""
-    rows = {
-        sample: {f"domain_{domain}": escape(value) for domain, value in values.items()}
-        for sample, values in found.items()
-    }
     domains = in_order({domain for values in found.values() for domain in values})
     headers = {f"domain_{domain}": header(f"Domain {domain}", f"{what} of domain {domain}", None) for domain in domains}
+    first = dict.fromkeys(list(headers)[:1], BLANK)
+    rows = {
+        sample: first | {f"domain_{domain}": escape(value) for domain, value in values.items()}
+        for sample, values in found.items()
+    }
     return table(name, text, rows, headers)
 
 

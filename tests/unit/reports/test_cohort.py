@@ -168,7 +168,7 @@ def test_names_of_domains_and_how_well_a_section_was_named(tmp_path: Path) -> No
     ended = outcomes(["a", "b", "c"], [named, summary("b", names={"3": "stroma"}), summary("c")], [])
     made = contents(ended, {})
     found = made["efnst_names"]
-    assert found["data"]["b"] == {"domain_3": "stroma"} and "c" not in found["data"]
+    assert found["data"]["b"] == {"domain_1": "&nbsp;", "domain_3": "stroma"} and "c" not in found["data"]
     assert found["data"]["a"]["domain_2"] == "unknown" and "<" not in found["data"]["a"]["domain_1"]
     assert list(found["headers"]) == ["domain_1", "domain_2", "domain_3"]
     figures = made["efnst_statistics"]["data"]
@@ -181,12 +181,21 @@ def test_names_of_domains_and_how_well_a_section_was_named(tmp_path: Path) -> No
 
 
 def test_sections_of_new_tissue_are_in_the_tables_of_domains() -> None:
-    """Domain 0 of a reference run has a column, and no other number has one that no section has."""
+    """Domain 0 of a reference run has a column, and no other number has one that no section has.
+
+    Each row has something in the first column, from which MultiQC takes the order of the rows.
+    """
     novel = summary("a", composition={"0": 10}, top_markers={"0": ["N", "M"]}, names={"0": "unknown"})
     known = summary("b", composition={"2": 10}, top_markers={"2": ["A"]}, names={"2": "stroma"})
     made = contents(outcomes(["a", "b"], [novel, known], []), {})
-    assert made["efnst_markers"]["data"] == {"a": {"domain_0": "N, M"}, "b": {"domain_2": "A"}}
-    assert made["efnst_names"]["data"] == {"a": {"domain_0": "unknown"}, "b": {"domain_2": "stroma"}}
+    assert made["efnst_markers"]["data"] == {
+        "a": {"domain_0": "N, M"},
+        "b": {"domain_0": "&nbsp;", "domain_2": "A"},
+    }
+    assert made["efnst_names"]["data"] == {
+        "a": {"domain_0": "unknown"},
+        "b": {"domain_0": "&nbsp;", "domain_2": "stroma"},
+    }
     assert list(made["efnst_markers"]["headers"]) == list(made["efnst_names"]["headers"]) == ["domain_0", "domain_2"]
 
 
