@@ -55,15 +55,10 @@ def closest(partitions: np.ndarray, labels: np.ndarray) -> int:
 
 def match(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Labels 0 … renumbered so that as many spots as possible carry the number they have in `reference`."""
-    return matching(labels, reference)[labels]
-
-
-def matching(labels: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The number of each label in `match`, int [n_labels]."""
     n_labels = labels.max() + 1
     overlap = contingency(labels, reference, (n_labels, max(n_labels, reference.max() + 1)))
     _, number = linear_sum_assignment(-overlap)
-    return number
+    return number[labels]
 
 
 def _medoid(partitions: np.ndarray, weights: np.ndarray) -> int:

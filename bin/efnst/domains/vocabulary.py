@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.special import softmax
 
 from efnst.domains.candidates import CommonViews
-from efnst.domains.consensus import closest, consensus, matching
+from efnst.domains.consensus import closest, consensus
 from efnst.domains.distances import distances_to, known_distances
 from efnst.domains.mean_field import mean_field
 from efnst.domains.options import DomainOptions
@@ -20,6 +20,7 @@ from efnst.domains.tied_mixture import TiedGaussians, gaussians_of
 from efnst.embedding.sketch import sections_of, side_by_side
 from efnst.errors import EfnstError
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
+from efnst.pairing import contingency, partners
 
 FITTED_UNITS = 12_000  # of all sections together
 RAREST = 1e-3  # share of a section that a domain is thought to have where none of it is found
@@ -147,6 +148,10 @@ def _mixture(values: np.ndarray, probabilities: np.ndarray, numbers: np.ndarray)
 
 
 def _numbers(partition: np.ndarray, labels: np.ndarray, n_components: int) -> np.ndarray:
-    """The label of the consensus that each component of a training is, int [n_components]."""
-    number = matching(partition, labels)
-    return np.concatenate([number, np.full(max(n_components - len(number), 0), -1)])[:n_components].astype(int)
+    """The label of the consensus that each component of a training is, int [n_components]; -1 for one without any.
+
+    A component that shares no unit with what is left for it is none: it would vote for what it has nothing of.
+    """
+    shared = contingency(partition, labels, (n_components, labels.max() + 1))
+    found = partners(shared)
+    return np.where(found < shared.shape[1], found, -1)

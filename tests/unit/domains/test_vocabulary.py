@@ -64,6 +64,23 @@ def test_tissue_that_was_not_there_lies_far_from_all_domains(fitted: tuple[Vocab
     assert (p_values[new] < 0.01).mean() > 0.95
 
 
+def test_a_component_that_has_nothing_of_the_domain_left_for_it_is_none() -> None:
+    """The third training makes two of the first kind, and one of the others: one half has nothing of a second domain."""
+    positions = square(20, 20)
+    kind = (positions[:, 0] // 5).astype(int)
+    noise = [np.random.default_rng(seed).standard_normal((400, 3)) for seed in range(3)]
+    usual, other = CENTRES[np.array([0, 0, 1, 2])[kind]], CENTRES[np.array([0, 1, 2, 2])[kind]]
+    values = [usual + noise[0], usual + noise[1], other + noise[2]]
+    vocabulary, _ = fit_vocabulary(values, [positions], DomainOptions(n_domains=3))
+    numbers = [mixture.numbers.tolist() for mixture in vocabulary.mixtures]
+    assert sorted(numbers[0]) == sorted(numbers[1]) == [0, 1, 2]
+    assert sorted(numbers[2]) in ([-1, 0, 1], [-1, 0, 2])
+    partitions = vocabulary.partitions(values, positions, 1)
+    none = partitions[2] == -1
+    assert sorted(none[kind == number].mean().round(1) for number in range(4)) == [0, 0, 0, 1]
+    assert np.allclose(vocabulary.votes(partitions).sum(1), np.where(none, 2 / 3, 1))
+
+
 def test_the_number_is_chosen_where_none_is_given() -> None:
     _, places, values = zip(tissue([0, 1, 2], 0), tissue([0, 1, 2], 1), strict=True)
     both = np.concatenate(values)
