@@ -65,7 +65,7 @@ def test_tissue_that_was_not_there_lies_far_from_all_domains(fitted: tuple[Vocab
 
 
 def test_a_component_that_has_nothing_of_the_domain_left_for_it_is_none() -> None:
-    """The third training makes two of the first kind, and one of the others: one half has nothing of a second domain."""
+    """The third training halves the first kind, and makes one of the others: a half has nothing of a second domain."""
     positions = square(20, 20)
     kind = (positions[:, 0] // 5).astype(int)
     noise = [np.random.default_rng(seed).standard_normal((400, 3)) for seed in range(3)]
