@@ -46,7 +46,7 @@ def main(
     from efnst.records.encoder import EncoderRecord
 
     about, learned = read_reference(reference), load_space(reference)
-    batch = CohortOptions(correct_by=about.correct_by).batch(sample, group)
+    batch = CohortOptions(correct_by=about.correct_by).batch(sample, group or about.group_of(sample))
     spots, described = Member(sample, batch, section, features if about.image else None).read()
     require_fit(reference, about, learned, spots)
     if described is not None and encoder_json:
@@ -61,7 +61,7 @@ def main(
     own = {"sample": sample, "seconds": 0.0, "image": described is not None}
     write_record(outdir / "training.json", trained.changed(**own, **_used(about, learned, trained)))
     fit = fit_of(sample, batch, about, learned, spots, arrays["expression"])
-    if fit.known_batch and learned.components.correction and sample == batch != group:
+    if fit.known_batch and learned.components.correction and batch != group:
         told.append(f"corrected as {sample} of the reference; rename it, or give its group, if it is another")
     write_warnings(outdir, [f"{sample}: {text}" for text in told])
     write_record(outdir / "reference_fit.json", fit)

@@ -11,7 +11,15 @@ from efnst.domains.options import DomainOptions, NamingOptions
 from efnst.embedding.options import CohortOptions
 from efnst.encoder.options import StainOptions
 from efnst.errors import EfnstError
-from efnst.program.arguments import SAME_ORDER, EncoderFile, Outdir, Samples, StainReferenceFile, one_for_each
+from efnst.program.arguments import (
+    SAME_ORDER,
+    EncoderFile,
+    Groups,
+    Outdir,
+    Samples,
+    StainReferenceFile,
+    one_for_each,
+)
 from efnst.program.cli import run
 
 if TYPE_CHECKING:
@@ -23,6 +31,7 @@ def main(
     section: Annotated[list[Path], typer.Option(help=f"section.h5ad of read_section.py, {SAME_ORDER}.")],
     embedding: Annotated[list[Path], typer.Option(help=f"embedding.npz of learn_embedding.py, {SAME_ORDER}.")],
     space: Annotated[Path, typer.Option(help="Folder `space` of learn_embedding.py.")],
+    group: Groups = None,
     encoder_json: EncoderFile = None,
     stain_reference: StainReferenceFile = None,
     outdir: Outdir = Path(),
@@ -43,7 +52,8 @@ def main(
     from efnst.embedding.reference import ENCODER_JSON, STAIN_JSON
     from efnst.program.cli import log, write_warnings
 
-    one_for_each(sample, section=section, embedding=embedding)
+    groups = group or [""] * len(sample)
+    one_for_each(sample, section=section, embedding=embedding, group=groups)
     order = sorted(range(len(sample)), key=lambda number: sample[number])
     files = {sample[n]: (section[n], embedding[n]) for n in order}
     seen = _sample([section[n] for n in order], [embedding[n] for n in order], options)
@@ -56,8 +66,9 @@ def main(
     for file, name in ((encoder_json, ENCODER_JSON), (stain_reference, STAIN_JSON)):
         if file:
             shutil.copyfile(file, reference / name)
-    image = {"image": encoder_json is not None, "stain_normalisation": stain.stain_normalisation}
-    write_warnings(outdir, warnings + _describe(reference, files, cohort, image))
+    facts = {"image": encoder_json is not None, "stain_normalisation": stain.stain_normalisation}
+    facts |= {"groups": [groups[n] for n in order], "correct_by": cohort.correct_by}
+    write_warnings(outdir, warnings + _describe(reference, files, facts))
     if choice and choice["flat"]:
         log.warning("no number of domains stands out; %d was chosen", vocabulary.n_domains)
     log.info("%d sections, %d domains", len(sample), vocabulary.n_domains)
@@ -164,12 +175,11 @@ def _taught(sections: dict[str, tuple[Path, Path]], options: DomainOptions) -> d
     return taught
 
 
-def _describe(
-    folder: Path, sections: dict[str, tuple[Path, Path]], cohort: CohortOptions, image: dict[str, object]
-) -> list[str]:
+def _describe(folder: Path, sections: dict[str, tuple[Path, Path]], facts: dict[str, object]) -> list[str]:
     """What the reference was made of, in reference.json and README.md, of section.h5ad and embedding.npz of each.
 
-    Returns what the user should know of sections that have little in common with the others.
+    `facts` are fields of reference.json that no file of a section tells. Returns what the user should know of sections
+    that have little in common with the others.
     """
     import numpy as np
 
@@ -198,9 +208,8 @@ def _describe(
         format=FORMAT,
         versions=versions("torch", "scikit-learn", "harmonypy", "safetensors"),
         samples=list(sections),
-        correct_by=cohort.correct_by,
         gene_prefix=max(filter(None, prefixes), key=prefixes.count, default=""),
-        **image,
+        **facts,
         median_counts=medians,
         structure=structure,
         files=digests(folder),

@@ -11,7 +11,7 @@ import typer
 
 from efnst.embedding.options import CohortOptions, DeviceOptions, EmbeddingOptions, NetworkOptions, TrainingOptions
 from efnst.errors import EfnstError
-from efnst.program.arguments import SAME_ORDER, Failures, Outdir, Samples, Threads, one_for_each
+from efnst.program.arguments import SAME_ORDER, Failures, Groups, Outdir, Samples, Threads, one_for_each
 from efnst.program.cli import run
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def main(
     features: Annotated[
         list[str] | None, typer.Option(help=f"features.npz of embed_patches.py, empty for none, {SAME_ORDER}.")
     ] = None,
-    group: Annotated[list[str] | None, typer.Option(help=f"Their groups, empty for none, {SAME_ORDER}.")] = None,
+    group: Groups = None,
     space: Annotated[
         Path | None, typer.Option(help="Folder for what the sections have in common; without, each is learned alone.")
     ] = None,

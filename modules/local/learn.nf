@@ -30,7 +30,7 @@ workflow LEARN {
     if (together) {
         learned = allInOrder(members.join(embeddings))
         FIT_DOMAINS(
-            learned.map { all -> [all.collect { member -> member[0].id }, all*.get(1), all*.get(5)] },
+            learned.map { all -> [all.collect { member -> member[0].id }, all*.get(3), all*.get(1), all*.get(5)] },
             learned.map { all -> all*.get(4).findAll().max() ?: [] },
             LEARN_EMBEDDING.out.space,
             encoder,

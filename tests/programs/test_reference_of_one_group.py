@@ -36,11 +36,11 @@ def files(simulated_section: Callable[..., AnnData], tmp_path_factory: pytest.Te
 def reference(files: dict[str, Path], samples: str, folder: Path, **options: object) -> Path:
     """The reference of these samples, all of the group P."""
     known = [files[sample] for sample in samples]
-    given = {"group": ["P"] * len(samples), "space": folder / "space", "outdir": folder}
-    learn_embedding.main([*samples], known, **given, **chosen(learn_embedding.main, **QUICK, **options))
+    shared = {"group": ["P"] * len(samples), "space": folder / "space"}
+    learn_embedding.main([*samples], known, outdir=folder, **shared, **chosen(learn_embedding.main, **QUICK, **options))
     embeddings = [folder / sample / "embedding.npz" for sample in samples]
     options = chosen(fit_domains.main, n_domains=3, **options)
-    fit_domains.main([*samples], known, embeddings, folder / "space", outdir=folder, **options)
+    fit_domains.main([*samples], known, embeddings, outdir=folder, **options, **shared)
     return folder / "reference"
 
 
@@ -65,6 +65,37 @@ def test_another_group_is_brought_to_the_one_that_there_was(
     assert not known and novel < 0.3
     known, novel = applied(files["b"], "P", made, tmp_path / "known")
     assert known and novel < 0.1
+
+
+@pytest.mark.parametrize(
+    ("sample", "correct_by", "is_kept", "is_known"),
+    [
+        ("a", "group", True, True),
+        ("a", "group", False, False),
+        ("new", "group", True, False),
+        ("a", "sample", True, True),
+    ],
+)
+def test_a_section_without_a_group_that_is_called_like_one_of_the_reference(
+    sample: str,
+    correct_by: str,
+    is_kept: bool,
+    is_known: bool,
+    files: dict[str, Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is corrected as that one, with a warning, whatever its group; references without groups are read, too."""
+    made = reference(files, "ab", tmp_path, correct_by=correct_by)
+    about = json.loads((made / "reference.json").read_text())
+    assert about["samples"] == ["a", "b"] and about["groups"] == ["P", "P"]
+    if not is_kept:
+        del about["groups"]
+        (made / "reference.json").write_text(json.dumps(about))
+    apply_reference.main(sample, files[sample], made, outdir=made.parent)
+    assert json.loads((made.parent / "reference_fit.json").read_text())["known_batch"] is is_known
+    said = f"{sample}: corrected as {sample} of the reference; rename it, or give its group, if it is another"
+    assert (said in caplog.text) is is_known
 
 
 def test_nothing_is_taken_out_where_nothing_is_to_be(files: dict[str, Path], tmp_path: Path) -> None:

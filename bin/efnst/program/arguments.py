@@ -28,6 +28,7 @@ Process = Annotated[
 ]
 SAME_ORDER = "one for each section, in the same order"  # said of what several sections have
 Samples = Annotated[list[str], typer.Option("--sample", help=f"Names of the sections, {SAME_ORDER}.")]
+Groups = Annotated[list[str] | None, typer.Option("--group", help=f"Their groups, empty for none, {SAME_ORDER}.")]
 Sample = Annotated[str, typer.Option("--sample", help="Name of the sample, as in the samplesheet.")]
 SectionFile = Annotated[Path, typer.Option("--section", help="section.h5ad of read_section.")]
 DomainsFile = Annotated[Path, typer.Option("--domains", help="The sample's .h5ad with its domains, of assign_domains.")]

@@ -18,6 +18,11 @@ class ReferenceRecord(Record):
     format: int = about("version of the layout of the folder")
     versions: Versions = about("of efnst and the libraries that made it")
     samples: list[str] = about("sections that it was learned from", shape="[n_sections]")
+    groups: list[str] | None = about(
+        "their groups, empty for none; not of a reference that was made before these were kept",
+        shape="[n_sections]",
+        optional=True,
+    )
     correct_by: CorrectBy = about("what differences between sections were taken out by")
     gene_prefix: str = about("letters that most gene identifiers begin with, such as ENSG: the species")
     image: bool = about("whether image features were used")
@@ -29,6 +34,10 @@ class ReferenceRecord(Record):
         "covariance of neighbouring units along the components, of each section", shape="[n_sections]"
     )
     files: dict[str, str] = about("SHA-256 of every other file of the folder that is read")
+
+    def group_of(self, sample: str) -> str:
+        """The group of one of its sections; empty for any other, and where it is not known."""
+        return dict(zip(self.samples, self.groups or [], strict=False)).get(sample, "")
 
 
 class ReferenceFit(Record):

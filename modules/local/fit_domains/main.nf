@@ -7,7 +7,10 @@ process FIT_DOMAINS {
 
     input:
     // one of each for each section, in the same order
-    tuple val(samples), path(sections, stageAs: 'sections/?/*'), path(embeddings, stageAs: 'embeddings/?/*')
+    tuple val(samples),
+        val(groups),
+        path(sections, stageAs: 'sections/?/*'),
+        path(embeddings, stageAs: 'embeddings/?/*')
     val n_domains // [] where the number is to be chosen
     path space
     path encoder // encoder.json, [] where no section has an image
@@ -19,8 +22,9 @@ process FIT_DOMAINS {
     path 'versions.yml', emit: versions
 
     script:
-    def members = samples.withIndex(1).collect { sample, place ->
-        def given = [sample: sample, section: "sections/${place}/section.h5ad"]
+    def members = [samples, groups].transpose().withIndex(1).collect { member, place ->
+        def (sample, group) = member
+        def given = [sample: sample, group: group, section: "sections/${place}/section.h5ad"]
         options(given + [embedding: "embeddings/${place}/embedding.npz"])
     }
     """
