@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from efnst.domains.bins import Bins
+    from efnst.records.domains import TrainingRecord
+    from efnst.records.encoder import FeaturesRecord
 
 
 def main(
@@ -66,16 +68,17 @@ def main(
     arrays = read_arrays(embedding, EMBEDDING_NPZ, spots.obs_names.to_numpy())
     pieces = read_bins(bins) if bins else None
     given = spots, arrays, options, pieces
-    shared = reference, reference_fit, sample
+    learned = read_record(training, TrainingRecord)
+    images = _image_records(image_qc, features_json, encoder_json)
+    shared = reference, reference_fit, _files(learned, images[1]), sample
     assigned, found = assign_shared(*shared, *given) if reference else assign_domains(*given)
     record = DomainsRecord(sample=sample, **found)
     write_record(outdir / "domains.json", record)
-    learned = read_record(training, TrainingRecord)
     used = learned.changed(versions=learned.versions | versions("scikit-learn", "leidenalg", "anndata"))
     final = final_section(spots, arrays, assigned, used, record)
     final.uns["spatial"] = {sample: scanpy_pictures(final, image_path(final.uns[SECTION], source, image))}
     ran = _recorded(options, by_reference=reference_fit is not None)
-    add_origin(final, ran, _asked(options), *_image_records(image_qc, features_json, encoder_json))
+    add_origin(final, ran, _asked(options), *images)
     _write(outdir, sample, final, pieces, domain_table(spots.obs_names, assigned))
     log.info("%s: %d of %d domains found", sample, record.n_domains_found, record.n_domains_asked)
 
@@ -110,6 +113,15 @@ def _recorded(options: DomainOptions, by_reference: bool) -> dict[str, object]:
 def _asked(options: DomainOptions) -> dict[str, object]:
     """What was asked for of what the section, or its labels, decide."""
     return {"n_domains": options.n_domains or "", "ignore_labels": options.ignore_labels}
+
+
+def _files(learned: "TrainingRecord", features: "FeaturesRecord | None") -> dict[str, str]:
+    """SHA-256 of the files of a reference by name, as the steps before had them; {} without a reference."""
+    from efnst.embedding.reference import STAIN_JSON
+
+    files = learned.reference.files if learned.reference else {}
+    is_stained = STAIN_JSON in files and features is not None and features.stain_sha256
+    return files | ({STAIN_JSON: features.stain_sha256} if is_stained else {})
 
 
 def _image_records(*paths: Path | None) -> list:

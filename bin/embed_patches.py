@@ -36,6 +36,7 @@ def main(
 
     The encoder is opened once for all sections. Writes SAMPLE/features.npz and SAMPLE/features.json of each of them.
     """
+    from efnst.encoder.cache import sha256
     from efnst.encoder.device import open_encoder
     from efnst.image.stain.normaliser import read_normaliser
     from efnst.program.cli import left_out, log
@@ -44,12 +45,13 @@ def main(
     one_for_each(sample, patches=patches, stain=stains)
     network = open_encoder(encoder, options.device, threads)
     log.info("device %s, %s", network.device, network.reason)
+    brought_to = sha256(stain_reference) if stain_reference else ""
     for name, file, own_stain in zip(sample, patches, stains, strict=True):
         with left_out(name, STEP, outdir, len(sample), failures):
             normalise = read_normaliser(options.stain_normalisation, own_stain, stain_reference)
             if options.stain_normalisation != "none" and normalise is None:
                 log.warning("%s: no statistics of its stains, its patches stay as they are", name)
-            fitting = _embed_section(name, file, network, normalise, threads, options, outdir / name)
+            fitting = _embed_section(name, file, network, normalise, brought_to, threads, options, outdir / name)
             options = replace(options, batch_size=fitting)
 
 
@@ -58,11 +60,15 @@ def _embed_section(
     patches: Path,
     network: "OpenEncoder",
     normalise: "Prepare | None",
+    brought_to: str,
     threads: int,
     options: FeatureOptions,
     outdir: Path,
 ) -> int:
-    """features.npz and features.json of one section; returns how many patches were run at once."""
+    """features.npz and features.json of one section; returns how many patches were run at once.
+
+    `brought_to`: SHA-256 of the stain reference that `normalise` brings patches to.
+    """
     import numpy as np
 
     from efnst.encoder.features import covered_um, embed, features_record, patch_datasets
@@ -86,6 +92,7 @@ def _embed_section(
     write_arrays(outdir / "features.npz", FEATURES_NPZ, barcodes, **arrays)
     figures = features_record(network, embedded, seconds, threads)
     figures["stain_normalisation"] = options.stain_normalisation if normalise else "none"
+    figures |= {"stain_sha256": brought_to} if normalise else {}
     figures["asked"] = {"stain_normalisation": options.stain_normalisation}
     figures["seconds"] = round(time.perf_counter() - start, 3)
     write_record(outdir / "features.json", FeaturesRecord(sample=sample, **figures))

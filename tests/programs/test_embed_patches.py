@@ -14,6 +14,7 @@ from tests.support.records import example
 
 import embed_patches
 from efnst.encoder import device
+from efnst.encoder.cache import sha256
 from efnst.encoder.options import FeatureOptions
 from efnst.errors import EfnstError
 from efnst.image.stain.normaliser import normaliser
@@ -91,7 +92,8 @@ def test_the_stains_are_normalised_before_the_encoder(
         stain_files = {"stain": [qc], "stain_reference": path}
         options = FeatureOptions(device="cpu", stain_normalisation="reinhard")
         found[name] = embedded(patches_file, lite0_file, tmp_path / name, options, **stain_files)["features"]
-        assert json.loads((tmp_path / name / "S1/features.json").read_text())["stain_normalisation"] == "reinhard"
+        record = json.loads((tmp_path / name / "S1/features.json").read_text())
+        assert (record["stain_normalisation"], record["stain_sha256"]) == ("reinhard", sha256(path))
     plain = np.load(features_file)["features"]
     assert np.abs(found["same"] - plain).max() <= 0.02 * np.abs(plain).max()
     with h5py.File(patches_file) as file:
@@ -113,7 +115,8 @@ def test_a_section_without_statistics_of_its_stains_stays_as_it_is(
     found = embedded(patches_file, lite0_file, tmp_path, options, **stain)
     assert "S1: no statistics of its stains, its patches stay as they are" in caplog.text
     assert np.array_equal(found["features"], np.load(features_file)["features"])
-    assert json.loads((tmp_path / "S1/features.json").read_text())["stain_normalisation"] == "none"
+    record = json.loads((tmp_path / "S1/features.json").read_text())
+    assert record["stain_normalisation"] == "none" and "stain_sha256" not in record
 
 
 def test_a_gpu_that_is_not_there_is_an_error(patches_file: Path, lite0_file: Path, tmp_path: Path) -> None:

@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from sklearn.metrics import adjusted_rand_score
+from tests.support.records import example
 from tests.support.shared import apply, assign
 
+import apply_reference
 import check_inputs
 from efnst.embedding.reference_folder import digests
 from efnst.errors import EfnstError
 from efnst.program.tensors import read_tensors
+from efnst.records.base import write_record
+from efnst.records.encoder import FeaturesRecord
 
 
 def test_few_missing_genes_are_borne_many_refused(
@@ -90,6 +94,39 @@ def test_an_edited_or_mixed_reference_is_refused(
     change(tmp_path / "changed")
     with pytest.raises(EfnstError, match="Expected the files of the reference `changed` as they were made"):
         apply("a", sections["a"], tmp_path / "changed", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"), [(edited, "vocabulary.safetensors was changed"), (without_training, "training.json is missing")]
+)
+def test_a_reference_that_is_made_anew_during_the_run(
+    change: Callable[[Path], None], name: str, reference: Path, sections: dict[str, Path], tmp_path: Path
+) -> None:
+    """Tasks read the folder where it lies: the space would be that of one reference, the domains those of another."""
+    live = tmp_path / "live"
+    shutil.copytree(reference, live)
+    apply("new", sections["a"], live, tmp_path)
+    change(live)
+    remade(live)
+    fit = tmp_path / "reference_fit.json"
+    with pytest.raises(EfnstError, match=f"changed during the run: {name}"):
+        assign("new", sections["a"], tmp_path, tmp_path / "changed", reference=live, reference_fit=fit)
+    assert list((tmp_path / "changed").iterdir()) == []
+
+
+def test_a_stain_that_is_made_anew_during_the_run(reference: Path, sections: dict[str, Path], tmp_path: Path) -> None:
+    """The patches were brought to that of one reference, the section to the space of another."""
+    live = tmp_path / "live"
+    shutil.copytree(reference, live)
+    (live / "stain_reference.json").write_text("{}")
+    remade(live)
+    apply_reference.main(sample="new", section=sections["a"], reference=live, outdir=tmp_path)
+    files = {"reference": live, "reference_fit": tmp_path / "reference_fit.json", "features_json": tmp_path / "f.json"}
+    write_record(tmp_path / "f.json", example(FeaturesRecord, stain_sha256=digests(live)["stain_reference.json"]))
+    assign("new", sections["a"], tmp_path, tmp_path / "same", **files)
+    write_record(tmp_path / "f.json", example(FeaturesRecord, stain_sha256="0" * 64))
+    with pytest.raises(EfnstError, match=r"changed during the run: stain_reference\.json was changed"):
+        assign("new", sections["a"], tmp_path, tmp_path / "changed", **files)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The domains of a reference in one of its sections, or in a new one, and the names that labels taught."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from efnst.domains.options import DomainOptions
 from efnst.domains.saved_naming import load_naming
 from efnst.domains.saved_vocabulary import load_vocabulary
 from efnst.domains.vocabulary import Vocabulary
-from efnst.embedding.reference_folder import TRAINING_JSON
+from efnst.embedding.reference_folder import TRAINING_JSON, require_unchanged
 from efnst.errors import reading
 from efnst.names import NOVEL_DOMAIN, SPATIAL
 from efnst.records.base import read_record
@@ -26,20 +27,25 @@ from efnst.records.reference import ReferenceFit
 def assign_shared(
     reference: Path,
     fit: Path | None,
+    files: Mapping[str, str],
     sample: str,
     section: AnnData,
     arrays: dict[str, np.ndarray],
     options: DomainOptions,
     bins: Bins | None = None,
 ) -> tuple[Assigned, dict]:
-    """What `assign_domains` gives, with domains and names of a `reference`; `fit` is that of a section new to it."""
-    shared, record = load_vocabulary(reference)
+    """What `assign_domains` gives, with domains and names of a `reference`.
+
+    `fit` is that of a section new to it, which was brought into the space of the `files` of this SHA-256.
+    """
+    (shared, record), taught = load_vocabulary(reference), load_naming(reference)
+    if files:
+        require_unchanged(reference, files)
     fits = read_record(fit, ReferenceFit) if fit else None
     options = _of_reference(options, shared, reference) if fit else options
     assigned, found = assign_domains(section, arrays, options, bins, shared, fits)
     if record.choice:
         found["choice"] = record.choice
-    taught = load_naming(reference)
     if taught:
         naming, about = taught
         own = "" if fit else sample  # a new section that is called like one of the reference is not that one

@@ -1,5 +1,6 @@
 """The folder of a reference: whether it is one, of this version, with its files as they were made."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from efnst.encoder.cache import sha256
@@ -30,16 +31,30 @@ def read_reference(folder: Path, given: str = "") -> ReferenceRecord:
             f"Expected a reference of format {FORMAT}, found format {record.format}, made by efnst "
             f"{record.versions.get('efnst', 'nobody knows which')}. Use that version, or make the reference again."
         )
-    found = digests(folder)
-    for name in sorted(record.files.keys() | found):
-        if record.files.get(name) == found.get(name):
-            continue
-        how = "is missing" if name not in found else "was changed" if name in record.files else "was added"
+    if change := _change(record.files, folder):
         raise EfnstError(
-            f"Expected the files of the reference `{given or folder.name}` as they were made, found that {name} {how}. "
+            f"Expected the files of the reference `{given or folder.name}` as they were made, found that {change}. "
             "Copy the whole folder again, or make the reference again."
         )
     return record
+
+
+def require_unchanged(folder: Path, files: Mapping[str, str]) -> None:
+    """Raise an EfnstError where the files of a reference have other SHA-256 than `files`, those of an earlier step."""
+    if change := _change(files, folder):
+        raise EfnstError(
+            f"Expected the reference to stay as it is until the run ends, found that it was changed during the run: "
+            f"{change}. Start the run again with -resume, and leave the folder alone meanwhile."
+        )
+
+
+def _change(files: Mapping[str, str], folder: Path) -> str:
+    """What became of the first file whose SHA-256 is no longer that in `files`, in words; empty where all are."""
+    found = digests(folder)
+    changed = (name for name in sorted(files.keys() | found) if files.get(name) != found.get(name))
+    name = next(changed, "")
+    how = "is missing" if name not in found else "was changed" if name in files else "was added"
+    return name and f"{name} {how}"
 
 
 def digests(folder: Path) -> dict[str, str]:

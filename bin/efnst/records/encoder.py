@@ -111,6 +111,7 @@ class FeaturesRecord(Record):
     operators_on_cpu: dict[str, int] = about("those that another device left to the CPU, by kind")
     threads: int = about("CPU threads")
     stain_normalisation: StainNormalisation = about("what was done to the patches")
+    stain_sha256: str | None = about("SHA-256 of the stain_reference.json that they were brought to", optional=True)
     batch_size: int = about("patches run at once", "patches")
     asked: Asked = about("what was asked for of what the stains decide: `stain_normalisation`")
     n_spots: int = about("spots embedded, or places of a lattice over units of bins", "spots")
