@@ -13,6 +13,7 @@ from efnst.embedding.reference import FEWEST_SPOTS, MOST_MISSING, gene_prefix
 from efnst.embedding.sketch import enough, some_of
 from efnst.errors import EfnstError
 from efnst.genes.shared import SharedGenes, Survey
+from efnst.inputs.gene_names import plain_names
 from efnst.names import SPATIAL
 from efnst.program.numbers import beyond
 from efnst.records.reference import MANY_MISSING
@@ -93,18 +94,42 @@ def _none_usable(problems: list[str]) -> str:
 def _of_other_species(members: Sequence[Member]) -> dict[str, str]:
     """What is wrong with sections of another species than most, by sample."""
     prefixes = {member.sample: _prefix(member) for member in members}
-    counts = Counter(filter(None, prefixes.values())).most_common()
-    if len(counts) > 1 and counts[0][1] == counts[1][1]:
-        named = "; ".join(
-            f"{prefix}… in {', '.join(s for s in prefixes if prefixes[s] == prefix)}" for prefix, _ in counts
+    if len(set(prefixes.values()) - {""}) < 2:
+        return {}
+    species = {sample: prefix for sample, prefix in prefixes.items() if prefix} | _by_genes(members, prefixes)
+    counts = Counter(species.values())
+    most = [prefix for prefix, count in counts.items() if prefix and count == max(counts.values())]
+    if len(most) > 1:
+        named = "; ".join(f"{each}… in {', '.join(s for s in species if species[s] == each)}" for each in most)
+        raise EfnstError(
+            f"Expected sections of one species, found genes {named}. Run each species by itself: remove the rows of "
+            "the others from the samplesheet."
         )
-        raise EfnstError(f"Expected sections of one species, found genes {named}. Run each species by itself.")
+    expected = f"of the species of most sections ({most[0]}…)" if most else "that most sections name by symbols only"
     return {
-        sample: f"Expected genes of the species of most sections ({counts[0][0]}…), found those of another "
-        f"({prefix}…). Run it by itself, or with others of its species."
+        sample: f"Expected genes {expected}, found those of another ({prefix}…). Run it by itself, or with others of "
+        "its species."
         for sample, prefix in prefixes.items()
-        if prefix and prefix != counts[0][0]
+        if prefix and prefix not in most
     }
+
+
+def _by_genes(members: Sequence[Member], prefixes: dict[str, str]) -> dict[str, str]:
+    """The prefix of the species that a section without one shares most genes with, empty for none of them, by sample.
+
+    Genes are told by symbol. A section that shares most with several species, or cannot be read, is not there.
+    """
+    known, found = {prefix: set() for prefix in sorted(set(prefixes.values()) - {""})}, {}
+    for member in (member for member in members if prefixes[member.sample]):
+        known[prefixes[member.sample]] |= _symbols(member)
+    for member in (member for member in members if not prefixes[member.sample]):
+        own = _symbols(member)
+        like = [
+            prefix for prefix, genes in known.items() if len(own & genes) > MOST_MISSING * min(len(own), len(genes))
+        ]
+        if own and len(like) < 2:
+            found[member.sample] = "".join(like)
+    return found
 
 
 def _prefix(member: Member) -> str:
@@ -114,6 +139,15 @@ def _prefix(member: Member) -> str:
             return gene_prefix(spots.var["gene_ids"])
     except EfnstError:
         return ""
+
+
+def _symbols(member: Member) -> set[str]:
+    """The symbols of a section's genes; none where it cannot be read."""
+    try:
+        with member.opened() as spots:
+            return set(plain_names(spots.var_names))
+    except EfnstError:
+        return set()
 
 
 def _few_genes(n_genes: int, missing: float) -> str:

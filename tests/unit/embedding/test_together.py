@@ -12,6 +12,7 @@ from efnst.embedding.reference import gene_prefix
 from efnst.embedding.together import together
 from efnst.errors import EfnstError
 
+SYMBOLS = {"ENSG": "ACTB{}", "man": "ACTB{}", "ENSMUSG": "Actb{}", "mouse": "Actb{}", "ENSDARG": "actb{}"}
 OPTIONS, COHORT = EmbeddingOptions(n_genes=100), CohortOptions()
 
 
@@ -19,14 +20,14 @@ OPTIONS, COHORT = EmbeddingOptions(n_genes=100), CohortOptions()
 def member(
     simulated_section: Callable[..., AnnData], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Member]:
-    """A section of some of 120 genes, of a species."""
+    """A section of some of 120 genes, of a species, or with its symbols only."""
     folder = tmp_path_factory.mktemp("members")
 
     def made(sample: str, genes: slice = slice(None), species: str = "ENSG") -> Member:
         section = simulated_section(150, 120, seed=ord(sample[0]))
-        section.var["gene_ids"] = [f"{species}{number:011d}" for number in range(120)]
-        if species != "ENSG":
-            section.var_names = section.var_names.str.lower()
+        section.var_names = [SYMBOLS[species].format(number) for number in range(120)]
+        has_ids = species.startswith("ENS")
+        section.var["gene_ids"] = [f"{species}{n:011d}" for n in range(120)] if has_ids else section.var_names
         section[:, genes].copy().write_h5ad(folder / f"{sample}.h5ad")
         return Member(sample, sample, folder / f"{sample}.h5ad", None)
 
@@ -72,9 +73,34 @@ def test_the_species_is_told_behind_a_genome_and_not_of_two_that_are_mixed() -> 
     assert gene_prefix([*human, "mm10___ENSMUSG00000000001"]) == "ENSG"
 
 
-def test_two_species_of_as_many_sections_are_refused(member: Callable[..., Member]) -> None:
-    with pytest.raises(EfnstError, match=r"one species, found genes ENSG… in a; ENSMUSG… in b\. Run each species"):
-        together([member("a"), member("b", species="ENSMUSG")], OPTIONS, COHORT)
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [([], "ENSG… in a; ENSMUSG… in b"), (["man", "mouse"], "ENSG… in a, c; ENSMUSG… in b, d")],
+)
+def test_two_species_of_as_many_sections_are_refused(more: list[str], said: str, member: Callable[..., Member]) -> None:
+    members = [member(sample, species=each) for sample, each in zip("abcd", ["ENSG", "ENSMUSG", *more], strict=False)]
+    with pytest.raises(EfnstError, match=rf"one species, found genes {said}\. Run each species by itself: remove the"):
+        together(members, OPTIONS, COHORT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "left_out", "reason"),
+    [
+        (["ENSG", "ENSMUSG", "man", "man"], "b", r"of most sections \(ENSG…\), found those of another \(ENSMUSG…\)"),
+        (["ENSG", "ENSMUSG", "ENSMUSG", "man", "man"], "bc", r"of most sections \(ENSG…\), found"),
+        (["ENSG", "ENSMUSG", "mouse"], "a", r"of most sections \(ENSMUSG…\), found those of another \(ENSG…\)"),
+        (["ENSDARG", "ENSMUSG", "man", "man"], "ab", "that most sections name by symbols only, found those of"),
+    ],
+)
+def test_sections_without_identifiers_say_by_their_genes_which_species_most_are_of(
+    given: list[str], left_out: str, reason: str, member: Callable[..., Member]
+) -> None:
+    members = [member(sample, species=species) for sample, species in zip("abcde", given, strict=False)]
+    found = together(members, OPTIONS, COHORT)
+    assert {*found.sizes} == {each.sample for each in members} - {*left_out} and {*found.problems} == {*left_out}
+    with pytest.raises(EfnstError, match=reason):
+        raise EfnstError(found.problems[left_out[0]])
 
 
 def test_genes_of_which_no_section_stands_out_are_refused(member: Callable[..., Member]) -> None:
