@@ -15,17 +15,20 @@ def withTexts(settings) {
     return settings.collectEntries { name, value -> [name, name in texts ? value?.toString() : value] }
 }
 
-// One line for each parameter of text without a value, or with another one than the command line, where Nextflow read
-// it as a number. `given` are the parameters as Nextflow has them.
+// One line for each parameter of text without a value, with one that is no text, or with another one than the command
+// line or the file of parameters, where Nextflow read it as a number. `given` are the parameters as Nextflow has them.
 def lostProblems(given, command) {
     def settings = withTexts(given)
     def lost = textNames().findAll { name ->
         settings[name] in ['true', 'false'] || name == 'outdir' && !settings[name]
     }
+    def kinds = textNames().collectEntries { name -> [name, kindOf(given[name])] }.findAll { _name, kind -> kind }
     def read = textNames().findAll { name -> given[name] instanceof Number }
-    def typed = read.collectEntries { name -> [name, asTyped(command, name)] }
+    def file_text = read ? parameterText(command) : ''
+    def typed = read.collectEntries { name -> [name, asTyped(command, name) ?: asWritten(file_text, name)] }
     def changed = typed.findAll { name, text -> text && text != settings[name] }
     return lost.collect { name -> "parameter --${name}: found ${lostValue(settings[name])}, expected a value" } +
+        kinds.collect { name, kind -> "parameter --${name}: found ${kind}, expected text; write it in quotes" } +
         changed.collect { name, text ->
             "parameter --${name}: found `${text}`, which Nextflow read as the number ${settings[name]}; start the " +
                 'run with `./efnst run`, or give the value in quotes in a file for -params-file'
@@ -41,6 +44,31 @@ def asTyped(command, name) {
     def words = command.tokenize(' ')
     def place = words.findLastIndexOf { word -> word == "--${name}" || word.startsWith("--${name}=") }
     return place < 0 ? null : words[place].contains('=') ? words[place].drop(name.size() + 3) : words[place + 1]
+}
+
+// What a value is that a file of parameters gives in place of text, in words; null of what can be nothing but text.
+def kindOf(value) {
+    if (value instanceof Date) {
+        return "the date ${value.toInstant().toString() - 'T00:00:00Z'}"
+    }
+    if (value instanceof List) {
+        return "a list (${value.join(',')} would be its values as one text)"
+    }
+    return value instanceof Map ? "a map (${value.keySet().join(', ')})" : null
+}
+
+// The text of the file of parameters that a command line names; empty where there is none, or none to be found.
+def parameterText(command) {
+    def words = command.tokenize(' ').dropWhile { word -> word != '-params-file' }.drop(1)
+    def named = words.indices.collect { last -> words.take(last + 1).join(' ').replaceAll(/^'(.*)'$/, '$1') }
+    def found = (named + [System.getenv('NXF_PARAMS_FILE')]).find { name -> name && file(name, glob: false).exists() }
+    return found ? file(found, glob: false).text : ''
+}
+
+// A value that is no text, as it stands in a file of parameters, JSON or YAML; null where it does not.
+def asWritten(text, name) {
+    def pairs = (text =~ /(\w+)["']?\s*:\s*([^\s,}"']+)/).collect { pair -> pair }
+    return pairs.reverse().find { pair -> pair[1] == name }?.get(2)
 }
 
 // The names of the parameters that are text.

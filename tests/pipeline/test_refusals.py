@@ -118,6 +118,40 @@ def test_numbers_for_text_in_a_file_of_parameters(project: Path, tmp_path: Path)
     assert "found `2023`, which does not exist" in said and "internal" not in said and "main.nf at line" not in said
 
 
+NO_TEXT = """
+outdir: {outdir}
+ignore_labels: [undetermined, background]
+gene_sets: {{a: b}}
+# multiqc_title: 1.5
+multiqc_title: 1.50
+expression_rep: 007
+encoder_cache: 7
+"""
+
+
+@pytest.mark.parametrize(
+    ("outdir", "said"),
+    [
+        ("2026-11-30", "found the date 2026-11-30, expected text; write it in quotes"),
+        ("[1, 2]", "found a list (1,2 would be its values as one text), expected text"),
+        ("007", "found `007`, which Nextflow read as the number 7"),
+        ("", "found nothing, expected a value"),
+    ],
+)
+def test_what_is_no_text_in_a_file_of_parameters(project: Path, tmp_path: Path, outdir: str, said: str) -> None:
+    """It was taken as Groovy writes it, in place of the text that somebody meant."""
+    (tmp_path / "my parameters.yml").write_text(NO_TEXT.format(outdir=outdir))
+    found = started(project, tmp_path, "-params-file", "my parameters.yml")
+    assert f"parameter --outdir: {said}" in found
+    assert "parameter --ignore_labels: found a list (undetermined,background would be its values as one text)" in found
+    assert "parameter --gene_sets: found a map (a), expected text; write it in quotes" in found
+    assert "parameter --multiqc_title: found `1.50`, which Nextflow read as the number 1.5;" in found
+    assert "parameter --expression_rep: found `007`, which Nextflow read as the number 7;" in found
+    assert "encoder_cache" not in found
+    made = {path.name for path in tmp_path.iterdir()} - {"sheet.csv", "my parameters.yml", ".nextflow", "work", "7"}
+    assert made == logs(tmp_path)
+
+
 def test_an_option_of_text_without_a_value_is_named(project: Path, tmp_path: Path) -> None:
     said = started(project, tmp_path, "--qc_rules", "--outdir")
     for name in ("qc_rules", "outdir"):
