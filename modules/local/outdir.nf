@@ -5,9 +5,14 @@
 def overwritten(inputs, outdir, samples) {
     def base = real(outdir)
     def places = samples + ['pipeline_info', 'models', 'reference', 'multiqc_report_data']
-    def files = ['multiqc_report.html', 'sections.csv', 'summary.csv', 'summary.parquet']
-    def taken = (places + files).collect { name -> "${base}/${name}" }
+    def taken = (places + tablesOfCohort() + ['multiqc_report.html']).collect { name -> "${base}/${name}" }
     return inputs.collectMany { what, path -> clashes(real(path), taken).collect { place -> clash(what, path, place) } }
+}
+
+// The files of COHORT_SUMMARY that are published.
+def tablesOfCohort() {
+    def tables = ['domain_tests', 'mixing', 'proportions', 'sections', 'shared_gene_sets', 'shared_markers', 'summary']
+    return tables.collect { name -> "${name}.csv" } + ['pseudobulk.h5ad', 'summary.parquet']
 }
 
 // The inputs that a row of the samplesheet names, as `overwritten` takes them.

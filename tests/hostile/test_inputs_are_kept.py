@@ -2,8 +2,10 @@
 
 import csv
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import onnx
@@ -19,6 +21,7 @@ import quantise_encoder
 import read_section
 from efnst.inputs.samplesheet import read_samplesheet, sections
 from efnst.program.parameters import read_schema
+from efnst.provenance.results import step_and_kind
 from efnst.simulation.forms import to_anndata
 
 ENCODER = (nn.Conv2d(3, 64, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -99,11 +102,43 @@ def test_results_beside_the_inputs_are_refused(
     assert {name: after[name] for name in before} == before
 
 
+def of_all_sections() -> set[str]:
+    """The files of all sections that are published at the top of the results, as COHORT_SUMMARY declares them."""
+    module = (PROJECT / "modules" / "local" / "cohort_summary" / "main.nf").read_text()
+    declared = re.findall(r"^    path '([^']+)',", module.split("output:")[1], re.MULTILINE)
+    parts = [[part.split(",") for part in re.findall(r"[^{}]+", name)] for name in declared if "*" not in name]
+    names = {"".join(chosen) for lists in parts for chosen in product(*lists)}
+    return {name for name in names if name.endswith((".csv", ".parquet", ".h5ad"))} - {"sections.parquet"}
+
+
+def test_each_file_of_all_sections_has_its_words_in_explain(tmp_path: Path) -> None:
+    assert {"summary.csv", "summary.parquet", "pseudobulk.h5ad", "mixing.csv"} <= of_all_sections()
+    assert {step_and_kind(tmp_path / name, tmp_path)[0] for name in of_all_sections()} == {"COHORT_SUMMARY"}
+
+
 @pytest.mark.slow
-def test_a_samplesheet_called_like_a_table_of_results(efnst: Efnst, cohort: Path, tmp_path: Path) -> None:
+def test_inputs_called_like_the_files_of_all_sections(efnst: Efnst, tmp_path: Path) -> None:
+    names = sorted(of_all_sections() | {"multiqc_report.html"})
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    rows = [{"sample": f"S{n}", "section": "nowhere", "labels": name} for n, name in enumerate(names)]
+    options = ("--gene_sets", "proportions.csv", "--qc_rules", "mixing.csv")
+    refused = efnst(tmp_path, "--input", write_sheet(tmp_path / "sheet.csv", *rows), *options, outdir=".")
+    for option, name in zip(options[::2], options[1::2], strict=True):
+        assert f"parameter {option}: found `{name}`, where results would be written" in words(refused.output)
+    refused = efnst(tmp_path, "--input", tmp_path / "sheet.csv", outdir=".")
+    for row in rows:
+        place = tmp_path / row["labels"]
+        assert f"{row['sample']}, column labels: found `{place}`, where results would be" in words(refused.output)
+    assert {(tmp_path / name).read_text() for name in names} == {"mine"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sections.csv", "proportions.csv"])
+def test_a_samplesheet_called_like_a_table_of_results(name: str, efnst: Efnst, cohort: Path, tmp_path: Path) -> None:
     with (cohort / "samplesheet.csv").open() as file:
         rows = [row | {"section": str(cohort / row["section"]), "labels": ""} for row in csv.DictReader(file)]
-    sheet = write_sheet(tmp_path / "sections.csv", *rows)
+    sheet = write_sheet(tmp_path / name, *rows)
     before = sheet.read_bytes()
     done = efnst(tmp_path / "launch", *QUICK, "--input", sheet, outdir=str(tmp_path))
     assert done.status != 0 and "parameter --input: found" in words(done.output)
