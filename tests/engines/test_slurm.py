@@ -10,15 +10,14 @@ import pytest
 from tests.engines.test_engines import run
 from tests.support.places import PROJECT
 
+# the process of a job, less the workflows it is in
+NAME = r"JobName=nf-(?:FIND_DOMAINS_)?(?:DESCRIBE_PATCHES_|LEARN_(?!EMBEDDING))?([A-Z_]+?)_\("
+
 
 def jobs() -> dict[str, str]:
     """{process: what scontrol shows of its last job}."""
     shown = subprocess.run(["scontrol", "-o", "show", "jobs"], check=True, capture_output=True, text=True).stdout
-    return {
-        name.group(1): line
-        for line in shown.splitlines()
-        if (name := re.search(r"JobName=nf-(?:FIND_DOMAINS_)?(?:DESCRIBE_PATCHES_)?([A-Z_]+?)_\(", line))
-    }
+    return {name.group(1): line for line in shown.splitlines() if (name := re.search(NAME, line))}
 
 
 def test_cpus_memory_time_queue_and_gpu_reach_the_scheduler(place: Path, cohort: Path) -> None:
