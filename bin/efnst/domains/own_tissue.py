@@ -87,8 +87,8 @@ def with_own_tissue(
 
 
 def _gain(before: np.ndarray, after: np.ndarray) -> float:
-    """By how much partitions [n, n_units] agree better than before, as mean ARI of two of them."""
-    return float(agreement(after).mean() - agreement(before).mean())
+    """By how much partitions [n, n_units] agree better than before, as mean ARI of two of them; 0 of a single one."""
+    return float(agreement(after).mean() - agreement(before).mean()) if len(before) > 1 else 0.0
 
 
 def _have_spare(found: Sequence[Clustering], graph: sparse.csr_array) -> bool:

@@ -98,14 +98,15 @@ def _of_other_species(members: Sequence[Member]) -> dict[str, str]:
         return {}
     species = {sample: prefix for sample, prefix in prefixes.items() if prefix} | _by_genes(members, prefixes)
     counts = Counter(species.values())
-    most = [prefix for prefix, count in counts.items() if prefix and count == max(counts.values())]
+    most = [each for each, count in counts.items() if count == max(counts.values())]
     if len(most) > 1:
         named = "; ".join(f"{each}… in {', '.join(s for s in species if species[s] == each)}" for each in most)
         raise EfnstError(
             f"Expected sections of one species, found genes {named}. Run each species by itself: remove the rows of "
             "the others from the samplesheet."
         )
-    expected = f"of the species of most sections ({most[0]}…)" if most else "that most sections name by symbols only"
+    of_most = f"of the species of most sections ({most[0]}…)"
+    expected = of_most if most[0] in prefixes.values() else "that most sections name by symbols only"
     return {
         sample: f"Expected genes {expected}, found those of another ({prefix}…). Run it by itself, or with others of "
         "its species."
@@ -115,20 +116,24 @@ def _of_other_species(members: Sequence[Member]) -> dict[str, str]:
 
 
 def _by_genes(members: Sequence[Member], prefixes: dict[str, str]) -> dict[str, str]:
-    """The prefix of the species that a section without one shares most genes with, empty for none of them, by sample.
+    """What species the sections without a prefix are of, by sample: a prefix, or a name for those like each other.
 
-    Genes are told by symbol. A section that shares most with several species, or cannot be read, is not there.
+    It is the one with which a section shares most of its symbols. A section that shares as many with several, or that
+    cannot be read, is not there.
     """
     known, found = {prefix: set() for prefix in sorted(set(prefixes.values()) - {""})}, {}
     for member in (member for member in members if prefixes[member.sample]):
         known[prefixes[member.sample]] |= _symbols(member)
     for member in (member for member in members if not prefixes[member.sample]):
         own = _symbols(member)
-        like = [
-            prefix for prefix, genes in known.items() if len(own & genes) > MOST_MISSING * min(len(own), len(genes))
-        ]
-        if own and len(like) < 2:
-            found[member.sample] = "".join(like)
+        shares = {species: len(own & genes) / max(min(len(own), len(genes)), 1) for species, genes in known.items()}
+        most = max(shares.values())
+        like = [species for species, share in shares.items() if share == most]
+        if most <= MOST_MISSING:
+            like = [f"those like {member.sample}"]
+        if own and len(like) == 1:
+            found[member.sample] = like[0]
+            known.setdefault(like[0], own)
     return found
 
 

@@ -95,6 +95,13 @@ def test_where_a_tissue_was_made_two_it_takes_the_place_of_one_of_these(at_odds:
     assert not at_odds or all(len(np.unique(labels[kind == 0])) == 1 for labels in after)
 
 
+def test_a_single_training_says_nothing_of_what_was_made_two() -> None:
+    places, kind, values = cohort()
+    vocabulary, _ = fit_vocabulary(values[:1], places, DomainOptions(n_domains=3))
+    found = domains(vocabulary, places, values[:1])
+    assert {np.bincount(found[kind == number]).argmax() for number in range(3)} == {0, 1, 2}
+
+
 def test_no_more_domains_than_there_may_be() -> None:
     places, _, values = cohort()
     vocabulary, _ = fit_vocabulary(values, places, DomainOptions(max_domains=3))

@@ -12,7 +12,16 @@ from efnst.embedding.reference import gene_prefix
 from efnst.embedding.together import together
 from efnst.errors import EfnstError
 
-SYMBOLS = {"ENSG": "ACTB{}", "man": "ACTB{}", "ENSMUSG": "Actb{}", "mouse": "Actb{}", "ENSDARG": "actb{}"}
+SYMBOLS = {
+    "ENSG": "ACTB{}",
+    "man": "ACTB{}",
+    "ENSMUSG": "Actb{}",
+    "mouse": "Actb{}",
+    "ENSDARG": "actb{}",
+    "panel": "P{}",
+    "other": "O{}",
+    "ENSSSCG": "ACTB{}",
+}
 OPTIONS, COHORT = EmbeddingOptions(n_genes=100), CohortOptions()
 
 
@@ -20,12 +29,14 @@ OPTIONS, COHORT = EmbeddingOptions(n_genes=100), CohortOptions()
 def member(
     simulated_section: Callable[..., AnnData], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Member]:
-    """A section of some of 120 genes, of a species, or with its symbols only."""
+    """A section of some of 120 genes, of a species, or with its symbols only; a sixth of a pig's are of pigs alone."""
     folder = tmp_path_factory.mktemp("members")
 
     def made(sample: str, genes: slice = slice(None), species: str = "ENSG") -> Member:
         section = simulated_section(150, 120, seed=ord(sample[0]))
         section.var_names = [SYMBOLS[species].format(number) for number in range(120)]
+        if species == "ENSSSCG":
+            section.var_names = [*section.var_names[:100], *(f"PIG{number}" for number in range(20))]
         has_ids = species.startswith("ENS")
         section.var["gene_ids"] = [f"{species}{n:011d}" for n in range(120)] if has_ids else section.var_names
         section[:, genes].copy().write_h5ad(folder / f"{sample}.h5ad")
@@ -90,6 +101,7 @@ def test_two_species_of_as_many_sections_are_refused(more: list[str], said: str,
         (["ENSG", "ENSMUSG", "man", "man"], "b", r"of most sections \(ENSG…\), found those of another \(ENSMUSG…\)"),
         (["ENSG", "ENSMUSG", "ENSMUSG", "man", "man"], "bc", r"of most sections \(ENSG…\), found"),
         (["ENSG", "ENSMUSG", "mouse"], "a", r"of most sections \(ENSMUSG…\), found those of another \(ENSG…\)"),
+        (["ENSG", "ENSSSCG", "man", "man"], "b", r"of most sections \(ENSG…\), found those of another \(ENSSSCG…\)"),
         (["ENSDARG", "ENSMUSG", "man", "man"], "ab", "that most sections name by symbols only, found those of"),
     ],
 )
@@ -101,6 +113,12 @@ def test_sections_without_identifiers_say_by_their_genes_which_species_most_are_
     assert {*found.sizes} == {each.sample for each in members} - {*left_out} and {*found.problems} == {*left_out}
     with pytest.raises(EfnstError, match=reason):
         raise EfnstError(found.problems[left_out[0]])
+
+
+def test_sections_that_are_like_no_others_do_not_count_as_one_species(member: Callable[..., Member]) -> None:
+    given = ["ENSG", "ENSG", "ENSG", "ENSMUSG", "panel", "panel", "other", "other"]
+    with pytest.raises(EfnstError, match="genes that 50% of the 7 sections measure"):  # all but the mouse
+        together([member(*each) for each in zip("abcdefgh", [slice(None)] * 8, given, strict=True)], OPTIONS, COHORT)
 
 
 def test_genes_of_which_no_section_stands_out_are_refused(member: Callable[..., Member]) -> None:
