@@ -8,11 +8,11 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from efnst.domains.clustering import TOGETHER, Clustering
-from efnst.domains.consensus import agreement
+from efnst.domains.consensus import agreement, consensus
 from efnst.domains.continuity import own_neighbours
 from efnst.domains.distances import distances_to
 from efnst.domains.options import DomainOptions
-from efnst.domains.partitions import partitions_around
+from efnst.domains.partitions import partitions_around, partitions_of
 from efnst.domains.tied_mixture import gaussians_of
 from efnst.geometry.neighbours import NEAREST, neighbour_graph
 from efnst.quality.spots import MAD_TO_SD
@@ -52,6 +52,18 @@ def own_tissue(
     evidence = np.bincount(group_of, far[outside])
     large = (np.bincount(group_of) >= LEAST_UNITS) & (evidence >= LEAST_EVIDENCE)
     return [outside[group_of == group] for group in np.argsort(-evidence, kind="stable") if large[group]]
+
+
+def labels_of_others(
+    labels: np.ndarray, embeddings: Sequence[np.ndarray], positions: np.ndarray, n_sections: int, options: DomainOptions
+) -> np.ndarray:
+    """Labels int [n_units] from 0 of as many domains as are left beside tissue of one section, to hold it against.
+
+    `labels` are those of all domains. Where their number is given there is one less.
+    """
+    if options.n_domains in (None, 1) or n_sections < FEWEST_SECTIONS:
+        return labels
+    return consensus(partitions_of(embeddings, positions, replace(options, n_domains=options.n_domains - 1))[0])[0]
 
 
 def with_own_tissue(

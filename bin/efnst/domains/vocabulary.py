@@ -12,7 +12,7 @@ from efnst.domains.consensus import closest, consensus
 from efnst.domains.distances import distances_to, known_distances
 from efnst.domains.mean_field import mean_field
 from efnst.domains.options import DomainOptions
-from efnst.domains.own_tissue import own_tissue, with_own_tissue
+from efnst.domains.own_tissue import labels_of_others, own_tissue, with_own_tissue
 from efnst.domains.partitions import choice_of_number, partitions_of
 from efnst.domains.refinement import refine
 from efnst.domains.spatial_mixture import ITERATIONS
@@ -117,7 +117,8 @@ def fit_vocabulary(
     seen, n_domains = [*embeddings, *beside], options.n_domains or choice["n_domains"]
     partitions, found = partitions_of(seen, positions, replace(options, n_domains=n_domains))
     labels, votes = consensus(partitions)
-    if groups := own_tissue(embeddings, labels, positions, sections_of(places)):
+    others = labels_of_others(labels, seen, positions, len(places), options)
+    if groups := own_tissue(embeddings, others, positions, sections_of(places)):
         partitions, found = with_own_tissue(partitions, found, labels, groups, seen, positions, options)
         labels, votes = consensus(partitions)
     n_components = found[0].probabilities.shape[1]
