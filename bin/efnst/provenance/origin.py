@@ -7,7 +7,7 @@ from typing import Any
 
 from efnst.errors import EfnstError, damaged, reading
 from efnst.names import PIPELINE_INFO
-from efnst.program.documents import load_json
+from efnst.program.documents import load_json, text_of
 
 DEEPEST = 6  # folders between a result and the output folder
 NO_EFFECT = ("batch_size",)  # on any result
@@ -85,7 +85,7 @@ def json_of(path: Path, kind: type = dict) -> Any:
     if not path.is_file():
         return kind()
     with reading(path):
-        content = load_json(path.read_text(encoding="utf-8"))  # outlines of bins are of any size
+        content = load_json(text_of(path.read_bytes(), path.name))  # outlines of bins are of any size
     if not isinstance(content, kind):
         raise damaged(path, f"no JSON {'object' if kind is dict else kind.__name__}")
     return content

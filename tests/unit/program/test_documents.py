@@ -9,8 +9,8 @@ import pytest
 from efnst.encoder.declaration import read_declaration
 from efnst.errors import EfnstError
 from efnst.inputs.annotations import read_annotations
-from efnst.inputs.runs import finished_samples
 from efnst.program.documents import document_text
+from efnst.provenance.last_run import finished_samples
 from efnst.quality.rules import read_rules
 
 
