@@ -6,6 +6,7 @@ break what reads them: each of these becomes the one error that such a text ends
 
 import json
 import math
+import re
 from pathlib import Path
 
 import yaml
@@ -15,7 +16,7 @@ from efnst.errors import EfnstError, damaged, reading
 MAX_BYTES = 10_000_000  # of a file
 MAX_YAML_CHARACTERS = 1_000_000  # 8,000 sections; reading them takes 10 s
 MAX_MEANT = 10_000_000  # characters of YAML with every alias written out
-PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ")  # how gzip, zip, bzip2 and xz begin
+PACKED = re.compile(rb"\x1f\x8b|PK\x03\x04|BZh[1-9](1AY&SY|\x17rE8P)|\xfd7zXZ")  # gzip, zip, bzip2 and xz
 
 
 def document_text(path: Path, most: int = MAX_BYTES) -> str:
@@ -32,7 +33,7 @@ def text_of(content: bytes, name: str, kind: str = "UTF-8 text") -> str:
 
     Raises EfnstError for a compressed file or another encoding: to be unpacked, or saved as `kind`.
     """
-    if content.startswith(PACKED):
+    if PACKED.match(content):
         raise EfnstError(
             f"Expected text in {name}, found a compressed file, or one of Excel: unpack it, or save it as {kind}."
         )

@@ -1,6 +1,8 @@
 """Texts that people write."""
 
+import bz2
 import gzip
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from efnst.inputs.annotations import read_annotations
 from efnst.program.documents import document_text
 from efnst.provenance.last_run import finished_samples
 from efnst.quality.rules import read_rules
+
+PACKED = (gzip.compress(b"{}", mtime=0), bz2.compress(b"{}"), bz2.compress(b""), lzma.compress(b"{}"))
 
 
 def test_text_of_bounded_size(tmp_path: Path) -> None:
@@ -25,7 +29,7 @@ def test_text_of_bounded_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(b"{}", mtime=0), "Expected text in {name}, found a compressed file, or one of Excel: unpack it"),
+        *((packed, "Expected text in {name}, found a compressed file, or one of Excel: unpack it") for packed in PACKED),
         ("{}µ".encode("cp1252"), "Expected UTF-8 text in {name}, found .*0xb5.*: save it as UTF-8 text"),
         ("{}".encode("utf-16"), "Expected UTF-8 text in {name}, found .*: save it as UTF-8 text"),
     ],
