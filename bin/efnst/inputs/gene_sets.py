@@ -17,23 +17,32 @@ def read_gene_sets(path: Path) -> dict[str, list[str]]:
     A set may be empty; lines that begin with # and hold no genes are comments. Raises EfnstError where another line
     holds no set, none has genes, or two sets of one name differ.
     """
-    sets = {}
+    sets, first = {}, (0, "")
     for number, line in enumerate(io.StringIO(document_text(path, MAX_BYTES), newline=None), start=1):
         name, *rest = (cell.strip() for cell in line.split("\t"))
         genes = list(dict.fromkeys(gene for cell in rest[1:] if (gene := cell.partition(",")[0].strip())))
         if not line.strip() or (name.startswith("#") and not genes):
             continue
         if not name or len(name) > LONGEST_NAME or not rest or not name.isprintable():
-            raise EfnstError(
-                f"Expected a name, a description and genes, separated by tabs, in each line of {path.name}, found "
-                f"{line.strip()[:60]!r} in line {number}: give gene sets as GMT."
-            )
+            raise _no_set(path, number, line)
         if set(sets.setdefault(name, genes)) != set(genes):
             raise EfnstError(
                 f"Expected every gene set once in {path.name}, found {name} with other genes in line {number}: "
                 "rename it."
             )
-    if len(sets) > MAX_SETS or not any(sets.values()):
-        found = f"{len(sets)}" if any(sets.values()) else "0 with genes"
-        raise EfnstError(f"Expected 1 to {MAX_SETS} gene sets in {path.name}, found {found}: give those of interest.")
+        first = first if first[0] else (number, line)
+    if not 0 < len(sets) <= MAX_SETS:
+        raise EfnstError(
+            f"Expected 1 to {MAX_SETS} gene sets in {path.name}, found {len(sets)}: give those of interest."
+        )
+    if not any(sets.values()):
+        raise _no_set(path, *first)
     return sets
+
+
+def _no_set(path: Path, number: int, line: str) -> EfnstError:
+    """The error for a line that holds no set."""
+    return EfnstError(
+        f"Expected a name, a description and genes, separated by tabs, in each line of {path.name}, found "
+        f"{line.strip()[:60]!r} in line {number}: give gene sets as GMT."
+    )
