@@ -106,7 +106,7 @@ def join(base: str, value: str) -> str:
 
 def _from_table(text: str) -> Samplesheet:
     """A table whose first row that is not empty names the columns, separated by `,`, `;` or tab."""
-    lines = list(io.StringIO(text, newline=""))
+    lines = list(io.StringIO(text, newline=None))
     above, named = above_table(lines)
     delimiter = named or max(",\t;", key=[*lines[above:], ""][0].count)
     reader = csv.reader(lines[above:], delimiter=delimiter, skipinitialspace=delimiter != "\t")

@@ -219,6 +219,13 @@ def test_a_quoted_path_may_hold_the_separator(tmp_path: Path) -> None:
     assert problems == [] and found[0]["section"] == "/data/a, b/outs"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_quoted_line_break_is_the_same_from_any_system(tmp_path: Path, end: str) -> None:
+    lines = ["sample,section,site", 'A1,a1,"two', 'lines"', ""]
+    (tmp_path / "sheet.csv").write_bytes(end.join(lines).encode())
+    assert read_samplesheet(tmp_path / "sheet.csv").rows[0].cells["site"] == "two\nlines"
+
+
 def test_names_that_yaml_would_change_stay_text(tmp_path: Path) -> None:
     found, problems = check(
         tmp_path, "- {sample: 007, section: no}\n- {sample: no, section: 1e3}", "s.yaml", n_domains=2
