@@ -105,8 +105,10 @@ def _images(library: h5py.Group | None) -> tuple[dict[str, str], list[str]]:
 def _is_without_image(library: h5py.Group | None) -> bool:
     """Whether a library says that its pictures, which ours have for who draws them, are of no image."""
     source = member(library, "metadata/source")
-    is_text = isinstance(source, h5py.Dataset) and h5py.check_string_dtype(source.dtype) is not None
-    return is_text and _element(source) == NO_IMAGE
+    if not isinstance(source, h5py.Dataset) or source.shape != () or h5py.check_string_dtype(source.dtype) is None:
+        return False
+    with reading_from(source):
+        return source.asstr(errors="replace")[()] == NO_IMAGE
 
 
 def _spatial(obsm: h5py.Group | None, path: Path) -> np.ndarray | pd.DataFrame:

@@ -12,7 +12,7 @@ import pytest
 from anndata import AnnData
 
 from efnst.errors import EfnstError
-from efnst.inputs.h5ad import read_h5ad_section
+from efnst.inputs.h5ad import read_h5ad_section, sections_of
 from efnst.inputs.located import located
 from efnst.inputs.section import load_section
 from efnst.simulation.forms import to_anndata
@@ -69,6 +69,27 @@ def test_our_picture_of_no_image_is_none(write: Callable, data: AnnData, tmp_pat
     write(data, tmp_path / f"again{path.suffix}")
     with pytest.raises(EfnstError, match=r"Expected .*\['hires'\].* in again.*, found neither: .*image: none"):
         load_section("S1", tmp_path / f"again{path.suffix}", "", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "is_none"),
+    [
+        ("none", True),
+        (np.bytes_("none"), True),
+        (["none", "none"], False),
+        (np.zeros(0, "S4"), False),
+        (h5py.Empty("S4"), False),
+        (b"\xff", False),
+        (1, False),
+    ],
+)
+def test_a_source_of_any_form(source: object, is_none: bool, data: AnnData, tmp_path: Path) -> None:
+    """Others may keep anything under this name, in forms, too, that anndata does not have."""
+    data.write_h5ad(tmp_path / "s.h5ad")
+    with h5py.File(tmp_path / "s.h5ad", "a") as file:
+        file["uns/spatial/simulated/metadata/source"] = source
+        file["uns/spatial/simulated/metadata/source"].attrs["encoding-type"] = "of another day"
+    assert sections_of(tmp_path / "s.h5ad") == {"": (not is_none, True)}
 
 
 @pytest.mark.parametrize(("empty", "used"), [("hires", "lowres"), ("lowres", "hires")])
