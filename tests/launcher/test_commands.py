@@ -225,3 +225,21 @@ def test_demo_and_run_start_the_workflow_from_any_folder(small_project: Path, tm
     bad = subprocess.run([*start, "--status", "3"], cwd=tmp_path, capture_output=True, text=True)
     assert bad.returncode == 1
     assert "The reports, for a web browser" not in bad.stdout
+
+
+@pytest.mark.parametrize(
+    ("outdir", "is_text"),
+    [
+        ("10x 2024-10 1a 2024-c 2024 008 0b2 0o7 12:70 2026-1-5 1e e1 1.2.3 . +.nan a_1 y", True),
+        (".inf -.INF .nan 1e3 1.0 1. .5 1.e3 007 0 0x10 0b1 1_000 12:30 12:30.5 -5 +12", False),
+        ("2026-11-30 2026-11-30T10:00:00Z yes Off NO true ~ null", False),
+    ],
+)
+def test_the_folder_of_results_in_yaml_is_known_where_it_is_text(tmp_path: Path, outdir: str, is_text: bool) -> None:
+    """As YAML 1.1 has it, by which Nextflow reads a file of parameters."""
+    script = f"""eval "$(sed -n '/^outdir_in()/,/^}}/p' '{PROJECT}/efnst')"
+        python='{sys.executable}'
+        for text; do echo "outdir: $text # here" > some.yml; outdir_in some.yml || echo unknown; done"""
+    texts = outdir.split()
+    told = subprocess.run(["bash", "-c", script, "", *texts], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == (texts if is_text else ["unknown"] * len(texts)), told.stderr
