@@ -29,7 +29,7 @@ def test_text_of_bounded_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        *((packed, "Expected text in {name}, found a compressed file, or one of Excel: unpack it") for packed in PACKED),
+        *((packed, "Expected text in {name}, found a compressed file, or one of Excel: unpack") for packed in PACKED),
         ("{}µ".encode("cp1252"), "Expected UTF-8 text in {name}, found .*0xb5.*: save it as UTF-8 text"),
         ("{}".encode("utf-16"), "Expected UTF-8 text in {name}, found .*: save it as UTF-8 text"),
     ],
