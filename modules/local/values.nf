@@ -24,8 +24,8 @@ def lostProblems(given, command) {
     }
     def kinds = textNames().collectEntries { name -> [name, kindOf(given[name])] }.findAll { _name, kind -> kind }
     def read = textNames().findAll { name -> given[name] instanceof Number }
-    def file_text = read ? parameterText(command) : ''
-    def typed = read.collectEntries { name -> [name, asTyped(command, name) ?: asWritten(file_text, name)] }
+    def written = read ? writtenParameters(command) : [:]
+    def typed = read.collectEntries { name -> [name, asTyped(command, name) ?: written[name]] }
     def changed = typed.findAll { name, text -> text && text != settings[name] }
     return lost.collect { name -> "parameter --${name}: found ${lostValue(settings[name])}, expected a value" } +
         kinds.collect { name, kind -> "parameter --${name}: found ${kind}, expected text; write it in quotes" } +
@@ -46,29 +46,31 @@ def asTyped(command, name) {
     return place < 0 ? null : words[place].contains('=') ? words[place].drop(name.size() + 3) : words[place + 1]
 }
 
-// What a value is that a file of parameters gives in place of text, in words; null of what can be nothing but text.
+// What a value is that a file of parameters gives in place of text, in words; null of text and of what can be a text.
 def kindOf(value) {
+    if (value == null || value instanceof CharSequence || value instanceof Number || value instanceof Boolean) {
+        return null
+    }
     if (value instanceof Date) {
         return "the date ${value.toInstant().toString() - 'T00:00:00Z'}"
     }
-    if (value instanceof List) {
+    if (value instanceof Collection) {
         return "a list (${value.join(',')} would be its values as one text)"
     }
-    return value instanceof Map ? "a map (${value.keySet().join(', ')})" : null
+    return value instanceof Map ? "a map (${value.keySet().join(', ')})" : "a ${value.getClass().simpleName}"
 }
 
-// The text of the file of parameters that a command line names; empty where there is none, or none to be found.
-def parameterText(command) {
+// The values in the file of parameters that a command line names, JSON or YAML, as they stand there: a number is the
+// text that it was read from. Empty where there is no file, or none to be found.
+def writtenParameters(command) {
     def words = command.tokenize(' ').dropWhile { word -> word != '-params-file' }.drop(1)
     def named = words.indices.collect { last -> words.take(last + 1).join(' ').replaceAll(/^'(.*)'$/, '$1') }
     def found = (named + [System.getenv('NXF_PARAMS_FILE')]).find { name -> name && file(name, glob: false).exists() }
-    return found ? file(found, glob: false).text : ''
-}
-
-// A value that is no text, as it stands in a file of parameters, JSON or YAML; null where it does not.
-def asWritten(text, name) {
-    def pairs = (text =~ /(\w+)["']?\s*:\s*([^\s,}"']+)/).collect { pair -> pair }
-    return pairs.reverse().find { pair -> pair[1] == name }?.get(2)
+    def text = found ? file(found, glob: false).text : ''
+    // JSON is YAML but for tabs and some escapes, neither of which is in a number.
+    def yaml = found ==~ /(?i).+\.json/ ? text.replaceAll(/\\.|\t/, ' ') : text
+    def top = new org.yaml.snakeyaml.Yaml().compose(new StringReader(yaml))
+    return top ? top.value.collectEntries { pair -> [pair.keyNode.value, pair.valueNode.value] } : [:]
 }
 
 // The names of the parameters that are text.

@@ -112,20 +112,32 @@ def test_text_that_looks_like_a_number_stays_text(project: Path, tmp_path: Path)
 
 def test_numbers_for_text_in_a_file_of_parameters(project: Path, tmp_path: Path) -> None:
     given = {"outdir": 2024, "ignore_labels": 7, "qc_rules": 1, "gene_sets": 44, "encoder_onnx": 1, "reference": 2023}
-    (tmp_path / "parameters.json").write_text(json.dumps(given))
+    written = json.dumps(given | {"multiqc_title": 'm/n, "ignore_labels": 007'}, indent="\t")
+    (tmp_path / "parameters.json").write_text(written.replace("/", "\\/"))
     said = started(project, tmp_path, "-params-file", "parameters.json")
     assert all(f"parameter --{name}: found `{given[name]}`, which does not exist" in said for name in list(given)[2:5])
     assert "found `2023`, which does not exist" in said and "internal" not in said and "main.nf at line" not in said
+
+
+def test_a_number_in_json_that_is_spelt_another_way(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "some.json").write_text('{\n\t"outdir":\t1e2, "multiqc_title": 1.50, "qc_rules": "multiqc_title: 4"}')
+    said = started(project, tmp_path, "-params-file", "some.json")
+    assert "parameter --outdir: found `1e2`, which Nextflow read as the number 1E+2;" in said
+    assert "multiqc_title" not in said
 
 
 NO_TEXT = """
 outdir: {outdir}
 ignore_labels: [undetermined, background]
 gene_sets: {{a: b}}
-# multiqc_title: 1.5
-multiqc_title: 1.50
+multiqc_title: 1.50 # was multiqc_title: 1.5
+# options:
 expression_rep: 007
 encoder_cache: 7
+# encoder_cache: 007
+encoder_output: "encoder_cache: 007"
+qc_rules: !!set {{a, b}}
+encoder_onnx: !!binary aGk=
 """
 
 
@@ -147,6 +159,8 @@ def test_what_is_no_text_in_a_file_of_parameters(project: Path, tmp_path: Path, 
     assert "parameter --gene_sets: found a map (a), expected text; write it in quotes" in found
     assert "parameter --multiqc_title: found `1.50`, which Nextflow read as the number 1.5;" in found
     assert "parameter --expression_rep: found `007`, which Nextflow read as the number 7;" in found
+    assert "parameter --qc_rules: found a list (a,b would be its values as one text), expected text" in found
+    assert "parameter --encoder_onnx: found a byte[], expected text; write it in quotes" in found
     assert "encoder_cache" not in found
     made = {path.name for path in tmp_path.iterdir()} - {"sheet.csv", "my parameters.yml", ".nextflow", "work", "7"}
     assert made == logs(tmp_path)
