@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from efnst.names import METHOD_TITLES
+from efnst.records.cohort import SectionSummary
 from efnst.reports.cohort import STATUSES, Outcome
 from efnst.reports.multiqc_elements import ONE_DIGIT, THREE_DIGITS, WHOLE, finished_sections, header, known, table, url
 from efnst.statistics.proportions import in_order
@@ -28,7 +29,6 @@ STATUS_HEADERS = {
         "scale": False,
     },
 }
-BLANK = "&nbsp;"  # in the first column, from which MultiQC takes the order of the rows
 STATISTICS = {
     "n_spots_in_tissue": header("In tissue", "Spots under tissue", WHOLE, "Blues"),
     "n_spots_kept": header("Kept", "Spots that passed quality control", WHOLE, "Blues"),
@@ -54,6 +54,8 @@ STATISTICS = {
     "device": header("Device", "Where the network was trained", None),
     "seconds": header("Training", "Seconds of training; of a cohort, its share", ONE_DIGIT, "Greys") | {"suffix": " s"},
 }
+# First in tables by domain, since every section has it: MultiQC takes the order of the rows from the first column.
+NUMBER = {"n_domains_found": STATISTICS["n_domains_found"]}
 DEVICES = {
     "encoder": header("Encoder", "Network that encoded the patches", None),
     "encoder_device": header("Encoder on", "Device of the encoder", None),
@@ -115,17 +117,17 @@ def _score_headers() -> dict[str, dict]:
 
 def marker_table(ended: list[Outcome]) -> dict:
     """The best three marker genes of each domain."""
-    markers = {
-        name: {domain: ", ".join(genes[:3]) or "–" for domain, genes in summary.top_markers.items()}
+    markers = [
+        (name, summary, {domain: ", ".join(genes[:3]) or "–" for domain, genes in summary.top_markers.items()})
         for name, summary in finished_sections(ended)
-    }
+    ]
     text = "The three best markers of each domain (Wilcoxon). markers.csv and the section's report list all."
     return _table_by_domain("Domain markers", text, markers, "Best markers")
 
 
 def name_table(ended: list[Outcome]) -> dict:
     """What labels of other sections call each domain."""
-    names = {name: summary.names for name, summary in finished_sections(ended) if summary.names}
+    names = [(name, summary, summary.names) for name, summary in finished_sections(ended) if summary.names]
     text = (
         "The name that most spots of each domain have, by the labels of other sections; unknown: tissue that nobody "
         "labelled. How well labelled sections are named stands in Statistics (Named)."
@@ -133,16 +135,15 @@ def name_table(ended: list[Outcome]) -> dict:
     return _table_by_domain("Domain names", text, names, "Name")
 
 
-def _table_by_domain(name: str, text: str, found: dict[str, dict[str, str]], what: str) -> dict:
+def _table_by_domain(name: str, text: str, found: list[tuple[str, SectionSummary, dict[str, str]]], what: str) -> dict:
     """A table of what was `found` of each section, by domain, a column for each domain that any of them has."""
-    domains = in_order({domain for values in found.values() for domain in values})
+    domains = in_order({domain for _, _, values in found for domain in values})
     headers = {f"domain_{domain}": header(f"Domain {domain}", f"{what} of domain {domain}", None) for domain in domains}
-    first = dict.fromkeys(list(headers)[:1], BLANK)
     rows = {
-        sample: first | {f"domain_{domain}": escape(value) for domain, value in values.items()}
-        for sample, values in found.items()
+        sample: known(summary, NUMBER) | {f"domain_{domain}": escape(value) for domain, value in values.items()}
+        for sample, summary, values in found
     }
-    return table(name, text, rows, headers)
+    return table(name, text, rows, NUMBER | headers)
 
 
 def device_table(ended: list[Outcome]) -> dict:

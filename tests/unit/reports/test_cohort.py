@@ -34,7 +34,7 @@ def summary(sample: str, **changed: object) -> SectionSummary:
         row |= {f"{method}_chaos": value, f"{method}_pas": value, f"{method}_silhouette": value, f"ari_{method}": value}
     row |= {"composition": {"1": 9, "2": 3}, "lost": {"min_counts_per_spot": 2, "max_pct_mt": 0}}
     row["quantiles"] = example(SpotQuantiles, total_counts=[1, 2, 3, 4, 5], n_genes_by_counts=[6, 7, 8, 9, 10])
-    row |= {"top_markers": {"1": ["A", "B", "C", "D"], "2": []}}
+    row |= {"top_markers": {"1": ["A", "B", "C", "D"], "2": []}, "n_domains_found": 2}
     row |= {"loss": {"kl": [[1, 5.0]], "total": [[1, 9.0], [40, 2.0]]}}
     row["adjacency"] = example(Adjacency, domains=["1", "2", "3"], pairs=[[5, 3, 0], [3, 9, 2], [0, 2, 1]])
     row |= {"methods_text": {"image": "hires.", "network": "40 epochs."}}
@@ -145,7 +145,7 @@ def test_contents_of_a_finished_section(tmp_path: Path) -> None:
     assert genes["a"]["median"] == 8
     assert made["efnst_composition"]["data"]["a"] == {"Domain 1": 75.0, "Domain 2": 25.0}
     assert made["efnst_composition"]["categories"]["Domain 2"]["color"] == domain_colour(2)
-    assert made["efnst_markers"]["data"]["a"] == {"domain_1": "A, B, C", "domain_2": "–"}
+    assert made["efnst_markers"]["data"]["a"] == {"n_domains_found": 2, "domain_1": "A, B, C", "domain_2": "–"}
     assert made["efnst_training"]["data"][0] == {"a": [[1, 9.0], [40, 2.0]]}
     assert "data:image/webp;base64,d2VicA==" in made["efnst_gallery"]["data"]
     assert made["efnst_methods"]["data"] == "<p>hires. 40 epochs.</p>"
@@ -168,9 +168,9 @@ def test_names_of_domains_and_how_well_a_section_was_named(tmp_path: Path) -> No
     ended = outcomes(["a", "b", "c"], [named, summary("b", names={"3": "stroma"}), summary("c")], [])
     made = contents(ended, {})
     found = made["efnst_names"]
-    assert found["data"]["b"] == {"domain_1": "&nbsp;", "domain_3": "stroma"} and "c" not in found["data"]
+    assert found["data"]["b"] == {"n_domains_found": 2, "domain_3": "stroma"} and "c" not in found["data"]
     assert found["data"]["a"]["domain_2"] == "unknown" and "<" not in found["data"]["a"]["domain_1"]
-    assert list(found["headers"]) == ["domain_1", "domain_2", "domain_3"]
+    assert list(found["headers"]) == ["n_domains_found", "domain_1", "domain_2", "domain_3"]
     figures = made["efnst_statistics"]["data"]
     assert figures["a"]["named_macro_f1"] == 0.8 and "named_macro_f1" not in figures["b"]
     write_sections(ended, tmp_path / "sections.csv")
@@ -185,18 +185,21 @@ def test_sections_of_new_tissue_are_in_the_tables_of_domains() -> None:
 
     Each row has something in the first column, from which MultiQC takes the order of the rows.
     """
-    novel = summary("a", composition={"0": 10}, top_markers={"0": ["N", "M"]}, names={"0": "unknown"})
-    known = summary("b", composition={"2": 10}, top_markers={"2": ["A"]}, names={"2": "stroma"})
+    novel = summary(
+        "a", composition={"0": 10}, top_markers={"0": ["N", "M"]}, names={"0": "unknown"}, n_domains_found=0
+    )
+    known = summary("b", composition={"2": 10}, top_markers={"2": ["A"]}, names={"2": "stroma"}, n_domains_found=1)
     made = contents(outcomes(["a", "b"], [novel, known], []), {})
     assert made["efnst_markers"]["data"] == {
-        "a": {"domain_0": "N, M"},
-        "b": {"domain_0": "&nbsp;", "domain_2": "A"},
+        "a": {"n_domains_found": 0, "domain_0": "N, M"},
+        "b": {"n_domains_found": 1, "domain_2": "A"},
     }
     assert made["efnst_names"]["data"] == {
-        "a": {"domain_0": "unknown"},
-        "b": {"domain_0": "&nbsp;", "domain_2": "stroma"},
+        "a": {"n_domains_found": 0, "domain_0": "unknown"},
+        "b": {"n_domains_found": 1, "domain_2": "stroma"},
     }
-    assert list(made["efnst_markers"]["headers"]) == list(made["efnst_names"]["headers"]) == ["domain_0", "domain_2"]
+    columns = ["n_domains_found", "domain_0", "domain_2"]
+    assert list(made["efnst_markers"]["headers"]) == list(made["efnst_names"]["headers"]) == columns
 
 
 def test_the_same_pairs_of_domains_are_shown_of_all_sections() -> None:
