@@ -10,6 +10,14 @@ import pandas as pd
 import pytest
 from tests.support.places import BIN
 
+STARTED = {"started": "2020-09-14T00:00:00.123456789Z", "nextflow": "24.10.0", "launch_dir": "/"}
+DOMAINS = {"n_domains_found": 2, "n_domains_asked": 2}
+
+
+def rows(*samples: str) -> list[dict]:
+    """sections.json of these samples."""
+    return [{"id": sample, "section": f"/data/{sample}"} for sample in samples]
+
 
 def write_run(folder: Path, scope: str = "section", **domains: str) -> Path:
     """Results of a run: domains.csv of each sample, with one letter for each of the spots S0, S1, …"""
@@ -71,7 +79,7 @@ def test_what_an_earlier_run_left_in_the_folder_is_not_matched(tmp_path: Path) -
     """`old` is in no samplesheet any more, `failed` ended in an error, and its domains are those of a run before."""
     first = write_run(tmp_path / "1", "cohort", s="1122", old="2211", failed="2211")
     second = write_run(tmp_path / "2", "cohort", s="1122", old="1122", failed="1122")
-    (first / "pipeline_info" / "sections.json").write_text(json.dumps([{"id": "s"}, {"id": "failed"}]))
+    (first / "pipeline_info" / "sections.json").write_text(json.dumps(rows("s", "failed")))
     assert [row[0] for row in matched_samples(first, second, tmp_path)] == [
         "failed",
         "s",
@@ -93,8 +101,8 @@ def stop(folder: Path, **parameters: str) -> None:
     for path in folder.rglob("*.csv"):
         os.utime(path, (1_600_000_000, 1_600_000_000))
     os.utime(folder / "a" / "domains.csv")
-    (info / "sections.json").write_text(json.dumps([{"id": sample} for sample in samples]))
-    (info / "run.json").write_text(json.dumps({"started": "2020-09-14T00:00:00.123456789Z"}))
+    (info / "sections.json").write_text(json.dumps(rows(*samples)))
+    (info / "run.json").write_text(json.dumps(STARTED))
     (info / "parameters.json").write_text(json.dumps({"scope": "section"} | parameters))
 
 
@@ -106,7 +114,7 @@ def test_a_run_that_was_stopped_has_what_was_written_since_its_start(tmp_path: P
     assert f"{second}: left out b, which its last run does not have or did not finish" in match(first, second).stderr
     stop(second, publish_dir_mode="link")
     assert len(matched_samples(first, second, tmp_path)) == 2
-    (second / "pipeline_info" / "run.json").write_text('{"started": "yesterday"}')
+    (second / "pipeline_info" / "run.json").write_text(json.dumps(STARTED | {"started": "yesterday"}))
     assert match(first, second).returncode == 0
     (second / "pipeline_info" / "parameters.json").write_text("{}")
     assert "Expected a complete run.json" in match(first, second).stderr
@@ -131,9 +139,9 @@ def write_records(folder: Path, last: str, **scopes: str) -> None:
     info = folder / "pipeline_info"
     (info / "provenance").mkdir(exist_ok=True)
     (info / "parameters.json").write_text(json.dumps({"scope": last}))
-    (info / "sections.json").write_text(json.dumps([{"id": sample} for sample in scopes]))
+    (info / "sections.json").write_text(json.dumps(rows(*scopes)))
     for sample, scope in scopes.items():
-        record = {"sample": sample, "parameters": {"scope": scope}, "asked": {}}
+        record = {"sample": sample, "parameters": {"scope": scope}, "asked": {}, "seed": 1, "domains": DOMAINS}
         (info / "provenance" / f"{sample}.json").write_text(json.dumps(record))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from efnst.encoder.cache import sha256
 from efnst.errors import reading
 from efnst.inputs.checksums import any_checksum
-from efnst.provenance.origin import Origin, from_anywhere, json_of
+from efnst.provenance.origin import Origin, from_anywhere
+from efnst.provenance.run_records import json_of
 
 NO_FOLDER = "not looked for: the record does not say in which folder"
 

@@ -8,14 +8,7 @@ import shlex
 from efnst.names import PIPELINE_INFO
 from efnst.program.parameters import defaults, properties
 from efnst.provenance.checked import input_state, reference_state, weights_state
-from efnst.provenance.last_run import (
-    disagreements,
-    finished_samples,
-    is_earlier,
-    last_start,
-    left_over,
-    other_parameters,
-)
+from efnst.provenance.last_run import LastRun, disagreements, is_earlier, last_run, left_over, other_parameters
 from efnst.provenance.left_over import left_below, unmade
 from efnst.provenance.origin import Origin, asked_for, from_anywhere, shown
 from efnst.provenance.results import is_result, step_and_kind
@@ -28,7 +21,9 @@ SHOWN_SECTIONS = 12
 
 def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     """The origin as text; `schema` is that of the parameters. With `check` the inputs are read again and compared."""
-    step, kind = _kind(origin)
+    last = last_run(origin.outdir) if origin.outdir else LastRun(0, None)
+    found = _sections(origin, last)
+    step, kind = _kind(origin, found)
     section = origin.section
     versions = section.get("versions", {})
     lines = [("what", f"{kind}{f' of section {origin.sample}' if origin.sample else ''}")]
@@ -36,7 +31,7 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     made += [f"Nextflow {origin.run['nextflow']}, run of {origin.run['started']}"] if origin.run else []
     lines.append(("made by", ", ".join(part for part in made if part)))
     lines += [("input", text) for text in _inputs(origin, check)]
-    lines += [("sections", _listed(found))] if (found := _sections(origin)) else []
+    lines += [("sections", _listed(found))] if found else []
     lines += [(name, text) for name, text in _section_lines(origin, check)]
     lines += [("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))] if versions else []
     changed = changed_parameters(origin, schema)
@@ -45,7 +40,7 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     others = "all others" if origin.parameters else "all others that the file knows of"
     lines.append(("parameters", f"{_values(changed) or 'none'} ({others} have their defaults)"))
     lines += [("no effect", f"{_values(idle)}, given, did nothing beside the others")] if idle else []
-    lines += [("doubt", text) for text in [*disagreements(origin), *_left_overs(origin)]]
+    lines += [("doubt", text) for text in [*disagreements(origin), *_left_overs(origin, last)]]
     lines += [("repeat", text) for text in repeat(origin, changed, schema)]
     return "\n".join([str(origin.path), *_in_columns(lines)]) + "\n"
 
@@ -75,7 +70,7 @@ def changed_parameters(origin: Origin, schema: dict) -> dict:
     }
 
 
-def _left_overs(origin: Origin) -> list[str]:
+def _left_overs(origin: Origin, last: LastRun) -> list[str]:
     """Where a result is not one of the folder's last run, or a folder holds such results: these are named."""
     place, outdir = origin.place, origin.outdir
     if outdir is None:
@@ -83,13 +78,12 @@ def _left_overs(origin: Origin) -> list[str]:
     if not_made := unmade(place, outdir, origin.parameters):
         kind = " file" if place.is_file() else ""
         return [f"the last run into this folder makes no {not_made}: an earlier one left this{kind}"]
-    finished, start = finished_samples(outdir), last_start(outdir)
-    if origin.sample and finished is not None and origin.sample not in finished:
+    if origin.sample and last.finished is not None and origin.sample not in last.finished:
         return [f"the last run into this folder does not have {origin.sample}, or did not finish it"]
-    if place.is_file() and is_result(place, outdir) and is_earlier(place, start):
+    if place.is_file() and is_result(place, outdir) and is_earlier(place, last.start):
         return ["this file is older than the last run into this folder: an earlier one left it"]
-    samples = [] if origin.sample else left_over(outdir)
-    left = left_below(place, outdir, origin.parameters, start)
+    samples = [] if origin.sample else left_over(outdir, last)
+    left = left_below(place, outdir, origin.parameters, last.start)
     files = [path.as_posix() for path in left if path.parts[0] not in samples]
     said = [f"left out: {', '.join(samples)}, which the last run does not have or did not finish"] if samples else []
     return said + ([f"left by an earlier run: {_listed(files, 'files and folders')}"] if files else [])
@@ -142,23 +136,21 @@ def _sheet_row(row: dict) -> dict[str, object]:
     return {name: value for name, value in columns.items() if value not in (None, "") and name != "problem"}
 
 
-def _kind(origin: Origin) -> tuple[str, str]:
-    """The step that made a result, and what it is."""
+def _kind(origin: Origin, sections: list[str]) -> tuple[str, str]:
+    """The step that made a result, and what it is; `sections` are those that the whole run finished."""
     if origin.place == origin.outdir:
-        count = len(_sections(origin))
-        return "", f"results of {count} section{'s' * (count != 1)}"
+        return "", f"results of {len(sections)} section{'s' * (len(sections) != 1)}"
     step, kind = step_and_kind(origin.place, origin.outdir)
     is_quantised = step == "EXPORT_ENCODER" and origin.parameters.get("precision") == "int8"
     return ("QUANTISE_ENCODER" if is_quantised else step), kind
 
 
-def _sections(origin: Origin) -> list[str]:
+def _sections(origin: Origin, last: LastRun) -> list[str]:
     """The finished sections of a result of the whole run; none of a result of one section."""
     if origin.sample or origin.outdir is None:
         return []
     recorded = {path.stem for path in (origin.outdir / PIPELINE_INFO / "provenance").glob("*.json")}
-    finished = finished_samples(origin.outdir)
-    return sorted(recorded if finished is None else recorded & finished)
+    return sorted(recorded if last.finished is None else recorded & last.finished)
 
 
 def _inputs(origin: Origin, check: bool) -> list[str]:

@@ -1,15 +1,28 @@
 """Which results in a folder are those of the last run into it: a run does not clear what earlier ones left there."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from efnst.errors import EfnstError, damaged, reading
 from efnst.names import NO_IMAGE, PIPELINE_INFO
-from efnst.provenance.origin import Origin, asked_for, json_of, origin_of_section, shown
+from efnst.provenance.origin import Origin, asked_for, origin_of_section, shown
+from efnst.provenance.run_records import RunRecords, read_run
 
 TABLE = "domains.csv"
 FAILED = "error"  # status in sections.csv of a section that did not come to an end
 COPIES = ("copy", "copyNoFollow")  # of --publish_dir_mode
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The last run into a folder: its start, 0 where times do not tell whose results are, and what it finished.
+
+    `finished` are the samples that it has and brought to an end, None where the folder does not tell.
+    """
+
+    start: float
+    finished: set[str] | None
 
 
 def sample_tables(outdir: Path) -> tuple[dict[str, Path], list[str]]:
@@ -19,7 +32,7 @@ def sample_tables(outdir: Path) -> tuple[dict[str, Path], list[str]]:
     """
     if not outdir.is_dir():
         raise EfnstError(f"Expected the folder of a run's results, found no folder {outdir}: name its --outdir.")
-    old = left_over(outdir)
+    old = left_over(outdir, last_run(outdir))
     found = {sample: path for sample, path in _tables_in(outdir).items() if sample not in old}
     if not found:
         what = f"those of earlier runs alone ({', '.join(old[:5])})" if old else "none"
@@ -30,56 +43,51 @@ def sample_tables(outdir: Path) -> tuple[dict[str, Path], list[str]]:
     return found, old
 
 
-def left_over(outdir: Path) -> list[str]:
+def left_over(outdir: Path, last: LastRun) -> list[str]:
     """Samples with domains in a folder that its last run does not have, or did not bring to an end."""
-    finished = finished_samples(outdir)
-    return [] if finished is None else [sample for sample in _tables_in(outdir) if sample not in finished]
+    return [] if last.finished is None else [sample for sample in _tables_in(outdir) if sample not in last.finished]
 
 
-def finished_samples(outdir: Path) -> set[str] | None:
-    """Samples that the last run into a folder has and brought to an end; None where the folder does not tell.
+def last_run(outdir: Path) -> LastRun:
+    """What the records in a folder tell of the last run into it.
 
     A run that was stopped before its sections.csv is known by its samplesheet and by when domains were written. Domains
     that were made with other parameters are no results of the last run either.
     """
-    listed, ended = outdir / PIPELINE_INFO / "sections.json", outdir / "sections.csv"
-    if not listed.is_file():
-        return None
-    rows = json_of(listed, list)
-    if not all(isinstance(row, dict) and "id" in row for row in rows):
-        raise damaged(listed, "no list of sections")
-    samples, start = {str(row["id"]) for row in rows}, last_start(outdir)
+    records = read_run(outdir)
+    start, ended = _start(records), outdir / "sections.csv"
+    if records.rows is None:
+        return LastRun(start, None)
     if ended.is_file() and not is_earlier(ended, start):
-        samples &= _ended_well(ended)
+        samples = _ended_well(ended) & set(records.rows)
     else:
-        samples = {sample for sample in samples if not is_earlier(outdir / sample / TABLE, start)}
-    return {sample for sample in samples if not disagreements(origin_of_section(outdir, sample))}
+        samples = {sample for sample in records.rows if not is_earlier(outdir / sample / TABLE, start)}
+    return LastRun(start, {sample for sample in samples if not disagreements(origin_of_section(records, sample))})
 
 
-def last_start(outdir: Path) -> float:
-    """When the last run into a folder began, in seconds since 1970; 0 where times do not tell whose results are.
+def _start(records: RunRecords) -> float:
+    """When a run began, in seconds since 1970; 0 where times do not tell whose results are.
 
     A run publishes all its results anew, also those of tasks that -resume takes from an earlier one: copies are no
     older than its start, or than run.json where the file system's clock is behind. Links have the time of their task.
     """
-    info = outdir / PIPELINE_INFO
-    started = json_of(info / "run.json").get("started")
-    if not started or json_of(info / "parameters.json").get("publish_dir_mode", COPIES[0]) not in COPIES:
+    if not records.run or records.parameters.get("publish_dir_mode", COPIES[0]) not in COPIES:
         return 0
+    written = records.outdir / PIPELINE_INFO / "run.json"
     try:
-        return min(datetime.fromisoformat(str(started)).timestamp(), (info / "run.json").stat().st_mtime)
+        return min(datetime.fromisoformat(records.run["started"]).timestamp(), written.stat().st_mtime)
     except ValueError as error:
-        raise damaged(info / "run.json", error) from error
+        raise damaged(written, error) from error
 
 
 def is_earlier(path: Path, start: float) -> bool:
-    """Whether a result was there before the last run began (`start`, of `last_start`)."""
+    """Whether a result was there before the last run began (`start`, of `LastRun`)."""
     return path.exists() and path.stat().st_mtime < start
 
 
 def has_common_domains(outdir: Path) -> bool:
     """Whether a domain is the same in all samples of the last run: in a cohort's scope, or by a reference."""
-    parameters = json_of(outdir / PIPELINE_INFO / "parameters.json")
+    parameters = read_run(outdir).parameters
     return parameters.get("scope") == "cohort" or bool(parameters.get("reference"))
 
 

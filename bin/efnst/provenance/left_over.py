@@ -37,7 +37,7 @@ def unmade(path: Path, outdir: Path, parameters: dict) -> str:
 def left_below(folder: Path, outdir: Path, parameters: dict, start: float) -> list[Path]:
     """The results in a folder of a run that `unmade` tells of, or that were there before `start`; sorted.
 
-    Paths are within the output folder; of a folder that is named nothing else is. `start` is that of `last_start`.
+    Paths are within the output folder; of a folder that is named nothing else is. `start` is that of `LastRun`.
     """
     places = {path for depth in ("*", "*/*", "*/*/*") for path in outdir.glob(depth) if folder in path.parents}
     left = {

@@ -3,11 +3,11 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from efnst.errors import EfnstError, damaged, reading
+from efnst.errors import EfnstError
 from efnst.names import PIPELINE_INFO
-from efnst.program.documents import load_json, text_of
+from efnst.provenance.run_records import RunRecords, fitting, json_of, read_run, read_section
+from efnst.records.domains import Provenance
 
 DEEPEST = 6  # folders between a result and the output folder
 NO_EFFECT = ("batch_size",)  # on any result
@@ -42,7 +42,7 @@ def find_origin(path: Path) -> Origin:
     own = _own_record(path)
     sample = own.get("sample", "") or _sample(place, outdir)
     if outdir is not None:
-        return _in_folder(path, place, outdir, sample, own)
+        return _in_folder(path, place, read_run(outdir), sample, own)
     if not own:
         raise EfnstError(
             f"Expected `{path.name}` in the output folder of a run, beside its {PIPELINE_INFO}, found none there: "
@@ -52,9 +52,10 @@ def find_origin(path: Path) -> Origin:
     return Origin(path, place, None, sample, own)
 
 
-def origin_of_section(outdir: Path, sample: str) -> Origin:
+def origin_of_section(records: RunRecords, sample: str) -> Origin:
     """Where the results of a section in the output folder of a run come from."""
-    return _in_folder(outdir / sample, outdir / sample, outdir, sample, {})
+    place = records.outdir / sample
+    return _in_folder(place, place, records, sample, {})
 
 
 def asked_for(origin: Origin) -> dict:
@@ -77,27 +78,11 @@ def shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def json_of(path: Path, kind: type = dict) -> Any:
-    """The object, or what else `kind` says, of a JSON file; empty where there is no file.
-
-    Raises EfnstError for a file that holds no such thing.
-    """
-    if not path.is_file():
-        return kind()
-    with reading(path):
-        content = load_json(text_of(path.read_bytes(), path.name))  # outlines of bins are of any size
-    if not isinstance(content, kind):
-        raise damaged(path, f"no JSON {'object' if kind is dict else kind.__name__}")
-    return content
-
-
-def _in_folder(path: Path, place: Path, outdir: Path, sample: str, own: dict) -> Origin:
+def _in_folder(path: Path, place: Path, records: RunRecords, sample: str, own: dict) -> Origin:
     """The origin of a result in the output folder of a run; `own`: the record that it carries, {} for none."""
-    info = outdir / PIPELINE_INFO
-    section = own or (json_of(info / "provenance" / f"{sample}.json") if sample else {})
-    rows = {row["id"]: row for row in json_of(info / "sections.json", list)}
-    of_run = [json_of(info / "parameters.json"), json_of(info / "run.json"), rows.get(sample, {})]
-    return Origin(path, place, outdir, sample, section, *of_run)
+    section = own or (read_section(records.outdir, sample) if sample else {})
+    row = (records.rows or {}).get(sample, {})
+    return Origin(path, place, records.outdir, sample, section, records.parameters, records.run, row)
 
 
 def _outdir(path: Path) -> Path | None:
@@ -133,7 +118,8 @@ def _own_record(path: Path) -> dict:
             return {}
         except (OSError, EfnstError) as error:
             raise EfnstError(f"Expected a result of efnst in `{path.name}`, found none: {error}.") from error
-        return {"sample": str(facts["sample"])} | compact(record)
+        return fitting(path, {"sample": str(facts["sample"])} | compact(record), Provenance)
     if path.suffix == ".geojson":
-        return json_of(path).get("efnst", {})
+        own = json_of(path).get("efnst")
+        return fitting(path, own, Provenance) if own else {}
     return {}

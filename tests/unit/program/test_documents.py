@@ -12,7 +12,8 @@ from efnst.encoder.declaration import read_declaration
 from efnst.errors import EfnstError
 from efnst.inputs.annotations import read_annotations
 from efnst.program.documents import document_text
-from efnst.provenance.last_run import finished_samples
+from efnst.provenance.last_run import last_run
+from efnst.provenance.origin import find_origin
 from efnst.quality.rules import read_rules
 
 PACKED = (gzip.compress(b"{}", mtime=0), bz2.compress(b"{}"), bz2.compress(b""), lzma.compress(b"{}"))
@@ -40,7 +41,9 @@ def test_text_of_bounded_size(tmp_path: Path) -> None:
         ("rules.yml", lambda path: read_rules(path, "section_qc")),
         ("labels.geojson", read_annotations),
         ("encoder.json", lambda path: read_declaration(path, path.with_suffix(".onnx"))),
-        ("pipeline_info/sections.json", lambda path: finished_samples(path.parents[1])),
+        ("pipeline_info/sections.json", lambda path: last_run(path.parents[1])),
+        ("pipeline_info/parameters.json", lambda path: find_origin(path.parents[1])),
+        ("outlines.geojson", find_origin),
     ],
 )
 def test_another_encoding_is_no_damage(

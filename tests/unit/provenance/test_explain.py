@@ -7,46 +7,13 @@ from pathlib import Path
 
 import h5py
 import pytest
-from tests.support.places import PROJECT
+from tests.support.explained import SCHEMA, change
 
 from efnst.errors import EfnstError
-from efnst.inputs.checksums import file_checksum
-from efnst.program.parameters import defaults, read_schema
 from efnst.provenance.explain import changed_parameters, explain
 from efnst.provenance.last_run import disagreements
 from efnst.provenance.origin import find_origin
 from efnst.provenance.results import step_and_kind
-
-SCHEMA = read_schema(PROJECT / "nextflow_schema.json")
-STARTED = "2020-02-20T20:20:20.123456789Z"  # as Nextflow writes it
-
-
-@pytest.fixture
-def outdir(tmp_path: Path) -> Path:
-    """The output folder of a run with one section S1 and other than the default values of three parameters."""
-    outs, info = tmp_path / "data, raw" / "outs", tmp_path / "results" / "pipeline_info"
-    (info / "provenance").mkdir(parents=True)
-    outs.mkdir(parents=True)
-    (outs / "matrix.h5").write_bytes(b"counts")
-    (outs.parent / "labels.csv").write_text("barcode,label\n")
-    files = {"counts": outs / "matrix.h5", "labels": outs.parent / "labels.csv"}
-    inputs = [{"role": role, "file": path.name} | file_checksum(path) for role, path in files.items()]
-    parameters = defaults(SCHEMA) | {"input": "sheet.csv", "epochs": 20, "ignore_labels": "a b,c", "vary_views": False}
-    parameters |= {"image": "efnst:0123456789ab", "gpu_image": "efnst-gpu:0123456789ab"}  # of conf/images.config
-    ran = {name: parameters[name] for name in ("epochs", "ignore_labels", "vary_views", "n_seeds")} | {"n_domains": 7}
-    section = {"sample": "S1", "parameters": ran, "seed": 3, "versions": {"efnst": "0.1.0"}, "inputs": inputs}
-    section |= {"domains": {"n_domains_found": 6, "n_domains_asked": 7}, "devices": {"network": "cuda:0"}}
-    section["image"] = {"source": "hires", "width": 20, "height": 10}
-    row = {"id": "S1", "section": str(outs), "image": "", "labels": str(files["labels"]), "n_domains": 7}
-    run = {"nextflow": "24.10.0", "started": STARTED, "launch_dir": "/somewhere", "efnst": "0.1.0"}
-    contents = {"parameters": parameters, "run": run, "sections": [row], "provenance/S1": section}
-    for name, content in contents.items():
-        (info / f"{name}.json").write_text(json.dumps(content))
-    (info.parent / "S1" / "figures").mkdir(parents=True)
-    for name in ("domains.csv", "figures/domains.svg", "../summary.csv"):
-        (info.parent / "S1" / name).write_text("")
-    (info.parent / "S1" / "domains_hires.geojson").write_text(json.dumps({"efnst": section}))
-    return info.parent
 
 
 @pytest.mark.parametrize("name", ["domains.csv", "figures/domains.svg", "figures", "domains_hires.geojson"])
@@ -258,11 +225,6 @@ def test_a_lone_file_repeats_what_was_asked_for(outdir: Path) -> None:
 
 COHORT = {"samples": ["S1", "S2"], "corrected": True}
 REFERENCE = COHORT | {"correct_by": "none", "files": {"space.safetensors": "12ab"}, "parameters": {"save_model": True}}
-
-
-def change(path: Path, **changes: object) -> None:
-    """Change members of a JSON object."""
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def lone(outdir: Path, ran: dict, **section: object) -> str:
