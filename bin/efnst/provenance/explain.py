@@ -11,7 +11,7 @@ from efnst.provenance.checked import input_state, reference_state, weights_state
 from efnst.provenance.last_run import LastRun, disagreements, is_earlier, last_run, left_over, other_parameters
 from efnst.provenance.left_over import left_below, unmade
 from efnst.provenance.origin import Origin, asked_for, from_anywhere, shown
-from efnst.provenance.results import is_result, step_and_kind
+from efnst.provenance.results import is_published, step_and_kind
 from efnst.provenance.without_effect import without_effect
 
 OWN_IMAGE = re.compile(r"efnst(-\w+)?:[0-9a-f]{12}")  # what conf/images.config says, not the user
@@ -80,7 +80,7 @@ def _left_overs(origin: Origin, last: LastRun) -> list[str]:
         return [f"the last run into this folder makes no {not_made}: an earlier one left this{kind}"]
     if origin.sample and last.finished is not None and origin.sample not in last.finished:
         return [f"the last run into this folder does not have {origin.sample}, or did not finish it"]
-    if place.is_file() and is_result(place, outdir) and is_earlier(place, last.start):
+    if place.is_file() and is_published(place, outdir) and is_earlier(place, last.start):
         return ["this file is older than the last run into this folder: an earlier one left it"]
     samples = [] if origin.sample else left_over(outdir, last)
     left = left_below(place, outdir, origin.parameters, last.start)

@@ -4,7 +4,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from efnst.provenance.last_run import is_earlier
-from efnst.provenance.results import is_result
+from efnst.provenance.results import is_published
 
 RULES = (  # path within the output folder, {sample} for its first part; the parameters it is made with; what it is
     ("reference", ("cohort",), "reference"),
@@ -18,8 +18,8 @@ RULES = (  # path within the output folder, {sample} for its first part; the par
     ("{sample}/gene_sets.csv", ("gene_sets",), "activity of gene sets"),
     ("{sample}/figures", ("figures",), "figures"),
     ("{sample}/exports/loupe.csv", ("loupe",), "export for Loupe Browser"),
-    ("{sample}/exports/*.geojson", ("geojson",), "outlines"),
-    ("{sample}/exports/*.zarr", ("spatialdata",), "SpatialData"),
+    ("{sample}/exports/domains_*.geojson", ("geojson",), "outlines"),
+    ("{sample}/exports/{sample}.zarr", ("spatialdata",), "SpatialData"),
 )
 
 
@@ -43,7 +43,7 @@ def left_below(folder: Path, outdir: Path, parameters: dict, start: float) -> li
     left = {
         path
         for path in places
-        if unmade(path, outdir, parameters) or (is_earlier(path, start) and is_result(path, outdir))
+        if is_published(path, outdir) and (unmade(path, outdir, parameters) or is_earlier(path, start))
     }
     return sorted(path.relative_to(outdir) for path in left if left.isdisjoint(path.parents))
 

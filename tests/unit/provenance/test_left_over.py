@@ -53,7 +53,9 @@ def test_what_every_run_makes_and_what_is_the_user_s_is_none(tmp_path: Path, pla
 
 
 def test_a_folder_names_what_is_left_in_it(tmp_path: Path) -> None:
-    for place in ("S1/figures/domains.svg", "S1/exports/loupe.csv", "S1/domains.csv", "S2/gene_sets.csv", "mixing.csv"):
+    made = ("S1/figures/domains.svg", "S1/exports/loupe.csv", "S1/domains.csv", "S2/gene_sets.csv", "mixing.csv")
+    records = ("pipeline_info/provenance/S1.json", "pipeline_info/provenance/S2.json")
+    for place in (*made, *records, "paper/figures/mine.svg"):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text("")
     parameters = USUAL | {"exports": "loupe"}
@@ -78,3 +80,19 @@ def test_what_was_there_before_the_run_is_left_over(tmp_path: Path) -> None:
     assert left(tmp_path, tmp_path, USUAL, start=2000) == ["S1/domains.csv", "S1/figures", "summary.csv"]
     assert left(tmp_path / "S1", tmp_path, USUAL, start=2000) == ["S1/domains.csv", "S1/figures"]
     assert left(tmp_path, tmp_path, USUAL, start=1000) == []
+
+
+MINE = ("S1/mine.h5ad", "S1/exports/mine.geojson", "S1/my.zarr", "S1/notes/markers.csv", "S1/S2.h5ad", "summary.txt")
+
+
+def test_what_is_the_user_s_is_no_left_over(tmp_path: Path) -> None:
+    """Whatever its ending, in a section's folder too; also what the run itself writes as it starts, by any clock."""
+    published = ("S1/S1.h5ad", "S1/S1_bins.h5ad", "S1/exports/S1.zarr", "S1/exports/domains_um.geojson", "summary.csv")
+    kept = ("pipeline_info/provenance/S1.json", "pipeline_info/sections.json", "pipeline_info/parameters.json")
+    for place in (*published, *MINE, *kept):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text("")
+        os.utime(tmp_path / place, (1000, 1000))
+    parameters = USUAL | {"exports": "all"}
+    old = {*published, "pipeline_info/provenance/S1.json"}
+    assert set(left(tmp_path, tmp_path, parameters, start=2000)) == old
