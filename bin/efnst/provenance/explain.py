@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import shlex
+from pathlib import Path
 
 from efnst.names import PIPELINE_INFO
 from efnst.program.parameters import defaults, properties
@@ -71,22 +72,29 @@ def changed_parameters(origin: Origin, schema: dict) -> dict:
 
 
 def _left_overs(origin: Origin, last: LastRun) -> list[str]:
-    """Where a result is not one of the folder's last run, or a folder holds such results: these are named."""
-    place, outdir = origin.place, origin.outdir
-    if outdir is None:
+    """Why a result is not one of the folder's last run, or which of those in it are not."""
+    if origin.outdir is None:
         return []
-    if not_made := unmade(place, outdir, origin.parameters):
-        kind = " file" if place.is_file() else ""
-        return [f"the last run into this folder makes no {not_made}: an earlier one left this{kind}"]
-    if origin.sample and last.finished is not None and origin.sample not in last.finished:
-        return [f"the last run into this folder does not have {origin.sample}, or did not finish it"]
-    if place.is_file() and is_published(place, outdir) and is_earlier(place, last.start):
-        return ["this file is older than the last run into this folder: an earlier one left it"]
-    samples = [] if origin.sample else left_over(outdir, last)
-    left = left_below(place, outdir, origin.parameters, last.start)
+    if reason := _not_of_last(origin, origin.outdir, last):
+        return [reason]
+    samples = [] if origin.sample else left_over(origin.outdir, last)
+    left = left_below(origin.place, origin.outdir, origin.parameters, last.start)
     files = [path.as_posix() for path in left if path.parts[0] not in samples]
     said = [f"left out: {', '.join(samples)}, which the last run does not have or did not finish"] if samples else []
     return said + ([f"left by an earlier run: {_listed(files, 'files and folders')}"] if files else [])
+
+
+def _not_of_last(origin: Origin, outdir: Path, last: LastRun) -> str:
+    """Why a result in the folder of a run is not one of the last run into it; empty where it may be one."""
+    kind = "file" if origin.place.is_file() else "folder"
+    is_result = is_published(origin.place, outdir)
+    if is_result and (not_made := unmade(origin.place, outdir, origin.parameters)):
+        return f"the last run into this folder makes no {not_made}: an earlier one left this {kind}"
+    if origin.sample and last.finished is not None and origin.sample not in last.finished:
+        return f"the last run into this folder does not have {origin.sample}, or did not finish it"
+    if is_result and is_earlier(origin.place, last.start):
+        return f"this {kind} is older than the last run into this folder: an earlier one left it"
+    return ""
 
 
 def repeat(origin: Origin, changed: dict, schema: dict) -> list[str]:

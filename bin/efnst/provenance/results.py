@@ -71,6 +71,8 @@ def step_and_kind(path: Path, outdir: Path | None) -> tuple[str, str]:
 
 def is_published(path: Path, outdir: Path) -> bool:
     """Whether a path in the output folder of a run is what its steps publish after its start, no file of the user's."""
+    if path == outdir:
+        return False
     first, *more = path.relative_to(outdir).parts
     step, _ = step_and_kind(path, outdir)
     is_section = (outdir / PIPELINE_INFO / "provenance" / f"{first}.json").is_file()

@@ -321,6 +321,20 @@ def test_what_is_older_than_a_run_that_was_stopped_is_told(outdir: Path) -> None
     assert "doubt" not in explain(find_origin(outdir), SCHEMA), "a link has the time of its task"
 
 
+@pytest.mark.parametrize("place", ["S1/exports/S1.zarr", "S1/exports/S1.zarr/tables", "S1/exports/S1.zarr/zarr.json"])
+def test_a_store_that_an_earlier_run_left_is_told_at_any_depth(outdir: Path, place: str) -> None:
+    store = outdir / "S1" / "exports" / "S1.zarr"
+    (store / "tables").mkdir(parents=True)
+    (store / "zarr.json").write_text("{}")
+    change(outdir / "pipeline_info" / "parameters.json", exports="spatialdata")
+    assert "doubt" not in explain(find_origin(outdir / place), SCHEMA)
+    for path in (store / "tables", store / "zarr.json", store):
+        os.utime(path, (1_500_000_000, 1_500_000_000))
+    kind = "file" if place.endswith(".json") else "folder"
+    older = f"this {kind} is older than the last run into this folder: an earlier one left it"
+    assert older in explain(find_origin(outdir / place), SCHEMA)
+
+
 def test_a_clock_that_is_behind_is_no_doubt(outdir: Path) -> None:
     """As of a file system in a network: results are no older than run.json, if older than the start by our clock."""
     change(outdir / "pipeline_info" / "run.json", started="2999-01-01T00:00:00Z")
