@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import shlex
-from pathlib import Path
+from dataclasses import replace
 
 from efnst.names import PIPELINE_INFO
 from efnst.program.parameters import defaults, properties
@@ -23,7 +23,9 @@ SHOWN_SECTIONS = 12
 def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     """The origin as text; `schema` is that of the parameters. With `check` the inputs are read again and compared."""
     last = last_run(origin.outdir) if origin.outdir else LastRun(0, None)
-    found = _sections(origin, last)
+    found, doubts = _sections(origin, last), disagreements(origin)
+    is_of_last = not doubts and not _not_of_last(origin, last)
+    placed = origin if is_of_last else replace(origin, parameters={}, row={})  # another run's inputs may lie elsewhere
     step, kind = _kind(origin, found)
     section = origin.section
     versions = section.get("versions", {})
@@ -31,9 +33,9 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     made = [step, f"efnst {versions.get('efnst') or origin.run.get('efnst', '?')}"]
     made += [f"Nextflow {origin.run['nextflow']}, run of {origin.run['started']}"] if origin.run else []
     lines.append(("made by", ", ".join(part for part in made if part)))
-    lines += [("input", text) for text in _inputs(origin, check)]
+    lines += [("input", text) for text in _inputs(placed, check)]
     lines += [("sections", _listed(found))] if found else []
-    lines += [(name, text) for name, text in _section_lines(origin, check)]
+    lines += [(name, text) for name, text in _section_lines(placed, check)]
     lines += [("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))] if versions else []
     changed = changed_parameters(origin, schema)
     brought = {"reference": REFERENCE} if "reference" in section else {}
@@ -41,7 +43,7 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     others = "all others" if origin.parameters else "all others that the file knows of"
     lines.append(("parameters", f"{_values(changed) or 'none'} ({others} have their defaults)"))
     lines += [("no effect", f"{_values(idle)}, given, did nothing beside the others")] if idle else []
-    lines += [("doubt", text) for text in [*disagreements(origin), *_left_overs(origin, last)]]
+    lines += [("doubt", text) for text in [*doubts, *_left_overs(origin, last)]]
     lines += [("repeat", text) for text in repeat(origin, changed, schema)]
     return "\n".join([str(origin.path), *_in_columns(lines)]) + "\n"
 
@@ -75,7 +77,7 @@ def _left_overs(origin: Origin, last: LastRun) -> list[str]:
     """Why a result is not one of the folder's last run, or which of those in it are not."""
     if origin.outdir is None:
         return []
-    if reason := _not_of_last(origin, origin.outdir, last):
+    if reason := _not_of_last(origin, last):
         return [reason]
     samples = [] if origin.sample else left_over(origin.outdir, last)
     left = left_below(origin.place, origin.outdir, origin.parameters, last.start)
@@ -84,8 +86,11 @@ def _left_overs(origin: Origin, last: LastRun) -> list[str]:
     return said + ([f"left by an earlier run: {_listed(files, 'files and folders')}"] if files else [])
 
 
-def _not_of_last(origin: Origin, outdir: Path, last: LastRun) -> str:
+def _not_of_last(origin: Origin, last: LastRun) -> str:
     """Why a result in the folder of a run is not one of the last run into it; empty where it may be one."""
+    outdir = origin.outdir
+    if outdir is None:
+        return ""
     kind = "file" if origin.place.is_file() else "folder"
     is_result = is_published(origin.place, outdir)
     if is_result and (not_made := unmade(origin.place, outdir, origin.parameters)):

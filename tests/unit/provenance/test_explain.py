@@ -10,6 +10,7 @@ import pytest
 from tests.support.explained import SCHEMA, change
 
 from efnst.errors import EfnstError
+from efnst.provenance.checked import NO_FOLDER
 from efnst.provenance.explain import changed_parameters, explain
 from efnst.provenance.last_run import disagreements
 from efnst.provenance.origin import find_origin
@@ -124,6 +125,18 @@ def test_a_reference_and_an_encoder_are_compared_when_asked(outdir: Path) -> Non
     assert "space.safetensors sha256 12ab – NOT FOUND" in [line.removeprefix("reference").strip() for line in lines]
     assert "encoder     own, weights own.onnx sha256 34cd – NOT FOUND" in lines
     assert "12ab\n" in explain(origin, SCHEMA) and "34cd\n" in explain(origin, SCHEMA)
+
+
+@pytest.mark.parametrize("changed", [{"epochs": 50}, None])
+def test_inputs_of_a_section_of_another_run_are_not_looked_for(outdir: Path, changed: dict | None) -> None:
+    """The last run made it with other parameters, or has no such section: what it names may be other files."""
+    used = {"encoder": "own", "weights_file": "own.onnx", "weights_sha256": "34cd"}
+    change(outdir / "pipeline_info" / "provenance" / "S1.json", reference=REFERENCE, encoder=used)
+    change(outdir / "pipeline_info" / "parameters.json", reference="ref", encoder_onnx="own.onnx", **(changed or {}))
+    if not changed:
+        (outdir / "sections.csv").write_text("sample,status\nS1,error\n")
+    text = explain(find_origin(outdir / "S1"), SCHEMA, check=True)
+    assert text.count(f" – {NO_FOLDER}\n") == 4, "counts, labels, encoder, reference"
 
 
 def test_a_file_that_left_its_folder_explains_itself(outdir: Path, tmp_path: Path) -> None:
