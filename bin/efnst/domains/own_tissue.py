@@ -20,6 +20,7 @@ from efnst.quality.spots import MAD_TO_SD
 FAR = 2.5  # standard deviations of what is ordinary, beyond which a unit is unlike the other sections
 LEAST_UNITS, LEAST_EVIDENCE = 20, 25.0  # of a group: its units, and the sum of what they lie beyond `FAR`
 FEWEST_SECTIONS = 3  # of fewer nobody can tell what is ordinary
+FEWEST_OTHERS = 2  # domains beside the groups
 SPARE = 0.25  # of the mixtures: in so many a component is no tissue
 GAIN = 0.03  # of the ARI between partitions, where a component that is tissue gives way
 IS_DOMAIN = 0.5  # F1 of a group with a domain
@@ -61,7 +62,7 @@ def labels_of_others(
 
     `labels` are those of all domains. Where their number is given there is one less.
     """
-    if options.n_domains in (None, 1) or n_sections < FEWEST_SECTIONS:
+    if options.n_domains in (None, FEWEST_OTHERS) or n_sections < FEWEST_SECTIONS:
         return labels
     return consensus(partitions_of(embeddings, positions, replace(options, n_domains=options.n_domains - 1))[0])[0]
 
@@ -86,9 +87,9 @@ def with_own_tissue(
     graph, n_others, taken = neighbour_graph(positions, NEAREST), found[0].probabilities.shape[1], []
     room = options.n_domains or options.max_domains
     for group in groups:
-        spare = n_others > 1 and _have_spare(found, graph)
+        spare = _have_spare(found, graph)
         n_kept = n_others - 1 if spare or options.n_domains or _is_domain(group, labels) else n_others
-        if n_kept in (0, room - len(taken)):
+        if n_kept < FEWEST_OTHERS or n_kept + len(taken) == room:
             continue
         around = partitions_around(embeddings, positions, [*taken, group], replace(options, n_domains=n_kept))
         if n_kept < n_others and not spare and _gain(partitions, around[0]) < GAIN:

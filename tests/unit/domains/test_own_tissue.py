@@ -7,7 +7,7 @@ from tests.support.grids import square
 from efnst.domains.clustering import Clustering
 from efnst.domains.distances import RINGS
 from efnst.domains.options import DomainOptions
-from efnst.domains.own_tissue import own_tissue, with_own_tissue
+from efnst.domains.own_tissue import labels_of_others, own_tissue, with_own_tissue
 from efnst.domains.vocabulary import Vocabulary, fit_vocabulary
 from efnst.embedding.sketch import sections_of, side_by_side
 
@@ -68,15 +68,25 @@ def test_it_is_one_domain_more_and_in_no_other_section() -> None:
     assert (found[kind == OWN] == 3).mean() > 0.9 and (found[kind != OWN] == 3).mean() < 0.005
 
 
-@pytest.mark.parametrize(("n_domains", "is_found"), [(3, False), (4, True)])
-def test_a_number_that_is_given_stays(n_domains: int, is_found: bool) -> None:
+@pytest.mark.parametrize(("n_domains", "n_others", "is_found"), [(2, 2, False), (3, 3, False), (4, 3, True)])
+def test_a_number_that_is_given_stays(n_domains: int, n_others: int, is_found: bool) -> None:
     """It takes the place of a component that is no tissue, and of no other."""
     places, kind, values = cohort()
     vocabulary, _ = fit_vocabulary(values, places, DomainOptions(n_domains=n_domains))
     found = domains(vocabulary, places, values)
     assert vocabulary.n_domains == n_domains
-    assert len(np.unique(found[kind != OWN])) == 3
+    assert len(np.unique(found[kind != OWN])) == n_others
     assert ((found[kind == OWN] == 3).mean() > 0.9) == is_found
+
+
+@pytest.mark.parametrize(("n_domains", "n_sections", "n_others"), [(4, 8, 3), (None, 8, 4), (4, 2, 4), (2, 8, 4)])
+def test_beside_tissue_of_one_section_there_is_one_domain_less(
+    n_domains: int | None, n_sections: int, n_others: int
+) -> None:
+    """Where their number is given, and where there are sections enough to look for such tissue."""
+    places, kind, values = cohort(n_sections=n_sections)
+    given = labels_of_others(kind, values, side_by_side(places), n_sections, DomainOptions(n_domains=n_domains))
+    assert len(np.unique(given)) == n_others
 
 
 @pytest.mark.parametrize(("at_odds", "is_domain"), [(True, False), (True, True), (False, False)])
