@@ -19,11 +19,12 @@ def withTexts(settings) {
 // line or the file of parameters, where Nextflow read it as a number. `given` are the parameters as Nextflow has them.
 def lostProblems(given, command) {
     def settings = withTexts(given)
-    def lost = textNames().findAll { name ->
+    def texts = textNames()
+    def lost = texts.findAll { name ->
         settings[name] in ['true', 'false'] || name == 'outdir' && !settings[name]
     }
-    def kinds = textNames().collectEntries { name -> [name, kindOf(given[name])] }.findAll { _name, kind -> kind }
-    def read = textNames().findAll { name -> given[name] instanceof Number }
+    def kinds = texts.collectEntries { name -> [name, kindOf(given[name])] }.findAll { _name, kind -> kind }
+    def read = texts.findAll { name -> given[name] instanceof Number }
     def written = read ? writtenParameters(command) : [:]
     def typed = read.collectEntries { name -> [name, asTyped(command, name) ?: written[name]] }
     def changed = typed.findAll { name, text -> text && text != settings[name] }

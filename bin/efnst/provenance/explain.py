@@ -23,9 +23,8 @@ SHOWN_SECTIONS = 12
 def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     """The origin as text; `schema` is that of the parameters. With `check` the inputs are read again and compared."""
     last = last_run(origin.outdir) if origin.outdir else LastRun(0, None)
-    found, doubts = _sections(origin, last), disagreements(origin)
-    is_of_last = not doubts and not _not_of_last(origin, last)
-    placed = origin if is_of_last else replace(origin, parameters={}, row={})  # another run's inputs may lie elsewhere
+    found, doubts, not_of_last = _sections(origin, last), disagreements(origin), _not_of_last(origin, last)
+    placed = replace(origin, parameters={}, row={}) if doubts or not_of_last else origin  # those may lie elsewhere
     step, kind = _kind(origin, found)
     section = origin.section
     versions = section.get("versions", {})
@@ -43,7 +42,7 @@ def explain(origin: Origin, schema: dict, check: bool = False) -> str:
     others = "all others" if origin.parameters else "all others that the file knows of"
     lines.append(("parameters", f"{_values(changed) or 'none'} ({others} have their defaults)"))
     lines += [("no effect", f"{_values(idle)}, given, did nothing beside the others")] if idle else []
-    lines += [("doubt", text) for text in [*doubts, *_left_overs(origin, last)]]
+    lines += [("doubt", text) for text in [*doubts, *([not_of_last] if not_of_last else _left_overs(origin, last))]]
     lines += [("repeat", text) for text in repeat(origin, changed, schema)]
     return "\n".join([str(origin.path), *_in_columns(lines)]) + "\n"
 
@@ -74,11 +73,9 @@ def changed_parameters(origin: Origin, schema: dict) -> dict:
 
 
 def _left_overs(origin: Origin, last: LastRun) -> list[str]:
-    """Why a result is not one of the folder's last run, or which of those in it are not."""
+    """Which results in a folder are not those of its last run."""
     if origin.outdir is None:
         return []
-    if reason := _not_of_last(origin, last):
-        return [reason]
     samples = [] if origin.sample else left_over(origin.outdir, last)
     left = left_below(origin.place, origin.outdir, origin.parameters, last.start)
     files = [path.as_posix() for path in left if path.parts[0] not in samples]

@@ -51,8 +51,9 @@ def quantile_boxes(ended: list[Outcome]) -> dict:
 def composition_bars(ended: list[Outcome], common: bool = False) -> dict:
     """Share of each domain, in the sections' colours. common: whether a domain is the same in all sections."""
     data = {name: _shares_of_spots(summary.composition) for name, summary in finished_sections(ended)}
-    numbers = sorted({key for row in data.values() for key in row}, key=lambda key: int(key.removeprefix("Domain ")))
-    colours = {key: {"name": key, "color": domain_colour(int(key.removeprefix("Domain ")))} for key in numbers}
+    domains = in_order({domain for _, summary in finished_sections(ended) for domain in summary.composition})
+    names = {f"Domain {domain}": domain_colour(int(domain)) for domain in domains}
+    colours = {name: {"name": name, "color": colour} for name, colour in names.items()}
     settings = {"ylab": "% of spots", "cpswitch": False, "ymax": 100, "tt_decimals": 1, "sort_samples": False}
     text = "A domain is the same in all sections." if common else NUMBERED_EACH
     return plot("bargraph", "Domain composition", text, data, settings) | {"categories": colours}
@@ -95,9 +96,10 @@ def adjacency_map(ended: list[Outcome], common: bool = False) -> dict:
     shown = in_order({domain for of_section in borders.values() for pair in of_section for domain in pair})
     pairs = list(combinations(shown[:ADJACENT_DOMAINS], 2))
     rows = {
-        name: {f"{one}–{other}": found.get((one, other)) for one, other in pairs} for name, found in borders.items()
+        name: {f"{one}–{other}": found.get((one, other)) for one, other in pairs}
+        for name, found in borders.items()
+        if pairs
     }
-    rows = rows if pairs else {}
     text = (
         "Share of the borders in a section (touching pairs of spots of different domains) that lie between two "
         f"domains, of the first {ADJACENT_DOMAINS} that any section has; in %. White: the section lacks one of them. "
